@@ -1,0 +1,1 @@
+"""The newcomer's and operator's command: the embedded stack, its status, tokens."""

@@ -1,0 +1,120 @@
+"""One real Apache Kafka node (KRaft) for tests, from the jars that Maven serves: needs `java` 17 and `mvn`.
+
+The jars (43 MB) are fetched once into the user's cache; a start takes about four seconds and 205 MB.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+KAFKA_VERSION = "4.2.0"
+CLUSTER_ID = "Q2VudHJhbGlub1Rlc3RzMA"  # a base64 UUID, as the format tool wants it
+DOWNLOAD_TIMEOUT_SECONDS = 300
+START_TIMEOUT_SECONDS = 40
+STOP_TIMEOUT_SECONDS = 10
+
+POM = f"""<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>centralino</groupId><artifactId>kafka-jars</artifactId><version>1</version>
+  <dependencies><dependency>
+    <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA_VERSION}</version>
+  </dependency></dependencies>
+</project>
+"""
+# One node must not wait for replicas; short group delays keep tests quick.
+PROPERTIES = """process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+log.dirs={directory}/data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+
+class KafkaNotStartedError(RuntimeError):
+    """Apache Kafka did not open its port in time; its last output is in the message, all of it in `kafka.log`."""
+
+
+def available() -> str | None:
+    """The reason why real Kafka cannot be started here, or None if it can."""
+    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    return f"real Kafka needs {' and '.join(missing)} on the PATH" if missing else None
+
+
+@contextmanager
+def kafka_from_jars(directory: Path) -> Iterator[str]:
+    """Run one node with its files under `directory`; yields "127.0.0.1:port". Raises KafkaNotStartedError."""
+    port, controller_port = _free_ports()
+    directory.mkdir(parents=True, exist_ok=True)
+    properties = directory / "server.properties"
+    properties.write_text(PROPERTIES.format(port=port, controller_port=controller_port, directory=directory))
+    java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    java += ["-cp", f"{_jars()}/*"]
+    if not (directory / "data").exists():
+        arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
+        subprocess.run([*java, *arguments], check=True, capture_output=True, timeout=START_TIMEOUT_SECONDS)
+    output = directory / "kafka.log"
+    with output.open("ab") as log:
+        process = subprocess.Popen([*java, "kafka.Kafka", str(properties)], stdout=log, stderr=log)
+    try:
+        _wait_until_open(process, port, output)
+        yield f"127.0.0.1:{port}"
+    finally:
+        _stop(process)
+
+
+def _jars() -> Path:
+    """Fetch the jars once; the rename makes a half download invisible and a second fetcher harmless."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "centralino"
+    jars = cache / f"kafka-{KAFKA_VERSION}"
+    if jars.exists():
+        return jars
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        pom = Path(scratch) / "pom.xml"
+        pom.write_text(POM)
+        command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
+        subprocess.run([*command, f"-DoutputDirectory={scratch}/jars"], check=True, timeout=DOWNLOAD_TIMEOUT_SECONDS)
+        with suppress(OSError):  # somebody else was first
+            (Path(scratch) / "jars").rename(jars)
+    return jars
+
+
+def _free_ports() -> tuple[int, int]:
+    with closing(socket.socket()) as one, closing(socket.socket()) as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
+            return
+        time.sleep(0.05)
+    raise KafkaNotStartedError(output.read_text(errors="replace")[-2000:])
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
