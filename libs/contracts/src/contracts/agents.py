@@ -1,0 +1,69 @@
+"""What agents chose and whether they can be reached, written by the router engine (topic `routing.events`)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.fields import Code, Count, Id, InstantMs, Text
+
+AgentState = Literal["ready", "not_ready"]
+Presence = Literal["present", "lost", "absent", "unconfirmed"]
+"""lost: no heartbeat, grace is running; absent: grace is over; unconfirmed: not seen since the engine took over."""
+StateCause = Literal["command", "unanswered_offers", "presence_lost"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStateChanged:
+    """The agent's chosen state; routable is ready and present."""
+
+    agent_id: Id
+    domain: Id
+    state: AgentState
+    reason_code: Code | None
+    cause: StateCause
+    changed_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPresenceChanged:
+    """A device of the agent is alive, or none is."""
+
+    agent_id: Id
+    domain: Id
+    presence: Presence
+    grace_ends_at_ms: InstantMs | None
+    changed_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a command was refused, ready for problem+json (RFC 9457)."""
+
+    code: Code
+    detail: Text
+    http_status: Annotated[int, Field(ge=400, le=599)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """What became of a command; a repeated command id gets the first result again."""
+
+    command_id: Id
+    domain: Id
+    agent_id: Id | None
+    outcome: Literal["done", "refused"]
+    refusal: Refusal | None
+    decided_at_ms: InstantMs
+    assignment_id: Id | None = None
+    """The assignment that an accepted offer made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationApplied:
+    """From this position on the domain is routed by this version."""
+
+    domain: Id
+    version: Count
+    hash: Id
+    applied_at_ms: InstantMs

@@ -1,0 +1,215 @@
+"""The event envelope: CloudEvents 1.0 with its Kafka binding, binary and structured mode.
+
+Sources: cloudevents/spec v1.0.2 `spec.md`, `bindings/kafka-protocol-binding.md`, `extensions/sequence.md`;
+trace context as headers `traceparent` and `tracestate` (W3C Trace Context).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Final, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from contracts.registry import BY_DATA, BY_NAME, EventType
+
+Headers = Sequence[tuple[str, bytes]]
+
+JSON: Final = b"application/json"
+STRUCTURED: Final = b"application/cloudevents+json"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REQUIRED: Final = ("specversion", "id", "type", "source", "time", "tenantid")
+_ATTRIBUTE_LENGTH_MAX: Final = 512
+_TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
+
+
+class MalformedEventError(ValueError):
+    """The record is not an event that the contracts know how to read; it can never be handled."""
+
+
+class UnknownTypeError(ValueError):
+    """The event is of a type that this release does not know; a reader passes it over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event with its CloudEvents attributes; `data` is an instance of the type's data class.
+
+    `subject` is what the event is about (it is the record's key as well); `sequence` orders routing events
+    as text; `causation_id` is the id of the event or command that led to this one.
+    """
+
+    id: str
+    source: str
+    tenant_id: str
+    subject: str
+    time_ms: int
+    data: object
+    sequence: str | None = None
+    causation_id: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def type(self) -> EventType:
+        """The registered type of the data."""
+        return BY_DATA[cast(type, type(self.data))]
+
+
+def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Binary mode: data as value, attributes as `ce_` headers.
+
+    Raises MalformedEventError for what readers would refuse: attributes or data that break the contract.
+    """
+    attributes = _attributes(event)
+    _check_attributes(attributes)
+    adapter = adapter_of(event.type.data)
+    try:
+        value = adapter.dump_json(event.data, warnings="none")
+        adapter.validate_json(value, strict=True)
+    except ValidationError as error:
+        raise MalformedEventError(f"{event.type.name}: {_reason(error)}") from error
+    except PydanticSerializationError as error:
+        raise MalformedEventError(f"{event.type.name}: data are not JSON") from error
+    headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+    headers.append(("content-type", JSON))
+    if event.traceparent:
+        headers.append(("traceparent", event.traceparent.encode()))
+    return value, headers
+
+
+def encode_structured(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Structured mode: one JSON document with attributes and data; for writers that cannot set headers."""
+    data, _ = encode(event)
+    document: dict[str, object] = dict(_attributes(event))
+    document["datacontenttype"] = JSON.decode()
+    document["data"] = from_json(data)
+    if event.traceparent:
+        document["traceparent"] = event.traceparent
+    return to_json(document), [("content-type", STRUCTURED)]
+
+
+def decode(value: bytes | None, headers: Headers) -> Event:
+    """Read either mode; fields that this release does not know are passed over (consumers read open).
+
+    Raises MalformedEventError or UnknownTypeError.
+    """
+    fields = {name: raw for name, raw in headers if raw}
+    if _is_structured(fields):
+        return _event(*_open_structured(value))
+    attributes = {name[3:]: _text(name, raw) for name, raw in fields.items() if name.startswith("ce_")}
+    if "traceparent" in fields:
+        attributes["traceparent"] = _text("traceparent", fields["traceparent"])
+    return _event(attributes, value)
+
+
+def is_event(headers: Headers) -> bool:
+    """Whether the record claims to be a CloudEvent at all."""
+    fields = {name: raw for name, raw in headers if raw}
+    return "ce_id" in fields or _is_structured(fields)
+
+
+@cache
+def adapter_of(data: type) -> TypeAdapter[object]:
+    """The one validator of a data class, open to unknown fields."""
+    return TypeAdapter(data)
+
+
+def rfc3339(instant_ms: int) -> str:
+    """`2026-01-31T12:00:00.000Z` (RFC 3339, UTC)."""
+    instant = _EPOCH + timedelta(milliseconds=instant_ms)
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant_ms % 1000:03d}Z"
+
+
+def instant_ms(text: str) -> int:
+    """UTC milliseconds of an RFC 3339 text. Raises ValueError."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("time has no zone")
+    return round((instant - _EPOCH) / timedelta(milliseconds=1))
+
+
+def _attributes(event: Event) -> dict[str, str]:
+    attributes = {
+        "specversion": "1.0",
+        "id": event.id,
+        "type": event.type.name,
+        "source": event.source,
+        "time": rfc3339(event.time_ms),
+        "subject": event.subject,
+        "tenantid": event.tenant_id,
+    }
+    if event.sequence is not None:
+        attributes["sequence"] = event.sequence
+    if event.causation_id is not None:
+        attributes["causationid"] = event.causation_id
+    return attributes
+
+
+def _event(attributes: dict[str, str], data: bytes | None) -> Event:
+    _check_attributes(attributes)
+    entry = BY_NAME.get(attributes["type"])
+    if entry is None:
+        raise UnknownTypeError(f"type {attributes['type'][:100]!r}")
+    try:
+        time_ms = instant_ms(attributes["time"])
+        parsed = adapter_of(entry.data).validate_json(data or b"", strict=True)
+    except ValidationError as error:
+        raise MalformedEventError(f"{entry.name}: {_reason(error)}") from error
+    except ValueError as error:
+        raise MalformedEventError(f"{entry.name}: time is not RFC 3339") from error
+    return Event(
+        id=attributes["id"],
+        source=attributes["source"],
+        tenant_id=attributes["tenantid"],
+        subject=attributes.get("subject", ""),
+        time_ms=time_ms,
+        data=parsed,
+        sequence=attributes.get("sequence"),
+        causation_id=attributes.get("causationid"),
+        traceparent=attributes.get("traceparent"),
+    )
+
+
+def _check_attributes(attributes: dict[str, str]) -> None:
+    """Tenant ids are checked to the letter: they choose which rows a transaction may see."""
+    missing = [name for name in _REQUIRED if not attributes.get(name)]
+    if missing:
+        raise MalformedEventError(f"CloudEvents attribute missing: {', '.join(missing)}")
+    if attributes["specversion"] != "1.0":
+        raise MalformedEventError("specversion is not 1.0")
+    if not _TENANT.fullmatch(attributes["tenantid"]):
+        raise MalformedEventError("tenantid is not an identifier")
+    for name, text in attributes.items():
+        if len(text) > _ATTRIBUTE_LENGTH_MAX:
+            raise MalformedEventError(f"attribute {name[:100]!r} is longer than {_ATTRIBUTE_LENGTH_MAX} characters")
+
+
+def _open_structured(value: bytes | None) -> tuple[dict[str, str], bytes]:
+    try:
+        document: object = from_json(value or b"", allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedEventError("structured event is not JSON") from error
+    if not isinstance(document, dict):
+        raise MalformedEventError("structured event is not a JSON object")
+    data = to_json(document.pop("data", None))
+    return {name: text for name, text in cast(dict[str, object], document).items() if isinstance(text, str)}, data
+
+
+def _is_structured(fields: Mapping[str, bytes]) -> bool:
+    return fields.get("content-type", b"").lower().startswith(STRUCTURED)
+
+
+def _text(name: str, raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedEventError(f"header {name!r} is not UTF-8") from error
+
+
+def _reason(error: ValidationError) -> str:
+    """Where and why, without the value: it may be personal data."""
+    faults = [f"/{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]]
+    return "; ".join(faults)

@@ -1,0 +1,56 @@
+"""What was said, in both directions (topic `messages`; its offset is the order of the conversation)."""
+
+from dataclasses import dataclass, field
+
+from contracts.fields import Channel, Code, Id, InstantMs, Number, Personal, Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """The customer said something; `personal.text` holds the words."""
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    channel: Channel
+    number: Number
+    received_at_ms: InstantMs
+    personal: Personal = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """The gateway took an agent's message for the customer; `personal.text` holds the words."""
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    channel: Channel
+    number: Number
+    agent_id: Id
+    assignment_id: Id
+    sent_at_ms: InstantMs
+    personal: Personal = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDelivered:
+    """The customer's device has every message up to `number`."""
+
+    interaction_id: Id
+    domain: Id
+    number: Number
+    delivered_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFailed:
+    """An agent's message was refused or could not be delivered; it is not part of the conversation."""
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    agent_id: Id
+    reason: Code
+    detail: Text
+    failed_at_ms: InstantMs
