@@ -1,0 +1,67 @@
+# Every target sets up what it needs; the second time that takes no time. Needs Python 3.11 or later and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := libs/contracts libs/servicekit services/router services/chat-gateway services/crm cli
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PINS := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+# Our own packages are never looked up in an index.
+OWN := $(foreach name,centralino chat-gateway contracts crm router servicekit,--no-emit-package $(name))
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix bench docs pins clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-7s %s\n' "$$name" "$$does"; done
+
+run: $(VENV)/.run  ## start the whole stack here; ARGS=--fresh empties its data first
+	@$(BIN)/centralino up $(ARGS)
+
+test: $(VENV)/.dev  ## run every test; ARGS="-k words" chooses some
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## lint, types, import rules, house rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@for folder in $(MEMBERS:=/src) $(MEMBERS:=/tests) tests benchmarks; do \
+		[ -z "$$(find $$folder -name '*.py' 2>/dev/null | head -n 1)" ] || { echo "mypy $$folder"; $(BIN)/mypy $$folder || exit 1; }; \
+	done
+	@$(BIN)/python -m pytest -q tests/test_house_rules.py
+
+fix: $(VENV)/.dev  ## format and repair what can be repaired by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## measure; one JSON line per figure goes to build/bench/
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev  ## renew docs/events.md and the JSON Schemas from the models
+	@$(BIN)/python -m contracts.docs --write
+	@$(BIN)/python -m contracts.schema --write
+
+pins: $(VENV)/.dev  ## renew the pinned requirements; ARGS=--upgrade takes newer releases
+	@$(PINS) $(ARGS) $(OWN) cli/pyproject.toml requirements/run.in -o requirements.txt
+	@$(PINS) $(ARGS) -c requirements.txt $(OWN) cli/pyproject.toml requirements/run.in requirements/dev.in -o requirements-dev.txt
+
+clean:  ## remove the environment and everything that was built
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@echo "clean; the data of 'make run' stay, and 'make run ARGS=--fresh' empties them"
+
+$(VENV)/bin/pip:
+	@echo "creating $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
+
+# Editable installs need no network: the build backend is among the pins.
+$(VENV)/.run: requirements.txt $(MEMBERS:=/pyproject.toml) | $(VENV)/bin/pip
+	@echo "installing what the services need (once, under a minute)"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.txt
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation $(foreach member,$(MEMBERS),-e $(member))
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	@echo "installing what tests and checks need (once, under a minute)"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.txt
+	@touch $@
