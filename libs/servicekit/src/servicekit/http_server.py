@@ -1,0 +1,74 @@
+"""An HTTP and WebSocket server inside a service's own event loop: uvicorn, without its signals and its logging."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, MutableMapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import uvicorn
+from typing_extensions import override
+
+Scope = MutableMapping[str, Any]  # ASGI's own shape
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+FRAME_BYTES_MAX: Final = 1024 * 1024
+BACKLOG: Final = 2048
+
+
+@asynccontextmanager
+async def http_server(app: AsgiApp, host: str, port: int, *, drain_seconds: float) -> AsyncGenerator[str]:
+    """Serve until the block is left; yields the base URL with the real port.
+
+    Leaving it stops accepting, closes WebSockets with 1012, waits `drain_seconds` for requests, then cancels them.
+    The application's lifespan is not run: what it needs is opened by the service.
+    """
+    listener = socket.create_server((host, port), backlog=BACKLOG, family=_family(host))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            # The other implementation stands on a deprecated part of `websockets`.
+            ws="websockets-sansio",
+            ws_max_size=FRAME_BYTES_MAX,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {port}")
+    try:
+        await server.accepting.wait()
+        yield f"http://{_literal(host)}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield  # signals are the run shell's
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepting.set()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _literal(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,210 @@
+"""The small ports through which all effects go. Each has a fake in `servicekit.testing` that passes the same suite.
+
+Business code sees only these: no client library, no wall clock, no randomness of its own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time. Under test it is virtual: `sleep` returns at once and `now_ms` has moved."""
+
+    def now_ms(self) -> int:
+        """UTC milliseconds since 1970; may step backwards, as real clocks do."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let other tasks run for so long."""
+        ...
+
+
+class Ids(Protocol):
+    """New identifiers."""
+
+    def new_id(self) -> str:
+        """A fresh identifier: 32 lower-case hex digits, time-ordered, with at least 74 random bits (RFC 9562 v7)."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness for jitter."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between a and b."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a log holds at one offset."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp_ms: int
+
+    @property
+    def at(self) -> Partition:
+        """The partition it stands in."""
+        return Partition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A record to be appended; without a partition the key's hash decides (Kafka's default partitioner)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None
+
+
+class AppendUnknownError(Exception):
+    """Nobody can say whether the record was appended: deadline passed, offset unknown or producer broken."""
+
+
+class AppendRefusedError(Exception):
+    """The log refused the record and will refuse it again (too large, unknown topic): it was not appended."""
+
+
+class LogAwayError(ConnectionError):
+    """The log cannot be reached now; nothing was asked of it. Try again later."""
+
+
+class LogWriter(Protocol):
+    """Appends to the log, acks=all, idempotent: no record twice, none overtaken within a partition."""
+
+    async def send(self, outgoing: Outgoing) -> Awaitable[Record]:
+        """Hand a record over in order; may wait for room, never longer than the delivery deadline.
+
+        The returned awaitable ends within the delivery deadline: with the record as appended (its offset and
+        partition known), or by AppendUnknownError or AppendRefusedError. After an AppendUnknownError this writer is
+        broken: every further call raises it; open a new writer.
+        """
+        ...
+
+    async def append(self, outgoing: Outgoing) -> Record:
+        """`send` and wait."""
+        ...
+
+
+class LogReader(Protocol):
+    """Reads partitions by assignment, without a group. One task uses a reader at a time."""
+
+    async def bounds(self, partition: Partition) -> tuple[int, int]:
+        """First offset still there, and the offset that the next record will get."""
+        ...
+
+    async def assign(self, positions: Mapping[Partition, int]) -> None:
+        """Read from exactly these offsets on; replaces what was assigned before."""
+        ...
+
+    async def read(self, *, records_max: int, timeout_seconds: float) -> Sequence[Record]:
+        """The next records, in order within each partition; empty when none came in time.
+
+        Raises OffsetGoneError when an assigned offset was deleted.
+        """
+        ...
+
+
+class OffsetGoneError(Exception):
+    """The offset to read from was deleted from the log."""
+
+
+class LogAdmin(Protocol):
+    """Shortens partitions."""
+
+    async def delete_before(self, partition: Partition, offset: int) -> None:
+        """Delete all records before the offset; succeeds if they are gone already."""
+        ...
+
+
+class GroupMember(Protocol):
+    """Who is told what a consumer group gives to a reader and takes away. Neither call may raise."""
+
+    async def assigned(self, reader: "GroupReader", partitions: Collection[Partition]) -> None:
+        """From now on `read` answers records of exactly these, each from its committed offset (else its first)."""
+        ...
+
+    async def revoked(self, reader: "GroupReader", partitions: Collection[Partition]) -> None:
+        """These go to somebody else as soon as this returns: finish or drop what is in flight, then commit."""
+        ...
+
+
+class GroupReader(Protocol):
+    """A member's view of its group. One task reads; `assigned` and `revoked` come while `read` waits or works."""
+
+    async def read(self, *, records_max: int, timeout_seconds: float) -> Sequence[Record]:
+        """The next records, in order within each partition; empty when none came in time."""
+        ...
+
+    async def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Keep the offsets to read next. A refused commit (membership changed) is passed over: records come again."""
+        ...
+
+    async def ends(self) -> Mapping[Partition, int]:
+        """For each assigned partition the offset that its next record will get."""
+        ...
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read from this offset on; nothing from before the call is answered by a later `read`."""
+        ...
+
+    def pause(self, partition: Partition) -> None:
+        """Answer no records of it until `resume`."""
+        ...
+
+    def resume(self, partition: Partition) -> None:
+        """End a pause; succeeds if there is none."""
+        ...
+
+
+class LogFactory(Protocol):
+    """Opens readers and writers. Entering a context raises LogAwayError when the log cannot be reached in time;
+    leaving it closes, never waiting longer than a bound, broker away or not."""
+
+    def writer(self, name: str) -> AbstractAsyncContextManager[LogWriter]:
+        """A new idempotent producer."""
+        ...
+
+    def reader(self, name: str) -> AbstractAsyncContextManager[LogReader]:
+        """A new group-less consumer, read_committed, CRCs checked."""
+        ...
+
+    def group(self, group: str, topics: Sequence[str], member: GroupMember) -> AbstractAsyncContextManager[GroupReader]:
+        """A member of a consumer group over the topics; leaving the context leaves the group."""
+        ...
+
+    def admin(self) -> AbstractAsyncContextManager[LogAdmin]:
+        """A new admin client."""
+        ...
+
+
+class Loop(Protocol):
+    """A background duty of a service. The run shell starts it and ends the process when it fails."""
+
+    name: str
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish what is in flight within the shell's drain time."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Why the duty is stuck (liveness fails then), or none."""
+        ...

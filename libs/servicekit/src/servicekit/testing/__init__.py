@@ -1,0 +1,1 @@
+"""Test fixtures and fakes for services; the pytest plugin is `servicekit.testing.plugin`."""

@@ -1,0 +1,109 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from servicekit.live import LiveAwayError, Redis, Script, Scripts, open_redis
+
+COUNT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with open_redis(redis_url) as redis:
+        yield redis
+
+
+async def test_a_script_runs_also_on_a_server_that_has_forgotten_it(redis: Redis) -> None:
+    script, key = Script(COUNT), uuid4().hex
+    first = await script(redis, [key], [2])
+    await redis.script_flush()
+    second = await script(redis, [key], [3])
+
+    assert (first, second) == (2, 5)
+
+
+async def test_scripts_are_files_of_a_package(redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / f"toy_{uuid4().hex}"
+    (package / "lua").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "lua" / "count.lua").write_text(COUNT)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert await Scripts(package.name).load("count")(redis, [uuid4().hex], [7]) == 7
+
+
+async def test_a_lost_reply_is_said_and_the_script_has_not_run_twice(redis: Redis, redis_url: str) -> None:
+    """The client of another library version would ask again, and count twice."""
+    key, port = uuid4().hex, int(redis_url.rpartition(":")[2].split("/")[0])
+    async with (
+        _reply_eater("127.0.0.1", port) as eater_port,
+        open_redis(redis_url.replace(f":{port}/", f":{eater_port}/")) as through,
+    ):
+        with pytest.raises(LiveAwayError):
+            await through.eval(COUNT, 1, key, 1)
+
+    assert await redis.get(key) == b"1"
+
+
+async def test_a_server_that_does_not_answer_is_away_within_the_bound(redis: Redis) -> None:
+    loop = asyncio.get_running_loop()
+    started_at = loop.time()
+    with pytest.raises(LiveAwayError):
+        await redis.blpop([uuid4().hex], timeout=30)  # longer than a client may wait
+
+    assert loop.time() - started_at < 8
+
+
+async def _pipelined(redis: Redis) -> object:
+    async with redis.pipeline() as pipeline:
+        pipeline.get("k")
+        return await pipeline.execute()
+
+
+DOORS: dict[str, Callable[[Redis], Awaitable[object]]] = {
+    "command": lambda redis: redis.get("k"),
+    "pipeline": _pipelined,
+    "pubsub": lambda redis: redis.pubsub().subscribe("k"),
+}
+
+
+@pytest.mark.parametrize("use", DOORS.values(), ids=DOORS)
+async def test_a_server_that_is_not_there_is_away_by_every_door(use: Callable[[Redis], Awaitable[object]]) -> None:
+    async with open_redis("redis://127.0.0.1:1/0") as redis:
+        with pytest.raises(LiveAwayError):
+            await use(redis)
+
+
+async def test_messages_arrive_by_subscription(redis: Redis) -> None:
+    channel = uuid4().hex
+    async with redis.pubsub() as subscription:
+        await subscription.subscribe(channel)
+        await subscription.get_message(timeout=2)
+        await redis.publish(channel, b"hello")
+        message = await subscription.get_message(timeout=2)
+
+    assert message is not None
+    assert message["data"] == b"hello"
+
+
+@asynccontextmanager
+async def _reply_eater(host: str, port: int) -> AsyncIterator[int]:
+    """A proxy that hangs up where the answer to an EVAL would pass."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, forward = await asyncio.open_connection(host, port)
+        while request := await reader.read(65536):
+            forward.write(request)
+            reply = await upstream.read(65536)
+            if b"EVAL" in request:
+                break
+            writer.write(reply)
+        writer.close()
+        forward.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]

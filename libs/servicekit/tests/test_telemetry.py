@@ -1,0 +1,112 @@
+import json
+import logging
+
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel, ValidationError
+from servicekit.logs import JsonFormatter
+from servicekit.ports import Outgoing
+from servicekit.telemetry import Telemetry, carrying_trace, traceparent, traceparent_of
+
+REMOTE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def telemetry(exporter: InMemorySpanExporter) -> Telemetry:
+    telemetry = Telemetry("tests")
+    telemetry.export_to(SimpleSpanProcessor(exporter))
+    return telemetry
+
+
+def test_a_trace_goes_on_through_the_headers_of_a_record(telemetry: Telemetry, exporter: InMemorySpanExporter) -> None:
+    with telemetry.span("publish"):
+        sent = carrying_trace(Outgoing(topic="t", key=b"k", value=b"v", headers=(("a", b"1"),)))
+    with telemetry.span("handle", traceparent=traceparent_of(sent.headers)):
+        pass
+    published, handled = exporter.get_finished_spans()
+
+    assert published.context is not None
+    assert handled.parent is not None
+    assert (handled.parent.trace_id, handled.parent.span_id) == (
+        published.context.trace_id,
+        published.context.span_id,
+    )
+    assert sent.headers[0] == ("a", b"1")
+
+
+def test_a_record_that_carries_a_trace_keeps_it(telemetry: Telemetry) -> None:
+    outgoing = Outgoing(topic="t", key=None, value=b"v", headers=(("traceparent", REMOTE.encode()),))
+    with telemetry.span("publish"):
+        assert carrying_trace(outgoing) is outgoing
+
+
+def test_outside_a_span_nothing_is_added() -> None:
+    outgoing = Outgoing(topic="t", key=None, value=b"v")
+
+    assert carrying_trace(outgoing) is outgoing
+    assert traceparent() is None
+
+
+@pytest.mark.parametrize("broken", ["", "00-xyz", "\udcff", REMOTE[:-1]])
+def test_a_malformed_trace_context_starts_a_new_trace(
+    telemetry: Telemetry, exporter: InMemorySpanExporter, broken: str
+) -> None:
+    with telemetry.span("handle", traceparent=broken):
+        pass
+
+    assert exporter.get_finished_spans()[0].parent is None
+
+
+def test_a_span_tells_the_type_of_a_failure_but_not_its_words(
+    telemetry: Telemetry, exporter: InMemorySpanExporter
+) -> None:
+    with pytest.raises(ValueError, match="words"), telemetry.span("handle"):
+        raise ValueError("words of a customer")
+    [span] = exporter.get_finished_spans()
+
+    assert dict(span.attributes or {}) == {"error.type": "ValueError"}
+    assert "words" not in span.to_json()
+
+
+def test_a_log_event_is_one_line_of_json_with_its_fields() -> None:
+    record = logging.makeLogRecord(
+        {"name": "centralino.router", "levelname": "INFO", "msg": "offer_issued", "offer_id": "o1", "created": 0.0}
+    )
+    document = json.loads(JsonFormatter("router").format(record))
+
+    assert document == {
+        "time": "1970-01-01T00:00:00.000+00:00",
+        "level": "INFO",
+        "service": "router",
+        "logger": "centralino.router",
+        "event": "offer_issued",
+        "offer_id": "o1",
+    }
+
+
+def test_what_a_library_says_is_an_event_of_its_own() -> None:
+    record = logging.makeLogRecord({"name": "aiokafka", "msg": "lost %s", "args": ("node 1",), "levelname": "WARNING"})
+    document = json.loads(JsonFormatter("router").format(record))
+
+    assert (document["event"], document["text"]) == ("library_said", "lost node 1")
+
+
+def test_an_exception_is_logged_by_type_and_place_without_the_data_that_it_quotes() -> None:
+    class Person(BaseModel):
+        age: int
+
+    with pytest.raises(ValidationError) as refused:
+        Person.model_validate({"age": "Anna Rossi, 47"})
+    failure = (refused.type, refused.value, refused.tb)
+    record = logging.makeLogRecord({"name": "centralino.x", "msg": "failed", "exc_info": failure})
+    line = JsonFormatter("router").format(record)
+
+    assert "Anna" not in line
+    assert json.loads(line)["error"] == "ValidationError"
+    assert "test_telemetry.py" in json.loads(line)["frames"][0]
