@@ -1,0 +1,83 @@
+"""From a tenant's document to the small records of topic `config`. Pure."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from contracts.configuration import Fault, TenantConfiguration, reference_faults
+from contracts.configuration_records import ConfigurationRecord, RecordKind
+from pydantic import BaseModel
+
+ID_LENGTH_MAX: Final = 200
+
+Thing = tuple[RecordKind, str, str | None, dict[str, object]]
+"""Kind, id, domain and value of a record, whatever its version."""
+
+
+def document_hash(configuration: TenantConfiguration) -> str:
+    """SHA-256 over the document as canonical JSON (sorted keys), in hex."""
+    canonical = json.dumps(configuration.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def faults_of(configuration: TenantConfiguration, *, before: TenantConfiguration | None) -> list[Fault]:
+    """What is wrong with a document that has the right form; `before` is the active one."""
+    faults = reference_faults(configuration)
+    kept = {domain.id for domain in configuration.domains}
+    for domain in before.domains if before else []:
+        if domain.id not in kept:
+            faults.append(Fault("/domains", f"domain {domain.id!r} is in use and cannot be removed"))
+    named = {
+        "domains": [f"domain:{domain.id}" for domain in configuration.domains],
+        "queues": [f"queue:{queue.domain}/{queue.id}" for queue in configuration.queues],
+        "agents": [f"agent:{agent.id}" for agent in configuration.agents],
+        "channels": [f"channel:{channel.address}" for channel in configuration.channels],
+    }
+    for part, ids in named.items():
+        for index, name in enumerate(ids):
+            if len(name) > ID_LENGTH_MAX:
+                faults.append(Fault(f"/{part}/{index}", f"the name is longer than {ID_LENGTH_MAX} characters in all"))
+    return faults
+
+
+def changed_records(
+    version: int,
+    configuration: TenantConfiguration,
+    before: TenantConfiguration | None,
+    places: Mapping[str, int],
+) -> list[ConfigurationRecord]:
+    """What differs between two versions, domains first; the record of kind `version` comes last."""
+    now = {thing[1]: thing for thing in _things(configuration, places)}
+    then = {thing[1]: thing for thing in _things(before, places)} if before else {}
+    records = [_record(version, thing, gone=False) for name, thing in now.items() if then.get(name) != thing]
+    records += [_record(version, thing, gone=True) for name, thing in then.items() if name not in now]
+    last: Thing = ("version", "version", None, {"hash": document_hash(configuration)})
+    return [*records, _record(version, last, gone=False)]
+
+
+def record_key(tenant_id: str, record: ConfigurationRecord) -> str:
+    """Key of the Kafka record, under which compaction keeps the newest: `<tenant>/<kind>/<id part>`."""
+    part = record.id.removeprefix(f"{record.kind}:")
+    return f"{tenant_id}/{record.kind}/{part}"
+
+
+def _things(configuration: TenantConfiguration, places: Mapping[str, int]) -> Iterable[Thing]:
+    for domain in configuration.domains:
+        value = {**_value(domain), "partition": places[domain.id]}
+        yield "domain", f"domain:{domain.id}", domain.id, value
+    for queue in configuration.queues:
+        yield "queue", f"queue:{queue.domain}/{queue.id}", queue.domain, _value(queue)
+    for agent in configuration.agents:
+        yield "agent", f"agent:{agent.id}", agent.domain, _value(agent)
+    for channel in configuration.channels:
+        yield "channel", f"channel:{channel.address}", channel.domain, _value(channel)
+
+
+def _value(part: BaseModel) -> dict[str, object]:
+    return part.model_dump(mode="json")
+
+
+def _record(version: int, thing: Thing, *, gone: bool) -> ConfigurationRecord:
+    kind, name, domain, value = thing
+    return ConfigurationRecord(kind=kind, id=name, domain=domain, version=version, value=None if gone else value)

@@ -1,0 +1,90 @@
+"""The group `router-push`: what happens to an agent, and what is said to them, goes to their stream in Redis.
+
+Handlers are idempotent: a routing event is refused by its sequence, a message by its offset, in the script
+that appends.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from contracts import Event
+from contracts.agents import AgentPresenceChanged, AgentStateChanged, CommandResult
+from contracts.envelope import adapter_of
+from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded
+from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued, WrapupStarted
+from contracts.topics import MESSAGES, ROUTING_EVENTS
+from servicekit.consume import Delivery, Reactions
+from servicekit.errors import RejectError
+
+from router.api.live import ApiLive, Place, What
+
+GROUP: Final = "router-push"
+TOPICS: Final = (ROUTING_EVENTS.name, MESSAGES.name)
+
+_TELL: Final = (
+    OfferIssued,
+    OfferAccepted,
+    OfferRejected,
+    OfferExpired,
+    OfferRescinded,
+    WrapupStarted,
+    AgentStateChanged,
+    AgentPresenceChanged,
+    CommandResult,
+)
+_MESSAGES: Final = (MessageReceived, MessageSent, MessageDelivered, MessageFailed)
+
+
+Handler = Callable[[Delivery[Any]], Awaitable[None]]  # Any: one handler serves several types of data
+
+
+def reactions(live: ApiLive) -> Reactions:
+    """Who reacts to what."""
+    table = Reactions()
+    for told in _TELL:
+        table.on(told, _telling(live))
+    table.on(TaskAssigned, _telling(live, "take"))
+    table.on(TaskRequeued, _telling(live, "release"))
+    table.on(TaskCompleted, _telling(live, "release"))
+    for said in _MESSAGES:
+        table.on(said, _passing_on(live))
+    return table
+
+
+def frame_of(event: Event) -> str:
+    """The event as a frame, without the number that the stream gives it."""
+    data = adapter_of(event.type.data).dump_python(event.data, mode="json")
+    return json.dumps({"type": event.type.name, "data": data}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _telling(live: ApiLive, what: What = "tell") -> Handler:
+    async def tell(delivery: Delivery[Any]) -> None:  # Any: see Handler; all have agent_id and domain
+        if delivery.event.sequence is None:
+            raise RejectError("no_sequence")
+        if delivery.data.agent_id is None:
+            return
+        await live.push_event(
+            Place(delivery.event.tenant_id, delivery.data.domain),
+            what,
+            delivery.data.agent_id,
+            sequence=delivery.event.sequence,
+            frame=frame_of(delivery.event),
+            interaction_id="" if what == "tell" else delivery.data.interaction_id,
+        )
+
+    return tell
+
+
+def _passing_on(live: ApiLive) -> Handler:
+    async def pass_on(delivery: Delivery[Any]) -> None:  # Any: see Handler; all have interaction_id and domain
+        await live.push_message(
+            Place(delivery.event.tenant_id, delivery.data.domain),
+            delivery.data.interaction_id,
+            offset=delivery.record.offset,
+            frame=frame_of(delivery.event),
+            later_owners=not isinstance(delivery.data, MessageFailed),
+        )
+
+    return pass_on

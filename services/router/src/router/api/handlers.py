@@ -1,0 +1,228 @@
+"""What agents and supervisors may do. Commands go through the log; their results come back by `routing.events`."""
+
+import asyncio
+from typing import Final
+
+from contracts import Event
+from contracts.agents import CommandResult
+from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SendMessage, SetAgentState
+from contracts.configuration import Disposition
+from servicekit.auth import Principal
+from servicekit.ports import AppendUnknownError, Clock
+from servicekit.problems import ProblemError
+from servicekit.telemetry import log, traceparent
+
+from router.api.command_log import CommandLog
+from router.api.live import ApiLive, Place
+from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, MessageRequest, StateChoice
+from router.api.results import Results
+from router.api.store import ApiStore, AuditRow, Seat
+
+LOG: Final = log("router.api")
+SOURCE: Final = "/router/api"
+PROJECTION_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""An assignment that was just made may not be projected yet."""
+
+Command = AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
+
+
+class Desk:
+    """The work of agents, and of supervisors on agents."""
+
+    def __init__(
+        self,
+        store: ApiStore,
+        live: ApiLive,
+        commands: CommandLog,
+        results: Results,
+        clock: Clock,
+        *,
+        wait_seconds: float,
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._commands = commands
+        self._results = results
+        self._clock = clock
+        self._wait_seconds = wait_seconds
+
+    async def seat(self, principal: Principal) -> Seat:
+        """Where the caller works. Raises ProblemError 403 for somebody who is no agent of the configuration."""
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            seat = await transaction.seat(principal.subject)
+        if seat is None:
+            raise ProblemError(403, "not_an_agent", "The active configuration has no agent of this name.")
+        return seat
+
+    async def me(self, seat: Seat) -> Me:
+        """The agent's desk as projected; what is newer comes after `push_sequence`."""
+        place = place_of(seat)
+        start = await self._live.push_start(place, seat.agent_id)
+        view = await self._live.agent_view(place, seat.agent_id) or await self._blank(place, seat)
+        assignments = await self._live.assignments(place, view.assignments)
+        for assignment in assignments:
+            if assignment.state == "assigned":
+                await self._live.restore_owner(place, seat.agent_id, assignment.interaction_id)
+        return Me(
+            agent_id=seat.agent_id,
+            name=seat.name,
+            domain=seat.domain,
+            state=view.state,
+            reason_code=view.reason_code,
+            presence=view.presence,
+            held=view.held,
+            capacity=view.capacity,
+            offers=view.offers,
+            assignments=assignments,
+            push_sequence=start,
+        )
+
+    async def dispositions(self, seat: Seat) -> list[Disposition]:
+        """What the agent may choose from when completing a task."""
+        async with self._store.transaction(seat.tenant_id) as transaction:
+            active = await transaction.active()
+        domains = active.configuration.domains if active else []
+        return next((domain.dispositions for domain in domains if domain.id == seat.domain), [])
+
+    async def submit(self, seat: Seat, command: Command) -> CommandResult | None:
+        """Append a command about an agent and wait for its result; none when it takes longer than the wait.
+
+        Raises ProblemError: the refusal, or 503 when nobody can say whether the command was kept.
+        """
+        event = Event(
+            id=command.command_id,
+            source=SOURCE,
+            tenant_id=seat.tenant_id,
+            subject=seat.agent_id,
+            time_ms=self._clock.now_ms(),
+            data=command,
+            traceparent=traceparent(),
+        )
+        with self._results.expected(seat.tenant_id, command.command_id) as result:
+            await self._append(event, key=seat.agent_id, partition=seat.partition)
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    return checked(await result)
+            except TimeoutError:
+                return None
+
+    async def result(self, principal: Principal, command_id: str) -> CommandResult:
+        """The result of a command that this replica has read. Raises ProblemError 404, or the refusal."""
+        result = self._results.known(principal.tenant_id, command_id)
+        if result is None or ("supervisor" not in principal.roles and result.agent_id != principal.subject):
+            raise ProblemError(404, "result_unknown", "No result of this command is known here yet.")
+        return checked(result)
+
+    async def send_message(self, seat: Seat, assignment_id: str, message: MessageRequest) -> None:
+        """Ask the gateway to send a message of the assignment's conversation."""
+        assignment = await self.assignment(seat, assignment_id)
+        if assignment.state != "assigned":
+            raise ProblemError(409, "assignment_over", "The conversation of this assignment is over.")
+        now_ms = self._clock.now_ms()
+        event = Event(
+            id=message.message_id,
+            source=SOURCE,
+            tenant_id=seat.tenant_id,
+            subject=assignment.interaction_id,
+            time_ms=now_ms,
+            data=SendMessage(
+                message_id=message.message_id,
+                interaction_id=assignment.interaction_id,
+                domain=seat.domain,
+                agent_id=seat.agent_id,
+                assignment_id=assignment_id,
+                assignment_sequence=assignment.sequence,
+                requested_at_ms=now_ms,
+                personal={"text": message.text},
+            ),
+            traceparent=traceparent(),
+        )
+        await self._append(event, key=assignment.interaction_id)
+
+    async def typing(self, seat: Seat, assignment_id: str) -> None:
+        """The agent is typing in the assignment's conversation."""
+        assignment = await self.assignment(seat, assignment_id)
+        await self._live.typing(assignment.interaction_id)
+
+    async def assignment(self, seat: Seat, assignment_id: str) -> AssignmentView:
+        """The agent's own assignment. Raises ProblemError 404, also for another agent's."""
+        for pause_seconds in (*PROJECTION_PAUSES_SECONDS, None):
+            found = await self._live.assignments(place_of(seat), [assignment_id])
+            if found and found[0].agent_id == seat.agent_id:
+                return found[0]
+            if found or pause_seconds is None:
+                break
+            await self._clock.sleep(pause_seconds)
+        raise ProblemError(404, "assignment_gone", "You have no such assignment.")
+
+    async def set_agents_state(
+        self, principal: Principal, agent_id: str, choice: StateChoice, command_id: str
+    ) -> CommandResult | None:
+        """A supervisor chooses an agent's state."""
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            seat = await transaction.seat(agent_id)
+            if seat is None:
+                raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
+            await transaction.audit(
+                AuditRow(
+                    audit_id=command_id,
+                    at_ms=self._clock.now_ms(),
+                    actor=principal.subject,
+                    action="agent.set_state",
+                    target=agent_id,
+                )
+            )
+        return await self.set_state(seat, choice, command_id)
+
+    async def set_state(self, seat: Seat, choice: StateChoice, command_id: str) -> CommandResult | None:
+        """The agent is ready, or not."""
+        command = SetAgentState(
+            command_id=command_id,
+            domain=seat.domain,
+            agent_id=seat.agent_id,
+            state=choice.state,
+            reason_code=choice.reason_code,
+        )
+        return await self.submit(seat, command)
+
+    async def places(self, tenant_id: str) -> list[Place]:
+        """The tenant's domains."""
+        async with self._store.transaction(tenant_id) as transaction:
+            return [Place(tenant_id, domain) for domain in sorted(await transaction.places())]
+
+    async def live(self, places: list[Place]) -> Live:
+        """Queues and agents of the domains, as projected."""
+        domains = [
+            DomainLive(
+                domain=place.domain, queues=await self._live.queues(place), agents=await self._live.agents(place)
+            )
+            for place in places
+        ]
+        return Live(domains=domains)
+
+    async def _blank(self, place: Place, seat: Seat) -> AgentView:
+        if not await self._live.is_projected(place):
+            problem = ProblemError(503, "view_rebuilding", "The engine has not shown this domain yet. Try again.")
+            raise problem.with_headers(retry_after="1")
+        return AgentView(agent_id=seat.agent_id, state="not_ready", presence="absent", held=0, capacity=0)
+
+    async def _append(self, event: Event, *, key: str, partition: int | None = None) -> None:
+        try:
+            await self._commands.append(event, key=key, partition=partition)
+        except AppendUnknownError as error:
+            LOG.warning("command_unknown", extra={"type": event.type.name})
+            detail = "Nobody can say whether this was kept. Try again with the same Idempotency-Key (or message id)."
+            raise ProblemError(503, "outcome_unknown", detail).with_headers(retry_after="1") from error
+
+
+def place_of(seat: Seat) -> Place:
+    """The domain of a seat."""
+    return Place(seat.tenant_id, seat.domain)
+
+
+def checked(result: CommandResult) -> CommandResult:
+    """The result of a command that was done. Raises ProblemError for a refused one."""
+    refusal = result.refusal
+    if refusal is not None:
+        raise ProblemError(refusal.http_status, refusal.code, refusal.detail, command_id=result.command_id)
+    return result

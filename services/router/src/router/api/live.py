@@ -1,0 +1,203 @@
+"""What the router's API keeps in and reads from Redis: leases, push streams, the engine's projection.
+
+Keys of a domain share the hash tag `{<tenant>/<domain>}`. Nothing here is the only copy of anything but leases; the
+streams that hold what people wrote are bounded and expire. Waits and failures: `servicekit.live`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from servicekit.live import LiveAwayError, Redis, Scripts
+
+from router.api.models import AgentView, AssignmentView, QueueView
+
+SIGNALS: Final = "router:push"
+TYPING: Final = "typing:"
+What = Literal["tell", "take", "release"]
+"""tell: only a frame; take: the agent owns the interaction from here on; release: not any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushLimits:
+    """The bounds of the push streams."""
+
+    stream_entries_max: int = 1000
+    stream_seconds: int = 600
+    talk_entries_max: int = 500
+    talk_seconds: int = 86_400
+    owner_seconds: int = 8 * 86_400
+    read_entries_max: int = 100
+    look_back_entries_max: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A domain of a tenant."""
+
+    tenant_id: str
+    domain: str
+
+    @property
+    def tag(self) -> str:
+        """How keys and signals name it."""
+        return f"{self.tenant_id}/{self.domain}"
+
+    def key(self, name: str) -> str:
+        """A key under the domain's hash tag."""
+        return f"r:{{{self.tag}}}:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PushRead:
+    """What an agent's stream answers; not `complete` means that frames which the device lacks are gone."""
+
+    complete: bool
+    last: int
+    frames: Sequence[tuple[int, str]]
+
+
+class ApiLive:
+    """Redis, as the API uses it. The casts below say that `open_redis` answers bytes."""
+
+    def __init__(self, redis: Redis, limits: PushLimits = PushLimits()) -> None:
+        scripts = Scripts("router.api")
+        self.redis = redis
+        self._limits = limits
+        self._heartbeat = scripts.load("heartbeat")
+        self._push_event = scripts.load("push_event")
+        self._push_message = scripts.load("push_message")
+        self._push_read = scripts.load("push_read")
+        self._push_start = scripts.load("push_start")
+
+    async def heartbeat(self, place: Place, agent_id: str, device_id: str, *, alive: bool = True) -> None:
+        """Renew the lease of an agent's device, or give it back."""
+        arguments = [f"{agent_id}|{device_id}", "alive" if alive else "bye"]
+        await self._heartbeat(self.redis, [place.key("leases")], arguments)
+
+    async def push_event(
+        self, place: Place, what: What, agent_id: str, *, sequence: str, frame: str, interaction_id: str = ""
+    ) -> bool:
+        """Append a routing event's frame to the agent's stream; False for a repeat."""
+        return await self._push(place, what, agent_id, sequence, frame, interaction_id) > 0
+
+    async def restore_owner(self, place: Place, agent_id: str, interaction_id: str) -> None:
+        """After a loss of Redis: the agent owns the interaction again and gets what was said since."""
+        await self._push(place, "restore", agent_id, "", "", interaction_id)
+
+    async def push_message(
+        self, place: Place, interaction_id: str, *, offset: int, frame: str, later_owners: bool
+    ) -> bool:
+        """Keep a message for the owner of the interaction, and for later ones too; False for a repeat."""
+        limits = self._limits
+        return bool(
+            await self._push_message(
+                self.redis,
+                [place.key(f"talk:{interaction_id}"), place.key(f"owner:{interaction_id}")],
+                [
+                    offset,
+                    frame,
+                    "all" if later_owners else "owner",
+                    place.key(""),
+                    SIGNALS,
+                    f"{place.tag}|",
+                    limits.stream_entries_max,
+                    limits.stream_seconds * 1000,
+                    limits.owner_seconds * 1000,
+                    limits.talk_entries_max,
+                    limits.talk_seconds * 1000,
+                ],
+            )
+        )
+
+    async def push_read(self, place: Place, agent_id: str, after: int | None) -> PushRead:
+        """The frames after a number; without one only the last number."""
+        reply = await self._push_read(
+            self.redis,
+            _stream(place, agent_id),
+            ["" if after is None else after, self._limits.read_entries_max, self._limits.stream_seconds * 1000],
+        )
+        complete, last, found = cast(tuple[int, bytes, list[bytes]], reply)  # what push_read.lua returns
+        frames = [(int(number), frame.decode()) for number, frame in zip(found[::2], found[1::2], strict=True)]
+        return PushRead(complete == 1, int(last), frames)
+
+    async def push_start(self, place: Place, agent_id: str) -> int:
+        """The number to read from so that the projection, read afterwards, and the stream leave no gap."""
+        reply = await self._push_start(
+            self.redis,
+            [*_stream(place, agent_id), place.key("meta")],
+            [self._limits.look_back_entries_max, self._limits.stream_seconds * 1000],
+        )
+        return int(cast(bytes, reply))
+
+    async def agent_view(self, place: Place, agent_id: str) -> AgentView | None:
+        """The agent in the engine's projection."""
+        raw = await self.redis.hget(place.key("agents"), agent_id)
+        return AgentView.model_validate_json(raw) if raw else None
+
+    async def is_projected(self, place: Place) -> bool:
+        """Whether the engine's projection of the domain is there at all."""
+        return bool(await self.redis.exists(place.key("meta")))
+
+    async def assignments(self, place: Place, assignment_ids: Sequence[str]) -> list[AssignmentView]:
+        """Those of the assignments that the projection has."""
+        if not assignment_ids:
+            return []
+        found = await self.redis.hmget(place.key("assignments"), list(assignment_ids))
+        return [AssignmentView.model_validate_json(raw) for raw in found if raw]
+
+    async def positions(self, places: Sequence[Place]) -> list[bytes | None]:
+        """How far each domain's projection is; it changes whenever a view does."""
+        return [cast(bytes | None, await self.redis.hget(place.key("meta"), "position")) for place in places]
+
+    async def queues(self, place: Place) -> list[QueueView]:
+        """The queues of the domain, by name."""
+        rows = await self._hash(place.key("queues"))
+        return [QueueView.model_validate_json(rows[name]) for name in sorted(rows)]
+
+    async def agents(self, place: Place) -> list[AgentView]:
+        """The agents of the domain, by id."""
+        rows = await self._hash(place.key("agents"))
+        return [AgentView.model_validate_json(rows[name]) for name in sorted(rows)]
+
+    async def owner(self, place: Place, interaction_id: str) -> str | None:
+        """The agent to whom messages of the interaction are pushed."""
+        raw = cast(bytes | None, await self.redis.get(place.key(f"owner:{interaction_id}")))
+        return raw.decode() if raw else None
+
+    async def typing(self, interaction_id: str) -> None:
+        """Tell whoever shows the conversation to the customer that the agent is typing."""
+        await self.redis.publish(f"{TYPING}{{{interaction_id}}}", json.dumps({"from": "agent"}))
+
+    async def _hash(self, key: str) -> Mapping[bytes, bytes]:
+        return cast(Mapping[bytes, bytes], await self.redis.hgetall(key))
+
+    async def _push(
+        self, place: Place, what: str, agent_id: str, sequence: str, frame: str, interaction_id: str
+    ) -> int:
+        keys = [
+            place.key("pushed-sequence"),
+            *_stream(place, agent_id),
+            place.key(f"owner:{interaction_id}"),
+            place.key(f"talk:{interaction_id}"),
+        ]
+        arguments: list[str | bytes | int | float] = [
+            what,
+            sequence,
+            agent_id,
+            frame,
+            SIGNALS,
+            f"{place.tag}|{agent_id}",
+            self._limits.stream_entries_max,
+            self._limits.stream_seconds * 1000,
+            self._limits.owner_seconds * 1000,
+        ]
+        return int(cast(int, await self._push_event(self.redis, keys, arguments)))
+
+
+def _stream(place: Place, agent_id: str) -> list[str]:
+    return [place.key(f"push:{agent_id}"), place.key(f"pushed:{agent_id}")]
+
+
+__all__ = ["SIGNALS", "TYPING", "ApiLive", "LiveAwayError", "Place", "PushLimits", "PushRead", "What"]

@@ -1,0 +1,233 @@
+"""What goes over the API: requests, responses, and the engine's views as Redis holds them."""
+
+from typing import Annotated, Literal
+
+from contracts.agents import AgentState, Presence
+from contracts.fields import Channel, Code, Id, InstantMs, Number, Priority
+from contracts.tasks import Then
+from pydantic import BaseModel, ConfigDict, Field
+from servicekit.store import TENANT_PATTERN
+
+MessageText = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Request(BaseModel):
+    """A body; unknown members are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class View(BaseModel):
+    """What is shown; members that a newer engine writes are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class StateChoice(Request):
+    """The state to be in."""
+
+    state: AgentState
+    reason_code: Code | None = None
+
+
+class Rejection(Request):
+    """Why the offer is declined."""
+
+    reason: Code | None = None
+
+
+class MessageRequest(Request):
+    """What the agent says; `message_id` is the client's own, so that a retry is no second message."""
+
+    message_id: Id
+    text: MessageText
+
+
+class Ending(Request):
+    """How the conversation ends; `seen_number` is the last customer message that the agent had seen."""
+
+    then: Then = "close"
+    seen_number: Number | None = None
+
+
+class Completion(Ending):
+    """How the task ends."""
+
+    disposition: Code | None = None
+
+
+class CommandOutcome(View):
+    """The command is decided."""
+
+    command_id: Id
+    outcome: Literal["done"] = "done"
+    assignment_id: Id | None = Field(None, description="The assignment that an accepted offer made.")
+
+
+class CommandPending(View):
+    """The command is kept and not decided yet; its result will be at /commands/{command_id}."""
+
+    command_id: Id
+
+
+class MessageTaken(View):
+    """The message is on its way; `message.sent` or `message.failed` follows on the socket."""
+
+    message_id: Id
+
+
+class OfferView(View):
+    """A live offer."""
+
+    offer_id: Id
+    task_id: Id
+    interaction_id: Id
+    queue: Code
+    channel: Channel
+    priority: Priority
+    queued_at_ms: InstantMs
+    expires_at_ms: InstantMs
+    sequence: str
+
+
+class AssignmentView(View):
+    """A task that an agent owns."""
+
+    assignment_id: Id
+    task_id: Id
+    interaction_id: Id
+    agent_id: Id
+    queue: Code
+    channel: Channel
+    sequence: str
+    state: Literal["assigned", "wrapup"]
+    ends_at_ms: InstantMs | None = Field(None, description="When wrap-up ends by itself.")
+
+
+class AgentView(View):
+    """An agent as the engine sees it."""
+
+    agent_id: Id
+    state: AgentState
+    reason_code: Code | None = None
+    presence: Presence
+    held: int = Field(description="Capacity units in use.")
+    capacity: int
+    idle_since_ms: InstantMs | None = None
+    offers: list[OfferView] = []
+    assignments: list[Id] = Field(default=[], description="Ids of assignments.")
+
+
+class QueueView(View):
+    """How many tasks of a queue are in which state."""
+
+    queue: Code
+    waiting: int
+    offered: int
+    assigned: int
+    wrapup: int
+    oldest_queued_at_ms: InstantMs | None = None
+
+
+class Me(View):
+    """The agent's desk. Open the socket with `after=push_sequence`: nothing is missed."""
+
+    agent_id: Id
+    name: str
+    domain: Id
+    state: AgentState
+    reason_code: Code | None
+    presence: Presence
+    held: int
+    capacity: int
+    offers: list[OfferView]
+    assignments: list[AssignmentView]
+    push_sequence: int
+
+
+class DomainLive(View):
+    """One domain now."""
+
+    domain: Id
+    queues: list[QueueView]
+    agents: list[AgentView]
+
+
+class Live(View):
+    """All domains of the tenant now."""
+
+    domains: list[DomainLive]
+
+
+class Ticket(View):
+    """Opens one WebSocket within 30 seconds: `?ticket=`."""
+
+    ticket: str
+    expires_in_seconds: int
+
+
+class Version(View):
+    """A version of the configuration."""
+
+    version: int
+    hash: str
+    created_at_ms: InstantMs
+    created_by: str
+
+
+class Versions(View):
+    """Newest first."""
+
+    versions: list[Version]
+
+
+class NewApiKey(Request):
+    """A key for the program of an integration."""
+
+    integration: Code
+    lifetime_days: Annotated[int, Field(ge=1, le=730)] = 365
+
+
+class IssuedApiKey(View):
+    """A new key, shown this once."""
+
+    key: str
+
+
+class ApiKeyLine(View):
+    """A key, without its secret."""
+
+    key_id: str
+    integration: str
+    expires_at_ms: InstantMs
+    revoked_at_ms: InstantMs | None
+
+
+class ApiKeyLines(View):
+    """The tenant's keys, those that end last first."""
+
+    keys: list[ApiKeyLine]
+
+
+class DevelopmentTokenRequest(Request):
+    """Whom the token is for."""
+
+    role: Literal["agent", "supervisor", "admin", "integrator"]
+    subject: Id
+    tenant: Annotated[str, Field(pattern=TENANT_PATTERN)]
+    name: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+
+
+class DevelopmentToken(View):
+    """An access token."""
+
+    token: str
+    expires_in_seconds: int
+
+
+class DevelopmentAgent(View):
+    """An agent to log in as."""
+
+    agent_id: Id
+    name: str
+    domain: Id

@@ -1,0 +1,79 @@
+"""What routes and sockets work with; made once by `app`, kept in `app.state.parts`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from contracts.fields import Id
+from fastapi import Depends, Header
+from servicekit.api_keys import ApiKeys
+from servicekit.auth import Principal, Role, TokenRefusedError, require
+from servicekit.ports import Chance, Clock, Ids
+from servicekit.problems import ProblemError
+from servicekit.tickets import Tickets
+from starlette.requests import HTTPConnection, Request
+
+from router.api.administration import Administration
+from router.api.handlers import Desk
+from router.api.live import ApiLive
+from router.api.signals import Signals
+from router.api.store import ApiStore, Seat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything behind the API."""
+
+    desk: Desk
+    administration: Administration
+    store: ApiStore
+    live: ApiLive
+    signals: Signals
+    tickets: Tickets
+    keys_of: Callable[[str], ApiKeys] | None
+    """Makes the keeper of API keys for an actor; none where there are no API keys."""
+    origins: frozenset[str]
+    clock: Clock
+    ids: Ids
+    chance: Chance
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """The parts of the application that serves this."""
+    return cast(Parts, connection.app.state.parts)  # set by app
+
+
+def require_or_key(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
+    """Like `require(*roles, "integrator")`, but an integrator may show an API key as bearer token."""
+    by_token = require(*roles, "integrator")
+
+    async def principal(request: Request) -> Principal:
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        keys_of = parts_of(request).keys_of
+        if scheme.lower() != "bearer" or not text.startswith("cnt_") or keys_of is None:
+            return await by_token(request)
+        try:
+            return await keys_of("").verify(text.strip())
+        except TokenRefusedError as error:
+            problem = ProblemError(401, error.code, "The API key was refused.")
+            raise problem.with_headers(www_authenticate='Bearer error="invalid_token"') from error
+
+    return principal
+
+
+async def _seat(request: Request, principal: Annotated[Principal, Depends(require("agent"))]) -> Seat:
+    return await parts_of(request).desk.seat(principal)
+
+
+def _command_id(
+    request: Request,
+    idempotency_key: Annotated[
+        Id | None, Header(description="Names the command: a retry gets the first result.")
+    ] = None,
+) -> str:
+    return idempotency_key or parts_of(request).ids.new_id()
+
+
+PartsOf = Annotated[Parts, Depends(parts_of)]
+AgentSeat = Annotated[Seat, Depends(_seat)]
+CommandId = Annotated[str, Depends(_command_id)]

@@ -1,0 +1,104 @@
+"""Results of commands, read from `routing.events` by every replica for itself."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from contracts import MalformedEventError, UnknownTypeError, decode
+from contracts.agents import CommandResult
+from contracts.registry import BY_DATA
+from contracts.topics import ROUTING_EVENTS
+from servicekit.ports import LogFactory, LogReader, OffsetGoneError, Partition, Record
+
+RESULTS_MAX: Final = 10_000
+READ_RECORDS_MAX: Final = 500
+READ_SECONDS_MAX: Final = 0.5
+STUCK_SECONDS: Final = 60.0
+_RESULT: Final = BY_DATA[CommandResult].name.encode()
+
+Key = tuple[str, str]
+
+
+class Results:
+    """The newest RESULTS_MAX results seen by this replica, and who waits for the next."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Key, CommandResult] = OrderedDict()
+        self._waiting: dict[Key, list[asyncio.Future[CommandResult]]] = {}
+
+    def known(self, tenant_id: str, command_id: str) -> CommandResult | None:
+        """The result, if it was read here."""
+        return self._known.get((tenant_id, command_id))
+
+    @contextmanager
+    def expected(self, tenant_id: str, command_id: str) -> Iterator[asyncio.Future[CommandResult]]:
+        """The next result of this command that is read; begin before the command is appended."""
+        key = (tenant_id, command_id)
+        future: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
+        try:
+            yield future
+        finally:
+            future.cancel()
+            waiting = self._waiting[key]
+            waiting.remove(future)
+            if not waiting:
+                del self._waiting[key]
+
+    def add(self, tenant_id: str, result: CommandResult) -> None:
+        """A result was read."""
+        key = (tenant_id, result.command_id)
+        self._known[key] = result
+        self._known.move_to_end(key)
+        if len(self._known) > RESULTS_MAX:
+            self._known.popitem(last=False)
+        for future in self._waiting.get(key, ()):
+            if not future.done():
+                future.set_result(result)
+
+
+class ResultsLoop:
+    """A Loop: reads every partition of `routing.events` from its end, without a group."""
+
+    name = "command results"
+
+    def __init__(self, log: LogFactory, results: Results, *, partitions: int) -> None:
+        self._log = log
+        self._results = results
+        self._partitions = [Partition(ROUTING_EVENTS.name, number) for number in range(partitions)]
+        self._turned_at: float | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until `stop`."""
+        async with self._log.reader("router-api-results") as reader:
+            await self._go_to_the_end(reader)
+            while not stop.is_set():
+                self._turned_at = asyncio.get_running_loop().time()
+                try:
+                    records = await reader.read(records_max=READ_RECORDS_MAX, timeout_seconds=READ_SECONDS_MAX)
+                except OffsetGoneError:
+                    await self._go_to_the_end(reader)
+                    continue
+                for record in records:
+                    self._take(record)
+
+    def trouble(self) -> str | None:
+        """Why the duty is stuck, or none."""
+        if self._turned_at is None or asyncio.get_running_loop().time() - self._turned_at < STUCK_SECONDS:
+            return None
+        return "results of commands are not read"
+
+    async def _go_to_the_end(self, reader: LogReader) -> None:
+        await reader.assign({partition: (await reader.bounds(partition))[1] for partition in self._partitions})
+
+    def _take(self, record: Record) -> None:
+        if dict(record.headers).get("ce_type", _RESULT) != _RESULT:
+            return
+        try:
+            event = decode(record.value, record.headers)
+        except (MalformedEventError, UnknownTypeError):
+            return  # the consumer group parks it
+        if isinstance(event.data, CommandResult):
+            self._results.add(event.tenant_id, event.data)

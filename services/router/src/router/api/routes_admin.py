@@ -1,0 +1,140 @@
+"""Admins: the tenant's configuration and API keys."""
+
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from contracts.configuration import TenantConfiguration
+from contracts.fields import Code
+from fastapi import APIRouter, Depends, Header, Path
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from servicekit.api_keys import ApiKeys, TooManyKeysError
+from servicekit.auth import Principal, require
+from servicekit.problems import ProblemError
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import override
+
+from router.api.administration import faults_beside
+from router.api.keys import KeptApiKeys
+from router.api.models import ApiKeyLine, ApiKeyLines, IssuedApiKey, NewApiKey, Version, Versions
+from router.api.parts import Parts, PartsOf, require_or_key
+
+Admin = Annotated[Principal, Depends(require("admin"))]
+DAY_SECONDS: Final = 86_400
+
+
+class _AllFaultsRoute(APIRoute):
+    """Where the document's form is wrong, wrong references in the rest of it are told at the same time."""
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:  # the library's own signature
+        handle = super().get_route_handler()
+
+        async def handle_with_all_faults(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                errors = list(error.errors())
+                refused = ["".join(f"/{part}" for part in each["loc"][1:]) for each in errors]
+                for fault in faults_beside(error.body, refused):
+                    loc = ("body", *fault.path.removeprefix("/").split("/"))
+                    errors.append({"type": "reference", "loc": loc, "msg": fault.message})
+                raise RequestValidationError(errors, body=error.body) from error
+
+        return handle_with_all_faults
+
+
+ROUTES: Final = APIRouter(tags=["administration"], route_class=_AllFaultsRoute)
+KEY_ROUTES: Final = APIRouter(tags=["administration"])
+
+
+@ROUTES.get("/configuration", summary="The active configuration")
+async def configuration(
+    principal: Annotated[Principal, Depends(require_or_key("admin", "supervisor"))],
+    parts: PartsOf,
+    response: Response,
+) -> TenantConfiguration:
+    """The document; its version is the ETag."""
+    active = await parts.administration.active(principal.tenant_id)
+    response.headers["etag"] = f'"{active.line.version}"'
+    return active.configuration
+
+
+@ROUTES.put("/configuration", summary="Activate a configuration")
+async def activate(
+    principal: Admin,
+    parts: PartsOf,
+    response: Response,
+    wanted: TenantConfiguration,
+    if_match: Annotated[str | None, Header(description='ETag of the active version; `"0"` for the first.')] = None,
+) -> Version:
+    """The whole document, checked as a whole; the active document again makes no new version."""
+    line = await parts.administration.activate(principal, wanted, expected_version=_version(if_match))
+    response.headers["etag"] = f'"{line.version}"'
+    return Version(**asdict(line))
+
+
+@ROUTES.get("/configuration/versions", summary="Versions of the configuration")
+async def versions(principal: Admin, parts: PartsOf) -> Versions:
+    """The newest 200."""
+    lines = await parts.administration.versions(principal.tenant_id)
+    return Versions(versions=[Version(**asdict(line)) for line in lines])
+
+
+@KEY_ROUTES.get("/api-keys", summary="API keys")
+async def api_keys(principal: Admin, parts: PartsOf) -> ApiKeyLines:
+    """All keys of the tenant, without their secrets."""
+    kept = KeptApiKeys(parts.store, actor=principal.subject, now_ms=parts.clock.now_ms())
+    lines = [
+        ApiKeyLine(
+            key_id=key.key_id,
+            integration=key.integration,
+            expires_at_ms=key.expires_at_ms,
+            revoked_at_ms=key.revoked_at_ms,
+        )
+        for key in await kept.of_tenant(principal.tenant_id)
+    ]
+    return ApiKeyLines(keys=lines)
+
+
+@KEY_ROUTES.post("/api-keys", summary="Issue an API key", status_code=201)
+async def issue_api_key(principal: Admin, parts: PartsOf, wanted: NewApiKey) -> IssuedApiKey:
+    """Shown this once. An integration has at most two live keys."""
+    keys = _keys(parts, principal)
+    try:
+        key = await keys.issue(
+            tenant_id=principal.tenant_id,
+            integration=wanted.integration,
+            lifetime_seconds=wanted.lifetime_days * DAY_SECONDS,
+        )
+    except TooManyKeysError as error:
+        raise ProblemError(409, "too_many_keys", "This integration has two live keys; revoke one first.") from error
+    return IssuedApiKey(key=key)
+
+
+@KEY_ROUTES.delete("/api-keys/{integration}/{key_id}", summary="Revoke an API key", status_code=204)
+async def revoke_api_key(
+    principal: Admin, parts: PartsOf, integration: Annotated[Code, Path()], key_id: Annotated[str, Path(max_length=64)]
+) -> None:
+    """At once."""
+    keys = _keys(parts, principal)
+    if not await keys.revoke(tenant_id=principal.tenant_id, integration=integration, key_id=key_id):
+        raise ProblemError(404, "key_unknown", "The integration has no such key.")
+
+
+def _keys(parts: Parts, principal: Principal) -> ApiKeys:
+    if parts.keys_of is None:  # the routes stand only where there are keys
+        raise ProblemError(404, "no_api_keys", "This installation has no API keys.")
+    return parts.keys_of(principal.subject)
+
+
+def _version(if_match: str | None) -> int:
+    if if_match is None:
+        raise ProblemError(428, "if_match_missing", 'Send If-Match with the ETag you read; "0" for the first.')
+    match = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
+    if match is None:
+        raise ProblemError(412, "version_changed", "If-Match is no ETag of a configuration.")
+    return int(match[1])

@@ -1,0 +1,201 @@
+"""The two WebSockets: an agent's stream, a supervisor's live view."""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from fastapi import APIRouter
+from servicekit.auth import Principal
+from servicekit.live import LiveAwayError
+from servicekit.problems import ProblemError
+from starlette.websockets import WebSocket
+from typing_extensions import override
+
+from router.api.handlers import place_of
+from router.api.live import Place
+from router.api.parts import Parts, parts_of
+from router.api.signals import Listener
+from router.api.sockets import RESTART_SECONDS_MAX, ClientFrame, Close, Socket, SocketLimits, admitted
+from router.api.store import Seat
+
+ROUTES: Final = APIRouter()
+LIMITS: Final = SocketLimits()
+_DEVICE: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
+
+
+class AgentSocket(Socket):
+    """Sends the agent's push stream from a number on, keeps the device's lease, passes typing on."""
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        principal: Principal,
+        parts: Parts,
+        limits: SocketLimits = LIMITS,
+        *,
+        seat: Seat,
+        device_id: str,
+        after: int | None,
+    ) -> None:
+        super().__init__(websocket, principal, parts, limits)
+        self._seat = seat
+        self._place = place_of(seat)
+        self._device_id = device_id
+        self._cursor = after
+        self._live = parts.live
+
+    @override
+    async def run(self) -> None:
+        """See Socket; a client that said bye gives its lease back."""
+        await super().run()
+        if self.said_bye:
+            await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id, alive=False)
+
+    @override
+    async def feed(self) -> Close | None:
+        with self._parts.signals.listening(self._place, self._seat.agent_id) as listener:
+            await self._greet(listener)
+            while True:
+                listener.event.clear()
+                try:
+                    more = await self._send_new(listener)
+                except LiveAwayError:
+                    more = False
+                if not more:
+                    await self._wait(listener)
+
+    @override
+    async def take(self, frame: ClientFrame) -> None:
+        if frame.type != "typing" or frame.interaction_id is None:
+            return
+        if await self._live.owner(self._place, frame.interaction_id) == self._seat.agent_id:
+            await self._live.typing(frame.interaction_id)
+
+    @override
+    async def tick(self) -> None:
+        await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id)
+
+    async def _greet(self, listener: Listener) -> None:
+        """`hello` first. The client may go on where it was, or must look at its desk anew."""
+        place, agent_id, after = self._place, self._seat.agent_id, self._cursor
+        view = await self._live.agent_view(place, agent_id)
+        assignments = await self._live.assignments(place, view.assignments if view else [])
+        listener.interactions |= {assignment.interaction_id for assignment in assignments}
+        read = await self._live.push_read(place, agent_id, after)
+        resumed = after is not None and read.complete
+        jitter = self._parts.chance.uniform(0, RESTART_SECONDS_MAX * 1000)
+        data = {"sequence": read.last, "resumed": resumed, "reconnect_after_ms": round(jitter)}
+        await self.send(json.dumps({"type": "hello", "data": data}))
+        if after is None:
+            self._cursor = await self._live.push_start(place, agent_id)
+        elif not resumed:
+            await self._resync()
+
+    async def _send_new(self, listener: Listener) -> bool:
+        """Send what is new; whether there may be more."""
+        while listener.typing:
+            data = {"interaction_id": listener.typing.pop(), "from": "customer"}
+            await self.send(json.dumps({"type": "typing", "data": data}))
+        read = await self._live.push_read(self._place, self._seat.agent_id, self._cursor)
+        if not read.complete:
+            await self._resync()
+            return True
+        for number, frame in read.frames:
+            await self.send(f'{{"sequence":{number},{frame[1:]}')
+            self._cursor = number
+            _follow(listener, frame)
+        return bool(read.frames)
+
+    async def _resync(self) -> None:
+        """Frames are gone: the client reads its desk and the timelines again; the stream goes on from here."""
+        self._cursor = await self._live.push_start(self._place, self._seat.agent_id)
+        await self.send(json.dumps({"sequence": self._cursor, "type": "resync", "data": {}}))
+
+    async def _wait(self, listener: Listener) -> None:
+        try:
+            async with asyncio.timeout(self.limits.look_seconds):
+                await listener.event.wait()
+        except TimeoutError:
+            return
+
+
+class LiveSocket(Socket):
+    """Sends the live view of the tenant whenever it changed, at most once a second."""
+
+    def __init__(self, websocket: WebSocket, principal: Principal, parts: Parts, limits: SocketLimits = LIMITS) -> None:
+        super().__init__(websocket, principal, parts, limits)
+        self._tenant_id = principal.tenant_id
+
+    @override
+    async def feed(self) -> Close | None:
+        shown: tuple[Sequence[Place], Sequence[bytes | None]] | None = None
+        while True:
+            places = await self._parts.desk.places(self._tenant_id)
+            try:
+                # Positions first: a view that moves meanwhile is sent again rather than not.
+                now = (places, await self._parts.live.positions(places))
+                if now != shown:
+                    view = await self._parts.desk.live(places)
+                    await self.send(f'{{"type":"live","data":{view.model_dump_json()}}}')
+                    shown = now
+            except LiveAwayError:
+                shown = None
+            await self._parts.clock.sleep(self.limits.look_seconds)
+
+    @override
+    async def take(self, frame: ClientFrame) -> None:
+        """Nothing but a sign of life."""
+
+    @override
+    async def tick(self) -> None:
+        """Nothing to keep."""
+
+
+@ROUTES.websocket("/agent-socket")
+async def agent_socket(websocket: WebSocket) -> None:
+    """Query: `ticket`, `after` (number of the last frame or `push_sequence`), `device` (stable per browser)."""
+    parts = parts_of(websocket)
+    principal = await admitted(websocket, parts)
+    if principal is None:
+        return
+    after, device_id = websocket.query_params.get("after", ""), websocket.query_params.get("device", "default")
+    if not re.fullmatch(r"\d{0,15}", after) or not _DEVICE.match(device_id):
+        await websocket.close(4400, "after is a number, device an id")
+        return
+    if "agent" not in principal.roles:
+        await websocket.close(4403, "role_missing")
+        return
+    try:
+        seat = await parts.desk.seat(principal)
+    except ProblemError as error:
+        await websocket.close(4403, error.code)
+        return
+    start = int(after) if after else None
+    await AgentSocket(websocket, principal, parts, seat=seat, device_id=device_id, after=start).run()
+
+
+@ROUTES.websocket("/live-socket")
+async def live_socket(websocket: WebSocket) -> None:
+    """Query: `ticket` of a supervisor."""
+    parts = parts_of(websocket)
+    principal = await admitted(websocket, parts)
+    if principal is None:
+        return
+    if "supervisor" not in principal.roles:
+        await websocket.close(4403, "role_missing")
+        return
+    await LiveSocket(websocket, principal, parts).run()
+
+
+def _follow(listener: Listener, frame: str) -> None:
+    """Which conversations are the agent's, for typing signals."""
+    if not frame.startswith('{"type":"task.'):
+        return
+    document = json.loads(frame)
+    interaction_id = document["data"]["interaction_id"]
+    if document["type"] == "task.assigned":
+        listener.interactions.add(interaction_id)
+    elif document["type"] in ("task.requeued", "task.completed"):
+        listener.interactions.discard(interaction_id)

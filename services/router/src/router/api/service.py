@@ -1,0 +1,127 @@
+"""Builds the role `api`: the front door of agents, supervisors and admins."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from servicekit.api_keys import ApiKeys
+from servicekit.auth import TokenVerifier, jwks_source
+from servicekit.consume import ConsumerLoop, ReactionsProcessor
+from servicekit.database import open_database
+from servicekit.live import Redis, open_redis
+from servicekit.outbox import OutboxRelay, PostgresOutbox
+from servicekit.run import Service, Shell
+from servicekit.tickets import Tickets
+from servicekit.web import NO_CONTENT_POLICY, create_app
+from starlette.staticfiles import StaticFiles
+
+from router.api import routes_admin, routes_agent, routes_sockets, routes_supervisor
+from router.api.administration import Administration
+from router.api.command_log import CommandLog
+from router.api.consumers import GROUP, TOPICS, reactions
+from router.api.handlers import Desk
+from router.api.keys import KeptApiKeys
+from router.api.live import ApiLive
+from router.api.parts import Parts
+from router.api.results import Results, ResultsLoop
+from router.api.signals import Signals, SignalsLoop
+from router.api.store import SCHEMA, ApiStore
+from router.settings import ApiSettings
+
+PREFIX: Final = "/router/v1"
+PAGES_POLICY: Final = (
+    "default-src 'self'; connect-src http: https: ws: wss:; img-src 'self' data:; frame-ancestors 'none'"
+)
+"""Of the agent's page, which calls services on other ports."""
+
+
+@asynccontextmanager
+async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Service, None]:
+    """Open what the API needs; its loops publish the outbox, push to agents, and hear results and signals."""
+    async with (
+        open_database(settings.database_url, schema=SCHEMA) as database,
+        open_redis(settings.redis_url) as redis,
+        CommandLog(shell.log) as commands,
+    ):
+        results = Results()
+        parts = _parts(settings, shell, ApiStore(database), redis, commands, results)
+        yield Service(
+            app=_application(settings, shell, parts),
+            loops=[
+                OutboxRelay(PostgresOutbox(database), log=shell.log, clock=shell.clock, chance=shell.chance),
+                ConsumerLoop(
+                    group=GROUP,
+                    topics=TOPICS,
+                    processor=ReactionsProcessor(reactions(parts.live), shell.telemetry),
+                    log=shell.log,
+                    clock=shell.clock,
+                    chance=shell.chance,
+                    telemetry=shell.telemetry,
+                ),
+                ResultsLoop(shell.log, results, partitions=settings.domain_partitions),
+                SignalsLoop(redis, parts.signals, clock=shell.clock, chance=shell.chance),
+            ],
+        )
+
+
+def _parts(
+    settings: ApiSettings, shell: Shell, store: ApiStore, redis: Redis, commands: CommandLog, results: Results
+) -> Parts:
+    live = ApiLive(redis)
+    pepper = settings.api_key_pepper
+
+    def keys_of(actor: str) -> ApiKeys:
+        kept = KeptApiKeys(store, actor=actor, now_ms=shell.clock.now_ms())
+        secret = pepper.get_secret_value().encode() if pepper else b""
+        return ApiKeys(kept, pepper=secret, environment=settings.api_key_environment, clock=shell.clock)
+
+    return Parts(
+        desk=Desk(store, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds),
+        administration=Administration(store, shell.clock, partitions=settings.domain_partitions),
+        store=store,
+        live=live,
+        signals=Signals(),
+        tickets=Tickets(redis, "router"),
+        keys_of=keys_of if pepper else None,
+        origins=frozenset(_origins(settings)),
+        clock=shell.clock,
+        ids=shell.ids,
+        chance=shell.chance,
+    )
+
+
+def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
+    source = jwks_source(settings.jwks_url)
+    issuer, audience = settings.token_issuer, settings.token_audience
+    app = create_app(
+        "Centralino router",
+        PREFIX,
+        routers=_routers(settings, shell, parts),
+        verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
+        allowed_origins=_origins(settings),
+        content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
+    )
+    app.state.parts = parts
+    if settings.pages_directory:
+        for folder in ("agent", "shared"):
+            app.mount(f"/{folder}", StaticFiles(directory=f"{settings.pages_directory}/{folder}", html=True))
+    return app
+
+
+def _routers(settings: ApiSettings, shell: Shell, parts: Parts) -> list[APIRouter]:
+    routers = [routes_agent.ROUTES, routes_supervisor.ROUTES, routes_admin.ROUTES, routes_sockets.ROUTES]
+    if parts.keys_of is not None:
+        routers.append(routes_admin.KEY_ROUTES)
+    if settings.development_signing_key_file:
+        # Not even loaded elsewhere: what signs tokens for anybody is no part of a production process.
+        from router.api.routes_development import development_routes
+
+        issuer, audience = settings.token_issuer, settings.token_audience
+        key_file = settings.development_signing_key_file
+        routers.append(development_routes(key_file, shell.clock, issuer=issuer, audience=audience))
+    return routers
+
+
+def _origins(settings: ApiSettings) -> list[str]:
+    return [origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()]

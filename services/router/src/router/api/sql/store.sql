@@ -1,0 +1,59 @@
+-- name: active
+SELECT version, hash, document, created_at_ms, created_by
+FROM configuration_version ORDER BY version DESC LIMIT 1
+
+-- name: versions
+SELECT version, hash, created_at_ms, created_by
+FROM configuration_version ORDER BY version DESC LIMIT :rows_max
+
+-- name: lock_tenant
+SELECT pg_advisory_xact_lock('configuration_version'::regclass::oid::integer, hashtext(:tenant)) IS NULL AS locked
+
+-- name: keep_version
+INSERT INTO configuration_version (tenant_id, version, hash, document, created_at_ms, created_by)
+VALUES (:tenant, :version, :hash, :document, :created_at_ms, :created_by)
+
+-- name: drop_agents
+DELETE FROM agent WHERE agent_id <> ALL (:agent_ids)
+
+-- name: keep_agents
+INSERT INTO agent (tenant_id, agent_id, domain_id, name)
+SELECT :tenant, * FROM unnest(CAST(:agent_ids AS text[]), CAST(:domains AS text[]), CAST(:names AS text[]))
+ON CONFLICT (tenant_id, agent_id) DO UPDATE SET domain_id = excluded.domain_id, name = excluded.name
+
+-- name: drop_addresses
+DELETE FROM channel_address WHERE address <> ALL (:addresses)
+
+-- name: keep_addresses
+INSERT INTO channel_address (tenant_id, address)
+SELECT :tenant, address FROM unnest(CAST(:addresses AS text[])) AS address
+ON CONFLICT DO NOTHING
+
+-- name: addresses
+SELECT address FROM channel_address
+
+-- name: domains
+SELECT domain_id, partition FROM domain
+
+-- name: lock_places
+SELECT pg_advisory_xact_lock('domain'::regclass::oid::integer, 0) IS NULL AS locked
+
+-- name: places_taken
+SELECT partition, count(*) AS domains FROM domain GROUP BY partition
+
+-- name: keep_domain
+INSERT INTO domain (tenant_id, domain_id, partition) VALUES (:tenant, :domain, :partition)
+ON CONFLICT DO NOTHING
+
+-- name: seat
+SELECT agent.agent_id, agent.name, agent.domain_id AS domain, domain.partition
+FROM agent JOIN domain USING (tenant_id, domain_id)
+WHERE agent_id = :agent_id
+
+-- name: agents
+SELECT agent_id, name, domain_id AS domain FROM agent ORDER BY agent_id LIMIT :rows_max
+
+-- name: audit
+INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target)
+VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target)
+ON CONFLICT DO NOTHING

@@ -1,0 +1,168 @@
+"""What the router's API keeps in PostgreSQL: configuration, places of domains, API keys, audit."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import cache
+
+from contracts.configuration import Agent, TenantConfiguration
+from servicekit.database import Database, Row, Transaction
+from servicekit.statements import statements
+from servicekit.store import Tenant
+
+SCHEMA = "router"
+VERSIONS_MAX = 200
+AGENTS_MAX = 15_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionLine:
+    """One version of a tenant's configuration, without the document."""
+
+    version: int
+    hash: str
+    created_at_ms: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredConfiguration:
+    """The active version."""
+
+    line: VersionLine
+    configuration: TenantConfiguration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Where an agent works: the domain and the partition it lives in."""
+
+    tenant_id: str
+    agent_id: str
+    name: str
+    domain: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """A privileged action; `audit_id` is the id of its command or event."""
+
+    audit_id: str
+    at_ms: int
+    actor: str
+    action: str
+    target: str
+
+
+class ApiTransaction(Transaction):
+    """A transaction of one tenant."""
+
+    async def active(self) -> StoredConfiguration | None:
+        """The active configuration; none before the first."""
+        row = await self.one(_sql()["active"])
+        if row is None:
+            return None
+        configuration = TenantConfiguration.model_validate_json(row["document"])
+        return StoredConfiguration(line=_line(row), configuration=configuration)
+
+    async def versions(self) -> list[VersionLine]:
+        """The newest VERSIONS_MAX versions, newest first."""
+        return [_line(row) for row in await self.all(_sql()["versions"], rows_max=VERSIONS_MAX)]
+
+    async def lock_configuration(self) -> None:
+        """Until the commit no other transaction changes this tenant's configuration."""
+        await self.one(_sql()["lock_tenant"], tenant=self.tenant_text)
+
+    async def keep_version(self, line: VersionLine, document: str, agents: Sequence[Agent]) -> None:
+        """Make a version the active one."""
+        await self.execute(
+            _sql()["keep_version"],
+            tenant=self.tenant_text,
+            version=line.version,
+            hash=line.hash,
+            document=document,
+            created_at_ms=line.created_at_ms,
+            created_by=line.created_by,
+        )
+        agent_ids = [agent.id for agent in agents]
+        await self.execute(_sql()["drop_agents"], agent_ids=agent_ids)
+        await self.execute(
+            _sql()["keep_agents"],
+            tenant=self.tenant_text,
+            agent_ids=agent_ids,
+            domains=[agent.domain for agent in agents],
+            names=[agent.name for agent in agents],
+        )
+
+    async def hold_addresses(self, addresses: Sequence[str]) -> set[str]:
+        """Hold exactly these channel addresses; returns those of them that another tenant holds."""
+        await self.execute(_sql()["drop_addresses"], addresses=list(addresses))
+        await self.execute(_sql()["keep_addresses"], tenant=self.tenant_text, addresses=sorted(addresses))
+        held = {row["address"] for row in await self.all(_sql()["addresses"])}
+        return set(addresses) - held
+
+    async def places(self) -> dict[str, int]:
+        """The partition of each domain that this tenant ever had."""
+        return {row["domain_id"]: row["partition"] for row in await self.all(_sql()["domains"])}
+
+    async def seat(self, agent_id: str) -> Seat | None:
+        """Where the agent works, by the active configuration."""
+        row = await self.one(_sql()["seat"], agent_id=agent_id)
+        return Seat(tenant_id=self.tenant_text, **row) if row else None
+
+    async def agents(self) -> Sequence[Row]:
+        """`agent_id`, `name`, `domain` of every agent of the active configuration."""
+        return await self.all(_sql()["agents"], rows_max=AGENTS_MAX)
+
+    async def audit(self, row: AuditRow) -> None:
+        """Note a privileged action; a repeat is no second row."""
+        await self.execute(
+            _sql()["audit"],
+            tenant=self.tenant_text,
+            audit_id=row.audit_id,
+            at_ms=row.at_ms,
+            actor=row.actor,
+            action=row.action,
+            target=row.target,
+        )
+
+
+class PlacesTransaction(Transaction):
+    """A transaction over every tenant, which finds a partition for a new domain."""
+
+    async def place(self, tenant_id: str, domains: Sequence[str], partitions: int) -> None:
+        """Give each domain that has no place the partition with the fewest domains, the lowest of several."""
+        await self.one(_sql()["lock_places"])
+        load = dict.fromkeys(range(partitions), 0)
+        load |= {row["partition"]: row["domains"] for row in await self.all(_sql()["places_taken"])}
+        for domain in domains:
+            partition = min(range(partitions), key=lambda number: (load[number], number))
+            values = {"tenant": tenant_id, "domain": domain, "partition": partition}
+            load[partition] += await self.execute(_sql()["keep_domain"], **values)
+
+
+class ApiStore:
+    """Opens the transactions of this service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ApiTransaction]:
+        """Begin; a clean exit commits."""
+        return self._database.transaction(tenant, ApiTransaction)
+
+    def places(self, tenant: Tenant) -> AbstractAsyncContextManager[PlacesTransaction]:
+        """Begin a transaction that gives domains their places; `tenant` is EVERY_TENANT."""
+        return self._database.transaction(tenant, PlacesTransaction)
+
+
+def _line(row: Row) -> VersionLine:
+    return VersionLine(
+        version=row["version"], hash=row["hash"], created_at_ms=row["created_at_ms"], created_by=row["created_by"]
+    )
+
+
+@cache
+def _sql() -> Mapping[str, str]:
+    return statements("router.api", "sql/store.sql")
