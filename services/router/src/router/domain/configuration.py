@@ -1,0 +1,34 @@
+"""A new version of the configuration, record by record."""
+
+from contracts.agents import ConfigurationApplied
+from contracts.configuration_records import ConfigurationRecord
+
+from router.domain.inputs import ConfigurationStep
+from router.domain.internal import ConfigurationRecordApplied
+from router.domain.match import place_all, serve
+from router.domain.state import DomainState
+from router.domain.tasks import shed
+from router.domain.turn import Turn
+
+
+def step(turn: Turn, given: ConfigurationStep) -> None:
+    """Apply the records, each with what it means for tasks and agents; the last step names the version."""
+    if given.version <= turn.state.find(given.tenant_id, given.domain).version:
+        return
+    for record in given.records:
+        turn.emit_in(given.tenant_id, ConfigurationRecordApplied(domain=given.domain, record=record))
+        if record.kind == "agent":
+            _agent_changed(turn, turn.state.find(given.tenant_id, given.domain), record)
+    if given.last:
+        applied = ConfigurationApplied(
+            domain=given.domain, version=given.version, hash=given.hash, applied_at_ms=turn.now_ms
+        )
+        turn.emit_in(given.tenant_id, applied)
+
+
+def _agent_changed(turn: Turn, domain: DomainState, record: ConfigurationRecord) -> None:
+    """Skills and capacity count at once; a removed agent's tasks are taken from them."""
+    agent = domain.agents.get(record.id.partition(":")[2])
+    if agent is not None:
+        place_all(turn, domain, shed(turn, domain, agent))
+        serve(turn, domain, agent)

@@ -1,0 +1,60 @@
+"""A fact: something that became true in one tenant, as the journal holds it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import msgspec
+from contracts.registry import EVENT_TYPES
+from contracts.topics import ROUTING_EVENTS
+
+from router.domain import internal
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`data` is an instance of a data class of topic `routing.events`, or of `router.domain.internal`."""
+
+    tenant_id: str
+    data: object
+
+
+PUBLIC: Final[dict[str, type]] = {entry.name: entry.data for entry in EVENT_TYPES if entry.topic is ROUTING_EVENTS}
+INTERNAL: Final[dict[str, type]] = {
+    "internal.interaction_parked": internal.InteractionParked,
+    "internal.attention_joined": internal.AttentionJoined,
+    "internal.interaction_closed": internal.InteractionClosed,
+    "internal.refusal_lapsed": internal.RefusalLapsed,
+    "internal.matching_deferred": internal.MatchingDeferred,
+    "internal.matching_resumed": internal.MatchingResumed,
+    "internal.leases_readable": internal.LeasesReadable,
+    "internal.configuration_record_applied": internal.ConfigurationRecordApplied,
+    "internal.snapshot_named": internal.SnapshotNamed,
+}
+_TYPES: Final = PUBLIC | INTERNAL
+_NAMES: Final = {data: name for name, data in _TYPES.items()}
+_PUBLIC_DATA: Final = frozenset(PUBLIC.values())
+
+JournaledFact = tuple[str, str, msgspec.Raw]
+"""Tenant, type name, data: how the journal's JSON holds a fact; declare it so to decode a batch in one pass."""
+
+
+def is_public(data: object) -> bool:
+    """Whether the data go to `routing.events`."""
+    return type(data) in _PUBLIC_DATA
+
+
+def encode_facts(facts: Iterable[Fact]) -> list[tuple[str, str, object]]:
+    """What `msgspec.json.encode` writes as the facts of a batch."""
+    return [(fact.tenant_id, _NAMES[type(fact.data)], fact.data) for fact in facts]
+
+
+def decode_facts(records: Iterable[JournaledFact]) -> list[Fact]:
+    """The facts of a decoded batch. An unknown type is a KeyError: an older release must not fold past it."""
+    return [Fact(tenant_id, _decoder(name).decode(data)) for tenant_id, name, data in records]
+
+
+@cache
+def _decoder(name: str) -> msgspec.json.Decoder[object]:
+    return msgspec.json.Decoder(_TYPES[name])

@@ -1,0 +1,64 @@
+"""How facts about agents and commands change the state. For `fold` alone."""
+
+from contracts.agents import AgentPresenceChanged, AgentStateChanged, CommandResult
+
+from router.domain.holding import start_shedding
+from router.domain.internal import MatchingDeferred, MatchingResumed
+from router.domain.state import RESULTS_KEPT_MS, RESULTS_MAX, DomainState, State
+
+
+def agent_state_changed(state: State, domain: DomainState, data: AgentStateChanged, now_ms: int) -> None:
+    """Ready starts idle time and a clean slate; not ready gives the live offers back."""
+    agent = domain.agents[data.agent_id]
+    turned_ready = agent.state != "ready" and data.state == "ready"
+    agent.state = data.state
+    agent.reason_code = data.reason_code
+    domain.lanes.agent_changed(agent)
+    if turned_ready:
+        agent.idle_since_ms = data.changed_at_ms
+        agent.unanswered = 0
+    elif data.state == "not_ready" and agent.shed is None:
+        start_shedding(state, domain, agent, "agent_not_ready")
+
+
+def agent_presence_changed(state: State, domain: DomainState, data: AgentPresenceChanged, now_ms: int) -> None:
+    """Who is back within the grace has lost nothing, not even their place among the idle."""
+    agent = domain.agents[data.agent_id]
+    if agent.presence == "absent" and data.presence == "present":
+        agent.idle_since_ms = data.changed_at_ms
+    agent.presence = data.presence
+    agent.grace_ends_at_ms = data.grace_ends_at_ms
+    domain.lanes.agent_changed(agent)
+    if data.grace_ends_at_ms is not None:
+        state.schedule(data.grace_ends_at_ms, "grace", domain.key, agent.agent_id)
+    if data.presence == "absent":
+        start_shedding(state, domain, agent, "agent_lost")
+
+
+def command_result(_: State, domain: DomainState, data: CommandResult, now_ms: int) -> None:
+    """The first result of a command id is the one that is remembered."""
+    if data.command_id in domain.results:
+        return
+    domain.results[data.command_id] = data
+    while len(domain.results) > RESULTS_MAX:
+        del domain.results[next(iter(domain.results))]
+    for _unused in range(2):  # forgets faster than it remembers, at a bounded cost
+        oldest = next(iter(domain.results.values()))
+        if oldest.decided_at_ms >= now_ms - RESULTS_KEPT_MS:
+            break
+        del domain.results[oldest.command_id]
+
+
+def matching_deferred(state: State, domain: DomainState, data: MatchingDeferred, now_ms: int) -> None:
+    """Until resumed the agent gets no offers, so that nobody who waits is overtaken."""
+    agent = domain.agents[data.agent_id]
+    agent.matching_deferred = True
+    domain.lanes.agent_changed(agent)
+    state.schedule(0, "matching", domain.key, agent.agent_id)
+
+
+def matching_resumed(_: State, domain: DomainState, data: MatchingResumed, now_ms: int) -> None:
+    """Offers may go to the agent again."""
+    agent = domain.agents[data.agent_id]
+    agent.matching_deferred = False
+    domain.lanes.agent_changed(agent)

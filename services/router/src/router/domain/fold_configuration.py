@@ -1,0 +1,97 @@
+"""How a configuration version changes the state. For `fold` alone.
+
+Values are read open: a field that this release does not know is passed over, so that the API may be newer.
+"""
+
+from contracts.agents import ConfigurationApplied
+from contracts.configuration import Agent as ConfiguredAgent
+from contracts.configuration import ChannelAddress, Domain, Queue
+
+from router.domain.agent import Agent
+from router.domain.holding import refile, settle_shedding, start_shedding
+from router.domain.internal import ConfigurationRecordApplied
+from router.domain.queue import line_of
+from router.domain.state import DomainState, State
+
+Value = dict[str, object] | None
+
+
+def configuration_applied(state: State, domain: DomainState, data: ConfigurationApplied, now_ms: int) -> None:
+    """The version is complete: what waited for it is queued by continuation timers, oldest first."""
+    domain.version = data.version
+    domain.hash = data.hash
+    for interaction_id, parked in domain.parked.items():
+        waits = parked.interaction
+        if not parked.due and domain.queue_for(waits.address, waits.queue_hint) is not None:
+            parked.due = True
+            state.schedule(waits.asked_at_ms, "parked", domain.key, interaction_id)
+    if domain.lanes.wasteful():
+        refile(domain)
+
+
+def configuration_record_applied(
+    state: State, domain: DomainState, data: ConfigurationRecordApplied, now_ms: int
+) -> None:
+    """One changed record. Of a record that moved to another domain only the absence counts here."""
+    record = data.record
+    value = record.value if record.domain in {None, domain.domain} else None
+    name = record.id.partition(":")[2]
+    match record.kind:
+        case "domain":
+            _domain(domain, value)
+        case "queue":
+            _queue(domain, name.rpartition("/")[2], value)
+        case "agent":
+            _agent(state, domain, name, value)
+        case "channel":
+            _channel(domain, name, value)
+        case "version":
+            pass
+
+
+def _domain(domain: DomainState, value: Value) -> None:
+    domain.configured = value is not None
+    if value is not None:
+        domain.settings = Domain.model_validate(value, extra="ignore")
+        for agent in list(domain.agents.values()):
+            settle_shedding(domain, agent)  # the channels that stay with a lost agent may be others now
+
+
+def _queue(domain: DomainState, name: str, value: Value) -> None:
+    known = domain.queues.get(name)
+    if value is not None:
+        line = line_of(Queue.model_validate(value, extra="ignore"))
+        if known is not None:
+            line.counts, line.line = known.counts, known.line
+        domain.queues[name] = line
+    elif known is not None:
+        known.removed = True
+        if known.empty:
+            del domain.queues[name]
+    domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
+
+
+def _agent(state: State, domain: DomainState, agent_id: str, value: Value) -> None:
+    known = domain.agents.get(agent_id)
+    if value is None:
+        if known is not None:
+            start_shedding(state, domain, known, "agent_removed")
+        return
+    configured = ConfiguredAgent.model_validate(value, extra="ignore")
+    if known is None:
+        known = domain.agents[agent_id] = Agent(
+            agent_id=agent_id, skills=dict(configured.skills), capacity=configured.capacity
+        )
+    else:
+        known.skills = dict(configured.skills)
+        known.capacity = configured.capacity
+        known.profile = -1
+        known.shed = None if known.shed == "agent_removed" else known.shed
+    domain.lanes.agent_changed(known)
+
+
+def _channel(domain: DomainState, address: str, value: Value) -> None:
+    if value is None:
+        domain.addresses.pop(address, None)
+    else:
+        domain.addresses[address] = ChannelAddress.model_validate(value, extra="ignore")

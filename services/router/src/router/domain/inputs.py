@@ -1,0 +1,70 @@
+"""What the router decides about. The shell turns records, presence leases and its clock into these."""
+
+from dataclasses import dataclass
+
+from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.configuration_records import ConfigurationRecord
+from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
+
+InteractionData = InteractionStarted | InteractionUpdated | AttentionRequested | InteractionEnded
+CommandData = AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionInput:
+    """An event of topic `interactions`."""
+
+    tenant_id: str
+    data: InteractionData
+
+
+@dataclass(frozen=True, slots=True)
+class CommandInput:
+    """A command of topic `routing.inputs`. Each yields one `command.result`; a repeated id yields the first again."""
+
+    tenant_id: str
+    data: CommandData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationStep:
+    """Changed records of one configuration version, at most 200; the step with `last` switches the version.
+
+    A step of a version that is not newer than the domain's is ignored. A record whose `domain` is another one
+    counts as removed here (an agent or address that moved).
+    """
+
+    tenant_id: str
+    domain: str
+    version: int
+    hash: str
+    records: tuple[ConfigurationRecord, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceObserved:
+    """Agents with a fresh heartbeat, and agents without one; at most 256 together. Repeats change nothing.
+
+    `gone` is ignored while leases cannot be read.
+    """
+
+    tenant_id: str
+    domain: str
+    seen: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesRead:
+    """Whether the presence leases could be read just now; only a change leads to a fact."""
+
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimersDue:
+    """Handle at most 256 due timers; call again while `State.next_due_ms()` is not later than now."""
+
+
+Input = InteractionInput | CommandInput | ConfigurationStep | PresenceObserved | LeasesRead | TimersDue

@@ -1,0 +1,89 @@
+"""Facts that the journal holds and `routing.events` does not: nobody outside the router needs them."""
+
+from dataclasses import dataclass
+
+from contracts.configuration_records import ConfigurationRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionParked:
+    """Accepted, but no queue is configured for it yet; it waits for configuration, with its waiting time running."""
+
+    interaction_id: str
+    domain: str
+    client: str
+    channel: str
+    address: str
+    queue_hint: str | None
+    request_id: str | None
+    asked_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionJoined:
+    """The request for attention changed nothing: the interaction has this live task, or waits parked (none)."""
+
+    request_id: str
+    interaction_id: str
+    domain: str
+    task_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionClosed:
+    """The interaction ended before or without a live task; later requests for attention are ignored."""
+
+    interaction_id: str
+    domain: str
+    closed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalLapsed:
+    """The agent may be offered again the task that they rejected or left unanswered."""
+
+    task_id: str
+    agent_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingDeferred:
+    """The agent could take more, but the batch is full: a continuation timer goes on. Until then no offers."""
+
+    agent_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingResumed:
+    """The deferred matching of this agent goes on in this batch."""
+
+    agent_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasesReadable:
+    """Whether the agents' presence leases can be read; of the whole partition, so its tenant is empty."""
+
+    readable: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationRecordApplied:
+    """One changed record of a configuration version; `config.applied` follows the last one."""
+
+    domain: str
+    record: ConfigurationRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotNamed:
+    """The snapshot of the fold up to journal offset `offset` was read back and is good; its tenant is empty."""
+
+    offset: int
+    nonce: str
+    checksum: str
+    chunks: int

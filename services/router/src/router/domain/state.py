@@ -1,0 +1,214 @@
+"""Everything the router knows about the domains of one partition. Only `router.domain.fold` changes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final, Literal
+
+from contracts.agents import CommandResult
+from contracts.configuration import ChannelAddress, Domain
+
+from router.domain.agent import Agent
+from router.domain.internal import InteractionParked, SnapshotNamed
+from router.domain.lanes import Lanes
+from router.domain.queue import QueueLine
+from router.domain.task import Task
+
+DAY_MS: Final = 86_400_000
+INTERACTIONS_KEPT_MS: Final = 8 * DAY_MS
+"""Longer than any provider goes on retrying a delivery."""
+RESULTS_KEPT_MS: Final = 3_600_000
+RESULTS_MAX: Final = 10_000
+SNAPSHOTS_KEPT: Final = 2
+
+TimerKind = Literal["grace", "matching", "offer", "parked", "refusal", "shed", "wrapup"]
+Timer = tuple[int, TimerKind, str, str, str]
+"""Due time, kind, key of the domain, and what it is about: offer; assignment; agent; task, agent; interaction."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Interaction:
+    """What is remembered of an interaction, so that a repeated event changes nothing and no task id comes twice."""
+
+    interaction_id: str
+    seen_at_ms: int
+    tasks_made: int
+    closed: bool = False
+    task_id: str | None = None
+    """Its waiting, offered or assigned task: further attention joins it. A task in wrap-up is left out."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Parked:
+    """An interaction that waits for configuration; `due` once there is a queue for it."""
+
+    interaction: InteractionParked
+    due: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class DomainState:
+    """One domain of one tenant."""
+
+    tenant_id: str
+    domain: str
+    settings: Domain
+    configured: bool = False
+    version: int = 0
+    hash: str = ""
+    addresses: dict[str, ChannelAddress] = field(default_factory=dict)
+    queues: dict[str, QueueLine] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    interactions: dict[str, Interaction] = field(default_factory=dict)
+    """By id, oldest first; kept at least 8 days by the journal's clock, longer while something of it lives."""
+    parked: dict[str, Parked] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    """Requests for attention by id, oldest first, and when they were decided; kept 8 days."""
+    results: dict[str, CommandResult] = field(default_factory=dict)
+    """By command id, oldest first; at most 10 000, kept 1 hour."""
+    offers: dict[str, Task] = field(default_factory=dict, metadata={"derived": True})
+    """Offered tasks by offer id."""
+    assignments: dict[str, Task] = field(default_factory=dict, metadata={"derived": True})
+    """Assigned tasks and tasks in wrap-up by assignment id."""
+    default_queue: str | None = field(default=None, metadata={"derived": True})
+    """Where an unregistered address leads: the queue that sorts first."""
+    lanes: Lanes = field(default_factory=Lanes, metadata={"derived": True})
+
+    @property
+    def key(self) -> str:
+        """`<tenant>/<domain>`."""
+        return key_of(self.tenant_id, self.domain)
+
+    def queue_for(self, address: str, queue_hint: str | None) -> QueueLine | None:
+        """The queue for who comes by this address: the hint if the address allows it, else the address's queue.
+
+        An unregistered address leads to the hinted queue if it exists, else to the domain's first.
+        """
+        if not self.configured:
+            return None
+        registered = self.addresses.get(address)
+        if registered is None:
+            names = (queue_hint, self.default_queue)
+        elif queue_hint in registered.queues:
+            names = (queue_hint, registered.queue)
+        else:
+            names = (registered.queue, None)
+        lines = (self.queues.get(name) for name in names if name is not None)
+        return next((line for line in lines if line is not None and not line.removed), None)
+
+
+@dataclass(slots=True)
+class State:
+    """The fold of a partition's journal."""
+
+    domains: dict[str, DomainState] = field(default_factory=dict)
+    """By `<tenant>/<domain>`; also a domain that is only known by what waits for its configuration."""
+    leases_readable: bool = False
+    snapshots: tuple[SnapshotNamed, ...] = ()
+    """The newest good ones, oldest first."""
+    timers: list[Timer] = field(default_factory=list)
+    """A lazy heap: a timer counts only if `timer_holds`."""
+
+    def find(self, tenant_id: str, domain: str) -> DomainState:
+        """The domain, or an empty one that is not part of the state."""
+        found = self.domains.get(key_of(tenant_id, domain))
+        return found if found is not None else new_domain(tenant_id, domain)
+
+    def home(self, tenant_id: str, domain: str) -> DomainState:
+        """The domain, made part of the state if it was not; for `fold` alone."""
+        key = key_of(tenant_id, domain)
+        found = self.domains.get(key)
+        if found is None:
+            found = self.domains[key] = new_domain(tenant_id, domain)
+        return found
+
+    def next_due_ms(self) -> int | None:
+        """When the next timer is due; may lie in the past, 0 for a continuation. None when nothing is timed."""
+        timer = self.next_timer()
+        return None if timer is None else timer[0]
+
+    def next_timer(self) -> Timer | None:
+        """The next timer that holds."""
+        while self.timers:
+            if self._holds(self.timers[0]):
+                return self.timers[0]
+            heappop(self.timers)
+        return None
+
+    def schedule(self, at_ms: int, kind: TimerKind, key: str, subject: str, other: str = "") -> None:
+        """Add a timer; for `fold` alone."""
+        heappush(self.timers, (at_ms, kind, key, subject, other))
+
+    def _holds(self, timer: Timer) -> bool:
+        domain = self.domains.get(timer[2])
+        return domain is not None and timer_holds(domain, timer)
+
+
+def key_of(tenant_id: str, domain: str) -> str:
+    """`<tenant>/<domain>`; a tenant's id holds no slash."""
+    return f"{tenant_id}/{domain}"
+
+
+def new_domain(tenant_id: str, domain: str) -> DomainState:
+    """A domain of which nothing is known."""
+    return DomainState(tenant_id=tenant_id, domain=domain, settings=Domain(id=domain))
+
+
+def timer_holds(domain: DomainState, timer: Timer) -> bool:
+    """Whether what the timer is about still stands as it did when the timer was set."""
+    at_ms, kind, _, subject, other = timer
+    match kind:
+        case "offer":
+            return subject in domain.offers
+        case "wrapup":
+            task = domain.assignments.get(subject)
+            return task is not None and task.wrapup is not None
+        case "refusal":
+            task = domain.tasks.get(subject)
+            return task is not None and task.refused_by.get(other) == at_ms
+        case "parked":
+            parked = domain.parked.get(subject)
+            return parked is not None and parked.due
+        case _:
+            agent = domain.agents.get(subject)
+            return agent is not None and _agent_timer_holds(agent, timer)
+
+
+def _agent_timer_holds(agent: Agent, timer: Timer) -> bool:
+    match timer[1]:
+        case "grace":
+            return agent.grace_ends_at_ms == timer[0]
+        case "shed":
+            return agent.shed is not None
+        case _:
+            return agent.matching_deferred
+
+
+def timers_of(domain: DomainState) -> Iterator[Timer]:
+    """Every timer that the domain's state implies; `fold` has set exactly these."""
+    key = domain.key
+    for offer_id, task in domain.offers.items():
+        if task.offer is not None:
+            yield (task.offer.expires_at_ms, "offer", key, offer_id, "")
+    for assignment_id, task in domain.assignments.items():
+        if task.wrapup is not None:
+            yield (task.wrapup.ends_at_ms, "wrapup", key, assignment_id, "")
+    for task_id, task in domain.tasks.items():
+        for agent_id, until_ms in task.refused_by.items():
+            yield (until_ms, "refusal", key, task_id, agent_id)
+    for interaction_id, parked in domain.parked.items():
+        if parked.due:
+            yield (parked.interaction.asked_at_ms, "parked", key, interaction_id, "")
+    yield from _timers_of_agents(domain)
+
+
+def _timers_of_agents(domain: DomainState) -> Iterator[Timer]:
+    key = domain.key
+    for agent_id, agent in domain.agents.items():
+        if agent.grace_ends_at_ms is not None:
+            yield (agent.grace_ends_at_ms, "grace", key, agent_id, "")
+        if agent.shed is not None:
+            yield (0, "shed", key, agent_id, "")
+        if agent.matching_deferred:
+            yield (0, "matching", key, agent_id, "")

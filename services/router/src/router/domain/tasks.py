@@ -1,0 +1,176 @@
+"""The steps of a task's life that several inputs lead to."""
+
+from itertools import islice
+from typing import Final
+
+from contracts.agents import AgentStateChanged, StateCause
+from contracts.fields import Code
+from contracts.offers import OfferRescinded, RescindReason
+from contracts.tasks import (
+    CompletionReason,
+    RequeueReason,
+    TaskAssigned,
+    TaskCompleted,
+    TaskQueued,
+    TaskRequeued,
+    Then,
+    WrapupReason,
+    WrapupStarted,
+)
+
+from router.domain.agent import Agent
+from router.domain.internal import InteractionParked
+from router.domain.match import place
+from router.domain.state import DomainState
+from router.domain.task import Task, task_id_of
+from router.domain.turn import Turn
+
+SHED_STEP_MAX: Final = 64
+
+
+def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked) -> None:
+    """A new task for the interaction, or a place among those that wait for configuration."""
+    line = domain.queue_for(wanted.address, wanted.queue_hint)
+    if line is None:
+        turn.emit(domain, wanted)
+        return
+    known = domain.interactions.get(wanted.interaction_id)
+    # Of a forgotten interaction nobody knows how many tasks it had: count on from the time, so that no id comes twice.
+    tasks_made = known.tasks_made if known else wanted.asked_at_ms if wanted.request_id else 0
+    task_id = task_id_of(wanted.interaction_id, tasks_made + 1)
+    queued = TaskQueued(
+        task_id=task_id,
+        interaction_id=wanted.interaction_id,
+        domain=domain.domain,
+        client=wanted.client,
+        channel=wanted.channel,
+        queue=line.queue,
+        priority=line.priority,
+        cost=domain.settings.costs.get(wanted.channel, 1),
+        requirements=line.requirements,
+        queued_at_ms=wanted.asked_at_ms,
+        request_id=wanted.request_id,
+    )
+    turn.emit(domain, queued)
+    place(turn, domain, domain.tasks[task_id])
+
+
+def rescind(turn: Turn, domain: DomainState, task: Task, reason: RescindReason) -> None:
+    """Take the live offer of the task back."""
+    if task.offer is None:
+        raise AssertionError(f"task {task.task_id} has no live offer")
+    rescinded = OfferRescinded(
+        offer_id=task.offer.offer_id,
+        task_id=task.task_id,
+        domain=domain.domain,
+        agent_id=task.offer.agent_id,
+        reason=reason,
+        rescinded_at_ms=turn.now_ms,
+    )
+    turn.emit(domain, rescinded)
+
+
+def requeue(turn: Turn, domain: DomainState, task: Task, reason: RequeueReason) -> None:
+    """The assignment ends; the task waits again, with its original waiting time."""
+    assigned = assignment_of(task)
+    requeued = TaskRequeued(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        assignment_id=assigned.assignment_id,
+        agent_id=assigned.agent_id,
+        reason=reason,
+        queued_at_ms=task.queued_at_ms,
+        requeued_at_ms=turn.now_ms,
+    )
+    turn.emit(domain, requeued)
+
+
+def start_wrapup(
+    turn: Turn, domain: DomainState, task: Task, reason: WrapupReason, *, then: Then, seen_number: int | None
+) -> None:
+    """The conversation is over for the agent."""
+    assigned = assignment_of(task)
+    started = WrapupStarted(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        assignment_id=assigned.assignment_id,
+        agent_id=assigned.agent_id,
+        reason=reason,
+        then=then,
+        seen_number=seen_number,
+        started_at_ms=turn.now_ms,
+        ends_at_ms=turn.now_ms + task.wrapup_seconds * 1000,
+    )
+    turn.emit(domain, started)
+
+
+def complete(  # what the agent says at the end, each by name
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    reason: CompletionReason,
+    *,
+    disposition: Code | None = None,
+    then: Then = "close",
+    seen_number: int | None = None,
+) -> None:
+    """Done. After a wrap-up `then` and `seen_number` are what they were when the conversation ended."""
+    assigned = assignment_of(task)
+    completed = TaskCompleted(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        assignment_id=assigned.assignment_id,
+        agent_id=assigned.agent_id,
+        reason=reason,
+        disposition=disposition,
+        then=task.wrapup.then if task.wrapup else then,
+        seen_number=task.wrapup.seen_number if task.wrapup else seen_number,
+        completed_at_ms=turn.now_ms,
+        handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms),
+    )
+    turn.emit(domain, completed)
+
+
+def set_not_ready(turn: Turn, domain: DomainState, agent: Agent, cause: StateCause) -> None:
+    """The router sets the agent not ready, if they are ready."""
+    if agent.state == "ready":
+        changed = AgentStateChanged(
+            agent_id=agent.agent_id,
+            domain=domain.domain,
+            state="not_ready",
+            reason_code=None,
+            cause=cause,
+            changed_at_ms=turn.now_ms,
+        )
+        turn.emit(domain, changed)
+
+
+def shed(turn: Turn, domain: DomainState, agent: Agent) -> list[Task]:
+    """Take from the agent what `Agent.shed` says, a bounded number at once; the tasks that wait again."""
+    reason = agent.shed
+    if reason is None:
+        return []
+    waiting = []
+    for task in list(islice(agent.to_shed(domain.settings.keep_on_agent_loss), SHED_STEP_MAX)):
+        if task.state == "wrapup":
+            complete(turn, domain, task, "agent_removed")
+            continue
+        if task.state == "offered":
+            rescind(turn, domain, task, reason)
+        else:
+            requeue(turn, domain, task, "agent_removed" if reason == "agent_removed" else "agent_lost")
+        waiting.append(task)
+    return waiting
+
+
+def assignment_of(task: Task) -> TaskAssigned:
+    """The assignment of a task that is assigned or in wrap-up."""
+    if task.assigned is None:
+        raise AssertionError(f"task {task.task_id} has no assignment")
+    return task.assigned

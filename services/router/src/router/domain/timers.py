@@ -1,0 +1,94 @@
+"""What time brings: offers expire, wrap-ups and graces end, refusals lapse, bounded work goes on."""
+
+from collections.abc import Callable
+from typing import Final
+
+from contracts.offers import OfferExpired
+
+from router.domain.inputs import TimersDue
+from router.domain.internal import MatchingResumed, RefusalLapsed
+from router.domain.match import place_all, serve, try_to_place
+from router.domain.presence import change
+from router.domain.state import DomainState, Timer, TimerKind
+from router.domain.tasks import complete, queue_or_park, set_not_ready, shed
+from router.domain.turn import Turn
+
+TIMERS_MAX: Final = 256
+
+
+def timers_due(turn: Turn, _: TimersDue) -> None:
+    """Handle due timers, the earliest first. Each leads to a fact after which it does not hold any more."""
+    for _handled in range(TIMERS_MAX):
+        timer = turn.state.next_timer()
+        if timer is None or timer[0] > turn.now_ms or turn.full:
+            return
+        _HANDLERS[timer[1]](turn, turn.state.domains[timer[2]], timer)
+
+
+def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    task = domain.offers[timer[3]]
+    agent_id = task.offer.agent_id if task.offer else ""
+    agent = domain.agents[agent_id]
+    expired = OfferExpired(
+        offer_id=timer[3],
+        task_id=task.task_id,
+        domain=domain.domain,
+        agent_id=agent_id,
+        unanswered=agent.unanswered + 1,
+        expired_at_ms=turn.now_ms,
+    )
+    turn.emit(domain, expired)
+    if agent.unanswered >= domain.settings.unanswered_offers_max and agent_id in domain.agents:
+        set_not_ready(turn, domain, agent, "unanswered_offers")
+    place_all(turn, domain, [task, *shed(turn, domain, agent)])
+    serve(turn, domain, agent)
+
+
+def _wrapup(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    task = domain.assignments[timer[3]]
+    agent_id = task.assigned.agent_id if task.assigned else ""
+    complete(turn, domain, task, "wrapup_timed_out")
+    agent = domain.agents.get(agent_id)
+    if agent is not None:
+        serve(turn, domain, agent)
+
+
+def _grace(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    agent = domain.agents[timer[3]]
+    change(turn, domain, agent, "absent")
+    if timer[3] in domain.agents:
+        set_not_ready(turn, domain, agent, "presence_lost")
+        place_all(turn, domain, shed(turn, domain, agent))
+
+
+def _shed(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    agent = domain.agents[timer[3]]
+    place_all(turn, domain, shed(turn, domain, agent))
+    serve(turn, domain, agent)
+
+
+def _refusal(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    turn.emit(domain, RefusalLapsed(task_id=timer[3], agent_id=timer[4], domain=domain.domain))
+    task = domain.tasks[timer[3]]
+    if task.state == "waiting":
+        try_to_place(turn, domain, task)
+
+
+def _matching(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    turn.emit(domain, MatchingResumed(agent_id=timer[3], domain=domain.domain))
+    serve(turn, domain, domain.agents[timer[3]])
+
+
+def _parked(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    queue_or_park(turn, domain, domain.parked[timer[3]].interaction)
+
+
+_HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = {
+    "offer": _offer,
+    "wrapup": _wrapup,
+    "grace": _grace,
+    "shed": _shed,
+    "refusal": _refusal,
+    "matching": _matching,
+    "parked": _parked,
+}

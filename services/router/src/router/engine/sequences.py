@@ -1,0 +1,32 @@
+"""The `sequence` of routing events, and those of live offers and assignments for the views."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded
+from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued
+
+if TYPE_CHECKING:
+    from router.engine.journal import Published
+
+
+def sequence_of(generation: int, offset: int, index: int) -> str:
+    """`<generation>-<journal offset>-<index in batch>`, padded so that it orders as text (CloudEvents sequence)."""
+    return f"{generation:04d}-{offset:015d}-{index:05d}"
+
+
+class Sequences(dict[str, str]):
+    """By offer or assignment id: the sequence of the event that made it, for as long as it lives."""
+
+    def note(self, events: "Iterable[Published]") -> None:
+        """Follow the events of a batch."""
+        for event in events:
+            data = event.fact.data
+            if isinstance(data, OfferIssued):
+                self[data.offer_id] = event.sequence
+            elif isinstance(data, TaskAssigned):
+                self[data.assignment_id] = event.sequence
+            elif isinstance(data, OfferAccepted | OfferRejected | OfferExpired | OfferRescinded):
+                self.pop(data.offer_id, None)
+            elif isinstance(data, TaskCompleted | TaskRequeued):
+                self.pop(data.assignment_id, None)

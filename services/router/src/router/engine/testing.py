@@ -1,0 +1,181 @@
+"""The engine's fakes: a live store in memory that passes the same suite as Redis, and an engine in one process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from contracts.topics import TOPICS, dead_letter_topic
+from servicekit.live import LiveAwayError
+from servicekit.ports import Chance, Clock, Ids
+from servicekit.telemetry import Telemetry
+from servicekit.testing.memory_log import MemoryLog
+
+from router.engine.configuration import Configuration
+from router.engine.inputs import GROUP, INPUT_TOPICS
+from router.engine.live import KINDS, Kind, Leases, Views
+from router.engine.metrics import EngineMetrics
+from router.engine.reign import World
+from router.engine.snapshot import InProcessSnapshots
+from router.settings import EngineSettings
+
+PARTITIONS: Final = 2
+
+
+def engine_topics(partitions: int = PARTITIONS) -> dict[str, int]:
+    """Topics and partition numbers for a MemoryLog."""
+    topics = {topic.name: topic.partitions(partitions) for topic in TOPICS}
+    return topics | {dead_letter_topic(topic.name, GROUP): 1 for topic in INPUT_TOPICS}
+
+
+@dataclass(slots=True)
+class _Domain:
+    epoch: str = ""
+    position: int = -1
+    views: dict[Kind, dict[str, bytes]] = field(default_factory=dict)
+
+
+class MemoryEngineLive:
+    """EngineLive in memory. `away` makes every call fail; `wipe` loses everything, as a restart without disk does."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.away = False
+        self._clock = clock
+        self._owners: dict[int, tuple[str, int]] = {}
+        self._domains: dict[str, _Domain] = {}
+        self._heartbeats: dict[str, dict[str, int]] = {}
+
+    def wipe(self) -> None:
+        """Lose everything."""
+        self._owners.clear()
+        self._domains.clear()
+        self._heartbeats.clear()
+
+    def heartbeat(self, domain: str, agent_id: str, device_id: str = "d") -> None:
+        """What the API does for a device that is alive."""
+        self._heartbeats.setdefault(domain, {})[f"{agent_id}|{device_id}"] = self._clock.now_ms()
+
+    def views(self, domain: str) -> Mapping[Kind, Mapping[str, bytes]]:
+        """What readers see; empty kinds when there is nothing."""
+        found = self._domains.get(domain, _Domain())
+        return {kind: found.views.get(kind, {}) for kind in KINDS}
+
+    def owner(self, partition: int) -> str | None:
+        """Who holds the lease."""
+        owner, until_ms = self._owners.get(partition, ("", 0))
+        return owner if until_ms > self._clock.now_ms() else None
+
+    async def hold(self, partition: int, owner: str, lease_ms: int) -> bool:
+        """Take or renew the lease."""
+        self._answer()
+        if self.owner(partition) not in (None, owner):
+            return False
+        self._owners[partition] = (owner, self._clock.now_ms() + lease_ms)
+        return True
+
+    async def release(self, partition: int, owner: str) -> None:
+        """Give the lease back."""
+        self._answer()
+        if self.owner(partition) == owner:
+            del self._owners[partition]
+
+    async def project(
+        self, domain: str, epoch: str, before: int, after: int, views: Views
+    ) -> Literal["written", "gap", "stale"]:
+        """Change the domain's views if they stand at `before`."""
+        self._answer()
+        found = self._domains.get(domain)
+        if found is not None and found.epoch > epoch:
+            return "stale"
+        if found is None or (found.epoch, found.position) != (epoch, before):
+            return "gap"
+        for kind, changed in views.items():
+            for name, view in changed.items():
+                kept = found.views.setdefault(kind, {})
+                if view is None:
+                    kept.pop(name, None)
+                else:
+                    kept[name] = view
+        found.position = after
+        return "written"
+
+    async def rewrite(self, domain: str, epoch: str, position: int, views: Views) -> Literal["written", "stale"]:
+        """Replace the domain's views."""
+        self._answer()
+        found = self._domains.get(domain)
+        if found is not None and found.epoch > epoch:
+            return "stale"
+        whole: dict[Kind, dict[str, bytes]] = {
+            kind: {name: view for name, view in named.items() if view is not None} for kind, named in views.items()
+        }
+        self._domains[domain] = _Domain(epoch, position, whole)
+        return "written"
+
+    async def read_leases(self, domain: str, lease_ms: int) -> Leases:
+        """Agents with a fresh heartbeat."""
+        self._answer()
+        oldest = self._clock.now_ms() - lease_ms
+        fresh = {name for name, at_ms in self._heartbeats.get(domain, {}).items() if at_ms >= oldest}
+        return Leases(domain in self._domains, frozenset(name.rpartition("|")[0] for name in fresh))
+
+    def _answer(self) -> None:
+        if self.away:
+            raise LiveAwayError("away")
+
+
+class Cable:
+    """EngineLive: an engine's own connection to a live store; `cut` makes it fail while others go on."""
+
+    def __init__(self, live: MemoryEngineLive) -> None:
+        self.cut = False
+        self._live = live
+
+    async def hold(self, partition: int, owner: str, lease_ms: int) -> bool:
+        """Take or renew the lease."""
+        return await self._through().hold(partition, owner, lease_ms)
+
+    async def release(self, partition: int, owner: str) -> None:
+        """Give the lease back."""
+        await self._through().release(partition, owner)
+
+    async def project(
+        self, domain: str, epoch: str, before: int, after: int, views: Views
+    ) -> Literal["written", "gap", "stale"]:
+        """Change views."""
+        return await self._through().project(domain, epoch, before, after, views)
+
+    async def rewrite(self, domain: str, epoch: str, position: int, views: Views) -> Literal["written", "stale"]:
+        """Replace views."""
+        return await self._through().rewrite(domain, epoch, position, views)
+
+    async def read_leases(self, domain: str, lease_ms: int) -> Leases:
+        """Agents with a fresh heartbeat."""
+        return await self._through().read_leases(domain, lease_ms)
+
+    def _through(self) -> MemoryEngineLive:
+        if self.cut:
+            raise LiveAwayError("cut")
+        return self._live
+
+
+def simulated_world(
+    log: MemoryLog,
+    live: MemoryEngineLive,
+    configuration: Configuration,
+    *,
+    clock: Clock,
+    ids: Ids,
+    chance: Chance,
+    settings: EngineSettings | None = None,
+) -> World:
+    """The real engine's world in one process; open the configuration by `open_configuration(log)`."""
+    return World(
+        settings=settings or EngineSettings(domain_partitions=PARTITIONS),
+        log=log,
+        live=live,
+        clock=clock,
+        ids=ids,
+        chance=chance,
+        configuration=configuration,
+        snapshots=InProcessSnapshots(log, ids),
+        metrics=EngineMetrics(Telemetry("router-engine")),
+    )

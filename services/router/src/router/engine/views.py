@@ -1,0 +1,137 @@
+"""What agents and supervisors are shown, computed from the state and made JSON: the values of the Redis projection."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from router.domain.agent import Agent
+from router.domain.facts import Fact
+from router.domain.internal import ConfigurationRecordApplied, LeasesReadable, SnapshotNamed
+from router.domain.state import DomainState, State, key_of
+from router.domain.task import Task
+from router.engine.live import Kind, Views
+from router.engine.sequences import Sequences
+
+
+class Touched:
+    """Which agents, queues and assignments a batch's facts are about, per domain."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, dict[Kind, set[str]]] = {}
+
+    def note(self, state: State, facts: Iterable[Fact]) -> None:
+        """Add what these facts are about. A task's queue is looked up before the batch lets the task go."""
+        for fact in facts:
+            if isinstance(fact.data, SnapshotNamed | LeasesReadable):
+                continue
+            key = key_of(fact.tenant_id, getattr(fact.data, "domain", ""))
+            ids = self._ids.setdefault(key, {"agents": set(), "queues": set(), "assignments": set()})
+            self._add(ids, fact.data, state.domains.get(key))
+
+    def views(self, state: State, sequences: Sequences) -> dict[str, Views]:
+        """The touched views as the state has them now."""
+        return {
+            key: _views(state.domains[key], sequences, ids) for key, ids in self._ids.items() if key in state.domains
+        }
+
+    @staticmethod
+    def _add(ids: dict[Kind, set[str]], data: object, domain: DomainState | None) -> None:
+        if isinstance(data, ConfigurationRecordApplied):
+            if data.record.kind == "agent":
+                ids["agents"].add(data.record.id.partition(":")[2])
+            elif data.record.kind == "queue":
+                ids["queues"].add(data.record.id.rpartition("/")[2])
+            return
+        task = domain.tasks.get(getattr(data, "task_id", None) or "") if domain else None
+        named: dict[Kind, str | None] = {
+            "agents": getattr(data, "agent_id", None),
+            "queues": getattr(data, "queue", None) or (task.queue if task else None),
+            "assignments": getattr(data, "assignment_id", None),
+        }
+        for kind, name in named.items():
+            if name is not None:
+                ids[kind].add(name)
+
+
+def all_views(state: State, sequences: Sequences) -> dict[str, Views]:
+    """Every view of every domain."""
+    return {
+        key: _views(
+            domain,
+            sequences,
+            {"agents": set(domain.agents), "queues": set(domain.queues), "assignments": set(domain.assignments)},
+        )
+        for key, domain in state.domains.items()
+    }
+
+
+def _views(domain: DomainState, sequences: Sequences, ids: dict[Kind, set[str]]) -> Views:
+    agents, lines, assignments = domain.agents, domain.queues, domain.assignments
+    return {
+        "agents": {name: _agent(agents[name], sequences) if name in agents else None for name in sorted(ids["agents"])},
+        "queues": {name: _queue(domain, name) if name in lines else None for name in sorted(ids["queues"])},
+        "assignments": {
+            name: _assignment(assignments[name], sequences) if name in assignments else None
+            for name in sorted(ids["assignments"])
+        },
+    }
+
+
+def _agent(agent: Agent, sequences: Sequences) -> bytes:
+    tasks = [agent.tasks[task_id] for task_id in sorted(agent.tasks)]
+    return _ENCODER.encode(
+        {
+            "agent_id": agent.agent_id,
+            "state": agent.state,
+            "reason_code": agent.reason_code,
+            "presence": agent.presence,
+            "held": agent.held,
+            "capacity": agent.capacity,
+            "idle_since_ms": agent.idle_since_ms,
+            "offers": [_offer(task, sequences) for task in tasks if task.offer is not None],
+            "assignments": [task.assigned.assignment_id for task in tasks if task.assigned is not None],
+        }
+    )
+
+
+def _offer(task: Task, sequences: Sequences) -> dict[str, object]:
+    offer = task.offer
+    assert offer is not None  # noqa: S101 - the caller looked
+    return {
+        "offer_id": offer.offer_id,
+        "task_id": task.task_id,
+        "interaction_id": task.interaction_id,
+        "queue": task.queue,
+        "channel": task.channel,
+        "priority": task.priority,
+        "queued_at_ms": task.queued_at_ms,
+        "expires_at_ms": offer.expires_at_ms,
+        "sequence": sequences.get(offer.offer_id, ""),
+    }
+
+
+def _queue(domain: DomainState, name: str) -> bytes:
+    line = domain.queues[name]
+    return _ENCODER.encode({"queue": name, **line.counts, "oldest_queued_at_ms": line.oldest_queued_at_ms})
+
+
+def _assignment(task: Task, sequences: Sequences) -> bytes:
+    assigned = task.assigned
+    assert assigned is not None  # noqa: S101 - it is among the assignments
+    return _ENCODER.encode(
+        {
+            "assignment_id": assigned.assignment_id,
+            "task_id": task.task_id,
+            "interaction_id": task.interaction_id,
+            "agent_id": assigned.agent_id,
+            "queue": task.queue,
+            "channel": task.channel,
+            "sequence": sequences.get(assigned.assignment_id, ""),
+            "state": "wrapup" if task.wrapup is not None else "assigned",
+            "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup is not None else None,
+        }
+    )
+
+
+_ENCODER: Final = msgspec.json.Encoder()

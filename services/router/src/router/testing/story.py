@@ -1,0 +1,205 @@
+"""A domain to talk to, over time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.configuration_records import ConfigurationRecord, RecordKind
+from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
+
+from router.domain.decide import decide
+from router.domain.fold import begin_epoch
+from router.domain.inputs import (
+    CommandData,
+    CommandInput,
+    ConfigurationStep,
+    Input,
+    InteractionInput,
+    LeasesRead,
+    PresenceObserved,
+    TimersDue,
+)
+from router.domain.snapshot import dump, load
+from router.domain.state import DomainState, State
+from router.testing.checker import Checker
+from router.testing.parts import DOMAIN, Part, record_of
+
+TENANT: Final = "acme"
+
+
+@dataclass(slots=True)
+class Story:
+    """One domain over time. Each method gives an input and returns the data of the facts that it led to.
+
+    Everything that happens goes through the checker; with `reruns` each input is also decided a second time, from
+    the reloaded snapshot of the state before, and has to lead to the same facts.
+    """
+
+    now_ms: int = 1_700_000_000_000
+    state: State = field(default_factory=State)
+    checker: Checker | None = field(default_factory=Checker)
+    reruns: bool = False
+    version: int = 0
+    commands: int = 0
+
+    @property
+    def domain(self) -> DomainState:
+        """The domain, as it stands now."""
+        return self.state.find(TENANT, DOMAIN)
+
+    def give(self, given: Input) -> list[object]:
+        """Decide about any input."""
+        before = dump(self.state) if self.reruns else None
+        facts = decide(self.state, given, self.now_ms)
+        if before is not None:
+            assert decide(load(before), given, self.now_ms) == facts, "a re-run decides otherwise"
+        if self.checker is not None:
+            for fact in facts:
+                self.checker.read(fact, self.now_ms)
+            self.checker.check(self.state)
+        return [fact.data for fact in facts]
+
+    def wait(self, seconds: float) -> list[object]:
+        """Let time pass; due timers are inputs, each at its time."""
+        until_ms = self.now_ms + int(seconds * 1000)
+        happened: list[object] = []
+        while (due_ms := self.state.next_due_ms()) is not None and due_ms <= until_ms:
+            self.now_ms = max(self.now_ms, due_ms)
+            happened += self.give(TimersDue())
+        self.now_ms = until_ms
+        return happened
+
+    def take_over(self) -> None:
+        """Another owner: an epoch record."""
+        begin_epoch(self.state)
+        if self.checker is not None:
+            begin_epoch(self.checker.state)
+
+    # Configuration
+
+    def configure(self, *parts: Part, removed: str = "") -> list[object]:
+        """A new version with these parts changed, and what is named by kind and id removed (`agent:ann queue:...`)."""
+        self.version += 1
+        records = [record_of(part, self.version) for part in parts]
+        for name in removed.split():
+            kind: RecordKind = name.partition(":")[0]  # type: ignore[assignment]  # the test names a kind
+            records.append(ConfigurationRecord(kind=kind, id=name, domain=DOMAIN, version=self.version, value=None))
+        return self.give(
+            ConfigurationStep(
+                tenant_id=TENANT,
+                domain=DOMAIN,
+                version=self.version,
+                hash=f"hash-{self.version}",
+                records=tuple(records),
+                last=True,
+            )
+        )
+
+    # Agents
+
+    def seen(self, *agent_ids: str) -> list[object]:
+        """Fresh heartbeats."""
+        return self.give(PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=agent_ids))
+
+    def gone(self, *agent_ids: str) -> list[object]:
+        """No heartbeat within the lease length."""
+        return self.give(PresenceObserved(tenant_id=TENANT, domain=DOMAIN, gone=agent_ids))
+
+    def leases(self, *, readable: bool) -> list[object]:
+        """Whether the leases could be read."""
+        return self.give(LeasesRead(readable))
+
+    def on_duty(self, *agent_ids: str) -> list[object]:
+        """Present and ready."""
+        happened = self.leases(readable=True)
+        for agent_id in agent_ids:
+            happened += self.seen(agent_id) + self.set_state(agent_id, ready=True)
+        return happened
+
+    # Interactions
+
+    def start(self, interaction_id: str, *, queue: str | None = None, channel: str = "webchat") -> list[object]:
+        """A customer comes by the address `web:main`."""
+        started = InteractionStarted(
+            interaction_id=interaction_id,
+            domain=DOMAIN,
+            client="shop",
+            channel=channel,
+            address="web:main",
+            started_at_ms=self.now_ms,
+            queue_hint=queue,
+        )
+        return self.give(InteractionInput(TENANT, started))
+
+    def attention(self, interaction_id: str, request_id: str) -> list[object]:
+        """The customer needs an agent again."""
+        requested = AttentionRequested(
+            interaction_id=interaction_id,
+            domain=DOMAIN,
+            client="shop",
+            channel="webchat",
+            address="web:main",
+            request_id=request_id,
+            message_id=f"message-{request_id}",
+            requested_at_ms=self.now_ms,
+        )
+        return self.give(InteractionInput(TENANT, requested))
+
+    def end(self, interaction_id: str) -> list[object]:
+        """The customer is gone."""
+        ended = InteractionEnded(
+            interaction_id=interaction_id, domain=DOMAIN, reason="customer_left", ended_at_ms=self.now_ms
+        )
+        return self.give(InteractionInput(TENANT, ended))
+
+    # Commands
+
+    def accept(self, agent_id: str, offer_id: str, *, command_id: str | None = None) -> list[object]:
+        """The agent takes the offer."""
+        return self._command(
+            lambda known: AcceptOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id), command_id
+        )
+
+    def reject(self, agent_id: str, offer_id: str) -> list[object]:
+        """The agent declines."""
+        return self._command(
+            lambda known: RejectOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id)
+        )
+
+    def set_state(self, agent_id: str, *, ready: bool) -> list[object]:
+        """The agent chooses a state."""
+        return self._command(
+            lambda known: SetAgentState(
+                command_id=known, domain=DOMAIN, agent_id=agent_id, state="ready" if ready else "not_ready"
+            )
+        )
+
+    def end_task(self, agent_id: str, assignment_id: str) -> list[object]:
+        """The agent ends the conversation."""
+        return self._command(
+            lambda known: EndTask(
+                command_id=known,
+                domain=DOMAIN,
+                agent_id=agent_id,
+                assignment_id=assignment_id,
+                then="keep_open",
+                seen_number=3,
+            )
+        )
+
+    def complete(self, agent_id: str, assignment_id: str, *, disposition: str | None = None) -> list[object]:
+        """The agent is done."""
+        return self._command(
+            lambda known: CompleteTask(
+                command_id=known,
+                domain=DOMAIN,
+                agent_id=agent_id,
+                assignment_id=assignment_id,
+                disposition=disposition,
+            )
+        )
+
+    def _command(self, make: Callable[[str], CommandData], command_id: str | None = None) -> list[object]:
+        self.commands += 1
+        return self.give(CommandInput(TENANT, make(command_id or f"command-{self.commands}")))

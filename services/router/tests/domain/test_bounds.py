@@ -1,0 +1,92 @@
+"""Large effects are done in bounded steps, and nobody is overtaken meanwhile."""
+
+from contracts.configuration import Domain
+from contracts.offers import OfferIssued
+from router.domain.facts import Fact
+from router.domain.inputs import PresenceObserved, TimersDue
+from router.domain.timers import TIMERS_MAX
+from router.domain.turn import FACTS_MAX
+from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.story import TENANT, Story
+
+
+def crowd(*, waiting: int, agents: int, capacity: int = 1) -> Story:
+    """Many wait, and many agents are ready but not present. Unchecked, for speed."""
+    told = Story(checker=None)
+    names = [f"agent-{number:03}" for number in range(agents)]
+    told.configure(
+        Domain(id=DOMAIN), queue("chats"), address("chats"), *[agent(name, capacity=capacity) for name in names]
+    )
+    told.leases(readable=True)
+    for name in names:
+        told.set_state(name, ready=True)
+    for number in range(waiting):
+        told.now_ms += 1
+        told.start(f"i{number:04}")
+    return told
+
+
+def offers(happened: list[object]) -> list[str]:
+    return [data.task_id for data in happened if isinstance(data, OfferIssued)]
+
+
+def test_many_agents_who_come_at_once_are_matched_in_steps_and_in_order() -> None:
+    told = crowd(waiting=700, agents=200, capacity=3)
+    names = tuple(sorted(told.domain.agents))
+
+    steps = [told.give(PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=names))]
+    newcomer = told.start("late")
+    while told.state.next_due_ms() == 0:
+        steps.append(told.give(TimersDue()))
+
+    assert max(map(len, steps)) <= FACTS_MAX + 2 * len(names)
+    assert offers(newcomer) == []
+    assert [task for step in steps for task in offers(step)] == [f"i{number:04}.t1" for number in range(600)]
+
+
+def test_an_agent_with_many_tasks_is_relieved_in_steps() -> None:
+    told = crowd(waiting=300, agents=1, capacity=300)
+    told.seen("agent-000")
+    told.wait(0)
+
+    first = told.configure(removed="agent:agent-000")
+    rest = told.wait(0)
+
+    assert len(first) <= FACTS_MAX
+    assert len(rest) > 0
+    assert told.domain.agents == {}
+    assert told.domain.queues["chats"].counts["waiting"] == 300
+
+
+def test_a_call_handles_a_bounded_number_of_timers() -> None:
+    told = crowd(waiting=0, agents=600)
+    told.seen(*told.domain.agents)
+    for number in range(600):
+        told.start(f"i{number}")
+    told.now_ms += 20_000
+
+    first = told.give(TimersDue())
+
+    assert len(first) <= FACTS_MAX + TIMERS_MAX
+    due_ms = told.state.next_due_ms()
+    assert due_ms is not None
+    assert due_ms <= told.now_ms
+
+
+def test_the_lanes_forget_what_past_configurations_needed() -> None:
+    told = crowd(waiting=0, agents=1)
+    for number in range(300):
+        told.configure(agent("agent-000", f"skill-{number}"))
+
+    assert not told.domain.lanes.wasteful()
+
+
+def test_tenants_with_the_same_names_know_nothing_of_each_other() -> None:
+    told = crowd(waiting=1, agents=1)
+
+    facts = [Fact("other", data) for data in told.start("i1")]
+    other = told.give(PresenceObserved(tenant_id="other", domain=DOMAIN, seen=("agent-000",)))
+
+    assert facts
+    assert other == []
+    assert list(told.state.domains) == [f"{TENANT}/{DOMAIN}"]

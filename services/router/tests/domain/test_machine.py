@@ -1,0 +1,169 @@
+"""Whatever happens in whatever order, the invariants of the design hold after every step."""
+
+from contracts.agents import CommandResult
+from contracts.commands import CompleteTask
+from contracts.configuration import Domain
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from router.domain.inputs import CommandInput
+from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.story import TENANT, Story
+
+SKILLS = ("billing:1", "billing:3", "english:2", "english:4")
+AGENTS = ("ann", "bob", "cid", "dee", "eve")
+QUEUES = ("calls", "chats", "mails")
+CHANNELS = ("webchat", "voice", "email")
+
+agent_ids = st.sampled_from(AGENTS)
+interaction_ids = st.integers(1, 12).map("i{}".format)
+skills = st.lists(st.sampled_from(SKILLS), max_size=2)
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = Story(reruns=True)
+        self.results: dict[str, CommandResult] = {}
+
+    @initialize(backoff=st.sampled_from([5, 60]), keep=st.booleans())
+    def configure(self, backoff: int, keep: bool) -> None:
+        self.told.configure(
+            Domain(
+                id=DOMAIN,
+                refused_backoff_seconds=backoff,
+                costs={"voice": 2},
+                keep_on_agent_loss=["email"] if keep else [],
+                presence_grace_seconds=10,
+            ),
+            queue("calls", "billing:2"),
+            queue("chats", "english:1"),
+            queue("mails", priority=7),
+            address("chats", "calls", "mails"),
+            agent("ann", "billing:3", capacity=2),
+            agent("bob", "billing:2", "english:2", capacity=3),
+            agent("cid", "english:4"),
+        )
+        self.told.on_duty("ann", "bob", "cid")
+
+    @rule(interaction=interaction_ids, name=st.sampled_from((None, *QUEUES)), channel=st.sampled_from(CHANNELS))
+    def start(self, interaction: str, name: str | None, channel: str) -> None:
+        known = interaction in self.told.domain.interactions
+
+        assert bool(self.told.start(interaction, queue=name, channel=channel)) != known
+
+    @rule(interaction=interaction_ids, request=st.integers(1, 20))
+    def attention(self, interaction: str, request: int) -> None:
+        self.told.attention(interaction, f"request-{request}")
+
+    @rule(interaction=interaction_ids)
+    def end(self, interaction: str) -> None:
+        self.told.end(interaction)
+
+        assert self.told.end(interaction) == []
+
+    @precondition(lambda self: self.told.domain.offers)
+    @rule(data=st.data(), take=st.booleans())
+    def answer(self, data: st.DataObject, take: bool) -> None:
+        offer_id = data.draw(st.sampled_from(sorted(self.told.domain.offers)))
+        offer = self.told.domain.offers[offer_id].offer
+        assert offer is not None
+        happened = (self.told.accept if take else self.told.reject)(offer.agent_id, offer_id)
+
+        assert _result(happened).outcome == "done"
+        assert _refusal(self.told.accept(offer.agent_id, offer_id)) == "offer_gone"
+
+    @rule(agent_id=agent_ids, interaction=interaction_ids)
+    def answer_stale_or_foreign(self, agent_id: str, interaction: str) -> None:
+        self.told.accept(agent_id, f"{interaction}.t1.o1")
+
+    @rule(agent_id=agent_ids, ready=st.booleans())
+    def set_state(self, agent_id: str, ready: bool) -> None:
+        self.told.set_state(agent_id, ready=ready)
+
+    @precondition(lambda self: self.told.domain.assignments)
+    @rule(data=st.data(), done=st.booleans())
+    def finish(self, data: st.DataObject, done: bool) -> None:
+        assignment_id = data.draw(st.sampled_from(sorted(self.told.domain.assignments)))
+        assigned = self.told.domain.assignments[assignment_id].assigned
+        assert assigned is not None
+        happened = (self.told.complete if done else self.told.end_task)(assigned.agent_id, assignment_id)
+
+        assert _result(happened).outcome == "done"
+
+    @rule(agent_id=agent_ids, number=st.integers(1, 5))
+    def repeat_a_command(self, agent_id: str, number: int) -> None:
+        again = CompleteTask(
+            command_id=f"again-{number}", domain=DOMAIN, agent_id=agent_id, assignment_id=f"i{number}.t1.o1.a"
+        )
+        result = _result(self.told.give(CommandInput(TENANT, again)))
+        first = self.results.setdefault(again.command_id, result)
+
+        assert result == first or result.refusal is not None
+
+    @rule(seen=st.sets(agent_ids), gone=st.sets(agent_ids))
+    def presence(self, seen: set[str], gone: set[str]) -> None:
+        self.told.gone(*sorted(gone))
+        self.told.seen(*sorted(seen))
+
+    @rule(readable=st.booleans())
+    def leases(self, readable: bool) -> None:
+        self.told.leases(readable=readable)
+
+    @rule(seconds=st.sampled_from([0.5, 3, 10, 20, 61, 4000]))
+    def wait(self, seconds: float) -> None:
+        self.told.wait(seconds)
+
+        due_ms = self.told.state.next_due_ms()
+        assert due_ms is None or due_ms > self.told.now_ms
+
+    @rule(agent_id=agent_ids, has=skills, capacity=st.integers(1, 4))
+    def change_agent(self, agent_id: str, has: list[str], capacity: int) -> None:
+        self.told.configure(agent(agent_id, *has, capacity=capacity))
+
+    @rule(agent_id=agent_ids)
+    def remove_agent(self, agent_id: str) -> None:
+        self.told.configure(removed=f"agent:{agent_id}")
+
+        assert agent_id not in self.told.domain.agents
+
+    @rule(name=st.sampled_from(QUEUES), needs=skills, priority=st.sampled_from([5, 7]))
+    def change_queue(self, name: str, needs: list[str], priority: int) -> None:
+        self.told.configure(queue(name, *needs, priority=priority))
+
+    @rule(name=st.sampled_from(QUEUES))
+    def remove_queue(self, name: str) -> None:
+        self.told.configure(removed=f"queue:{DOMAIN}/{name}")
+
+    @rule(removed=st.booleans())
+    def change_domain(self, removed: bool) -> None:
+        if removed:
+            self.told.configure(removed=f"domain:{DOMAIN} channel:web:main")
+        else:
+            self.told.configure(Domain(id=DOMAIN, keep_on_agent_loss=["webchat"]), address("chats", "mails"))
+
+    @rule()
+    def take_over(self) -> None:
+        self.told.take_over()
+
+        assert all(not agent.routable for agent in self.told.domain.agents.values())
+
+
+def _result(happened: list[object]) -> CommandResult:
+    [result] = [data for data in happened if isinstance(data, CommandResult)]
+    return result
+
+
+def _refusal(happened: list[object]) -> str | None:
+    refusal = _result(happened).refusal
+    return refusal.code if refusal else None
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=150,
+    stateful_step_count=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

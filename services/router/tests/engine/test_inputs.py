@@ -1,0 +1,210 @@
+"""What reaches the decider: configuration in bounded steps, forwarded and parked inputs, presence."""
+
+from collections.abc import Awaitable, Callable
+
+from contracts.agents import AgentPresenceChanged, ConfigurationApplied
+from contracts.commands import ActivateConfiguration
+from contracts.configuration_records import ConfigurationRecord
+from contracts.topics import CONFIG, INTERACTIONS, ROUTING_INPUTS, dead_letter_topic
+from router.domain.agent import Agent
+from router.domain.inputs import LeasesRead, PresenceObserved
+from router.domain.state import DomainState, State
+from router.engine.configuration import open_configuration
+from router.engine.inbox import Inbox
+from router.engine.presence import PresenceWatch
+from router.engine.story import DOMAIN, PLACE, TENANT, Story, open_story
+from servicekit.testing.eventually import eventually
+from servicekit.testing.virtual import run_virtual
+
+Telling = Callable[[Story], Awaitable[None]]
+
+
+def told(telling: Telling) -> None:
+    async def run() -> None:
+        async with open_story() as story:
+            await telling(story)
+
+    run_virtual(run())
+
+
+async def publish(story: Story, version: int, agents: range, *, complete: bool = True) -> None:
+    """Records of one version, as the API's relay writes them."""
+    for number in agents:
+        value: dict[str, object] = {"id": f"a{number}", "domain": DOMAIN, "name": "N", "skills": {}, "capacity": 1}
+        record = ConfigurationRecord(kind="agent", id=f"agent:a{number}", domain=DOMAIN, version=version, value=value)
+        await story.say(CONFIG, record.id, record)
+    if complete:
+        done = ConfigurationRecord(kind="version", id="version", domain=None, version=version, value=None)
+        await story.say(CONFIG, "version", done)
+
+
+async def steps(story: Story, version: int, domain: DomainState) -> list[list[str]]:
+    async with open_configuration(story.log) as configuration:
+        await configuration.refresh()
+        wanted = ActivateConfiguration(domain=DOMAIN, version=version, hash="h")
+        found = configuration.steps(TENANT, wanted, domain)
+    assert [step.last for step in found] == [*([False] * (len(found) - 1)), True][: len(found)]
+    return [[record.id for record in step.records] for step in found]
+
+
+def empty_domain() -> DomainState:
+    return State().find(TENANT, DOMAIN)
+
+
+def test_a_large_configuration_comes_in_bounded_steps() -> None:
+    async def telling(story: Story) -> None:
+        await publish(story, 1, range(450))
+
+        found = await steps(story, 1, empty_domain())
+
+        assert [len(step) for step in found] == [200, 200, 50]
+        assert len({name for step in found for name in step}) == 450
+
+    told(telling)
+
+
+def test_only_what_changed_since_the_domains_version_is_applied() -> None:
+    async def telling(story: Story) -> None:
+        await publish(story, 1, range(5))
+        await publish(story, 2, range(3, 7))
+        domain = empty_domain()
+        domain.version = 1
+
+        assert await steps(story, 2, domain) == [["agent:a3", "agent:a4", "agent:a5", "agent:a6"]]
+
+    told(telling)
+
+
+def test_a_superseded_version_is_skipped_because_its_successor_is_on_its_way() -> None:
+    async def telling(story: Story) -> None:
+        await publish(story, 1, range(5))
+        await publish(story, 2, range(2), complete=False)
+
+        assert await steps(story, 1, empty_domain()) == []
+
+    told(telling)
+
+
+def test_an_agent_that_moved_to_another_domain_is_told_to_the_old_one() -> None:
+    async def telling(story: Story) -> None:
+        moved = ConfigurationRecord(kind="agent", id="agent:ann", domain="other", version=2, value={"id": "ann"})
+        await story.say(CONFIG, moved.id, moved)
+        await publish(story, 2, range(0))
+        domain = empty_domain()
+        assert await steps(story, 2, domain) == [[]]
+        domain.agents["ann"] = Agent(agent_id="ann", skills={}, capacity=1)
+
+        assert await steps(story, 2, domain) == [["agent:ann"]]
+
+    told(telling)
+
+
+def test_switching_to_a_version_that_config_does_not_hold_is_parked() -> None:
+    async def telling(story: Story) -> None:
+        story.start_engine()
+        await story.tell(ActivateConfiguration(domain=DOMAIN, version=9, hash="h"))
+        letters = dead_letter_topic(ROUTING_INPUTS.name, "router-engine")
+        [letter] = await eventually(lambda: story.log.records(letters))
+
+        assert dict(letter.headers)["dlq_reason"] == b"configuration_missing"
+
+    told(telling)
+
+
+def test_a_domain_switches_version_by_version() -> None:
+    async def telling(story: Story) -> None:
+        engine = story.start_engine()
+        await story.configure(1, agents={"ann": {"billing": 1}})
+        await eventually(lambda: story.of(ConfigurationApplied))
+        await story.configure(2, agents={"ann": {"billing": 4}})
+        await eventually(lambda: story.of(ConfigurationApplied)[1:])
+
+        assert [applied.version for applied in story.of(ConfigurationApplied)] == [1, 2]
+        assert engine.domain.agents["ann"].skills == {"billing": 4}
+
+    told(telling)
+
+
+def test_an_input_of_a_domain_that_lives_elsewhere_goes_there_unchanged() -> None:
+    async def run() -> None:
+        async with open_story(partitions=2) as story:
+            await story.configure(agents={}, partition=1)
+            story.start_engine()
+            await story.customer_arrives("i1")
+            [forwarded] = await eventually(lambda: story.log.records(INTERACTIONS.name, 1))
+
+            [original] = story.log.records(INTERACTIONS.name, 0)
+            assert (forwarded.key, forwarded.value, forwarded.headers) == (
+                original.key,
+                original.value,
+                original.headers,
+            )
+
+    run_virtual(run())
+
+
+def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        domain = state.home(TENANT, DOMAIN)
+        for name in ("ann", "bob"):
+            domain.agents[name] = Agent(agent_id=name, skills={}, capacity=1, presence="unconfirmed")
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        inbox = Inbox()
+        story.device_on("ann")
+        await story.clock.sleep(1)
+        await watch.look(inbox)
+        assert inbox.get_nowait().input == LeasesRead(True)
+        assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=("ann",))
+        domain.agents["ann"].presence = "present"
+        await story.clock.sleep(9)
+        await watch.look(inbox)
+        assert inbox.empty()
+        await story.clock.sleep(1)
+        await watch.look(inbox)
+
+        assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, gone=("bob",))
+
+    told(telling)
+
+
+def test_a_wipe_starts_the_lease_length_anew() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
+        state.home(TENANT, DOMAIN).agents["ann"] = agent
+        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        inbox = Inbox()
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        story.live.heartbeat(PLACE, "ann")
+        await watch.look(inbox)
+        await story.clock.sleep(9)
+        story.live.wipe()
+        await watch.look(inbox)
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        await story.clock.sleep(5)
+        await watch.look(inbox)
+
+        assert [inbox.get_nowait().input] == [LeasesRead(True)]
+        assert inbox.empty()
+
+    told(telling)
+
+
+def test_leases_that_cannot_be_read_are_said_once() -> None:
+    async def telling(story: Story) -> None:
+        await story.configure(agents={"ann": {"billing": 1}})
+        engine = story.start_engine()
+        story.device_on("ann")
+        await eventually(lambda: engine.domain.agents["ann"].presence == "present", timeout_seconds=30)
+        story.device_off("ann")
+        story.live.away = True
+        await story.clock.sleep(60)
+        assert engine.domain.agents["ann"].presence == "present"
+
+        story.live.away = False
+        await eventually(lambda: engine.domain.agents["ann"].presence == "absent", timeout_seconds=60)
+        assert [changed.presence for changed in story.of(AgentPresenceChanged)] == ["present", "lost", "absent"]
+
+    told(telling)
