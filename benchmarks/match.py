@@ -1,0 +1,220 @@
+"""What one claim costs, from 1 thousand to 1 million waiting tasks, in CPU time of the production code.
+
+The job: 256 signatures (Zipf) of 1 to 3 out of 40 skills, 128 agents with 10 skills each, priorities 0 to 4. A claim is
+`decide` on `task.complete`: the agent gets free and the router finds the next task and offers it, with its decision
+record. The offer is then accepted and a task of the same queue arrives, so that as many wait as before.
+
+The adversarial job: nothing that waits fits the specialist but the very last task; compared with a scan in order.
+"""
+
+import gc
+import math
+import random
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import process_time_ns
+from typing import Final
+
+from contracts.commands import AcceptOffer, CompleteTask
+from contracts.configuration import Domain
+from contracts.interactions import InteractionStarted
+from contracts.tasks import Requirement, TaskQueued
+from router.domain.agent import Agent
+from router.domain.decide import decide
+from router.domain.facts import Fact
+from router.domain.fold import fold
+from router.domain.inputs import CommandInput, Input, InteractionInput
+from router.domain.lanes import Lanes
+from router.domain.task import Task
+from router.testing.parts import DOMAIN, agent, queue
+from router.testing.story import TENANT, Story
+
+from benchmarks.report import Report
+
+SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
+ADVERSARIAL_SIZES: Final = (1_000, 10_000, 100_000)
+SIGNATURES: Final = 256
+AGENTS: Final = 128
+ROUNDS: Final = 9
+TURNS: Final = 5
+SLOPE_GOAL: Final = "<= 0.15"
+SCAN_GOAL: Final = ">= 10000"
+
+
+def main() -> None:
+    """Measure, print, and write `build/bench/match.jsonl`."""
+    report = Report("match")
+    centre = Centre()
+    claims: list[float] = []
+    for size in SIZES:
+        centre.fill(size)
+        rounds = [centre.measure() for _ in range(ROUNDS)]
+        claims.append(median(claim for claim, _, _ in rounds))
+        report.write(f"match.claim.{size}", claims[-1], "us")
+        report.write(f"match.accept.{size}", median(accept for _, accept, _ in rounds), "us")
+        report.write(f"match.arrival.{size}", median(arrival for _, _, arrival in rounds), "us")
+    report.write("match.claim.slope", slope(SIZES, claims), "", SLOPE_GOAL)
+    for size in ADVERSARIAL_SIZES:
+        lanes_us, scan_us = adversarial(size)
+        report.write(f"match.specialist.{size}", lanes_us, "us")
+        goal = SCAN_GOAL if size == ADVERSARIAL_SIZES[-1] else ""
+        report.write(f"match.specialist_scan_ratio.{size}", scan_us / lanes_us, "x", goal)
+
+
+class Centre:
+    """A domain where every agent is busy and many tasks wait."""
+
+    def __init__(self) -> None:
+        chance = random.Random(7)
+        skills = [f"skill-{number}" for number in range(40)]
+        people = {f"agent-{number}": chance.sample(skills, 10) for number in range(AGENTS)}
+        needs = [chance.sample(chance.choice(list(people.values())), chance.randint(1, 3)) for _ in range(SIGNATURES)]
+        self._queues = [f"q{number}" for number in range(SIGNATURES)]
+        self._weights = [1 / rank for rank in range(1, SIGNATURES + 1)]
+        self._chance = chance
+        self._made = 0
+        self._story = Story(checker=None)
+        self._story.configure(
+            Domain(id=DOMAIN),
+            *[queue(name, *needs[number], priority=number % 5) for number, name in enumerate(self._queues)],
+            *[agent(name, *has) for name, has in people.items()],
+        )
+        self._busy: list[tuple[str, str]] = []
+        self.fill(SIZES[0])
+        for name in people:
+            self._story.on_duty(name)
+            self._decide([self._accept(next(iter(self._story.domain.agents[name].tasks.values())))])
+
+    def fill(self, size: int) -> None:
+        """Until so many wait. Folded, not decided, for speed."""
+        domain, story = self._story.domain, self._story
+        waiting = sum(line.counts["waiting"] for line in domain.queues.values())
+        for name in self._chance.choices(self._queues, self._weights, k=size - waiting):
+            line = domain.queues[name]
+            self._made += 1
+            story.now_ms += 1
+            queued = TaskQueued(
+                task_id=f"i{self._made}.t1",
+                interaction_id=f"i{self._made}",
+                domain=DOMAIN,
+                client="shop",
+                channel="webchat",
+                queue=name,
+                priority=line.priority,
+                cost=1,
+                requirements=line.requirements,
+                queued_at_ms=story.now_ms,
+            )
+            fold(story.state, Fact(TENANT, queued), story.now_ms)
+        gc.collect()
+        gc.freeze()
+
+    def measure(self) -> tuple[float, float, float]:
+        """One round: CPU microseconds of a claim, of an acceptance and of an arrival."""
+        spent = [0.0, 0.0, 0.0]
+        for _ in range(TURNS):
+            self._story.now_ms += 1
+            spent[0] += self._decide([self._complete(*busy) for busy in self._busy])
+            offered = [task for task in self._story.domain.offers.values() if task.offer is not None]
+            if len(offered) != AGENTS:
+                raise AssertionError("an agent found no task: the job is too small")
+            self._busy = []
+            spent[1] += self._decide([self._accept(task) for task in offered])
+            spent[2] += self._decide([self._arrival(task.queue) for task in offered])
+        return spent[0] / TURNS, spent[1] / TURNS, spent[2] / TURNS
+
+    def _decide(self, inputs: Sequence[Input]) -> float:
+        """CPU microseconds for each. The clock is read once for all: reading it costs more than deciding."""
+        state, now_ms = self._story.state, self._story.now_ms
+        start_ns = process_time_ns()
+        for given in inputs:
+            decide(state, given, now_ms)
+        return (process_time_ns() - start_ns) / len(inputs) / 1000
+
+    def _complete(self, agent_id: str, assignment_id: str) -> CommandInput:
+        self._made += 1
+        complete = CompleteTask(
+            command_id=f"c{self._made}", domain=DOMAIN, agent_id=agent_id, assignment_id=assignment_id
+        )
+        return CommandInput(TENANT, complete)
+
+    def _accept(self, task: Task) -> CommandInput:
+        if task.offer is None:
+            raise AssertionError("the task is not offered")
+        agent_id, offer_id = task.offer.agent_id, task.offer.offer_id
+        self._busy.append((agent_id, f"{offer_id}.a"))
+        self._made += 1
+        accept = AcceptOffer(command_id=f"a{self._made}", domain=DOMAIN, agent_id=agent_id, offer_id=offer_id)
+        return CommandInput(TENANT, accept)
+
+    def _arrival(self, name: str) -> InteractionInput:
+        self._made += 1
+        started = InteractionStarted(
+            interaction_id=f"i{self._made}",
+            domain=DOMAIN,
+            client="shop",
+            channel="webchat",
+            address="web:main",
+            started_at_ms=self._story.now_ms,
+            queue_hint=name,
+        )
+        return InteractionInput(TENANT, started)
+
+
+def adversarial(size: int) -> tuple[float, float]:
+    """CPU microseconds of finding the specialist's task, by lanes and by a scan in order."""
+    needs = [(f"skill-{number % 40}",) for number in range(size)]
+    tasks = [_task(number, *skills) for number, skills in enumerate([*needs, ("rare",)])]
+    specialist = Agent(agent_id="ann", skills={"rare": 5}, capacity=1)
+    lanes = Lanes()
+    for task in tasks:
+        lanes.task_waits(task)
+    expected = tasks[-1].task_id
+
+    def scan() -> str | None:
+        for task in tasks:
+            if all(specialist.skills.get(each.skill, 0) >= each.minimum for each in task.requirements):
+                return task.task_id
+        return None
+
+    if lanes.best_task(specialist) != expected or scan() != expected:
+        raise AssertionError("lanes and scan find different tasks")
+    return _cost_us(lambda: lanes.best_task(specialist), 5000), _cost_us(scan, max(3, 300_000 // size))
+
+
+def slope(sizes: tuple[int, ...], costs: list[float]) -> float:
+    """Least squares of log cost over log size."""
+    xs = [math.log(size) for size in sizes]
+    ys = [math.log(cost) for cost in costs]
+    x_mean, y_mean = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / sum((x - x_mean) ** 2 for x in xs)
+
+
+def _cost_us(call: Callable[[], object], repeats: int) -> float:
+    costs = []
+    for _ in range(5):
+        start_ns = process_time_ns()
+        for _repeat in range(repeats):
+            call()
+        costs.append((process_time_ns() - start_ns) / repeats / 1000)
+    return median(costs)
+
+
+def _task(number: int, *skills: str) -> Task:
+    return Task(
+        task_id=f"t{number}",
+        interaction_id=f"i{number}",
+        client="shop",
+        channel="webchat",
+        queue="any",
+        priority=5,
+        cost=1,
+        requirements=tuple(Requirement(skill=skill) for skill in skills),
+        queued_at_ms=number,
+        offer_timeout_seconds=20,
+        wrapup_seconds=60,
+    )
+
+
+if __name__ == "__main__":
+    main()
