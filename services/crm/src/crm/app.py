@@ -1,0 +1,53 @@
+"""The CRM's main: builds everything and runs it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from servicekit.auth import TokenVerifier, jwks_source
+from servicekit.database import open_database
+from servicekit.run import Service, Shell, run
+from servicekit.web import create_app
+
+from crm.api import ROUTES
+from crm.consumers import consumer
+from crm.settings import CrmSettings
+from crm.store import PostgresCrmStore
+from crm.views import CrmViews
+
+SCHEMA: Final = "crm"
+PREFIX: Final = "/crm/v1"
+
+
+def main() -> None:
+    """`crm`, or `crm migrate`."""
+    run("crm", CrmSettings, open_crm, migrations=SCHEMA)
+
+
+@asynccontextmanager
+async def open_crm(settings: CrmSettings, shell: Shell) -> AsyncGenerator[Service, None]:
+    """Consumers and API over one database."""
+    async with open_database(settings.database_url, schema=SCHEMA) as database:
+        yield Service(
+            app=application(settings, shell, CrmViews(database)), loops=[consumer(PostgresCrmStore(database), shell)]
+        )
+
+
+def application(settings: CrmSettings, shell: Shell, views: CrmViews) -> FastAPI:
+    """The API."""
+    source = jwks_source(settings.jwks_url)
+    issuer, audience = settings.token_issuer, settings.token_audience
+    app = create_app(
+        "Centralino CRM",
+        PREFIX,
+        routers=[ROUTES],
+        verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
+        allowed_origins=settings.origins,
+    )
+    app.state.views = views
+    return app
+
+
+if __name__ == "__main__":
+    main()

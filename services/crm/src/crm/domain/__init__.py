@@ -1,0 +1,1 @@
+"""What the CRM decides, without any effect: who a customer is, what an interaction and a task have become."""

@@ -1,0 +1,84 @@
+-- Every statement names the tenant, so that its indexes serve it; row-level security holds beside that.
+-- Pages are newest first: (instant, key, number) of the last row seen is the cursor.
+
+-- name: customers
+SELECT customer_id, name, created_at_ms FROM customer
+WHERE tenant_id = :tenant AND (created_at_ms, customer_id) < (CAST(:at_ms AS bigint), CAST(:key AS text))
+ORDER BY created_at_ms DESC, customer_id DESC LIMIT :rows_max
+
+-- name: customers_found
+-- Each word begins a word of the customer; `ends` are the words followed by the last of all characters.
+SELECT customer_id, name, created_at_ms FROM customer AS c
+WHERE tenant_id = :tenant AND (created_at_ms, customer_id) < (CAST(:at_ms AS bigint), CAST(:key AS text))
+  AND customer_id IN (
+    SELECT w.customer_id FROM customer_word AS w
+    WHERE w.tenant_id = :tenant AND w.word >= CAST(:first AS text) AND w.word < CAST(:first_end AS text)
+  )
+  AND NOT EXISTS (
+    SELECT FROM unnest(CAST(:words AS text[]), CAST(:ends AS text[])) AS wanted (word, ends)
+    WHERE NOT EXISTS (
+      SELECT FROM customer_word AS w
+      WHERE w.tenant_id = :tenant AND w.customer_id = c.customer_id AND w.word >= wanted.word AND w.word < wanted.ends
+    )
+  )
+ORDER BY created_at_ms DESC, customer_id DESC LIMIT :rows_max
+
+-- name: customer
+SELECT customer_id, name, created_at_ms FROM customer WHERE tenant_id = :tenant AND customer_id = :customer_id
+
+-- name: identifiers
+SELECT customer_id, type, value, verified FROM identifier
+WHERE tenant_id = :tenant AND customer_id = ANY (CAST(:customer_ids AS text[]))
+ORDER BY verified DESC, type, value LIMIT :rows_max
+
+-- name: interaction
+SELECT * FROM interaction WHERE tenant_id = :tenant AND interaction_id = :interaction_id
+
+-- name: last_tasks
+-- Of each interaction the task that was queued last.
+SELECT DISTINCT ON (interaction_id) * FROM task
+WHERE tenant_id = :tenant AND interaction_id = ANY (CAST(:interaction_ids AS text[]))
+ORDER BY interaction_id, queued_at_ms DESC NULLS LAST, task_id DESC
+
+-- name: failed_messages
+SELECT message_id, agent_id, reason, detail, failed_at_ms FROM failed_message
+WHERE tenant_id = :tenant AND interaction_id = :interaction_id ORDER BY failed_at_ms, message_id LIMIT :rows_max
+
+-- name: messages
+SELECT * FROM message
+WHERE tenant_id = :tenant AND interaction_id = :interaction_id AND number > :after ORDER BY number LIMIT :rows_max
+
+-- name: timeline
+-- Beginnings of the customer's interactions (number 0) and their messages.
+WITH own AS (
+  SELECT interaction_id, channel, started_at_ms, ended_at_ms, end_reason FROM interaction
+  WHERE tenant_id = :tenant AND customer_id = :customer_id AND started_at_ms IS NOT NULL
+), entry AS (
+  SELECT started_at_ms AS at_ms, interaction_id, 0 AS number, channel, ended_at_ms, end_reason,
+    NULL AS message_id, NULL AS direction, NULL AS agent_id, NULL AS text
+  FROM own
+  UNION ALL
+  SELECT m.at_ms, m.interaction_id, m.number, own.channel, own.ended_at_ms, own.end_reason,
+    m.message_id, m.direction, m.agent_id, m.text
+  FROM own JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = own.interaction_id
+)
+SELECT * FROM entry
+WHERE (at_ms, interaction_id, number) < (CAST(:at_ms AS bigint), CAST(:key AS text), CAST(:number AS bigint))
+ORDER BY at_ms DESC, interaction_id DESC, number DESC LIMIT :rows_max
+
+-- name: found_messages
+-- The first word gives the order; the message has all the others.
+SELECT m.*, i.customer_id FROM message_word AS w
+JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = w.interaction_id AND m.number = w.number
+LEFT JOIN interaction AS i ON i.tenant_id = :tenant AND i.interaction_id = w.interaction_id
+WHERE w.tenant_id = :tenant AND w.word = :first
+  AND (w.at_ms, w.interaction_id, w.number) < (CAST(:at_ms AS bigint), CAST(:key AS text), CAST(:number AS bigint))
+  AND NOT EXISTS (
+    SELECT FROM unnest(CAST(:others AS text[])) AS wanted (word)
+    WHERE NOT EXISTS (
+      SELECT FROM message_word AS x
+      WHERE x.tenant_id = :tenant AND x.word = wanted.word
+        AND x.at_ms = w.at_ms AND x.interaction_id = w.interaction_id AND x.number = w.number
+    )
+  )
+ORDER BY w.at_ms DESC, w.interaction_id DESC, w.number DESC LIMIT :rows_max

@@ -1,0 +1,118 @@
+"""What the API reads from PostgreSQL; every transaction is of one tenant."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from typing import Final
+
+from servicekit.database import Database, Row, Transaction
+from servicekit.statements import statements
+
+from crm.domain.cursors import Cursor
+from crm.domain.stories import Interaction, Message, Task
+from crm.domain.words import query_words, words_of
+
+IDENTIFIERS_MAX: Final = 2000
+"""So many are shown on one page of customers."""
+FAILED_MESSAGES_MAX: Final = 200
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
+class CrmViews:
+    """Opens reading transactions of one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, tenant_id: str) -> AbstractAsyncContextManager["View"]:
+        """What this tenant has, and nothing else."""
+        return self._database.transaction(tenant_id, View)
+
+
+class View(Transaction):
+    """Reads; pages hold at most `rows_max` rows."""
+
+    async def customers(self, query: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
+        """Customers with a word beginning like each word of the query, newest first; all for an empty query."""
+        page = {"tenant": self.tenant_text, "at_ms": cursor.at_ms, "key": cursor.key, "rows_max": rows_max}
+        words = query_words(query)
+        if not words:
+            return [] if query.strip() else await self.all(_sql()["customers"], **page)
+        ends = [word + _LAST_CHARACTER for word in words]
+        return await self.all(
+            _sql()["customers_found"], first=words[0], first_end=ends[0], words=words[1:], ends=ends[1:], **page
+        )
+
+    async def customer(self, customer_id: str) -> Row | None:
+        """`customer_id`, `name`, `created_at_ms`."""
+        return await self.one(_sql()["customer"], tenant=self.tenant_text, customer_id=customer_id)
+
+    async def identifiers(self, customer_ids: Collection[str]) -> Mapping[str, Sequence[Row]]:
+        """`type`, `value`, `verified` of what each of these customers holds."""
+        rows = await self.all(
+            _sql()["identifiers"],
+            tenant=self.tenant_text,
+            customer_ids=list(customer_ids),
+            rows_max=IDENTIFIERS_MAX,
+        )
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            found[row["customer_id"]].append(row)
+        return found
+
+    async def interaction(self, interaction_id: str) -> Interaction | None:
+        """The interaction as it is."""
+        row = await self.one(_sql()["interaction"], tenant=self.tenant_text, interaction_id=interaction_id)
+        return Interaction(**row) if row else None
+
+    async def last_tasks(self, interaction_ids: Collection[str]) -> Mapping[str, Task]:
+        """Of each interaction the task that was queued last, if it has any."""
+        rows = await self.all(_sql()["last_tasks"], tenant=self.tenant_text, interaction_ids=list(interaction_ids))
+        return {row["interaction_id"]: Task(**row) for row in rows}
+
+    async def failed_messages(self, interaction_id: str) -> Sequence[Row]:
+        """What did not get through, oldest first."""
+        return await self.all(
+            _sql()["failed_messages"],
+            tenant=self.tenant_text,
+            interaction_id=interaction_id,
+            rows_max=FAILED_MESSAGES_MAX,
+        )
+
+    async def messages(self, interaction_id: str, *, after: int, rows_max: int) -> Sequence[Message]:
+        """The conversation behind a number, in order."""
+        rows = await self.all(
+            _sql()["messages"],
+            tenant=self.tenant_text,
+            interaction_id=interaction_id,
+            after=after,
+            rows_max=rows_max,
+        )
+        return [Message(**row) for row in rows]
+
+    async def timeline(self, customer_id: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
+        """Beginnings of interactions (`number` 0) and messages, newest first."""
+        return await self.all(_sql()["timeline"], customer_id=customer_id, **self._page(cursor, rows_max))
+
+    async def found_messages(self, query: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
+        """Messages that have all words of the query, newest first, with the `customer_id` of their interaction."""
+        words = sorted(words_of(query), key=len, reverse=True)
+        if not words:
+            return []
+        first, *others = words
+        return await self.all(_sql()["found_messages"], first=first, others=others, **self._page(cursor, rows_max))
+
+    def _page(self, cursor: Cursor, rows_max: int) -> dict[str, object]:
+        return {
+            "tenant": self.tenant_text,
+            "at_ms": cursor.at_ms,
+            "key": cursor.key,
+            "number": cursor.number,
+            "rows_max": rows_max,
+        }
+
+
+@cache
+def _sql() -> Mapping[str, str]:
+    return statements("crm", "sql/views.sql")

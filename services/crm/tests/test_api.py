@@ -1,0 +1,349 @@
+"""The API on PostgreSQL, filled by the consumers: what each caller gets, and what nobody gets."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from contracts import Event
+from contracts.messages import MessageFailed
+from crm.app import application
+from crm.consumers import GROUP, reactions
+from crm.settings import CrmSettings
+from crm.store import PostgresCrmStore
+from crm.testing import Conversation, Topics
+from crm.views import CrmViews
+from servicekit.run import Shell
+from servicekit.system import SystemChance, SystemClock, SystemIds
+from servicekit.telemetry import Telemetry
+from servicekit.testing.databases import migrated
+from servicekit.testing.memory_log import MemoryLog
+from servicekit.testing.tenants import unguarded_tables
+from servicekit.testing.tokens import TokenIssuer
+from servicekit.transactional import TransactionalProcessor
+
+ISSUER = TokenIssuer.generate()
+VISITOR = {"type": "visitor", "value": "v-1", "verified": False}
+SHELL = Shell(SystemClock(), SystemIds(), SystemChance(), MemoryLog({}), Telemetry("test"))
+TENT = Conversation(personal={"name": "María Peña", "identifiers": [VISITOR]})
+BOOTS = Conversation(
+    interaction_id="chat-2",
+    first_ms=TENT.first_ms + 60_000,
+    personal={"name": "María Peña", "identifiers": [VISITOR]},
+    words=("Boots for my tent trip", "Size?", "Forty"),
+)
+GLOBEX = Conversation(
+    interaction_id="chat-g",
+    tenant_id="globex",
+    personal={"name": "María Globex", "identifiers": [VISITOR]},
+    words=("A secret tent", "Hush", "Yes"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Crm:
+    """The API and the consumers behind it."""
+
+    client: httpx.AsyncClient
+    store: PostgresCrmStore
+    topics: Topics
+    application_url: str
+
+    async def read(self, events: Sequence[Event]) -> None:
+        """Consume these."""
+        processor = TransactionalProcessor(
+            group=GROUP, store=self.store, reactions=reactions(), telemetry=SHELL.telemetry
+        )
+        for event in events:
+            await processor.process([self.topics.land(event)])
+
+    async def get(self, path: str, *, tenant: str = "acme", **query: str | int) -> httpx.Response:
+        """Ask as an agent of the tenant."""
+        return await self.client.get(path, params=query, headers=bearer("agent", tenant=tenant))
+
+    async def found(self, path: str, *, tenant: str = "acme", **query: str | int) -> dict[str, list[dict[str, object]]]:
+        """The document; the request must succeed."""
+        answer = await self.get(path, tenant=tenant, **query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def customer_id(self) -> str:
+        """Of the only customer of acme."""
+        [customer] = (await self.found("/customers"))["customers"]
+        return str(customer["customer_id"])
+
+
+def bearer(*roles: str, tenant: str = "acme", **claims: object) -> dict[str, str]:
+    token = ISSUER.token(
+        **{"subject": "ana", "tenant_id": tenant, "roles": roles, "now_ms": SystemClock().now_ms(), **claims}
+    )
+    return {"authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def crm(postgres, tmp_path: Path) -> AsyncGenerator[Crm, None]:
+    keys = tmp_path / "jwks.json"
+    keys.write_text(json.dumps(ISSUER.jwks()))
+    async with migrated(postgres.admin_url, "crm") as kept:
+        app = application(CrmSettings(jwks_url=f"file:{keys}"), SHELL, CrmViews(kept.database))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/crm/v1") as client:
+            crm = Crm(client, PostgresCrmStore(kept.database), Topics(), kept.application_url)
+            for chat in (TENT, BOOTS, GLOBEX):
+                await crm.read(chat.events())
+            yield crm
+
+
+async def test_an_interaction_comes_with_its_customer_and_outcome(crm: Crm) -> None:
+    failed = MessageFailed(
+        message_id="m-9",
+        interaction_id="chat-1",
+        domain="acme.main",
+        agent_id="ana",
+        reason="interaction_ended",
+        detail="The conversation is over.",
+        failed_at_ms=TENT.first_ms,
+    )
+    await crm.read([TENT.event(failed, "failed")])
+
+    document = await crm.found("/interactions/chat-1")
+
+    assert document["customer"]["name"] == "María Peña"
+    assert document["customer"]["identifiers"] == [VISITOR]
+    assert (document["state"], document["channel"], document["attributes"]) == ("ended", "webchat", {"page": "tents"})
+    outcome = document["outcome"]
+    assert (outcome["agent_id"], outcome["disposition"], outcome["waited_ms"]) == ("ana", "solved", 4_000)
+    assert [each["reason"] for each in document["failed_messages"]] == ["interaction_ended"]
+
+
+async def test_a_conversation_is_read_by_number_page_by_page(crm: Crm) -> None:
+    first = await crm.found("/interactions/chat-1/messages", limit=2)
+    rest = await crm.found("/interactions/chat-1/messages", limit=2, after=first["next_after"])
+
+    lines = [*first["messages"], *rest["messages"]]
+    assert [(line["number"], line["direction"], line["text"], line["agent_id"]) for line in lines] == [
+        (1, "inbound", "Where is my tent?", None),
+        (2, "outbound", "On its way.", "ana"),
+        (3, "inbound", "Thank you!", None),
+    ]
+    assert (first["next_after"], rest["next_after"]) == (2, None)
+
+
+async def test_messages_are_shown_although_their_interaction_is_not_read_yet(crm: Crm) -> None:
+    early = Conversation(interaction_id="chat-9")
+    await crm.read([event for event in early.events() if event.type.topic.name == "messages"])
+
+    assert len((await crm.found("/interactions/chat-9/messages"))["messages"]) == 3
+    assert (await crm.get("/interactions/chat-9")).status_code == 404
+
+
+async def test_the_timeline_is_newest_first_with_outcomes(crm: Crm) -> None:
+    page = await crm.found(f"/customers/{await crm.customer_id()}/timeline")
+
+    entries = [(entry["kind"], entry["interaction_id"], entry["summary"]) for entry in page["entries"]]
+    assert entries == [
+        ("message", "chat-2", "Forty"),
+        ("message", "chat-2", "Size?"),
+        ("message", "chat-2", "Boots for my tent trip"),
+        ("interaction", "chat-2", "webchat with ana: solved"),
+        ("message", "chat-1", "Thank you!"),
+        ("message", "chat-1", "On its way."),
+        ("message", "chat-1", "Where is my tent?"),
+        ("interaction", "chat-1", "webchat with ana: solved"),
+    ]
+    assert page["next_cursor"] is None
+
+
+async def test_pages_of_a_timeline_neither_repeat_nor_skip_while_more_comes(crm: Crm) -> None:
+    path = f"/customers/{await crm.customer_id()}/timeline"
+    whole = (await crm.found(path))["entries"]
+    same_instant = replace(BOOTS, interaction_id="chat-3", first_ms=TENT.first_ms + 120_000)
+
+    page = await crm.found(path, limit=3)
+    seen = page["entries"]
+    await crm.read(same_instant.events())
+    while page["next_cursor"]:
+        page = await crm.found(path, limit=3, cursor=page["next_cursor"])
+        seen += page["entries"]
+
+    assert seen == whole
+
+
+@pytest.mark.parametrize("query", ["", "maría", "MARI pena", "v-1", "v"])
+async def test_customers_are_found_by_beginnings_of_words(crm: Crm, query: str) -> None:
+    page = await crm.found("/customers", query=query)
+
+    assert [(line["name"], line["identifiers"]) for line in page["customers"]] == [("María Peña", [VISITOR])]
+
+
+@pytest.mark.parametrize("query", ["globex", "maria smith", "?!", "%", "_"])
+async def test_customers_who_lack_a_word_are_not_found(crm: Crm, query: str) -> None:
+    assert (await crm.found("/customers", query=query))["customers"] == []
+
+
+async def test_customers_come_page_by_page_newest_first(crm: Crm) -> None:
+    others = [
+        Conversation(interaction_id=f"chat-c{number}", first_ms=TENT.first_ms + number // 2, personal={"name": "Zoe"})
+        for number in range(1, 6)
+    ]
+    for chat in others:
+        await crm.read(chat.events()[:1])
+
+    seen: list[object] = []
+    cursor: dict[str, str] = {}
+    for _ in range(3):
+        page = await crm.found("/customers", query="zo", limit=2, **cursor)
+        seen += [line["customer_id"] for line in page["customers"]]
+        cursor = {"cursor": str(page["next_cursor"])}
+
+    assert len(set(seen)) == len(seen) == 5
+    assert page["next_cursor"] is None
+
+
+async def test_messages_are_found_by_all_their_words(crm: Crm) -> None:
+    both = await crm.found("/search", q="tent")
+    one = await crm.found("/search", q="TENT trip")
+    first = await crm.found("/search", q="tent", limit=1)
+    second = await crm.found("/search", q="tent", limit=1, cursor=first["next_cursor"])
+
+    assert [line["interaction_id"] for line in both["messages"]] == ["chat-2", "chat-1"]
+    assert [line["text"] for line in one["messages"]] == ["Boots for my tent trip"]
+    assert [*first["messages"], *second["messages"]] == both["messages"]
+    assert (await crm.found("/search", q="tent elephant"))["messages"] == []
+    assert (await crm.found("/search", q="..."))["messages"] == []
+    assert both["messages"][0]["customer_id"] == await crm.customer_id()
+
+
+@pytest.mark.parametrize(
+    "path", ["/customers/{}", "/customers/{}/timeline", "/interactions/{}", "/interactions/{}/messages"]
+)
+async def test_ids_of_another_tenant_are_as_unknown_as_any(crm: Crm, path: str) -> None:
+    whose = await crm.customer_id() if "customers" in path else "chat-1"
+
+    answers = [await crm.get(path.format(each), tenant="globex") for each in (whose, "never-was")]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json() == answers[1].json()
+    assert (await crm.get(path.format(whose))).status_code == 200
+
+
+async def test_a_tenant_finds_only_its_own(crm: Crm) -> None:
+    names = (await crm.found("/customers", tenant="globex"))["customers"]
+    messages = (await crm.found("/search", tenant="globex", q="tent"))["messages"]
+
+    assert [line["name"] for line in names] == ["María Globex"]
+    assert [line["text"] for line in messages] == ["A secret tent"]
+    assert (await crm.found("/customers", tenant="initech"))["customers"] == []
+
+
+async def test_no_table_shows_a_row_while_no_tenant_is_set(crm: Crm) -> None:
+    assert await unguarded_tables(application_url=crm.application_url, schema="crm") == []
+
+
+PATHS = (
+    "/customers",
+    "/customers/c-1",
+    "/customers/c-1/timeline",
+    "/interactions/chat-1",
+    "/interactions/chat-1/messages",
+    "/search?q=tent",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_nobody_is_let_in_without_a_good_token(crm: Crm, path: str) -> None:
+    now_ms = SystemClock().now_ms()
+    stranger = TokenIssuer.generate().token(subject="ana", tenant_id="acme", roles=["agent"], now_ms=now_ms)
+    refused = [
+        {},
+        bearer("agent", audience="elsewhere"),
+        bearer("agent", issuer="elsewhere"),
+        bearer("agent", now_ms=now_ms - 7_200_000),
+        {"authorization": f"Bearer {stranger}"},
+    ]
+
+    answers = [await crm.client.get(path, headers=headers) for headers in refused]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert (await crm.client.get(path, headers=bearer("integrator"))).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["agent", "supervisor", "admin"])
+async def test_the_roles_of_the_centre_are_let_in(crm: Crm, role: str) -> None:
+    assert (await crm.client.get("/customers", headers=bearer(role))).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/customers", "/search?q=tent", "/customers/c-1/timeline"])
+async def test_a_cursor_that_no_page_gave_is_a_problem(crm: Crm, path: str) -> None:
+    answer = await crm.client.get(path, params={"q": "tent", "cursor": "bm8"}, headers=bearer("agent"))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "cursor_invalid")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/customers", {"limit": 201}),
+        ("/customers", {"limit": 0}),
+        ("/customers", {"query": "x" * 201}),
+        ("/search", {}),
+        ("/search", {"q": ""}),
+        ("/interactions/chat-1/messages", {"after": -1}),
+        ("/interactions/chat-1/messages", {"after": 2**60}),
+        ("/customers/a%00b", {}),
+    ],
+)
+async def test_requests_out_of_bounds_are_refused_with_every_fault(
+    crm: Crm, path: str, query: dict[str, str | int]
+) -> None:
+    answer = await crm.get(path, **query)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
+    assert answer.json()["faults"]
+
+
+async def test_a_character_that_the_database_does_not_keep_finds_nothing(crm: Crm) -> None:
+    assert (await crm.found("/customers", query="\x00"))["customers"] == []
+    assert (await crm.found("/search", q="te\x00nt"))["messages"] == []
+
+
+async def test_every_path_is_described(crm: Crm) -> None:
+    document = (await crm.client.get("/openapi.json")).json()
+
+    assert len(document["paths"]) == len(PATHS)
+    assert all(path.startswith("/crm/v1/") for path in document["paths"])
+
+
+async def test_searches_go_through_their_indexes_under_row_level_security(crm: Crm) -> None:
+    """Operators that are not leakproof could not: that is why words stand in tables."""
+    store = crm.store
+    async with store.transaction("acme") as tx:
+        await tx.execute("SET LOCAL enable_seqscan = off")
+        rows = await tx.all(
+            "EXPLAIN SELECT at_ms FROM message_word WHERE tenant_id = 'acme' AND word = 'tent'"
+            " AND (at_ms, interaction_id, number) < (9, 'x', 1) ORDER BY at_ms DESC, interaction_id DESC, number DESC"
+        )
+
+    plan = "\n".join(row["QUERY PLAN"] for row in rows)
+    assert "Index Only Scan Backward" in plan
+    assert "Sort" not in plan
+    assert "word = 'tent'" in plan.split("Index Cond:")[1].split("Filter:")[0]
+
+
+async def test_readers_and_writers_work_at_once(crm: Crm) -> None:
+    chats = [replace(TENT, interaction_id=f"chat-r{number}") for number in range(5)]
+
+    async def write() -> None:
+        for chat in chats:
+            await crm.read(chat.events())
+
+    async def read() -> int:
+        return sum([(await crm.get("/search", q="tent")).status_code == 200 for _ in range(10)])
+
+    _, answered = await asyncio.wait_for(asyncio.gather(write(), read()), 30)
+
+    assert answered == 10
