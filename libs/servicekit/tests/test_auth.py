@@ -1,5 +1,6 @@
 """Access tokens: the good one, and everything that must be refused (reliability: RFC 8725, RFC 9068)."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -239,6 +240,23 @@ async def test_without_any_key_the_answer_is_later_not_never() -> None:
     await clock.sleep(31)
 
     assert (await verifier.verify(ISSUER.sign(CLAIMS))).tenant_id == "acme"
+
+
+async def test_tokens_that_come_while_the_first_keys_are_read_wait_for_them() -> None:
+    keys, answer = Keys(ISSUER), asyncio.Event()
+
+    async def slow() -> bytes:
+        await answer.wait()
+        return await keys()
+
+    verifier = TokenVerifier(slow, issuer="centralino", audience="centralino", clock=SetClock())
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        asked = [group.create_task(verifier.verify(ISSUER.sign(CLAIMS))) for _ in range(3)]
+        await asyncio.sleep(0)
+        answer.set()
+
+    assert [each.result().tenant_id for each in asked] == ["acme"] * 3
+    assert keys.reads == 1
 
 
 async def test_keys_are_read_from_a_file_and_from_no_other_scheme(tmp_path: Path) -> None:

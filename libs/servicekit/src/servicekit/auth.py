@@ -134,6 +134,9 @@ class TokenVerifier:
             raise TokenRefusedError("unknown_key")
         if self._is_old(REFRESH_SECONDS) or (kid not in self._keys and self._is_old(UNKNOWN_KEY_REFRESH_SECONDS)):
             await self._refresh()
+        elif kid not in self._keys:
+            async with self._one_reader:
+                pass  # a read that was under way may have brought it
         key = self._keys.get(kid)
         if key is None:
             if not self._keys:

@@ -1,8 +1,8 @@
 """PostgreSQL: transactions that belong to one tenant, with outbox, inbox and consumer positions.
 
 The tenant is set per transaction (`set_config(..., true)`), never per connection: settings of a session leak through
-pools. Row-level security does the rest; its policies stand in `migrations/0001_common.sql`. `jsonb` goes in and comes
-out as text.
+pools. Row-level security does the rest; its policies stand in `migrations/0001_common.sql`. `jsonb` goes in as
+text and comes out decoded.
 """
 
 import asyncio

@@ -34,6 +34,9 @@ async def http_server(app: AsgiApp, host: str, port: int, *, drain_seconds: floa
             # The other implementation stands on a deprecated part of `websockets`.
             ws="websockets-sansio",
             ws_max_size=FRAME_BYTES_MAX,
+            # A peer that vanished without a word is noticed within 20 s: presence depends on it.
+            ws_ping_interval=10,
+            ws_ping_timeout=10,
             lifespan="off",
             log_config=None,
             access_log=False,

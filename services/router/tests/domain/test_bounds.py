@@ -1,9 +1,10 @@
 """Large effects are done in bounded steps, and nobody is overtaken meanwhile."""
 
 from contracts.configuration import Domain
+from contracts.interactions import InteractionStarted
 from contracts.offers import OfferIssued
-from router.domain.facts import Fact
-from router.domain.inputs import PresenceObserved, TimersDue
+from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
+from router.domain.internal import InteractionParked
 from router.domain.timers import TIMERS_MAX
 from router.domain.turn import FACTS_MAX
 from router.testing.parts import DOMAIN, address, agent, queue
@@ -82,11 +83,15 @@ def test_the_lanes_forget_what_past_configurations_needed() -> None:
 
 
 def test_tenants_with_the_same_names_know_nothing_of_each_other() -> None:
-    told = crowd(waiting=1, agents=1)
+    told = crowd(waiting=0, agents=1)
+    told.seen("agent-000")
+    started = InteractionStarted(
+        interaction_id="i1", domain=DOMAIN, client="shop", channel="webchat", address="web:main", started_at_ms=1
+    )
 
-    facts = [Fact("other", data) for data in told.start("i1")]
-    other = told.give(PresenceObserved(tenant_id="other", domain=DOMAIN, seen=("agent-000",)))
+    theirs = told.give(InteractionInput("other", started))
 
-    assert facts
-    assert other == []
-    assert list(told.state.domains) == [f"{TENANT}/{DOMAIN}"]
+    assert [type(data) for data in theirs] == [InteractionParked]
+    assert told.give(PresenceObserved(tenant_id="other", domain=DOMAIN, gone=("agent-000",))) == []
+    assert told.domain.interactions == {}
+    assert offers(told.start("i1")) == ["i1.t1"]

@@ -13,7 +13,7 @@ class MemoryPartition:
         self.first = 0
         self.end = 0
         self.records: list[Record] = []
-        self._arrivals: set[asyncio.Event] = set()
+        self._arrivals: dict[asyncio.Event, None] = {}  # not a set: that has another order each time
 
     def append(self, record: Record) -> None:
         """One more record; wakes who waits for it."""
@@ -31,11 +31,11 @@ class MemoryPartition:
 
     def watch(self, arrival: asyncio.Event) -> None:
         """Set the event at each append."""
-        self._arrivals.add(arrival)
+        self._arrivals[arrival] = None
 
     def unwatch(self, arrival: asyncio.Event) -> None:
         """No longer."""
-        self._arrivals.discard(arrival)
+        self._arrivals.pop(arrival, None)
 
 
 class MemoryReader:

@@ -6,13 +6,12 @@ from typing import Final, Literal
 
 from contracts.topics import TOPICS, dead_letter_topic
 from servicekit.live import LiveAwayError
-from servicekit.ports import Chance, Clock, Ids
+from servicekit.ports import Chance, Clock, Ids, LogFactory
 from servicekit.telemetry import Telemetry
-from servicekit.testing.memory_log import MemoryLog
 
 from router.engine.configuration import Configuration
 from router.engine.inputs import GROUP, INPUT_TOPICS
-from router.engine.live import KINDS, Kind, Leases, Views
+from router.engine.live import KINDS, EngineLive, Kind, Leases, Views
 from router.engine.metrics import EngineMetrics
 from router.engine.reign import World
 from router.engine.snapshot import InProcessSnapshots
@@ -158,8 +157,8 @@ class Cable:
 
 
 def simulated_world(
-    log: MemoryLog,
-    live: MemoryEngineLive,
+    log: LogFactory,
+    live: EngineLive,
     configuration: Configuration,
     *,
     clock: Clock,

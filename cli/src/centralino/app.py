@@ -1,0 +1,68 @@
+"""The command `centralino`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from servicekit.auth import Role
+
+from centralino.services import ServiceSpec, services
+from centralino.stack import Given
+from centralino.status import status, token
+from centralino.up import UpOptions, up
+
+
+def main() -> None:
+    """Do what the command line says; exit codes stand in the README."""
+    run(sys.argv[1:], services())
+
+
+def run(arguments: Sequence[str], specs: Sequence[ServiceSpec]) -> NoReturn:
+    """Do what the arguments say, with these services."""
+    options = _parser().parse_args(arguments)
+    sys.exit(options.run(options, specs))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="centralino", description="The Centralino contact centre on your machine.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    starting = commands.add_parser("up", help="start the whole stack, and keep it running until Ctrl-C")
+    starting.add_argument("--fresh", action="store_true", help="remove the data of earlier runs first")
+    starting.add_argument("--no-sample", action="store_true", help="do not load the sample tenant")
+    starting.add_argument("--kafka", metavar="URL", help="use these brokers: host:port, comma-separated")
+    starting.add_argument("--redis", metavar="URL", help="use this Redis or Valkey: redis://...")
+    starting.add_argument("--postgres", metavar="URL", help="use this database, as its administrator: postgresql://...")
+    starting.set_defaults(run=_up)
+
+    asking = commands.add_parser("status", help="what runs and where; or issue a development token")
+    asking.add_argument("--json", action="store_true", help="for programs")
+    asking.add_argument("--token", metavar="ROLE", choices=get_args(Role), help="print a token of this role instead")
+    asking.add_argument("--subject", help="whose token (for an agent: the agent's id)")
+    asking.add_argument("--tenant", default="acme", help="of which tenant (default: acme)")
+    asking.set_defaults(run=_status)
+
+    for each in (starting, asking):
+        each.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
+    return parser
+
+
+def _up(options: argparse.Namespace, specs: Sequence[ServiceSpec]) -> int:
+    given = Given(kafka=options.kafka, redis=options.redis, postgres=options.postgres)
+    wanted = UpOptions(data=options.data, fresh=options.fresh, sample=not options.no_sample, given=given)
+    return up(wanted, specs)
+
+
+def _status(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
+    if options.token:
+        return token(options.data, role=options.token, subject=options.subject, tenant=options.tenant)
+    return status(options.data, as_json=options.json)
+
+
+def _default_folder() -> Path:
+    """By the XDG base directory specification (https://specifications.freedesktop.org/basedir-spec/latest/)."""
+    kept = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(kept) / "centralino"

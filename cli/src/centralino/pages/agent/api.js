@@ -1,0 +1,73 @@
+// The calls that the agent's page makes: the router's API, and the CRM for the customer's story.
+import { ask } from "/shared/http.js";
+import { newId } from "/shared/dom.js";
+
+const ROUTER = "/router/v1";
+
+const TENANT = new URLSearchParams(location.search).get("tenant") ?? "acme";
+
+/** The development log-in of the embedded stack: who can work here, and tokens for them. */
+export const development = {
+  agents: async () => {
+    const token = await developmentToken("supervisor", "agent-page");
+    return (await ask("GET", `${ROUTER}/configuration`, { token })).agents;
+  },
+  token: (agent) => developmentToken("agent", agent.id, agent.name),
+};
+
+async function developmentToken(role, subject, name) {
+  const { token } = await ask("POST", `${ROUTER}/development/tokens`, { body: { role, subject, tenant: TENANT, name } });
+  return token;
+}
+
+/** Where the CRM is: its own port in the embedded stack, our own origin behind one front. */
+export async function crmOrigin() {
+  try {
+    return (await ask("GET", "/shared/addresses.json")).crm ?? "";
+  } catch {
+    return "";
+  }
+}
+
+export class Api {
+  constructor(token, crm) {
+    Object.assign(this, { token, crm });
+  }
+
+  get(path) { return ask("GET", ROUTER + path, { token: this.token }); }
+
+  /** A command: a retry with the same key gets the first result. */
+  command(method, path, body = {}) {
+    return ask(method, ROUTER + path, { token: this.token, body, headers: { "idempotency-key": newId() } });
+  }
+
+  me() { return this.get("/me"); }
+  dispositions() { return this.get("/me/dispositions"); }
+  setState(state, reasonCode) { return this.command("PUT", "/me/state", { state, reason_code: reasonCode || null }); }
+  accept(offerId) { return this.command("POST", `/offers/${encodeURIComponent(offerId)}/accept`); }
+  reject(offerId) { return this.command("POST", `/offers/${encodeURIComponent(offerId)}/reject`, { reason: "declined" }); }
+  say(assignmentId, messageId, text) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages`, { message_id: messageId, text });
+  }
+  end(assignmentId, seenNumber) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/end`, { then: "close", seen_number: seenNumber });
+  }
+  complete(assignmentId, disposition, seenNumber) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/complete`,
+      { disposition: disposition || null, then: "close", seen_number: seenNumber });
+  }
+
+  /** Where to connect: a single-use ticket, and the last sequence that was read. */
+  async socketUrl(after, device) {
+    const { ticket } = await this.command("POST", "/socket-tickets");
+    const url = new URL(`${ROUTER}/agent-socket`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    url.search = new URLSearchParams({ ticket, after, device });
+    return url;
+  }
+
+  crmGet(path) { return ask("GET", `${this.crm}/crm/v1${path}`, { token: this.token }); }
+  interaction(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}`); }
+  messages(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}/messages?limit=200`); }
+  timeline(customerId) { return this.crmGet(`/customers/${encodeURIComponent(customerId)}/timeline?limit=20`); }
+}

@@ -1,0 +1,39 @@
+// HTTP with JSON; refusals arrive as problem+json (RFC 9457) and become an Error with its sentence.
+
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `HTTP ${status}`);
+    this.status = status;
+    this.code = body.code;
+  }
+}
+
+/** Ask and read JSON; every wait has an end. What only reads is tried again while the service says "try later". */
+export async function ask(method, url, options = {}) {
+  for (let triesLeft = method === "GET" ? 3 : 0; ; triesLeft--) {
+    try {
+      return await askOnce(method, url, options);
+    } catch (error) {
+      if (error.status !== 503 || triesLeft === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500 + 500 * Math.random()));
+    }
+  }
+}
+
+async function askOnce(method, url, { token, body, headers = {} }) {
+  const answer = await fetch(url, {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...headers,
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const text = await answer.text();
+  let json = {};
+  try { json = text ? JSON.parse(text) : {}; } catch { json = { detail: text.slice(0, 200) }; }
+  if (!answer.ok) throw new Problem(answer.status, json);
+  return json;
+}

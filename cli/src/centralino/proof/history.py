@@ -1,0 +1,93 @@
+"""What a run has left behind: topics from their first offset on, tables, and what customers were promised."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts import Event, MalformedEventError, decode
+from contracts.messages import MessageReceived, MessageSent
+from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_JOURNAL
+from servicekit.ports import Partition, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """An event and where it stands."""
+
+    at: Partition
+    offset: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One message of a conversation, as the topic, a table or a customer has it; customers know no `message_id`."""
+
+    interaction_id: str
+    number: int
+    sender: Literal["customer", "agent"]
+    text: str
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Rows of the gateway and of the CRM; `crm_tasks` is the state of each task by its id."""
+
+    gateway: Sequence[Said]
+    crm: Sequence[Said]
+    crm_tasks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """All that the checker looks at. Every sequence is in order of offsets within each partition."""
+
+    journal: Sequence[Record]
+    routing: Sequence[Stood]
+    interactions: Sequence[Stood]
+    messages: Sequence[Stood]
+    configuration: Sequence[Stood]
+    malformed: Sequence[str]
+    """Records of these topics that are no events, by topic, partition and offset."""
+    dead_letters: Sequence[str]
+    accepted: Sequence[Said]
+    """What the gateway acknowledged to customers."""
+    tables: Tables
+
+
+def read_history(
+    records: Mapping[str, Sequence[Record]], *, dead_letters: Sequence[str], accepted: Sequence[Said], tables: Tables
+) -> History:
+    """The history in the records of each topic."""
+    malformed: list[str] = []
+    return History(
+        journal=records[ROUTING_JOURNAL.name],
+        routing=list(_events(records[ROUTING_EVENTS.name], malformed)),
+        interactions=list(_events(records[INTERACTIONS.name], malformed)),
+        messages=list(_events(records[MESSAGES.name], malformed)),
+        configuration=list(_events([record for record in records[CONFIG.name] if record.value], malformed)),
+        malformed=malformed,
+        dead_letters=dead_letters,
+        accepted=accepted,
+        tables=tables,
+    )
+
+
+def said(data: MessageReceived | MessageSent) -> Said:
+    """The message that the event tells of."""
+    return Said(
+        interaction_id=data.interaction_id,
+        number=data.number,
+        sender="customer" if isinstance(data, MessageReceived) else "agent",
+        text=str(data.personal.get("text")),
+        message_id=data.message_id,
+    )
+
+
+def _events(records: Iterable[Record], malformed: list[str]) -> Iterator[Stood]:
+    for record in records:
+        try:
+            yield Stood(record.at, record.offset, decode(record.value, record.headers))
+        except MalformedEventError:
+            malformed.append(f"{record.topic}[{record.partition}]@{record.offset}")

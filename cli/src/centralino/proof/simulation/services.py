@@ -1,0 +1,144 @@
+"""The four services on fake ports, each opened anew for every life of its process."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from chat_gateway.app import Gateway, assemble
+from chat_gateway.settings import ChatSettings
+from chat_gateway.store import ChatTransaction
+from chat_gateway.testing import MemoryChatStore, MemorySignals
+from contracts.topics import TOPICS, dead_letter_topic
+from crm.consumers import consumer
+from crm.store import CrmTransaction
+from crm.testing import MemoryCrmStore
+from pydantic import SecretStr
+from router.api.command_log import CommandLog
+from router.api.handlers import Desk
+from router.api.live import ApiLive, Place
+from router.api.models import AssignmentView
+from router.api.results import Results, ResultsLoop
+from router.api.store import ApiStore
+from router.engine.configuration import open_configuration
+from router.engine.owner import Owner
+from router.engine.testing import Cable, MemoryEngineLive, simulated_world
+from router.settings import EngineSettings
+from servicekit.ports import Loop, Outgoing, Partition, Record
+from servicekit.run import Shell
+from servicekit.telemetry import Telemetry
+from servicekit.testing.memory_log import MemoryLog
+from servicekit.testing.virtual import SeededChance, SeededIds, VirtualClock
+from typing_extensions import override
+
+from centralino.prepare import CONSUMERS
+from centralino.proof.simulation.doom import Doom, DoomedLog, DoomedOutbox, DoomedStore
+
+PARTITIONS: Final = 2
+DELIVERY_SECONDS: Final = 3.0
+SECRET: Final = "a secret of the simulated story only"  # noqa: S105 - signs tokens of simulated visitors
+
+
+class KeptLog(MemoryLog):
+    """A log that remembers what was deleted from it, too: the checker reads all of history."""
+
+    def __init__(self, clock: VirtualClock, seed: int) -> None:
+        super().__init__(_topics(), clock=clock, chance=SeededChance(seed), delivery_timeout_seconds=DELIVERY_SECONDS)
+        self.kept: list[Record] = []
+
+    @override
+    def land(self, outgoing: Outgoing, partition: Partition) -> Record:
+        record = super().land(outgoing, partition)
+        self.kept.append(record)
+        return record
+
+
+class World:
+    """What survives every crash: the log, Redis, both databases, the clock."""
+
+    def __init__(self, seed: int) -> None:
+        self.clock = VirtualClock()
+        self.chance = SeededChance(seed)
+        self.ids = SeededIds(seed)
+        self.log = KeptLog(self.clock, seed + 1)
+        self.live = MemoryEngineLive(self.clock)
+        self.signals = MemorySignals(self.clock)
+        self.chats = MemoryChatStore(self.signals.changed)
+        self.crm = MemoryCrmStore()
+
+    def shell(self, doom: Doom) -> Shell:
+        """A process's view of the world."""
+        return Shell(self.clock, self.ids, self.chance, DoomedLog(self.log, doom), Telemetry("simulation"))
+
+
+@asynccontextmanager
+async def open_engine(world: World, doom: Doom) -> AsyncGenerator[tuple[None, list[Loop]]]:
+    """An engine: an owner for each partition, as `router.engine.service` has it."""
+    log, cable = DoomedLog(world.log, doom), Cable(world.live)
+    async with open_configuration(log) as configuration:
+        inner = simulated_world(
+            log,
+            cable,
+            configuration,
+            clock=world.clock,
+            ids=world.ids,
+            chance=world.chance,
+            settings=EngineSettings(domain_partitions=PARTITIONS, snapshot_every_records=40),
+        )
+
+        def cut() -> None:
+            cable.cut = True  # a dead engine gives no lease back
+
+        doom.at_death(cut)
+        yield None, [Owner(inner, partition) for partition in range(PARTITIONS)]
+
+
+@asynccontextmanager
+async def open_gateway(world: World, doom: Doom) -> AsyncGenerator[tuple[Gateway, list[Loop]]]:
+    """A chat gateway, whole; visitors come through its sockets."""
+    gateway = assemble(
+        ChatSettings(visitor_secret=SecretStr(SECRET)),
+        world.shell(doom),
+        store=DoomedStore[ChatTransaction](world.chats, doom),
+        outbox=DoomedOutbox(world.chats.database.outbox, doom),
+        signals=world.signals,
+    )
+    yield gateway, list(gateway.loops)
+
+
+@asynccontextmanager
+async def open_crm(world: World, doom: Doom) -> AsyncGenerator[tuple[None, list[Loop]]]:
+    """The CRM's consumer."""
+    yield None, [consumer(DoomedStore[CrmTransaction](world.crm, doom), world.shell(doom))]
+
+
+@asynccontextmanager
+async def open_api(world: World, doom: Doom) -> AsyncGenerator[tuple[Desk, list[Loop]]]:
+    """The agents' desk: commands through the log, results from the log, assignments as projected."""
+    shell, results = world.shell(doom), Results()
+    async with CommandLog(shell.log) as commands:
+        desk = Desk(_NoStore(), ProjectedLive(world.live), commands, results, shell.clock, wait_seconds=3)
+        yield desk, [ResultsLoop(shell.log, results, partitions=PARTITIONS)]
+
+
+class ProjectedLive(ApiLive):
+    """What the desk reads of Redis when agents act; the rest of it is not simulated."""
+
+    def __init__(self, live: MemoryEngineLive) -> None:
+        self._projected = live
+
+    @override
+    async def assignments(self, place: Place, assignment_ids: Sequence[str]) -> list[AssignmentView]:
+        views = self._projected.views(place.tag)["assignments"]
+        return [AssignmentView.model_validate_json(views[name]) for name in assignment_ids if name in views]
+
+
+class _NoStore(ApiStore):
+    """Agents' commands do not touch it."""
+
+    def __init__(self) -> None:
+        pass
+
+
+def _topics() -> dict[str, int]:
+    topics = {topic.name: topic.partitions(PARTITIONS) for topic in TOPICS}
+    return topics | {dead_letter_topic(topic.name, group): 1 for group, read in CONSUMERS.items() for topic in read}

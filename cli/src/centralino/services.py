@@ -1,0 +1,138 @@
+"""The services of the embedded stack: how each is started, and its settings by environment."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from centralino.home import Home
+from centralino.prepare import application_url
+
+DOMAIN_PARTITIONS: Final = 4
+DRAIN_SECONDS: Final = 5
+_PASSED_ON: Final = ("CENTRALINO_LOG_LEVEL", "CENTRALINO_OTLP_ENDPOINT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backends:
+    """Where the backends are; `postgres` is the administrator's URL, `kafka` is host:port."""
+
+    kafka: str
+    redis: str
+    postgres: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a service's own variables are made of."""
+
+    home: Home
+    backends: Backends
+    ports: Mapping[str, int]
+    pages: Path
+
+    def origins(self, service: str) -> list[str]:
+        """The web origins of a service's pages."""
+        return [f"http://{host}:{self.ports[service]}" for host in ("127.0.0.1", "localhost")]
+
+
+def _nothing(_: Setting) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """A service: `command` follows the interpreter; `schema` is its package with migrations, if it has a database;
+    `prefix` begins the paths of its API; `page` is what it serves to people."""
+
+    name: str
+    command: Sequence[str]
+    schema: str | None = None
+    prefix: str | None = None
+    page: str | None = None
+    own: Callable[[Setting], Mapping[str, str]] = field(default=_nothing)
+
+
+def services() -> list[ServiceSpec]:
+    """All of them."""
+    return [
+        ServiceSpec(
+            name="router-engine",
+            command=["-m", "router.app", "engine"],
+            own=lambda _: {"CENTRALINO_DOMAIN_PARTITIONS": str(DOMAIN_PARTITIONS)},
+        ),
+        ServiceSpec(
+            name="router-api",
+            command=["-m", "router.app", "api"],
+            schema="router",
+            prefix="/router/v1",
+            page="agent-page",
+            own=lambda setting: {
+                "CENTRALINO_DOMAIN_PARTITIONS": str(DOMAIN_PARTITIONS),
+                "CENTRALINO_API_KEY_PEPPER": setting.home.secret("api-key-pepper"),
+                "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
+                "CENTRALINO_DEVELOPMENT_SIGNING_KEY_FILE": str(setting.home.signing_key()),
+            },
+        ),
+        ServiceSpec(
+            name="chat-gateway",
+            command=["-m", "chat_gateway.app"],
+            schema="chat_gateway",
+            prefix="/chat/v1",
+            page="customer-page",
+            own=lambda setting: {
+                "CENTRALINO_VISITOR_SECRET": setting.home.secret("visitor-secret"),
+                "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
+            },
+        ),
+        ServiceSpec(
+            name="crm",
+            command=["-m", "crm.app"],
+            schema="crm",
+            prefix="/crm/v1",
+            # The agent's page, which the router's API serves, shows the customer's story.
+            own=lambda setting: {"CENTRALINO_ALLOWED_ORIGINS": ",".join(setting.origins("router-api"))},
+        ),
+    ]
+
+
+def port_names(specs: Sequence[ServiceSpec]) -> list[str]:
+    """Names of the ports that the services need; `<service>.health` is the operators' page."""
+    return [name for spec in specs for name in (spec.name, health_port(spec))]
+
+
+def health_port(spec: ServiceSpec) -> str:
+    """Name of the port of the service's operators' page."""
+    return f"{spec.name}.health"
+
+
+def database_url(schema: str, setting: Setting) -> str:
+    """By which the service of this schema connects."""
+    return application_url(setting.backends.postgres, schema, setting.home.secret(f"role-{schema}"))
+
+
+def command(spec: ServiceSpec) -> list[str]:
+    """The whole command line."""
+    return [sys.executable, *spec.command]
+
+
+def environment(spec: ServiceSpec, setting: Setting) -> dict[str, str]:
+    """The machine's environment without any of our settings, then exactly ours."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("CENTRALINO_") or name in _PASSED_ON
+    }
+    database = {"CENTRALINO_DATABASE_URL": database_url(spec.schema, setting)} if spec.schema else {}
+    return {
+        **inherited,
+        "CENTRALINO_KAFKA_BOOTSTRAP": setting.backends.kafka,
+        "CENTRALINO_REDIS_URL": setting.backends.redis,
+        "CENTRALINO_HOST": "127.0.0.1",
+        "CENTRALINO_PORT": str(setting.ports[spec.name]),
+        "CENTRALINO_HEALTH_PORT": str(setting.ports[health_port(spec)]),
+        "CENTRALINO_JWKS_URL": setting.home.jwks_url(),
+        "CENTRALINO_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        **database,
+        **spec.own(setting),
+    }

@@ -1,0 +1,100 @@
+"""`centralino up`: the whole stack on this machine, until Ctrl-C."""
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from centralino.children import StartError
+from centralino.home import FolderRefusedError, Home, InUseError
+from centralino.sample import load_sample, wait_for_address
+from centralino.services import ServiceSpec
+from centralino.stack import Given, Stack, StepTimer
+from centralino.supervisor import watch
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_RUNNING: Final = 3
+
+_PAGES: Final = {"customer-page": "the customer's page", "agent-page": "the agent's page"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """What the command line says."""
+
+    data: Path
+    fresh: bool = False
+    sample: bool = True
+    given: Given = field(default_factory=Given)
+
+
+def up(options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
+    """Start, watch, stop; returns the exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # like Ctrl-C
+    try:
+        home = Home.open(options.data)
+        with home.locked():
+            return _run(home, options, specs)
+    except FolderRefusedError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except InUseError:
+        _tell_where_it_runs(options.data)
+        return EXIT_RUNNING
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run(home: Home, options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
+    began = time.monotonic()
+    home.end_leftovers()
+    if options.fresh:
+        home.empty()
+    print(f"Starting Centralino; its data are in {home.folder}", flush=True)
+    stack = Stack(home, options.given, specs)
+    try:
+        with stack.opened():
+            if options.sample:
+                with StepTimer("sample tenant"):
+                    load_sample(home, stack.origin("router-api"))
+                    wait_for_address(stack.origin("chat-gateway"))
+            stack.tell()
+            _print_addresses(stack.addresses(), time.monotonic() - began)
+            _watch(stack)
+    except StartError as error:
+        print(f"\n{error}\n\nEverything was stopped again. Logs are in {home.logs}.", file=sys.stderr)
+        return EXIT_FAILED
+    print("Everything is stopped; the data stay.", flush=True)
+    return 0
+
+
+def _watch(stack: Stack) -> None:
+    try:
+        watch(stack.parts, say=lambda text: print(text, flush=True), changed=stack.tell)
+    except KeyboardInterrupt:
+        # From here on nothing cuts the stopping short; every wait in it has a bound.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        print("\nStopping services, then backends.", flush=True)
+
+
+def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
+    print(f"\nCentralino is ready after {seconds:.1f} s. Open:\n")
+    for name, title in _PAGES.items():
+        if name in addresses:
+            print(f"  {title:<20} {addresses[name]}")
+    print("\n`centralino status` names everything else and issues tokens. Ctrl-C stops everything.", flush=True)
+
+
+def _tell_where_it_runs(data: Path) -> None:
+    state = Home.open(data).state()
+    if state is None:
+        print("Another `centralino up` starts on these data just now.", file=sys.stderr)
+        return
+    pages = "  ".join(state.addresses[name] for name in _PAGES if name in state.addresses)
+    print(f"Centralino runs already on these data, as process {state.pid}. {pages}".rstrip(), file=sys.stderr)
