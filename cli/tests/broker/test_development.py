@@ -4,11 +4,29 @@ import asyncio
 import signal
 import struct
 import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition, errors
 from aiokafka.admin import NewTopic
 from servicekit.testing.kafka_clients import STEP_TIMEOUT_SECONDS, Clients, DevelopmentBroker, read, send
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[DevelopmentBroker]:
+    broker = DevelopmentBroker(tmp_path / "broker")
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+async def own(broker: DevelopmentBroker) -> AsyncIterator[Clients]:
+    """Clients of a development broker that the test may kill."""
+    async with AsyncExitStack() as stack:
+        yield Clients(broker.address, stack)
 
 
 async def test_acknowledged_records_commits_and_topics_survive_kill_9(own: Clients, broker: DevelopmentBroker) -> None:

@@ -8,7 +8,7 @@ import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 START_TIMEOUT_SECONDS = 15
@@ -82,7 +82,7 @@ class Clients:
         return consumer
 
 
-async def read(consumer: AIOKafkaConsumer, count: int) -> list[object]:
+async def read(consumer: AIOKafkaConsumer, count: int) -> list[ConsumerRecord[bytes | None, bytes | None]]:
     async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
         return [await consumer.getone() for _ in range(count)]
 

@@ -1,0 +1,102 @@
+"""What the gateway knows of the tenants' configuration, as topic `config` tells it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contracts.configuration import ChannelAddress
+from contracts.configuration_records import ConfigurationRecord
+from pydantic import ValidationError
+from servicekit.telemetry import log
+
+from chat_gateway.domain.records import CHANNEL, Place
+
+LOG: Final = log("directory")
+
+Value = Mapping[str, Any]  # Any: a record's value is whatever its kind says
+
+
+class Directory:
+    """Web-chat addresses, domains' partitions, queues' and agents' names; complete once `complete` is set."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._addresses: dict[str, tuple[str, ChannelAddress]] = {}
+        self._queues: dict[tuple[str, str], str] = {}
+        self._agents: dict[tuple[str, str], str] = {}
+        self._partitions: dict[tuple[str, str], int] = {}
+
+    def apply(self, tenant_id: str, record: ConfigurationRecord) -> None:
+        """Take a record; a later one of the same id replaces it."""
+        name = record.id.removeprefix(f"{record.kind}:")
+        if record.kind == "channel":
+            self._apply_address(tenant_id, name, record.value)
+        elif record.kind == "domain":
+            _keep(self._partitions, (tenant_id, name), record.value and record.value.get("partition"))
+        elif record.kind == "queue":
+            _keep(self._queues, (tenant_id, name), record.value and record.value.get("name"))
+        elif record.kind == "agent":
+            _keep(self._agents, (tenant_id, name), record.value and record.value.get("name"))
+
+    def place(self, address: str) -> Place | None:
+        """Where a web-chat address leads, if it is configured whole."""
+        found = self.address(address)
+        if found is None:
+            return None
+        tenant_id, configured = found
+        partition = self._partitions.get((tenant_id, configured.domain))
+        if partition is None:
+            return None
+        return Place(
+            tenant_id=tenant_id,
+            address=address,
+            client=configured.client,
+            domain=configured.domain,
+            partition=partition,
+            idle_close_seconds=configured.idle_close_seconds,
+            abandon_seconds=configured.abandon_seconds,
+        )
+
+    def address(self, address: str) -> tuple[str, ChannelAddress] | None:
+        """The tenant of a web-chat address and its entry in the channel registry."""
+        return self._addresses.get(address)
+
+    def queues(self, address: str) -> list[dict[str, str]]:
+        """The queues that a visitor of the address may choose from: id and name, the usual one first."""
+        found = self.address(address)
+        if found is None:
+            return []
+        tenant_id, configured = found
+        ids = dict.fromkeys([configured.queue, *configured.queues])
+        return [{"id": queue, "name": self._queue_name(tenant_id, configured.domain, queue)} for queue in ids]
+
+    def agent_name(self, tenant_id: str, agent_id: str) -> str | None:
+        """What customers may call the agent."""
+        return self._agents.get((tenant_id, agent_id))
+
+    def origins(self) -> set[str]:
+        """Every origin that some address allows: what browsers are told (CORS) before an address is known."""
+        return {origin for _, configured in self._addresses.values() for origin in configured.origins}
+
+    def _queue_name(self, tenant_id: str, domain: str, queue: str) -> str:
+        return self._queues.get((tenant_id, f"{domain}/{queue}"), queue)
+
+    def _apply_address(self, tenant_id: str, address: str, value: Value | None) -> None:
+        holder = self._addresses.get(address)
+        if holder and holder[0] != tenant_id:
+            # An address belongs to whoever had it first; nobody takes over another tenant's customers.
+            LOG.error("address_of_another_tenant", extra={"tenant_id": tenant_id, "holder_id": holder[0]})
+            return
+        self._addresses.pop(address, None)
+        if value is None or value.get("channel") != CHANNEL:
+            return
+        try:
+            self._addresses[address] = (tenant_id, ChannelAddress.model_validate(value))
+        except ValidationError:
+            LOG.exception("address_not_understood", extra={"tenant_id": tenant_id})
+
+
+def _keep(table: dict[tuple[str, str], Any], key: tuple[str, str], value: object) -> None:  # Any: int or str
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value

@@ -1,0 +1,136 @@
+"""What the gateway keeps of a conversation, and what a change of it is."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from contracts.interactions import AttentionRequested, EndReason, InteractionEnded, InteractionStarted
+from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+
+CHANNEL: Final = "webchat"
+CHECK_MS: Final = 30_000
+"""A conversation is looked at by the timers at least so often."""
+RECHECK_MS: Final = 5_000
+"""And so soon again when nobody could say whether the visitor is there."""
+PRESENCE_MS: Final = 15_000
+"""A replica that died without a word is noticed after so long."""
+HISTORY_MS: Final = 30 * 24 * 3_600_000
+"""The gateway's own copy of an ended conversation is kept so long; the CRM has it for ever."""
+
+State = Literal["open", "waiting", "assigned", "ended"]
+Sender = Literal["customer", "agent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A web-chat address as configured: where its interactions belong and how long they may be silent."""
+
+    tenant_id: str
+    address: str
+    client: str
+    domain: str
+    partition: int
+    idle_close_seconds: int
+    abandon_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A visitor's open chat window, as their token holds it; an interaction comes of it with the first message.
+
+    `identifiers` is `[{type, value, verified}]`; `opened_at_ms` is when the window opened, renewals aside.
+    """
+
+    tenant_id: str
+    interaction_id: str
+    address: str
+    identifiers: list[dict[str, object]]
+    opened_at_ms: int
+    expires_at_ms: int
+    name: str | None = None
+    queue: str | None = None
+    language: str | None = None
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """An interaction as its gateway keeps it; the fields are the columns of table `conversation`."""
+
+    tenant_id: str
+    interaction_id: str
+    address: str
+    client: str
+    domain: str
+    partition: int
+    queue_hint: str | None
+    idle_close_seconds: int
+    abandon_seconds: int
+    state: State
+    active_at_ms: int
+    """When somebody wrote last or an agent came."""
+    check_at_ms: int
+    gone_at_ms: int | None = None
+    """Since when no socket of the visitor is known."""
+    task_id: str | None = None
+    assignment_id: str | None = None
+    agent_id: str | None = None
+    agent_name: str | None = None
+    routed_sequence: str = ""
+    """Of the last routing event that concerned this interaction."""
+    last_number: int = 0
+    customer_number: int = 0
+    customer_message_id: str = ""
+    """Number and id of the customer's last message."""
+    delivered_number: int = 0
+    end_reason: EndReason | None = None
+    revision: int = 0
+    """Rises with every change, so that a socket's holder sees that there was one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One thing said; the fields are the columns of table `message`."""
+
+    tenant_id: str
+    interaction_id: str
+    number: int
+    message_id: str
+    sender: Sender
+    text: str
+    at_ms: int
+    client_message_id: str | None = None
+    agent_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineTask:
+    """A task of any channel and its place in line, which it has while it waits, and gets back when it is requeued."""
+
+    tenant_id: str
+    task_id: str
+    interaction_id: str
+    domain: str
+    queue: str
+    priority: int
+    queued_at_ms: int
+    waiting: bool = True
+
+
+Announced = (
+    InteractionStarted
+    | AttentionRequested
+    | InteractionEnded
+    | MessageReceived
+    | MessageSent
+    | MessageDelivered
+    | MessageFailed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The conversation afterwards, what to announce in this order, and the message that was added, if any."""
+
+    conversation: Conversation
+    announce: tuple[Announced, ...] = ()
+    message: Message | None = None

@@ -1,0 +1,189 @@
+"""The pure decisions about a conversation."""
+
+from dataclasses import replace
+
+import pytest
+from chat_gateway.domain import decisions
+from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, State
+from chat_gateway.testing.samples import NOW_MS, place, spoken, visit
+from contracts.commands import SendMessage
+from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.messages import MessageReceived
+from contracts.tasks import Then
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def fresh() -> Conversation:
+    return decisions.opened(visit(), place(), NOW_MS)
+
+
+def says(before: Conversation, text: str = "hi", *, now_ms: int = NOW_MS) -> Change:
+    name = f"m{before.last_number + 1}"
+    return decisions.customer_says(before, visit(), message_id=name, client_message_id=name, text=text, now_ms=now_ms)
+
+
+def assigned() -> Conversation:
+    waiting = says(fresh()).conversation
+    return decisions.assigned(
+        waiting, task_id="i1.t1", assignment_id="i1.t1.o1.a", agent_id="agent-1", agent_name="Grace", now_ms=NOW_MS
+    ).conversation
+
+
+def finish(before: Conversation, *, then: Then = "close", seen_number: int | None = 1, request_id: str = "r") -> Change:
+    return decisions.finished(
+        before, task_id="i1.t1", request_id=request_id, then=then, seen_number=seen_number, now_ms=NOW_MS
+    )
+
+
+def test_the_first_message_starts_the_interaction_before_it_is_announced_itself() -> None:
+    change = says(fresh(), "hello")
+
+    assert [type(each) for each in change.announce] == [InteractionStarted, MessageReceived]
+    assert change.conversation.state == "waiting"
+    assert change.conversation.last_number == 1
+
+
+def test_a_message_while_a_task_is_asked_for_or_assigned_asks_for_nothing() -> None:
+    waiting = says(fresh()).conversation
+
+    assert [type(each) for each in says(waiting).announce] == [MessageReceived]
+    assert [type(each) for each in says(assigned()).announce] == [MessageReceived]
+
+
+def test_messages_that_nobody_would_read_ask_for_attention_once() -> None:
+    kept_open = finish(assigned(), then="keep_open").conversation
+    first = says(kept_open)
+    second = says(first.conversation)
+
+    assert kept_open.state == "open"
+    assert [type(each) for each in first.announce] == [MessageReceived, AttentionRequested]
+    assert [type(each) for each in second.announce] == [MessageReceived]
+
+
+def test_closing_ends_the_interaction_when_the_agent_saw_everything() -> None:
+    change = finish(assigned(), seen_number=1)
+
+    assert [type(each) for each in change.announce] == [InteractionEnded]
+    assert change.conversation.end_reason == "agent_closed"
+
+
+@pytest.mark.parametrize("then", ["close", "keep_open"])
+def test_a_later_message_asks_again_instead(then: Then) -> None:
+    later = says(assigned()).conversation
+    change = finish(later, then=then, seen_number=1)
+
+    assert isinstance(change.announce[0], AttentionRequested)
+    assert change.announce[0].message_id == "m2"
+    assert change.conversation.state == "waiting"
+    assert change.conversation.assignment_id is None
+
+
+def test_an_agent_who_does_not_tell_counts_as_having_seen_everything() -> None:
+    assert finish(says(assigned()).conversation, seen_number=None).conversation.state == "ended"
+
+
+def test_what_was_asked_during_wrapup_is_asked_again_when_the_task_completes_without_a_new_one() -> None:
+    asked = finish(says(assigned()).conversation, request_id="wrapup").conversation
+    change = finish(asked, seen_number=None, request_id="completed")
+
+    assert isinstance(change.announce[0], AttentionRequested)
+    assert change.announce[0].request_id == "completed"
+
+
+def test_the_end_of_an_older_task_changes_nothing() -> None:
+    next_task = decisions.queued(assigned(), "i1.t2").conversation
+
+    assert finish(next_task) == Change(next_task)
+
+
+def test_an_ended_conversation_stays_as_it_is() -> None:
+    over = decisions.ended(assigned(), "customer_left", NOW_MS).conversation
+
+    assert decisions.queued(over, "i1.t2").conversation == over
+    assert decisions.abandoned(over, "i1.t1").conversation == over
+    assert finish(over).conversation == over
+    assert decisions.ended(over, "idle", NOW_MS) == Change(over)
+
+
+def test_only_the_current_assignment_may_say_something() -> None:
+    current, data = replace(assigned(), routed_sequence="0001-000000000000005-00000"), spoken(sequence=5).data
+    assert isinstance(data, SendMessage)
+
+    assert decisions.may_say(current, data) is True
+    assert decisions.may_say(current, replace(data, agent_id="agent-2")) is False
+    assert decisions.may_say(current, replace(data, assignment_id="i1.t1.o0.a")) is False
+    later = replace(data, assignment_id="i1.t2.o1.a", assignment_sequence="0001-000000000000009-00000")
+    assert decisions.may_say(current, later) is None
+
+
+def test_delivery_goes_only_forward_and_never_past_the_last_message() -> None:
+    conversation = says(says(fresh()).conversation).conversation
+    confirmed = decisions.delivered(conversation, 2, NOW_MS)
+
+    assert len(confirmed.announce) == 1
+    assert decisions.delivered(confirmed.conversation, 2, NOW_MS).announce == ()
+    assert decisions.delivered(confirmed.conversation, 1, NOW_MS).announce == ()
+    assert decisions.delivered(conversation, 3, NOW_MS).announce == ()
+
+
+def test_a_visitor_who_is_gone_for_the_configured_time_has_left() -> None:
+    gone = decisions.left(assigned(), NOW_MS).conversation
+    before = decisions.looked_at(gone, present=False, now_ms=NOW_MS + 59_999)
+    after = decisions.looked_at(before.conversation, present=False, now_ms=NOW_MS + 60_000)
+
+    assert before.conversation.state == "assigned"
+    assert before.conversation.check_at_ms == NOW_MS + 60_000
+    assert after.conversation.end_reason == "customer_left"
+
+
+def test_nobody_is_declared_gone_while_nobody_can_say() -> None:
+    gone = decisions.left(assigned(), NOW_MS).conversation
+    unknown = decisions.looked_at(gone, present=None, now_ms=NOW_MS + 600_000).conversation
+
+    assert unknown.state == "assigned"
+    assert unknown.check_at_ms == NOW_MS + 605_000
+
+
+def test_a_visitor_who_is_back_is_not_gone() -> None:
+    gone = decisions.left(assigned(), NOW_MS).conversation
+
+    assert decisions.looked_at(gone, present=True, now_ms=NOW_MS + 600_000).conversation.gone_at_ms is None
+
+
+def test_a_conversation_in_which_nobody_writes_is_closed_but_not_while_the_customer_waits_for_us() -> None:
+    late_ms = NOW_MS + 1_800_000
+    waiting = says(fresh()).conversation
+
+    assert decisions.looked_at(waiting, present=True, now_ms=late_ms).conversation.state == "waiting"
+    assert decisions.looked_at(assigned(), present=True, now_ms=late_ms).conversation.end_reason == "idle"
+
+
+def test_silence_counts_from_the_assignment_for_who_waited_long() -> None:
+    waiting = says(fresh()).conversation
+    late_ms = NOW_MS + 1_800_000
+    after = decisions.assigned(
+        waiting, task_id="i1.t1", assignment_id="a", agent_id="agent-1", agent_name=None, now_ms=late_ms
+    ).conversation
+
+    assert decisions.looked_at(after, present=True, now_ms=late_ms).conversation.state == "assigned"
+
+
+@given(
+    present=st.sampled_from([True, False, None]),
+    elapsed_ms=st.integers(0, 4_000_000),
+    state=st.sampled_from(["open", "waiting", "assigned"]),
+)
+def test_a_look_always_names_a_later_look(present: bool | None, elapsed_ms: int, state: State) -> None:
+    now_ms = NOW_MS + elapsed_ms
+    after = decisions.looked_at(replace(assigned(), state=state), present=present, now_ms=now_ms).conversation
+
+    assert after.check_at_ms > now_ms
+    assert after.gone_at_ms is None or present is False or after.state == "ended"
+
+
+def test_a_short_abandon_time_is_never_shorter_than_presence_takes_to_show() -> None:
+    gone = decisions.left(replace(assigned(), abandon_seconds=1), NOW_MS).conversation
+
+    assert decisions.looked_at(gone, present=False, now_ms=NOW_MS + PRESENCE_MS - 1).conversation.state == "assigned"
+    assert decisions.looked_at(gone, present=False, now_ms=NOW_MS + PRESENCE_MS).conversation.state == "ended"

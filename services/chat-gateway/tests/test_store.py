@@ -1,0 +1,231 @@
+"""The store's law, kept by PostgreSQL and by the memory twin alike."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+import pytest
+from chat_gateway.domain import decisions
+from chat_gateway.domain.records import LineTask, Message
+from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
+from chat_gateway.testing import MemoryChatStore
+from chat_gateway.testing.samples import DOMAIN, NOW_MS, place, visit
+from servicekit.outbox import PostgresOutbox
+from servicekit.store import EVERY_TENANT, Outbox, Tenant
+from servicekit.testing.databases import MigratedDatabase, migrated
+from servicekit.testing.plugin import FreshDatabase
+from servicekit.testing.store_laws import TransactionLaws
+from servicekit.testing.tenants import unguarded_tables
+from typing_extensions import override
+
+FRESH = decisions.opened(visit(), place(), NOW_MS)
+
+
+class Keeper:
+    """A store under test, and what it told after commits."""
+
+    outbox: Outbox
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def committed(self, interaction_ids: Collection[str]) -> None:
+        self.told += sorted(interaction_ids)
+
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
+        raise NotImplementedError
+
+
+class MemoryKeeper(Keeper):
+    def __init__(self) -> None:
+        super().__init__()
+        self._store = MemoryChatStore(self.committed)
+        self.outbox = self._store.database.outbox
+
+    @override
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
+        return self._store.transaction(tenant)
+
+
+class PostgresKeeper(Keeper):
+    def __init__(self, kept: MigratedDatabase) -> None:
+        super().__init__()
+        self._store = PostgresChatStore(kept.database, self.committed)
+        self.outbox = PostgresOutbox(kept.database)
+
+    @override
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
+        return self._store.transaction(tenant)
+
+
+def message(number: int, *, interaction_id: str = "i1") -> Message:
+    return Message(
+        tenant_id="acme",
+        interaction_id=interaction_id,
+        number=number,
+        message_id=f"{interaction_id}-{number}",
+        sender="customer",
+        text="hello \N{GRINNING FACE}",
+        at_ms=NOW_MS,
+        client_message_id=f"client-{number}",
+    )
+
+
+def task(number: int, *, priority: int = 5, tenant_id: str = "acme") -> LineTask:
+    return LineTask(
+        tenant_id=tenant_id,
+        task_id=f"i{number}.t1",
+        interaction_id=f"i{number}",
+        domain=DOMAIN,
+        queue="support-en",
+        priority=priority,
+        queued_at_ms=NOW_MS + number,
+    )
+
+
+class ChatLaws(TransactionLaws):
+    """Inherit and give a fixture `keeper`."""
+
+    async def test_a_conversation_is_kept_whole(self, keeper: Keeper) -> None:
+        changed = replace(
+            FRESH, state="ended", end_reason="idle", task_id="t", assignment_id="a", agent_id="g", gone_at_ms=5
+        )
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            await tx.save_conversation(changed)
+
+        async with keeper.transaction("acme") as tx:
+            kept = await tx.lock_conversation("acme", "i1")
+
+        assert kept == replace(changed, revision=1)
+        assert keeper.told == ["i1"]
+
+    async def test_opening_a_conversation_twice_gives_the_first(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            again = await tx.open_conversation(replace(FRESH, client="other"))
+
+        assert again == FRESH
+
+    async def test_two_who_open_at_once_take_turns_on_one_conversation(self, keeper: Keeper) -> None:
+        async def say() -> int:
+            async with keeper.transaction("acme") as tx:
+                conversation = await tx.open_conversation(FRESH)
+                number = conversation.last_number + 1
+                await tx.add_message(message(number))
+                await tx.save_conversation(replace(conversation, last_number=number))
+                return number
+
+        numbers = await asyncio.gather(*(say() for _ in range(5)))
+
+        assert sorted(numbers) == [1, 2, 3, 4, 5]
+
+    async def test_messages_are_read_behind_a_number_in_order(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            for number in (2, 1, 3):
+                await tx.add_message(message(number))
+
+        async with keeper.transaction("acme") as tx:
+            found = await tx.messages_after("acme", "i1", 1)
+            one = await tx.message("acme", "i1-2")
+            none = await tx.message("acme", "i1-9")
+
+        assert found == [message(2), message(3)]
+        assert one == message(2)
+        assert none is None
+
+    async def test_what_is_due_comes_longest_due_first_and_within_the_limit(self, keeper: Keeper) -> None:
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            for number, check_at_ms in enumerate([30, 10, 20, 99]):
+                await tx.open_conversation(replace(FRESH, interaction_id=f"i{number}", check_at_ms=check_at_ms))
+
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            due = await tx.due_conversations(30, rows_max=2)
+
+        assert [each.interaction_id for each in due] == ["i1", "i2"]
+
+    async def test_a_removed_conversation_takes_its_messages_along(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            await tx.add_message(message(1))
+            await tx.remove_conversation("acme", "i1")
+            await tx.remove_conversation("acme", "i1")
+
+        async with keeper.transaction("acme") as tx:
+            assert await tx.conversation("acme", "i1") is None
+            assert await tx.message("acme", "i1-1") is None
+
+    async def test_places_in_line_follow_priority_then_time_and_count_only_who_waits(self, keeper: Keeper) -> None:
+        keys = [("acme", f"i{number}") for number in range(1, 6)]
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            for each in (task(1), task(2), task(3, priority=9), task(4), task(5, tenant_id="other")):
+                await tx.add_line_task(each)
+            await tx.add_line_task(task(1, priority=0))
+            await tx.set_waiting("acme", "i1.t1", waiting=False)
+            before = await tx.places_in_line(keys)
+            await tx.set_waiting("acme", "i1.t1", waiting=True)
+            await tx.remove_line_task("acme", "i4.t1")
+            after = await tx.places_in_line(keys[:1])
+
+        assert before == {
+            ("acme", "i3"): PlaceInLine("support-en", 1, 3),
+            ("acme", "i2"): PlaceInLine("support-en", 2, 3),
+            ("acme", "i4"): PlaceInLine("support-en", 3, 3),
+        }
+        assert after == {("acme", "i1"): PlaceInLine("support-en", 2, 3)}
+
+    async def test_revisions_rise_with_each_change(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            conversation = await tx.open_conversation(FRESH)
+            await tx.save_conversation(conversation)
+
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            found = await tx.revisions([("acme", "i1"), ("acme", "none"), ("other", "i1")])
+
+        assert found == {("acme", "i1"): 1}
+
+    async def test_another_tenant_sees_nothing(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            await tx.add_message(message(1))
+
+        async with keeper.transaction("other") as tx:
+            assert await tx.conversation("acme", "i1") is None
+            assert await tx.messages_after("acme", "i1", 0) == []
+            assert await tx.message("acme", "i1-1") is None
+            assert await tx.revisions([("acme", "i1")]) == {}
+            assert await tx.due_conversations(NOW_MS * 2, rows_max=10) == []
+
+
+class TestMemoryChatStore(ChatLaws):
+    @pytest.fixture
+    def keeper(self) -> Keeper:
+        return MemoryKeeper()
+
+
+class TestPostgresChatStore(ChatLaws):
+    @pytest.fixture
+    async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[Keeper]:
+        async with migrated(postgres.admin_url, "chat_gateway") as kept:
+            yield PostgresKeeper(kept)
+
+
+async def test_without_a_tenant_every_table_is_empty(postgres: FreshDatabase) -> None:
+    async with migrated(postgres.admin_url, "chat_gateway") as kept:
+        found = await unguarded_tables(application_url=kept.application_url, schema="chat_gateway")
+
+    assert found == []
+
+
+async def test_timers_pass_over_what_a_message_is_being_written_into(postgres: FreshDatabase) -> None:
+    async with migrated(postgres.admin_url, "chat_gateway") as kept:
+        keeper = PostgresKeeper(kept)
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+        async with keeper.transaction("acme") as writing, keeper.transaction(EVERY_TENANT) as looking:
+            await writing.lock_conversation("acme", "i1")
+            due = await looking.due_conversations(NOW_MS * 2, rows_max=10)
+
+    assert due == []
