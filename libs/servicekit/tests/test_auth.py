@@ -5,8 +5,9 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from servicekit.auth import KeysAwayError, Principal, TokenRefusedError, TokenVerifier, jwks_source, read_keys
+from servicekit.http_server import Receive, Send, http_server
 from servicekit.testing.tokens import TokenIssuer
 
 NOW_MS = 1_767_225_600_000
@@ -271,6 +273,21 @@ async def test_keys_are_read_from_a_file_and_from_no_other_scheme(tmp_path: Path
     assert pem.stat().st_mode & 0o777 == 0o600
     with pytest.raises(ValueError, match="must begin with"):
         jwks_source("ftp://example.org/keys")
+
+
+async def test_keys_are_read_where_the_url_says_and_nowhere_else() -> None:
+    async def app(scope: MutableMapping[str, Any], _: Receive, send: Send) -> None:
+        moved = scope["path"] == "/moved"
+        headers = [(b"location", b"/keys")] if moved else []
+        await send({"type": "http.response.start", "status": 302 if moved else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(ISSUER.jwks()).encode()})
+
+    async with http_server(app, "127.0.0.1", 0, drain_seconds=1) as url:
+        document = await jwks_source(f"{url}/keys")()
+        with pytest.raises(OSError, match="302"):
+            await jwks_source(f"{url}/moved")()
+
+    assert json.loads(document) == ISSUER.jwks()
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"keys": 1}'])

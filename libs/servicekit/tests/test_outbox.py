@@ -16,10 +16,11 @@ from servicekit.store import EVERY_TENANT, Outbox
 from servicekit.system import SystemChance, SystemClock
 from servicekit.testing.databases import migrated
 from servicekit.testing.eventually import eventually
-from servicekit.testing.memory_log import Faults, MemoryLog
+from servicekit.testing.memory_log import RECORD_BYTES_MAX, Faults, MemoryLog
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.store_laws import ended, said, waiting_ids
 from servicekit.testing.virtual import SeededChance
+from typing_extensions import override
 
 TOPICS = {"messages": 4, "interactions": 4}
 IN_A_HURRY = RelayLimits(rows_max=20, poll_seconds=0.05, pause_seconds_min=0.01, pause_seconds_max=0.05)
@@ -122,16 +123,34 @@ async def test_lost_and_doubled_acknowledgements_lose_nothing_and_keep_the_order
 
 
 async def test_a_refused_row_stays_for_the_operator_and_the_rest_goes_on(database: Database) -> None:
-    log = MemoryLog({"messages": 4})
-    await announce(database, said(1), ended(), said(2))
+    log = MemoryLog(TOPICS)
+    first, large = said(1), said(2)
+    assert isinstance(large.data, MessageReceived)
+    large = replace(large, data=replace(large.data, personal={"text": "x" * RECORD_BYTES_MAX}))
+    await announce(database, first, large, said(3))
 
     await publish_all(database, log)
 
     async with database.transaction(EVERY_TENANT) as transaction:
         kept = await transaction.all("SELECT topic, refused FROM outbox")
-    assert first_numbers(log.records("messages")) == {"chat-1": [1, 2]}
-    assert [row["topic"] for row in kept] == ["interactions"]
-    assert "interactions" in kept[0]["refused"]
+    assert first_numbers(log.records("messages")) == {"chat-1": [1, 3]}
+    assert [(row["topic"], row["refused"]) for row in kept] == [("messages", "the record is too large")]
+
+
+async def test_what_has_no_topic_yet_waits_for_it_and_the_other_conversations_go_on(database: Database) -> None:
+    log, complete = MemoryLog({"messages": 4}), MemoryLog(TOPICS)
+    outbox = PostgresOutbox(database)
+    await announce(database, ended(interaction="chat-1"), said(1, interaction="chat-1"), said(1, interaction="chat-2"))
+
+    async with log.writer("relay") as writer:
+        with pytest.raises(AppendUnknownError):
+            await relay_of(outbox, log).run_once(writer)
+    waiting = await waiting_ids(outbox)
+    await publish_all(database, complete)
+
+    assert first_numbers(log.records("messages")) == {"chat-2": [1]}
+    assert waiting == ["chat-1-ended", "chat-1-1"]
+    assert [len(complete.records(topic)) for topic in ("interactions", "messages")] == [1, 1]
 
 
 class StubbornWriter:
@@ -208,3 +227,36 @@ async def test_a_relay_that_does_not_turn_reports_trouble(database: Database) ->
         await task
 
     assert "not turned" in str(trouble)
+
+
+class SlowWriter(StubbornWriter):
+    """Acknowledges nothing before everything was sent."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(topic_away="")
+        self._expected = expected
+        self._all_sent = asyncio.Event()
+
+    @override
+    async def send(self, outgoing: Outgoing) -> Awaitable[Record]:
+        acknowledged = await super().send(outgoing)
+        if len(self.sent) == self._expected:
+            self._all_sent.set()
+
+        async def later() -> Record:
+            await asyncio.wait_for(self._all_sent.wait(), 5)
+            return await acknowledged
+
+        return later()
+
+
+async def test_records_of_one_partition_do_not_wait_for_each_other_whatever_their_keys(database: Database) -> None:
+    async with database.transaction("acme") as transaction:
+        for number in range(3):
+            event = ended(interaction=f"chat-{number}")
+            await transaction.announce(event, partition=1, key=f"key-{number}", order_key="all")
+
+    published = await relay_of(PostgresOutbox(database), MemoryLog(TOPICS)).run_once(SlowWriter(3))
+
+    assert published == 3
+    assert await waiting_ids(PostgresOutbox(database)) == []

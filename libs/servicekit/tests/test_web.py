@@ -5,10 +5,11 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from servicekit.auth import Principal, Role, TokenVerifier, require
 from servicekit.errors import RetryLaterError
+from servicekit.ports import LogAwayError
 from servicekit.problems import ProblemError
 from servicekit.system import SystemClock
 from servicekit.testing.tokens import TokenIssuer
@@ -50,6 +51,16 @@ async def away() -> None:
     raise RetryLaterError("secret-host:5432")
 
 
+@router.get("/log-away")
+async def log_away() -> None:
+    raise LogAwayError("secret-host:9092")
+
+
+@router.post("/big", status_code=204)
+async def big(request: Request) -> None:
+    await request.body()
+
+
 @router.get("/bug")
 async def bug() -> None:
     raise KeyError("secret")
@@ -62,7 +73,14 @@ async def keys() -> bytes:
 @pytest.fixture
 async def client() -> AsyncGenerator[httpx.AsyncClient, None]:
     verifier = TokenVerifier(keys, issuer="centralino", audience="centralino", clock=SystemClock())
-    app = create_app("Test", "/test/v1", routers=[router], verifier=verifier, allowed_origins=[ORIGIN])
+    app = create_app(
+        "Test",
+        "/test/v1",
+        routers=[router],
+        verifier=verifier,
+        allowed_origins=[ORIGIN],
+        larger_bodies={"/test/v1/big": 2 * BODY_BYTES_MAX},
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/test/v1") as client:
         yield client
@@ -138,8 +156,9 @@ async def test_what_the_framework_refuses_is_a_problem_too(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_a_backend_that_is_away_means_try_later(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/away")
+@pytest.mark.parametrize("path", ["/away", "/log-away"])
+async def test_a_backend_that_is_away_means_try_later(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
 
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "try_later", "1")
     assert "secret" not in answer.text
@@ -163,6 +182,15 @@ async def test_an_oversized_body_is_refused_declared_or_not(client: httpx.AsyncC
 
     assert [declared.status_code, streamed.status_code] == [413, 413]
     assert streamed.json()["code"] == "body_too_large"
+
+
+async def test_a_path_may_take_larger_bodies_and_has_its_own_limit(client: httpx.AsyncClient) -> None:
+    answers = [
+        await client.post("/big", content=b"x" * count) for count in (2 * BODY_BYTES_MAX, 2 * BODY_BYTES_MAX + 1)
+    ]
+
+    assert [answer.status_code for answer in answers] == [204, 413]
+    assert str(2 * BODY_BYTES_MAX) in answers[1].json()["detail"]
 
 
 async def test_answers_carry_a_request_id_and_safe_headers(client: httpx.AsyncClient) -> None:

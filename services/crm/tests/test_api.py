@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,17 +14,22 @@ from contracts.messages import MessageFailed
 from crm.app import application
 from crm.consumers import GROUP, reactions
 from crm.settings import CrmSettings
-from crm.store import PostgresCrmStore
+from crm.store import PostgresCrmStore, PostgresCrmTransaction
 from crm.testing import Conversation, Topics
 from crm.views import CrmViews
+from servicekit.auth import Role
+from servicekit.database import Database
 from servicekit.run import Shell
 from servicekit.system import SystemChance, SystemClock, SystemIds
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.memory_log import MemoryLog
+from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tenants import unguarded_tables
 from servicekit.testing.tokens import TokenIssuer
 from servicekit.transactional import TransactionalProcessor
+
+Json = dict[str, Any]  # Any: a document as a client sees it
 
 ISSUER = TokenIssuer.generate()
 VISITOR = {"type": "visitor", "value": "v-1", "verified": False}
@@ -48,6 +54,7 @@ class Crm:
     """The API and the consumers behind it."""
 
     client: httpx.AsyncClient
+    database: Database
     store: PostgresCrmStore
     topics: Topics
     application_url: str
@@ -64,11 +71,12 @@ class Crm:
         """Ask as an agent of the tenant."""
         return await self.client.get(path, params=query, headers=bearer("agent", tenant=tenant))
 
-    async def found(self, path: str, *, tenant: str = "acme", **query: str | int) -> dict[str, list[dict[str, object]]]:
+    async def found(self, path: str, *, tenant: str = "acme", **query: str | int) -> Json:
         """The document; the request must succeed."""
         answer = await self.get(path, tenant=tenant, **query)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        document: Json = answer.json()
+        return document
 
     async def customer_id(self) -> str:
         """Of the only customer of acme."""
@@ -76,22 +84,21 @@ class Crm:
         return str(customer["customer_id"])
 
 
-def bearer(*roles: str, tenant: str = "acme", **claims: object) -> dict[str, str]:
-    token = ISSUER.token(
-        **{"subject": "ana", "tenant_id": tenant, "roles": roles, "now_ms": SystemClock().now_ms(), **claims}
-    )
+def bearer(*roles: Role, tenant: str = "acme", **claims: Any) -> dict[str, str]:  # Any: TokenIssuer's own arguments
+    values = {"now_ms": SystemClock().now_ms(), **claims}
+    token = ISSUER.token(subject="ana", tenant_id=tenant, roles=roles, **values)
     return {"authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
-async def crm(postgres, tmp_path: Path) -> AsyncGenerator[Crm, None]:
+async def crm(postgres: FreshDatabase, tmp_path: Path) -> AsyncGenerator[Crm, None]:
     keys = tmp_path / "jwks.json"
     keys.write_text(json.dumps(ISSUER.jwks()))
     async with migrated(postgres.admin_url, "crm") as kept:
         app = application(CrmSettings(jwks_url=f"file:{keys}"), SHELL, CrmViews(kept.database))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test/crm/v1") as client:
-            crm = Crm(client, PostgresCrmStore(kept.database), Topics(), kept.application_url)
+            crm = Crm(client, kept.database, PostgresCrmStore(kept.database), Topics(), kept.application_url)
             for chat in (TENT, BOOTS, GLOBEX):
                 await crm.read(chat.events())
             yield crm
@@ -192,15 +199,13 @@ async def test_customers_come_page_by_page_newest_first(crm: Crm) -> None:
     for chat in others:
         await crm.read(chat.events()[:1])
 
-    seen: list[object] = []
-    cursor: dict[str, str] = {}
-    for _ in range(3):
-        page = await crm.found("/customers", query="zo", limit=2, **cursor)
-        seen += [line["customer_id"] for line in page["customers"]]
-        cursor = {"cursor": str(page["next_cursor"])}
+    pages = [await crm.found("/customers", query="zo", limit=2)]
+    for _ in range(2):
+        pages.append(await crm.found("/customers", query="zo", limit=2, cursor=pages[-1]["next_cursor"]))
 
+    seen = [line["customer_id"] for page in pages for line in page["customers"]]
     assert len(set(seen)) == len(seen) == 5
-    assert page["next_cursor"] is None
+    assert pages[-1]["next_cursor"] is None
 
 
 async def test_messages_are_found_by_all_their_words(crm: Crm) -> None:
@@ -272,7 +277,7 @@ async def test_nobody_is_let_in_without_a_good_token(crm: Crm, path: str) -> Non
 
 
 @pytest.mark.parametrize("role", ["agent", "supervisor", "admin"])
-async def test_the_roles_of_the_centre_are_let_in(crm: Crm, role: str) -> None:
+async def test_the_roles_of_the_centre_are_let_in(crm: Crm, role: Role) -> None:
     assert (await crm.client.get("/customers", headers=bearer(role))).status_code == 200
 
 
@@ -300,7 +305,7 @@ async def test_a_cursor_that_no_page_gave_is_a_problem(crm: Crm, path: str) -> N
 async def test_requests_out_of_bounds_are_refused_with_every_fault(
     crm: Crm, path: str, query: dict[str, str | int]
 ) -> None:
-    answer = await crm.get(path, **query)
+    answer = await crm.client.get(path, params=query, headers=bearer("agent"))
 
     assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
     assert answer.json()["faults"]
@@ -320,8 +325,7 @@ async def test_every_path_is_described(crm: Crm) -> None:
 
 async def test_searches_go_through_their_indexes_under_row_level_security(crm: Crm) -> None:
     """Operators that are not leakproof could not: that is why words stand in tables."""
-    store = crm.store
-    async with store.transaction("acme") as tx:
+    async with crm.database.transaction("acme", PostgresCrmTransaction) as tx:
         await tx.execute("SET LOCAL enable_seqscan = off")
         rows = await tx.all(
             "EXPLAIN SELECT at_ms FROM message_word WHERE tenant_id = 'acme' AND word = 'tent'"

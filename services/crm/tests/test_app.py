@@ -18,10 +18,13 @@ from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
+from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tokens import TokenIssuer
 
 
-async def test_what_is_said_can_be_read_and_a_broken_record_is_parked_alone(postgres, tmp_path: Path) -> None:
+async def test_what_is_said_can_be_read_and_a_broken_record_is_parked_alone(
+    postgres: FreshDatabase, tmp_path: Path
+) -> None:
     issuer = TokenIssuer.generate()
     (tmp_path / "jwks.json").write_text(json.dumps(issuer.jwks()))
     log = log_of(Conversation())

@@ -1,11 +1,15 @@
 """Words, cursors and summaries."""
 
+from dataclasses import replace
+
 import pytest
 from crm.domain.cursors import BadCursorError, Cursor, decoded, encoded
 from crm.domain.stories import Task, summary
 from crm.domain.words import WORD_LENGTH_MAX, customer_words, query_words, words_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+WAITING = Task(tenant_id="acme", task_id="t", interaction_id="i", domain="d", queue="sales")
 
 
 def test_case_and_accents_do_not_count() -> None:
@@ -53,14 +57,12 @@ def test_any_text_is_a_cursor_or_refused(text: str) -> None:
     ("task", "line"),
     [
         (None, "webchat, ended"),
-        ({"state": "waiting"}, "webchat, waiting in sales"),
-        ({"state": "assigned", "agent_id": "ana"}, "webchat with ana: assigned"),
-        ({"state": "completed", "agent_id": "ana", "disposition": "solved"}, "webchat with ana: solved"),
-        ({"state": "completed", "agent_id": "ana"}, "webchat with ana: completed"),
-        ({"state": "abandoned"}, "webchat, abandoned in sales"),
+        (WAITING, "webchat, waiting in sales"),
+        (replace(WAITING, state="assigned", agent_id="ana"), "webchat with ana: assigned"),
+        (replace(WAITING, state="completed", agent_id="ana", disposition="solved"), "webchat with ana: solved"),
+        (replace(WAITING, state="completed", agent_id="ana"), "webchat with ana: completed"),
+        (replace(WAITING, state="abandoned"), "webchat, abandoned in sales"),
     ],
 )
-def test_a_summary_says_what_became_of_it(task: dict[str, str] | None, line: str) -> None:
-    rest = {"tenant_id": "acme", "task_id": "t", "interaction_id": "i", "domain": "d", "queue": "sales"}
-
-    assert summary("webchat", Task(**rest, **task) if task else None, is_over=True) == line
+def test_a_summary_says_what_became_of_it(task: Task | None, line: str) -> None:
+    assert summary("webchat", task, is_over=True) == line

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from contracts import Event
@@ -18,6 +19,7 @@ from servicekit.errors import PoisonedError, RejectError, RetryLaterError
 from servicekit.store import EVERY_TENANT
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
+from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.virtual import run_virtual
 from servicekit.transactional import TransactionalProcessor
 
@@ -206,7 +208,8 @@ async def test_a_failed_message_is_no_part_of_the_conversation() -> None:
     [({"message_id": "other"}, "message_number_taken"), ({"number": 9}, "message_id_taken")],
 )
 async def test_another_message_of_the_same_number_or_id_goes_to_the_dead_letters(
-    change: dict[str, object], reason: str
+    change: dict[str, Any],
+    reason: str,  # Any: fields of several types
 ) -> None:
     chat, store, topics = Conversation(), MemoryCrmStore(), Topics()
     said = next(event for event in chat.events() if isinstance(event.data, MessageReceived))
@@ -223,7 +226,7 @@ async def test_another_message_of_the_same_number_or_id_goes_to_the_dead_letters
 
 class TestPostgres:
     @pytest.fixture
-    async def store(self, postgres) -> AsyncGenerator[PostgresCrmStore, None]:
+    async def store(self, postgres: FreshDatabase) -> AsyncGenerator[PostgresCrmStore, None]:
         async with migrated(postgres.admin_url, "crm") as kept:
             yield PostgresCrmStore(kept.database)
 

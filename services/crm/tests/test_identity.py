@@ -83,9 +83,9 @@ def test_without_identifiers_there_is_a_customer_of_this_interaction() -> None:
 
 
 KEYS = st.tuples(st.sampled_from(["external", "email", "visitor"]), st.sampled_from(["a", "b"]))
-CLAIMS = st.lists(st.builds(lambda key, verified: Identifier(*key, verified), KEYS, st.booleans()), max_size=5).map(
-    lambda claims: list(merged((), claims))
-)
+CLAIMS = st.lists(
+    st.builds(lambda key, verified: Identifier(key[0], key[1], verified), KEYS, st.booleans()), max_size=5
+).map(lambda claims: list(merged((), claims)))
 HELD = st.dictionaries(KEYS, st.builds(Holding, st.sampled_from(["one", "two", "three"]), st.booleans()))
 
 

@@ -11,6 +11,7 @@ from crm.store import CrmStore, DecisionRow, PostgresCrmStore, TakenMeanwhileErr
 from crm.testing import MemoryCrmStore
 from servicekit.store import EVERY_TENANT
 from servicekit.testing.databases import migrated
+from servicekit.testing.plugin import FreshDatabase
 
 VISITOR = Identifier("visitor", "v-1", verified=False)
 INTERACTION = Interaction(
@@ -189,7 +190,7 @@ class TestMemory(StoreSuite):
 
 class TestPostgres(StoreSuite):
     @pytest.fixture
-    async def store(self, postgres) -> AsyncGenerator[CrmStore, None]:
+    async def store(self, postgres: FreshDatabase) -> AsyncGenerator[CrmStore, None]:
         async with migrated(postgres.admin_url, "crm") as kept:
             yield PostgresCrmStore(kept.database)
 

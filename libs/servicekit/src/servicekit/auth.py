@@ -13,12 +13,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Final, Literal, Protocol, cast, get_args
 from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, build_opener
 from urllib.request import Request as HttpRequest
-from urllib.request import urlopen
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from starlette.requests import Request
+from typing_extensions import override
 
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
@@ -190,22 +191,32 @@ async def bearer(request: Request) -> Principal:
 
 
 def jwks_source(url: str) -> JwksSource:
-    """Reads an http(s): or file: URL, without redirects to other schemes and at most 256 KiB."""
+    """Reads an http(s): or file: URL, without following redirects and at most 256 KiB."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "file"):
         raise ValueError("the URL of the key set must begin with https:, http: or file:")
+
+    opener = build_opener(_NoRedirects)
 
     def read() -> bytes:
         if parts.scheme == "file":
             return Path(unquote(parts.path)).read_bytes()
         request = HttpRequest(url, headers={"accept": "application/json"})  # noqa: S310 - the scheme is checked above
-        with urlopen(request, timeout=JWKS_TIMEOUT_SECONDS) as response:  # noqa: S310 - the scheme is checked above
+        with opener.open(request, timeout=JWKS_TIMEOUT_SECONDS) as response:
             return cast(bytes, response.read(JWKS_BYTES_MAX))
 
     async def source() -> bytes:
         return await asyncio.to_thread(read)
 
     return source
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirect could lead the question for keys from https: to http:; it is an HTTPError, which is an OSError."""
+
+    @override
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 def read_keys(document: bytes) -> Mapping[str, jwt.PyJWK]:

@@ -25,7 +25,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from servicekit.kafka_connection import closed
-from servicekit.ports import AppendRefusedError, AppendUnknownError, Outgoing, Record
+from servicekit.ports import AppendRefusedError, AppendUnknownError, Outgoing, Record, TopicAwayError
 from servicekit.telemetry import Telemetry, carrying_trace, log
 
 LOG: Final = log("kafka")
@@ -87,7 +87,7 @@ class KafkaWriter:
                         headers=list(outgoing.headers),
                     )
         except REFUSALS as error:
-            raise AppendRefusedError(type(error).__name__) from error
+            raise _refusal(error) from error
         except (TimeoutError, KafkaError) as error:
             raise self._break(f"not handed over: {type(error).__name__}") from error
         return self._track(outgoing, acknowledged, deadline)
@@ -102,7 +102,7 @@ class KafkaWriter:
             chosen: int = self._partitioner(outgoing.key, sorted(partitions), sorted(partitions))
             return chosen
         if outgoing.partition not in partitions:
-            raise AppendRefusedError(f"topic {outgoing.topic} has no partition {outgoing.partition}")
+            raise TopicAwayError(f"topic {outgoing.topic} has no partition {outgoing.partition}")
         return outgoing.partition
 
     async def _learn(self, topic: str) -> set[int]:
@@ -121,7 +121,7 @@ class KafkaWriter:
                     return partitions
                 answers += await client.force_metadata_update()
                 await asyncio.sleep(TOPIC_RETRY_SECONDS)
-        raise AppendRefusedError(f"there is no topic {topic}")
+        raise TopicAwayError(f"there is no topic {topic}")
 
     def _track(
         self, outgoing: Outgoing, acknowledged: "asyncio.Future[RecordMetadata]", deadline: float
@@ -144,7 +144,7 @@ class KafkaWriter:
         self._pending.discard(appended)
         error = acknowledged.exception()
         if isinstance(error, REFUSALS):
-            _fail(appended, AppendRefusedError(type(error).__name__))
+            _fail(appended, _refusal(error))
             self._break("a refused batch left a hole in the producer's sequence")
         elif error is not None:
             _fail(appended, self._break(f"producer failed: {type(error).__name__}"))
@@ -186,6 +186,11 @@ async def _cancelled(sender: "asyncio.Task[None] | None") -> None:
             return
         sender.cancel()
         await asyncio.wait({sender}, timeout=0.1)
+
+
+def _refusal(error: BaseException) -> AppendRefusedError:
+    of_topic = isinstance(error, InvalidTopicError | TopicAuthorizationFailedError)
+    return (TopicAwayError if of_topic else AppendRefusedError)(type(error).__name__)
 
 
 def _fail(appended: "asyncio.Future[Record]", error: Exception) -> None:

@@ -24,6 +24,7 @@ from servicekit.ports import (
     LogWriter,
     Outgoing,
     Record,
+    TopicAwayError,
 )
 from servicekit.reactions import BACKEND_AWAY
 from servicekit.statements import statements
@@ -163,12 +164,16 @@ def _chains(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
 async def _publish(writer: LogWriter, chain: Sequence[OutboxRow], outcome: _Outcome) -> None:
     """Publish a chain: records for one place are pipelined (the log keeps their order); before the place changes,
     all must be confirmed. The first unknown one ends it."""
-    for _, run in groupby(chain, key=lambda row: (row.outgoing.topic, row.outgoing.partition, row.outgoing.key)):
+    for _, run in groupby(chain, key=_place):
         pending: list[tuple[OutboxRow, Awaitable[Record]]] = []
         unknown = False
         for row in run:
             try:
                 pending.append((row, await writer.send(row.outgoing)))
+            except TopicAwayError as error:
+                _say_away(row, error)
+                unknown = True
+                break
             except AppendRefusedError as error:
                 outcome.refused.append((row, str(error)))
             except AppendUnknownError:
@@ -181,9 +186,23 @@ async def _publish(writer: LogWriter, chain: Sequence[OutboxRow], outcome: _Outc
             return
 
 
+def _say_away(row: OutboxRow, error: TopicAwayError) -> None:
+    """The row waits: what was committed must not be passed over because a topic or a right is still missing."""
+    LOG.error("outbox_topic_away", extra={"topic": row.outgoing.topic, "reason": str(error)})
+
+
+def _place(row: OutboxRow) -> tuple[str, int | bytes | None]:
+    """Topic and partition; without a partition the key decides it."""
+    outgoing = row.outgoing
+    return outgoing.topic, outgoing.key if outgoing.partition is None else outgoing.partition
+
+
 async def _confirmed(row: OutboxRow, acknowledgement: Awaitable[Record], outcome: _Outcome) -> bool:
     try:
         await acknowledgement
+    except TopicAwayError as error:
+        _say_away(row, error)
+        return False
     except AppendRefusedError as error:
         outcome.refused.append((row, str(error)))
     except AppendUnknownError:

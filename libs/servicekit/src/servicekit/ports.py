@@ -80,7 +80,11 @@ class AppendUnknownError(Exception):
 
 
 class AppendRefusedError(Exception):
-    """The log refused the record and will refuse it again (too large, unknown topic): it was not appended."""
+    """The log refused the record and will refuse it again (too large): it was not appended."""
+
+
+class TopicAwayError(AppendRefusedError):
+    """The topic or partition does not exist, or may not be written: the record is good, an operator must act."""
 
 
 class LogAwayError(ConnectionError):

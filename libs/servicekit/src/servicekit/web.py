@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from servicekit.auth import TokenVerifier
 from servicekit.errors import RetryLaterError
 from servicekit.logs import failure_fields
+from servicekit.ports import LogAwayError
 from servicekit.problems import MEDIA_TYPE, Problem, ProblemError, problem_response
 from servicekit.system import SystemIds
 from servicekit.telemetry import log
@@ -45,10 +46,12 @@ def create_app(
     verifier: TokenVerifier | None = None,
     allowed_origins: Sequence[str] = (),
     content_security_policy: str = NO_CONTENT_POLICY,
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """An application whose routes all begin with `prefix` (`/crm/v1`); `require` asks `verifier`.
 
-    `allowed_origins` are the web origins (scheme, host, port) whose pages may call it from a browser.
+    `allowed_origins` are the web origins (scheme, host, port) whose pages may call it from a browser. `larger_bodies`
+    maps paths to the bytes that their bodies may have where BODY_BYTES_MAX is too little.
     """
     app = FastAPI(
         title=title,
@@ -66,7 +69,7 @@ def create_app(
                 max_age=600,
             ),
             Middleware(_Shell, content_security_policy=content_security_policy),
-            Middleware(_BoundedBody),
+            Middleware(_BoundedBody, larger_bodies=larger_bodies or {}),
         ],
         exception_handlers={
             ProblemError: _problem,
@@ -74,6 +77,7 @@ def create_app(
             RequestValidationError: _validation_problem,
             _BodyTooLargeError: _too_large,
             RetryLaterError: _away_problem,
+            LogAwayError: _away_problem,
         },
     )
     app.state.verifier = verifier
@@ -124,18 +128,20 @@ class _Shell:
 
 
 class _BoundedBody:
-    """Refuses bodies over BODY_BYTES_MAX, declared or not, before they are held in memory."""
+    """Refuses bodies over the limit of their path, declared or not, before they are held in memory."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, larger_bodies: Mapping[str, int]) -> None:
         self._app = app
+        self._larger_bodies = larger_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        bytes_max = self._larger_bodies.get(scope["path"], BODY_BYTES_MAX)
         declared = Request(scope).headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > BODY_BYTES_MAX:
-            answer = await _too_large(Request(scope), _BodyTooLargeError(413))
+        if not declared.isdecimal() or int(declared) > bytes_max:
+            answer = await _too_large(Request(scope), _BodyTooLargeError(bytes_max))
             await answer(scope, receive, send)
             return
         received = 0
@@ -144,8 +150,8 @@ class _BoundedBody:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > BODY_BYTES_MAX:
-                raise _BodyTooLargeError(413)
+            if received > bytes_max:
+                raise _BodyTooLargeError(bytes_max)
             return message
 
         await self._app(scope, receive_bounded, send)
@@ -154,9 +160,15 @@ class _BoundedBody:
 class _BodyTooLargeError(HTTPException):
     """A streamed body went over the limit; FastAPI passes only its own exceptions through while it reads a body."""
 
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(413)
+        self.bytes_max = bytes_max
 
-async def _too_large(_: Request, __: Exception) -> Response:
-    return problem_response(413, "body_too_large", f"A body may have {BODY_BYTES_MAX} bytes.")
+
+async def _too_large(_: Request, error: Exception) -> Response:
+    if not isinstance(error, _BodyTooLargeError):
+        raise error
+    return problem_response(413, "body_too_large", f"A body may have {error.bytes_max} bytes.")
 
 
 async def _problem(_: Request, error: Exception) -> Response:

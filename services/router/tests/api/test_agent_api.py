@@ -61,13 +61,14 @@ async def test_a_desk_that_no_engine_has_shown_yet_is_to_be_asked_for_again(api:
 async def test_a_command_goes_to_the_domain_s_partition_and_answers_with_its_result(api: RunningApi) -> None:
     async with api.client(api.token("ann", "agent")) as ann:
         answer = await ann.post("/offers/o1/accept", headers={"idempotency-key": "k1"})
-        later = await ann.get("/commands/k1")
+        command_id = answer.json()["command_id"]
+        later = await ann.get(f"/commands/{command_id}")
     (command,) = [event for event in api.engine.commands if isinstance(event.data, AcceptOffer)]
 
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {"command_id": "k1", "outcome": "done", "assignment_id": None}
+    assert answer.json() == {"command_id": command_id, "outcome": "done", "assignment_id": None}
     assert later.json() == answer.json()
-    assert command.data == AcceptOffer(command_id="k1", domain=api.place.domain, agent_id="ann", offer_id="o1")
+    assert command.data == AcceptOffer(command_id=command_id, domain=api.place.domain, agent_id="ann", offer_id="o1")
     assert command.tenant_id == api.tenant_id
 
 
@@ -83,30 +84,44 @@ async def test_a_retry_with_the_same_key_gets_the_first_result(api: RunningApi) 
     assert another.status_code == 409
 
 
+async def test_a_key_is_its_caller_s_own_and_for_one_thing(api: RunningApi) -> None:
+    headers = {"idempotency-key": "k1"}
+    async with api.client(api.token("ann", "agent")) as ann, api.client(api.token("bob", "agent")) as bob:
+        first = await ann.post("/offers/o1/accept", headers=headers)
+        api.engine.refusals["offer.accept"] = GONE
+        others = [
+            await bob.post("/offers/o1/accept", headers=headers),
+            await ann.post("/offers/o2/accept", headers=headers),
+        ]
+        again = await ann.post("/offers/o1/accept", headers=headers)
+
+    assert [answer.status_code for answer in (first, *others, again)] == [200, 409, 409, 200]
+
+
 async def test_a_refused_command_is_a_problem_with_the_engine_s_reason(api: RunningApi) -> None:
     api.engine.refusals["offer.accept"] = GONE
     async with api.client(api.token("ann", "agent")) as ann:
-        answer = await ann.post("/offers/o1/accept", headers={"idempotency-key": "k1"})
-        later = await ann.get("/commands/k1")
+        answer = await ann.post("/offers/o1/accept")
+        later = await ann.get(f"/commands/{answer.json()['command_id']}")
 
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-    assert (answer.json()["code"], answer.json()["command_id"]) == ("offer_gone", "k1")
+    assert answer.json()["code"] == "offer_gone"
     assert later.status_code == 409
 
 
 async def test_a_command_is_pending_while_the_engine_is_away(api: RunningApi) -> None:
     api.engine.away = True
     async with api.client(api.token("ann", "agent")) as ann:
-        answer = await ann.put("/me/state", json={"state": "ready"}, headers={"idempotency-key": "k1"})
-        unknown = await ann.get("/commands/k1")
+        answer = await ann.put("/me/state", json={"state": "ready"})
+        unknown = await ann.get(f"/commands/{answer.json()['command_id']}")
 
-    assert (answer.status_code, answer.json()) == (202, {"command_id": "k1"})
+    assert answer.status_code == 202
     assert unknown.status_code == 404
 
 
 async def test_results_are_shown_to_their_agent_and_supervisors_only(api: RunningApi) -> None:
     async with api.client(api.token("ann", "agent")) as ann:
-        await ann.put("/me/state", json={"state": "ready"}, headers={"idempotency-key": "k1"})
+        command_id = (await ann.put("/me/state", json={"state": "ready"})).json()["command_id"]
     statuses = []
     for token in (
         api.token("bob", "agent"),
@@ -114,7 +129,7 @@ async def test_results_are_shown_to_their_agent_and_supervisors_only(api: Runnin
         api.token("sue", "supervisor", tenant_id="rival"),
     ):
         async with api.client(token) as client:
-            statuses.append((await client.get("/commands/k1")).status_code)
+            statuses.append((await client.get(f"/commands/{command_id}")).status_code)
 
     assert statuses == [404, 200, 404]
 
@@ -146,6 +161,14 @@ async def test_messages_are_refused_where_the_agent_owns_nothing(api: RunningApi
     assert codes == {"i1": (409, "assignment_over"), "i2": (404, "assignment_gone"), "i3": (404, "assignment_gone")}
     assert (long.status_code, long.json()["faults"][0]["path"]) == (422, "/text")
     assert await sent_messages(api) == []
+
+
+async def test_an_assignment_is_not_gone_while_redis_is_rebuilt(api: RunningApi) -> None:
+    await api.redis.flushdb()
+    async with api.client(api.token("ann", "agent")) as ann:
+        answer = await ann.post("/assignments/i1.t1.o1.a/messages", json={"message_id": "m1", "text": "hello"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "view_rebuilding")
 
 
 async def test_an_assignment_that_is_projected_a_moment_later_is_found(api: RunningApi) -> None:
@@ -191,9 +214,11 @@ async def test_an_unknown_append_says_to_retry_and_the_retry_has_a_new_writer(
         await api.configure()
         async with api.client(api.token("ann", "agent")) as ann:
             headers = {"idempotency-key": "k1"}
+            api.engine.away = True  # half of what is lost has landed
             log.faults = Faults(lost=1.0)
             unknown = await ann.put("/me/state", json={"state": "ready"}, headers=headers)
             log.faults = Faults()
+            api.engine.away = False
             retried = await ann.put("/me/state", json={"state": "ready"}, headers=headers)
 
     assert (unknown.status_code, unknown.json()["code"]) == (503, "outcome_unknown")
@@ -220,10 +245,13 @@ async def test_development_tokens_exist_only_with_a_signing_key(
     ):
         issued = await nobody.post("/development/tokens", json=wanted)
         agents = await nobody.get("/development/agents", params={"tenant": api.tenant_id})
+    async with api.database.transaction(api.tenant_id) as transaction:
+        audited = await transaction.all("SELECT actor, target FROM audit WHERE action = 'development_token.issue'")
 
     assert absent.status_code == 404
     assert issued.status_code == 201
     assert [agent["agent_id"] for agent in agents.json()] == ["ann", "bob"]
+    assert [(row["actor"], row["target"]) for row in audited] == [("development", "agent/ann")]
 
 
 async def test_openapi_is_served_with_problems_on_every_route(api: RunningApi) -> None:

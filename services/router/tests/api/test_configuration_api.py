@@ -8,6 +8,7 @@ from contracts import Event, decode
 from contracts.commands import ActivateConfiguration
 from contracts.configuration_records import ConfigurationRecord
 from contracts.topics import CONFIG, ROUTING_INPUTS
+from router.api.administration import faults_beside
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.ports import Partition
 from servicekit.system import SystemClock
@@ -16,6 +17,8 @@ from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tenants import unguarded_tables
 from servicekit.testing.tokens import TokenIssuer
+from servicekit.web import BODY_BYTES_MAX
+from sqlalchemy.exc import ProgrammingError
 
 FIRST = {"if-match": '"0"'}
 
@@ -224,3 +227,82 @@ async def test_each_privileged_action_has_one_audit_row_and_every_table_is_guard
         ("sue", "agent.set_state"),
     ]
     assert await unguarded_tables(application_url=api.application_url, schema="router") == []
+
+
+async def test_no_key_of_a_command_keeps_another_action_out_of_the_audit(api: RunningApi) -> None:
+    await api.configure()
+    async with api.client(api.token("sue", "supervisor")) as supervisor:
+        for agent in ("ann", "bob"):
+            headers = {"idempotency-key": "configuration:2"}
+            await supervisor.put(f"/agents/{agent}/state", json={"state": "not_ready"}, headers=headers)
+    async with api.client(api.token("root", "admin")) as admin:
+        await admin.put("/configuration", json=api.configuration(agents=["ann"]), headers={"if-match": '"1"'})
+    async with api.database.transaction(api.tenant_id) as transaction:
+        rows = await transaction.all("SELECT actor, action FROM audit ORDER BY at_ms")
+
+    assert [(row["actor"], row["action"]) for row in rows] == [
+        ("root", "configuration.activate"),
+        ("sue", "agent.set_state"),
+        ("sue", "agent.set_state"),
+        ("root", "configuration.activate"),
+    ]
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM audit", "UPDATE audit SET actor = 'nobody'"])
+async def test_an_audit_row_is_never_changed(api: RunningApi, statement: str) -> None:
+    await api.configure()
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        async with api.database.transaction(api.tenant_id) as transaction:
+            await transaction.execute(statement)
+
+    async with api.database.transaction(api.tenant_id) as transaction:
+        assert len(await transaction.all("SELECT actor FROM audit")) == 1
+
+
+async def test_a_document_with_as_many_agents_as_one_may_have_is_activated(api: RunningApi) -> None:
+    document = api.configuration()
+    skills = [f"skill-{number}" for number in range(10)]
+    document["skills"] += skills
+    document["agents"] = [
+        {**document["agents"][0], "id": f"agent-{number:036}", "skills": dict.fromkeys(skills, 3)}
+        for number in range(15_000)
+    ]
+    async with api.client(api.token("root", "admin")) as admin:
+        answer = await admin.put("/configuration", json=document, headers=FIRST, timeout=60)
+        read = await admin.get("/configuration", timeout=60)
+
+    def last() -> ConfigurationRecord | None:
+        assert isinstance(api.log, MemoryLog)
+        records = api.log.records(CONFIG.name)
+        data = decode(records[-1].value, records[-1].headers).data if records else None
+        return data if isinstance(data, ConfigurationRecord) and data.kind == "version" else None
+
+    assert answer.status_code == 200, answer.text
+    assert len(answer.request.content) > BODY_BYTES_MAX
+    assert len(read.json()["agents"]) == 15_000
+    assert await eventually(last, timeout_seconds=60)
+
+
+async def test_a_large_document_of_a_stranger_is_refused_unread(api: RunningApi) -> None:
+    async with api.client("nobody") as nobody:
+        answer = await nobody.put("/configuration", content=b"[" * (BODY_BYTES_MAX + 1), headers=FIRST)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_malformed")
+
+
+async def test_a_part_that_no_batch_of_the_journal_could_hold_is_a_fault(api: RunningApi) -> None:
+    document = api.configuration()
+    document["channels"][0]["origins"] = [f"https://{number:0100}.example" for number in range(1000)]
+    async with api.client(api.token("root", "admin")) as admin:
+        answer = await admin.put("/configuration", json=document, headers=FIRST)
+
+    assert [fault["path"] for fault in answer.json()["faults"]] == ["/channels/0"]
+
+
+def test_a_fault_of_one_agent_does_not_hide_another_s() -> None:
+    document = {"domains": [], "agents": [{"id": f"agent-{number}", "domain": "gone"} for number in range(11)]}
+
+    faults = faults_beside(document, ["/agents/1", "/agents/2/domain", "/agents/3/name"])
+
+    hidden = {1, 2}
+    assert [fault.path for fault in faults] == [f"/agents/{n}/domain" for n in range(11) if n not in hidden]

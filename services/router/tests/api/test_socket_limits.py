@@ -1,17 +1,27 @@
-"""How a socket ends when its client does not read or does not speak."""
+"""How a socket ends when its client does not read or speak, a backend is away, or the agent works elsewhere now."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+from router.api.live import PushRead
 from router.api.parts import Parts
+from router.api.routes_sockets import AgentSocket
+from router.api.signals import Signals
 from router.api.sockets import ClientFrame, Close, Socket, SocketLimits
+from router.api.store import Seat
 from servicekit.auth import Principal
-from servicekit.system import SystemClock
+from servicekit.live import LiveAwayError
+from servicekit.problems import ProblemError
+from servicekit.system import SystemChance, SystemClock
 from starlette.websockets import WebSocket
 from typing_extensions import override
 
 LIMITS = SocketLimits(silence_seconds_max=0.2, send_seconds_max=0.05, close_seconds_max=0.05, heartbeat_seconds=0.05)
+PRINCIPAL = Principal(subject="ann", tenant_id="t", roles=frozenset({"agent"}), expires_at_ms=2**53)
+SEAT = Seat(tenant_id="t", agent_id="ann", name="Ann", domain="here", partition=0)
 
 
 class SilentClient:
@@ -48,12 +58,67 @@ class ChattySocket(Socket):
     async def tick(self) -> None: ...
 
 
-async def served(client: SilentClient) -> int | None:
-    principal = Principal(
-        subject="ann", tenant_id="t", roles=frozenset({"agent"}), expires_at_ms=SystemClock().now_ms() + 60_000
+class DeafSocket(ChattySocket):
+    """Cannot read what it is to send."""
+
+    @override
+    async def feed(self) -> Close | None:
+        raise LiveAwayError
+
+
+class EmptyLive:
+    """A Redis in which nothing ever happens."""
+
+    def __init__(self) -> None:
+        self.alive: list[bool] = []
+
+    async def heartbeat(self, *_: object, alive: bool = True) -> None:
+        self.alive.append(alive)
+
+    async def agent_view(self, *_: object) -> None: ...
+
+    async def assignments(self, *_: object) -> list[Any]:
+        return []
+
+    async def push_read(self, *_: object) -> PushRead:
+        return PushRead(complete=True, last=0, frames=[])
+
+    async def push_start(self, *_: object) -> int:
+        return 0
+
+
+class DeskOf:
+    """Knows where the agent works now."""
+
+    def __init__(self, seat: Seat | None) -> None:
+        self._seat = seat
+
+    async def seat(self, _: Principal) -> Seat:
+        if self._seat is None:
+            raise ProblemError(403, "not_an_agent", "The active configuration has no agent of this name.")
+        return self._seat
+
+
+async def worked(now_at: Seat | None) -> tuple[int | None, bool]:
+    """How the socket of an agent who works there now ended, and whether the last word on the device was "alive"."""
+    client, live, clock = SilentClient(reads=True), EmptyLive(), SystemClock()
+    parts = SimpleNamespace(clock=clock, live=live, desk=DeskOf(now_at), signals=Signals(), chance=SystemChance())
+    socket = AgentSocket(
+        cast(WebSocket, client),
+        PRINCIPAL,
+        cast(Parts, parts),  # all that the socket uses
+        replace(LIMITS, seat_seconds=0.05, silence_seconds_max=0.5),
+        seat=SEAT,
+        device_id="d",
+        after=None,
     )
+    await asyncio.wait_for(socket.run(), 5)
+    return client.closed_with, live.alive[-1]
+
+
+async def served(client: SilentClient, kind: type[ChattySocket] = ChattySocket) -> int | None:
     parts = cast(Parts, SimpleNamespace(clock=SystemClock()))  # all that a socket itself uses
-    await asyncio.wait_for(ChattySocket(cast(WebSocket, client), principal, parts, LIMITS).run(), 5)
+    await asyncio.wait_for(kind(cast(WebSocket, client), PRINCIPAL, parts, LIMITS).run(), 5)
     return client.closed_with
 
 
@@ -63,3 +128,17 @@ async def test_a_client_that_does_not_read_is_closed_and_may_come_back() -> None
 
 async def test_a_client_that_says_nothing_is_closed() -> None:
     assert await served(SilentClient(reads=True)) == 4408
+
+
+async def test_a_client_whose_backend_is_away_is_closed_and_may_come_back() -> None:
+    assert await served(SilentClient(reads=True), DeafSocket) == 1013
+
+
+@pytest.mark.parametrize(
+    ("now_at", "code", "alive"),
+    [(replace(SEAT, domain="there"), 1012, False), (None, 4403, True), (replace(SEAT, name="Anna"), 4408, True)],
+)
+async def test_an_agent_who_works_elsewhere_now_comes_back_there_and_one_who_is_none_does_not(
+    now_at: Seat | None, code: int, *, alive: bool
+) -> None:
+    assert await worked(now_at) == (code, alive)

@@ -25,6 +25,7 @@ from servicekit.ports import (
     Outgoing,
     Partition,
     Record,
+    TopicAwayError,
 )
 from servicekit.testing.memory_group import MemoryGroup
 from servicekit.testing.memory_partition import MemoryPartition, MemoryReader
@@ -172,7 +173,7 @@ class _MemoryWriter:
         if number is None:
             number = crc32(outgoing.key or b"") % max(count, 1)
         if number >= count:
-            raise AppendRefusedError(f"there is no partition {outgoing.topic}[{number}]")
+            raise TopicAwayError(f"there is no partition {outgoing.topic}[{number}]")
         if len(outgoing.value or b"") + len(outgoing.key or b"") > RECORD_BYTES_MAX:
             raise AppendRefusedError("the record is too large")
         return Partition(outgoing.topic, number)

@@ -115,7 +115,14 @@ def faults_beside(document: object, refused_paths: Sequence[str]) -> list[Fault]
         faults = reference_faults(_unchecked(document))
     except (AttributeError, TypeError, ValueError):
         return []  # too broken to look for references
-    return [fault for fault in faults if not any(fault.path.startswith(path) for path in refused_paths)]
+    refused = set(refused_paths)
+    return [fault for fault in faults if refused.isdisjoint(_with_parents(fault.path))]
+
+
+def _with_parents(path: str) -> list[str]:
+    """`/a/b`, `/a` and the whole document."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 def _unchecked(document: Mapping[str, Any]) -> TenantConfiguration:  # Any: JSON from outside, not yet checked
@@ -171,7 +178,8 @@ async def _announce(
 
     for record in changed_records(line.version, wanted, before, places):
         key = record_key(tenant_id, record)
-        await transaction.announce(event(record.id, key, record), key=key, order_key=order_key)
+        # With its partition said the relay need not wait for each of many records before it sends the next.
+        await transaction.announce(event(record.id, key, record), key=key, order_key=order_key, partition=0)
     for domain in wanted.domains:
         switch = ActivateConfiguration(domain=domain.id, version=line.version, hash=line.hash)
         await transaction.announce(

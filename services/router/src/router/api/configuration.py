@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from contracts.configuration import Fault, TenantConfiguration, reference_faults
@@ -10,6 +10,8 @@ from contracts.configuration_records import ConfigurationRecord, RecordKind
 from pydantic import BaseModel
 
 ID_LENGTH_MAX: Final = 200
+PART_BYTES_MAX: Final = 64 * 1024
+"""Of one record of `config`: the engine takes it over in one batch of its journal."""
 
 Thing = tuple[RecordKind, str, str | None, dict[str, object]]
 """Kind, id, domain and value of a record, whatever its version."""
@@ -28,17 +30,32 @@ def faults_of(configuration: TenantConfiguration, *, before: TenantConfiguration
     for domain in before.domains if before else []:
         if domain.id not in kept:
             faults.append(Fault("/domains", f"domain {domain.id!r} is in use and cannot be removed"))
+    parts: Mapping[str, Sequence[BaseModel]] = {
+        "domains": configuration.domains,
+        "queues": configuration.queues,
+        "agents": configuration.agents,
+        "channels": configuration.channels,
+    }
+    for part, items in parts.items():
+        for index, item in enumerate(items):
+            if len(item.model_dump_json()) > PART_BYTES_MAX:
+                faults.append(Fault(f"/{part}/{index}", f"this has more than {PART_BYTES_MAX} bytes"))
+    return faults + _long_names(configuration)
+
+
+def _long_names(configuration: TenantConfiguration) -> list[Fault]:
     named = {
         "domains": [f"domain:{domain.id}" for domain in configuration.domains],
         "queues": [f"queue:{queue.domain}/{queue.id}" for queue in configuration.queues],
         "agents": [f"agent:{agent.id}" for agent in configuration.agents],
         "channels": [f"channel:{channel.address}" for channel in configuration.channels],
     }
-    for part, ids in named.items():
-        for index, name in enumerate(ids):
-            if len(name) > ID_LENGTH_MAX:
-                faults.append(Fault(f"/{part}/{index}", f"the name is longer than {ID_LENGTH_MAX} characters in all"))
-    return faults
+    return [
+        Fault(f"/{part}/{index}", f"the name is longer than {ID_LENGTH_MAX} characters in all")
+        for part, ids in named.items()
+        for index, name in enumerate(ids)
+        if len(name) > ID_LENGTH_MAX
+    ]
 
 
 def changed_records(

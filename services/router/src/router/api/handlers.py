@@ -80,9 +80,7 @@ class Desk:
     async def dispositions(self, seat: Seat) -> list[Disposition]:
         """What the agent may choose from when completing a task."""
         async with self._store.transaction(seat.tenant_id) as transaction:
-            active = await transaction.active()
-        domains = active.configuration.domains if active else []
-        return next((domain.dispositions for domain in domains if domain.id == seat.domain), [])
+            return await transaction.dispositions(seat.domain)
 
     async def submit(self, seat: Seat, command: Command) -> CommandResult | None:
         """Append a command about an agent and wait for its result; none when it takes longer than the wait.
@@ -145,7 +143,7 @@ class Desk:
         await self._live.typing(assignment.interaction_id)
 
     async def assignment(self, seat: Seat, assignment_id: str) -> AssignmentView:
-        """The agent's own assignment. Raises ProblemError 404, also for another agent's."""
+        """The agent's own assignment. Raises ProblemError: 404, also for another agent's; 503 after a loss of Redis."""
         for pause_seconds in (*PROJECTION_PAUSES_SECONDS, None):
             found = await self._live.assignments(place_of(seat), [assignment_id])
             if found and found[0].agent_id == seat.agent_id:
@@ -153,6 +151,7 @@ class Desk:
             if found or pause_seconds is None:
                 break
             await self._clock.sleep(pause_seconds)
+        await self._raise_unless_projected(place_of(seat))
         raise ProblemError(404, "assignment_gone", "You have no such assignment.")
 
     async def set_agents_state(
@@ -165,7 +164,7 @@ class Desk:
                 raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
             await transaction.audit(
                 AuditRow(
-                    audit_id=command_id,
+                    audit_id=f"command:{command_id}",
                     at_ms=self._clock.now_ms(),
                     actor=principal.subject,
                     action="agent.set_state",
@@ -201,10 +200,13 @@ class Desk:
         return Live(domains=domains)
 
     async def _blank(self, place: Place, seat: Seat) -> AgentView:
+        await self._raise_unless_projected(place)
+        return AgentView(agent_id=seat.agent_id, state="not_ready", presence="absent", held=0, capacity=0)
+
+    async def _raise_unless_projected(self, place: Place) -> None:
         if not await self._live.is_projected(place):
             problem = ProblemError(503, "view_rebuilding", "The engine has not shown this domain yet. Try again.")
             raise problem.with_headers(retry_after="1")
-        return AgentView(agent_id=seat.agent_id, state="not_ready", presence="absent", held=0, capacity=0)
 
     async def _append(self, event: Event, *, key: str, partition: int | None = None) -> None:
         try:

@@ -10,12 +10,15 @@ from contracts import MalformedEventError, UnknownTypeError, decode
 from contracts.agents import CommandResult
 from contracts.registry import BY_DATA
 from contracts.topics import ROUTING_EVENTS
-from servicekit.ports import LogFactory, LogReader, OffsetGoneError, Partition, Record
+from servicekit.ports import Chance, Clock, LogAwayError, LogFactory, LogReader, OffsetGoneError, Partition, Record
+from servicekit.telemetry import log
 
+LOG: Final = log("router.api.results")
 RESULTS_MAX: Final = 10_000
 READ_RECORDS_MAX: Final = 500
 READ_SECONDS_MAX: Final = 0.5
 STUCK_SECONDS: Final = 60.0
+PAUSE_SECONDS_MAX: Final = 2.0
 _RESULT: Final = BY_DATA[CommandResult].name.encode()
 
 Key = tuple[str, str]
@@ -64,14 +67,31 @@ class ResultsLoop:
 
     name = "command results"
 
-    def __init__(self, log: LogFactory, results: Results, *, partitions: int) -> None:
+    def __init__(self, log: LogFactory, results: Results, *, partitions: int, clock: Clock, chance: Chance) -> None:
         self._log = log
         self._results = results
         self._partitions = [Partition(ROUTING_EVENTS.name, number) for number in range(partitions)]
+        self._clock = clock
+        self._chance = chance
         self._turned_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop`."""
+        """Read until `stop`; results that are written while Kafka is away from here are told to a retry only."""
+        while not stop.is_set():
+            try:
+                await self._follow(stop)
+            except LogAwayError:
+                self._turned_at = None  # no fault of this process, and a restart would not bring Kafka back
+                LOG.warning("log_away")
+                await self._clock.sleep(self._chance.uniform(0, PAUSE_SECONDS_MAX))
+
+    def trouble(self) -> str | None:
+        """Why the duty is stuck, or none."""
+        if self._turned_at is None or asyncio.get_running_loop().time() - self._turned_at < STUCK_SECONDS:
+            return None
+        return "results of commands are not read"
+
+    async def _follow(self, stop: asyncio.Event) -> None:
         async with self._log.reader("router-api-results") as reader:
             await self._go_to_the_end(reader)
             while not stop.is_set():
@@ -83,12 +103,6 @@ class ResultsLoop:
                     continue
                 for record in records:
                     self._take(record)
-
-    def trouble(self) -> str | None:
-        """Why the duty is stuck, or none."""
-        if self._turned_at is None or asyncio.get_running_loop().time() - self._turned_at < STUCK_SECONDS:
-            return None
-        return "results of commands are not read"
 
     async def _go_to_the_end(self, reader: LogReader) -> None:
         await reader.assign({partition: (await reader.bounds(partition))[1] for partition in self._partitions})

@@ -22,8 +22,12 @@ from router.api.keys import KeptApiKeys
 from router.api.models import ApiKeyLine, ApiKeyLines, IssuedApiKey, NewApiKey, Version, Versions
 from router.api.parts import Parts, PartsOf, require_or_key
 
-Admin = Annotated[Principal, Depends(require("admin"))]
 DAY_SECONDS: Final = 86_400
+CONFIGURATION_PATH: Final = "/configuration"
+CONFIGURATION_BYTES_MAX: Final = 8 * 1024 * 1024
+"""So that a document with as many agents as one may have fits: some 500 bytes for each."""
+_require_admin: Final = require("admin")
+Admin = Annotated[Principal, Depends(_require_admin)]
 
 
 class _AllFaultsRoute(APIRoute):
@@ -34,6 +38,8 @@ class _AllFaultsRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_with_all_faults(request: Request) -> Response:
+            if request.method == "PUT":
+                await _require_admin(request)  # before the body, which may be large, is read
             try:
                 return await handle(request)
             except RequestValidationError as error:
@@ -51,7 +57,7 @@ ROUTES: Final = APIRouter(tags=["administration"], route_class=_AllFaultsRoute)
 KEY_ROUTES: Final = APIRouter(tags=["administration"])
 
 
-@ROUTES.get("/configuration", summary="The active configuration")
+@ROUTES.get(CONFIGURATION_PATH, summary="The active configuration")
 async def configuration(
     principal: Annotated[Principal, Depends(require_or_key("admin", "supervisor"))],
     parts: PartsOf,
@@ -63,7 +69,7 @@ async def configuration(
     return active.configuration
 
 
-@ROUTES.put("/configuration", summary="Activate a configuration")
+@ROUTES.put(CONFIGURATION_PATH, summary="Activate a configuration")
 async def activate(
     principal: Admin,
     parts: PartsOf,

@@ -11,6 +11,7 @@ from servicekit.testing.tokens import TokenIssuer
 
 from router.api.models import DevelopmentAgent, DevelopmentToken, DevelopmentTokenRequest
 from router.api.parts import PartsOf
+from router.api.store import AuditRow
 
 LIFETIME_SECONDS = 8 * 3600
 
@@ -21,8 +22,18 @@ def development_routes(signing_key_file: str, clock: Clock, *, issuer: str, audi
     routes = APIRouter(prefix="/development", tags=["development"])
 
     @routes.post("/tokens", summary="A token for anybody", status_code=201)
-    async def token(wanted: DevelopmentTokenRequest) -> DevelopmentToken:
-        """Not there in production."""
+    async def token(wanted: DevelopmentTokenRequest, parts: PartsOf) -> DevelopmentToken:
+        """Not there in production. Audited."""
+        async with parts.store.transaction(wanted.tenant) as transaction:
+            await transaction.audit(
+                AuditRow(
+                    audit_id=f"development_token:{parts.ids.new_id()}",
+                    at_ms=clock.now_ms(),
+                    actor="development",
+                    action="development_token.issue",
+                    target=f"{wanted.role}/{wanted.subject}",
+                )
+            )
         text = key.token(
             subject=wanted.subject,
             tenant_id=wanted.tenant,

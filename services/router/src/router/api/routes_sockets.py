@@ -4,10 +4,12 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from fastapi import APIRouter
 from servicekit.auth import Principal
+from servicekit.errors import RetryLaterError
 from servicekit.live import LiveAwayError
 from servicekit.problems import ProblemError
 from starlette.websockets import WebSocket
@@ -22,7 +24,7 @@ from router.api.store import Seat
 
 ROUTES: Final = APIRouter()
 LIMITS: Final = SocketLimits()
-_DEVICE: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
+_DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class AgentSocket(Socket):
@@ -45,13 +47,15 @@ class AgentSocket(Socket):
         self._device_id = device_id
         self._cursor = after
         self._live = parts.live
+        self._seat_seen_at_ms = parts.clock.now_ms()
 
     @override
     async def run(self) -> None:
         """See Socket; a client that said bye gives its lease back."""
         await super().run()
         if self.said_bye:
-            await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id, alive=False)
+            with suppress(RetryLaterError):
+                await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id, alive=False)
 
     @override
     async def feed(self) -> Close | None:
@@ -74,8 +78,24 @@ class AgentSocket(Socket):
             await self._live.typing(frame.interaction_id)
 
     @override
-    async def tick(self) -> None:
+    async def tick(self) -> Close | None:
         await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id)
+        now_ms = self._parts.clock.now_ms()
+        if now_ms - self._seat_seen_at_ms < self.limits.seat_seconds * 1000:
+            return None
+        self._seat_seen_at_ms = now_ms
+        return await self._moved()
+
+    async def _moved(self) -> Close | None:
+        """The configuration may have given the agent another domain, or none: what this socket shows is not theirs."""
+        try:
+            seat = await self._parts.desk.seat(self._principal)
+        except ProblemError as error:
+            return Close(4403, error.code)
+        if seat.domain == self._seat.domain:
+            return None
+        await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id, alive=False)
+        return Close(1012, "the agent works in another domain now")
 
     async def _greet(self, listener: Listener) -> None:
         """`hello` first. The client may go on where it was, or must look at its desk anew."""
@@ -149,8 +169,9 @@ class LiveSocket(Socket):
         """Nothing but a sign of life."""
 
     @override
-    async def tick(self) -> None:
+    async def tick(self) -> Close | None:
         """Nothing to keep."""
+        return None
 
 
 @ROUTES.websocket("/agent-socket")
@@ -161,7 +182,7 @@ async def agent_socket(websocket: WebSocket) -> None:
     if principal is None:
         return
     after, device_id = websocket.query_params.get("after", ""), websocket.query_params.get("device", "default")
-    if not re.fullmatch(r"\d{0,15}", after) or not _DEVICE.match(device_id):
+    if not re.fullmatch(r"\d{0,15}", after) or not _DEVICE.fullmatch(device_id):
         await websocket.close(4400, "after is a number, device an id")
         return
     if "agent" not in principal.roles:
@@ -171,6 +192,9 @@ async def agent_socket(websocket: WebSocket) -> None:
         seat = await parts.desk.seat(principal)
     except ProblemError as error:
         await websocket.close(4403, error.code)
+        return
+    except RetryLaterError:
+        await websocket.close(1013, "try again")
         return
     start = int(after) if after else None
     await AgentSocket(websocket, principal, parts, seat=seat, device_id=device_id, after=start).run()

@@ -59,7 +59,13 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
                     chance=shell.chance,
                     telemetry=shell.telemetry,
                 ),
-                ResultsLoop(shell.log, results, partitions=settings.domain_partitions),
+                ResultsLoop(
+                    shell.log,
+                    results,
+                    partitions=settings.domain_partitions,
+                    clock=shell.clock,
+                    chance=shell.chance,
+                ),
                 SignalsLoop(redis, parts.signals, clock=shell.clock, chance=shell.chance),
             ],
         )
@@ -100,6 +106,7 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
         routers=_routers(settings, shell, parts),
         verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
         allowed_origins=_origins(settings),
+        larger_bodies={f"{PREFIX}{routes_admin.CONFIGURATION_PATH}": routes_admin.CONFIGURATION_BYTES_MAX},
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
     )
     app.state.parts = parts

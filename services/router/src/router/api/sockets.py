@@ -1,7 +1,8 @@
 """What every WebSocket of the API has in common: ticket, origin, limits, and a way to end.
 
 Close codes: 4400 bad frame, 4401 not (or no longer) authenticated, 4403 forbidden, 4408 silent, 4413 frame too large,
-4429 too many frames, 1013 too slow (come back with `after`), 1012 the server restarts.
+4429 too many frames, 1013 too slow or a backend away, 1012 the server restarts or the agent works elsewhere now: after
+these two come back with `after`.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from contracts.fields import Id
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from servicekit.auth import Principal
-from servicekit.live import LiveAwayError
+from servicekit.errors import RetryLaterError
 from servicekit.telemetry import log
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -36,6 +37,7 @@ class SocketLimits:
     frames_burst: float = 40
     look_seconds: float = 1
     heartbeat_seconds: float = 3
+    seat_seconds: float = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class Socket(ABC):
         """Act on a client's frame."""
 
     @abstractmethod
-    async def tick(self) -> None:
-        """Every `heartbeat_seconds` while the socket is open."""
+    async def tick(self) -> Close | None:
+        """Every `heartbeat_seconds` while the socket is open; a reason to close, if there is one."""
 
     async def run(self) -> None:
         """Serve until the client is gone or we close."""
@@ -106,6 +108,8 @@ class Socket(ABC):
             return await self.feed()
         except TimeoutError:
             return Close(1013, "too slow")
+        except RetryLaterError:
+            return Close(1013, "a part that this needs is away")
         except WebSocketDisconnect:
             return None
 
@@ -134,7 +138,7 @@ class Socket(ABC):
         except ValidationError:
             return Close(4400, "unknown frame")
         self.said_bye |= frame.type == "bye"
-        with suppress(LiveAwayError):  # a lost sign of life or of typing comes again
+        with suppress(RetryLaterError):  # a lost sign of life or of typing comes again
             await self.take(frame)
         return None
 
@@ -145,8 +149,10 @@ class Socket(ABC):
                 return Close(4401, "the token has expired")
             if now_ms - self._heard_at_ms > self.limits.silence_seconds_max * 1000:
                 return Close(4408, "silent for too long")
-            with suppress(LiveAwayError):
-                await self.tick()
+            with suppress(RetryLaterError):
+                close = await self.tick()
+                if close is not None:
+                    return close
             until_expiry_seconds = max(0.0, (self._principal.expires_at_ms - now_ms) / 1000)
             await self._parts.clock.sleep(min(self.limits.heartbeat_seconds, until_expiry_seconds))
 
@@ -166,7 +172,7 @@ async def admitted(websocket: WebSocket, parts: Parts) -> Principal | None:
     await websocket.accept()
     try:
         principal = await parts.tickets.redeem(websocket.query_params.get("ticket", ""))
-    except LiveAwayError:
+    except RetryLaterError:
         await websocket.close(1013, "try again")
         return None
     if principal is None:

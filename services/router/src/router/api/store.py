@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
 
-from contracts.configuration import Agent, TenantConfiguration
+from contracts.configuration import Agent, Disposition, TenantConfiguration
 from servicekit.database import Database, Row, Transaction
 from servicekit.statements import statements
 from servicekit.store import Tenant
@@ -46,7 +46,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """A privileged action; `audit_id` is the id of its command or event."""
+    """A privileged action; `audit_id` is its kind and the id of its command or event."""
 
     audit_id: str
     at_ms: int
@@ -65,6 +65,11 @@ class ApiTransaction(Transaction):
             return None
         configuration = TenantConfiguration.model_validate_json(row["document"])
         return StoredConfiguration(line=_line(row), configuration=configuration)
+
+    async def dispositions(self, domain: str) -> list[Disposition]:
+        """The dispositions of a domain; the rest of the document, which may be large, is not read."""
+        rows = await self.all(_sql()["dispositions"], domain=domain)
+        return [Disposition.model_validate(each) for row in rows for each in row["dispositions"]]
 
     async def versions(self) -> list[VersionLine]:
         """The newest VERSIONS_MAX versions, newest first."""

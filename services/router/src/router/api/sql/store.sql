@@ -2,6 +2,12 @@
 SELECT version, hash, document, created_at_ms, created_by
 FROM configuration_version ORDER BY version DESC LIMIT 1
 
+-- name: dispositions
+SELECT domain -> 'dispositions' AS dispositions
+FROM (SELECT document FROM configuration_version ORDER BY version DESC LIMIT 1) AS active,
+  jsonb_array_elements(CAST(active.document AS jsonb) -> 'domains') AS domain
+WHERE domain ->> 'id' = :domain
+
 -- name: versions
 SELECT version, hash, created_at_ms, created_by
 FROM configuration_version ORDER BY version DESC LIMIT :rows_max

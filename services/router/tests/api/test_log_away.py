@@ -1,0 +1,88 @@
+"""The API while Kafka is away: callers are told at once, and it goes on by itself."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from contracts import Event
+from contracts.agents import CommandResult
+from contracts.commands import AcceptOffer
+from contracts.topics import ROUTING_EVENTS, ROUTING_INPUTS
+from router.api.command_log import CommandLog
+from router.api.results import Results, ResultsLoop
+from router.api.testing import TOPIC_PARTITIONS, append
+from servicekit.ports import LogAwayError, LogReader, LogWriter
+from servicekit.system import SystemChance, SystemClock
+from servicekit.testing.eventually import eventually
+from servicekit.testing.memory_log import MemoryLog
+from typing_extensions import override
+
+ACCEPT = AcceptOffer(command_id="c1", domain="d", agent_id="ann", offer_id="o1")
+COMMAND = Event(id="c1", source="/test", tenant_id="t", subject="ann", time_ms=0, data=ACCEPT)
+DONE = CommandResult(
+    command_id="c1", domain="d", agent_id="ann", outcome="done", refusal=None, decided_at_ms=0, assignment_id=None
+)
+RESULT = Event(id="e1", source="/test", tenant_id="t", subject="ann", time_ms=0, data=DONE, sequence="1")
+
+
+class AwayLog(MemoryLog):
+    """A log that cannot be reached the first time, and says so when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(TOPIC_PARTITIONS)
+        self.asked = 0
+        self.say_so = asyncio.Event()
+
+    @override
+    @asynccontextmanager
+    async def writer(self, name: str) -> AsyncGenerator[LogWriter]:
+        await self._reach()
+        async with super().writer(name) as writer:
+            yield writer
+
+    @override
+    @asynccontextmanager
+    async def reader(self, name: str) -> AsyncGenerator[LogReader]:
+        await self._reach()
+        async with super().reader(name) as reader:
+            yield reader
+
+    async def _reach(self) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            await asyncio.wait_for(self.say_so.wait(), 5)
+            raise LogAwayError("away")
+
+
+async def test_commands_do_not_wait_for_the_log_one_after_another() -> None:
+    log = AwayLog()
+    async with CommandLog(log) as commands:
+        together = [asyncio.create_task(commands.append(COMMAND, key="ann", partition=0)) for _ in range(5)]
+        await eventually(lambda: log.asked)
+        log.say_so.set()
+        outcomes = await asyncio.gather(*together, return_exceptions=True)
+        asked = log.asked
+        await commands.append(COMMAND, key="ann", partition=0)
+
+    assert [type(outcome) for outcome in outcomes] == [LogAwayError] * 5
+    assert asked == 1
+    assert len(log.records(ROUTING_INPUTS.name)) == 1
+
+
+async def test_results_are_read_again_once_the_log_is_back() -> None:
+    log, results, stop = AwayLog(), Results(), asyncio.Event()
+    log.say_so.set()
+    loop = ResultsLoop(log, results, partitions=1, clock=SystemClock(), chance=SystemChance())
+    reading = asyncio.create_task(loop.run(stop))
+
+    async def told() -> CommandResult | None:
+        async with MemoryLog.writer(log, "engine") as writer:
+            await append(writer, RESULT, key="ann", partition=0)
+        return results.known("t", "c1")
+
+    found = await eventually(told, timeout_seconds=10)
+    stop.set()
+    await asyncio.wait_for(reading, 5)
+
+    assert found == DONE
+    assert log.records(ROUTING_EVENTS.name)
