@@ -46,6 +46,18 @@ def test_a_start_is_remembered_for_eight_days() -> None:
     assert "i1" not in told.domain.interactions
 
 
+def test_a_request_for_attention_is_remembered_for_eight_days() -> None:
+    told = story()
+    told.attention("i1", "first")
+    told.wait(7.9 * DAY_MS / 1000)
+    told.attention("i2", "second")
+
+    assert told.attention("i1", "first") == []
+    told.wait(0.2 * DAY_MS / 1000)
+    told.attention("i3", "third")
+    assert list(told.domain.requests) == ["second", "third"]
+
+
 def test_an_interaction_whose_task_lives_is_remembered_as_long_as_that() -> None:
     told = story(agents=0)
     told.start("i1")

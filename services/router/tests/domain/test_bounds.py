@@ -5,6 +5,7 @@ from contracts.interactions import InteractionStarted
 from contracts.offers import OfferIssued
 from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
 from router.domain.internal import InteractionParked
+from router.domain.tasks import SHED_STEP_MAX
 from router.domain.timers import TIMERS_MAX
 from router.domain.turn import FACTS_MAX
 from router.testing.parts import DOMAIN, address, agent, queue
@@ -59,6 +60,24 @@ def test_an_agent_with_many_tasks_is_relieved_in_steps() -> None:
     assert told.domain.queues["chats"].counts["waiting"] == 300
 
 
+def test_many_busy_agents_who_are_removed_at_once_are_relieved_in_steps() -> None:
+    told = crowd(waiting=1000, agents=200, capacity=5)
+    names = sorted(told.domain.agents)
+    told.seen(*names)
+    told.wait(0)
+    for task in list(told.domain.offers.values()):
+        assert task.offer is not None
+        told.accept(task.offer.agent_id, task.offer.offer_id)
+
+    steps = [told.configure(removed=" ".join(f"agent:{name}" for name in names))]
+    while told.state.next_due_ms() == 0:
+        steps.append(told.give(TimersDue()))
+
+    assert max(map(len, steps)) <= FACTS_MAX + len(names) + 2 * SHED_STEP_MAX
+    assert told.domain.agents == {}
+    assert told.domain.queues["chats"].counts["waiting"] == 1000
+
+
 def test_a_call_handles_a_bounded_number_of_timers() -> None:
     told = crowd(waiting=0, agents=600)
     told.seen(*told.domain.agents)
@@ -78,6 +97,7 @@ def test_the_lanes_forget_what_past_configurations_needed() -> None:
     told = crowd(waiting=0, agents=1)
     for number in range(300):
         told.configure(agent("agent-000", f"skill-{number}"))
+        told.start(f"i{number}")  # whoever is matched gets a profile
 
     assert not told.domain.lanes.wasteful()
 

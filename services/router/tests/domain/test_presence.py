@@ -164,6 +164,17 @@ def test_a_take_over_keeps_assignments_and_idle_time(told: Story) -> None:
     assert told.domain.tasks["i1.t1"].state == "assigned"
 
 
+def test_a_grace_that_ran_before_a_take_over_does_not_end_after_it(told: Story) -> None:
+    told.gone("ann")
+    told.take_over()
+    told.leases(readable=True)
+
+    happened = told.wait(3600)
+
+    assert [data for data in happened if isinstance(data, AgentPresenceChanged)] == []
+    assert told.domain.tasks["i1.t1"].state == "assigned"
+
+
 def test_nobody_is_lost_before_the_leases_were_read_after_a_take_over(told: Story) -> None:
     told.take_over()
 

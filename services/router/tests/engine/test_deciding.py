@@ -84,6 +84,16 @@ async def test_an_effect_that_fits_no_record_ends_the_epoch() -> None:
         await decider(2000).next_batch(inbox_of(arrival(1, size=600_000)))
 
 
+async def test_what_is_said_about_the_inputs_counts_towards_the_bound_too() -> None:
+    deciding = decider(2000)
+    named = [replace(arrival(number), event_id="e" * 3000) for number in range(150)]
+
+    batch = await deciding.next_batch(inbox_of(*named))
+
+    assert batch is not None
+    assert len(batch.record.facts) < 60
+
+
 async def test_a_batch_names_for_each_topic_where_to_read_on() -> None:
     deciding = decider(2000)
     inbox = inbox_of(arrival(1), Given(cause=(ROUTING_INPUTS.name, 0, 9)), arrival(2))

@@ -12,12 +12,14 @@ from contracts.topics import INTERACTIONS, ROUTING_INPUTS, ROUTING_JOURNAL, dead
 from router.domain.decide import decide
 from router.domain.facts import Fact
 from router.domain.inputs import Input, InteractionInput
+from router.domain.internal import SnapshotNamed
 from router.domain.state import State
-from router.engine.journal import journal_of
+from router.engine.journal import BATCH_BYTES_MAX, EpochRecord, decode_record, journal_of, to_append
 from router.engine.snapshots import read_snapshots
 from router.engine.story import DOMAIN, PLACE, Engine, Story, open_story
 from router.engine.takeover import load_fold
 from router.engine.testing import Cable
+from router.engine.views import all_views
 from router.settings import EngineSettings
 from servicekit.ports import Outgoing, Partition
 from servicekit.testing.eventually import eventually
@@ -88,7 +90,7 @@ def test_views_show_the_offer_and_the_assignment_with_the_sequence_of_their_even
         await accept(story, offer)
         assigned = await first(story, TaskAssigned)
         assert isinstance(assigned, TaskAssigned)
-        view = await eventually(lambda: story.live.views(PLACE)["assignments"].get(assigned.assignment_id))
+        view = await eventually(lambda: story.live.views(PLACE)["assignments"].get(assigned.assignment_id, b""))
 
         [event] = [event for event in story.seen() if event.data == assigned]
         assert json.loads(view)["sequence"] == event.sequence
@@ -181,6 +183,47 @@ def test_an_owner_cut_off_from_redis_is_fenced_and_nothing_of_it_counts() -> Non
 
         assert [queued.interaction_id for queued in story.of(TaskQueued)] == [f"i{number}" for number in range(30)]
         assert len({event.sequence for event in story.seen()}) == len(story.seen())
+
+    told(telling)
+
+
+def test_an_engine_that_stops_leaves_its_partition_free_at_once() -> None:
+    async def telling(story: Story) -> None:
+        engine = await ready_agent(story)
+        assert story.live.owner(0) is not None
+        await engine.stop()
+
+        assert story.live.owner(0) is None
+
+    told(telling)
+
+
+def test_an_engine_that_stops_lets_out_what_it_has_decided() -> None:
+    async def telling(story: Story) -> None:
+        engine = await ready_agent(story)
+        story.log.faults = Faults(latency_seconds_max=1.0)
+        await story.customer_arrives("i1")
+        await eventually(lambda: "i1.t1" in engine.domain.tasks)
+        assert not story.of(TaskQueued)
+        await engine.stop()
+
+        assert story.of(TaskQueued)
+
+    told(telling)
+
+
+def test_an_owner_that_is_fenced_again_and_again_takes_over_a_few_times_a_minute() -> None:
+    async def telling(story: Story) -> None:
+        await ready_agent(story)
+        async with story.log.writer("rival") as rival:
+            for number in range(600):
+                await rival.append(to_append(0, EpochRecord(owner="rival", nonce=f"{number}", generation=1)))
+                await story.customer_arrives(f"i{number}")
+                await story.clock.sleep(0.2)
+
+        entries = [decode_record(record) for record in story.log.records(ROUTING_JOURNAL.name, 0)]
+        begun = sum(isinstance(entry, EpochRecord) and entry.owner != "rival" for entry in entries)
+        assert 5 <= begun <= 20
 
     told(telling)
 
@@ -365,8 +408,30 @@ def test_an_input_that_deciding_fails_on_is_parked_after_three_take_overs() -> N
 
         [letter] = story.log.records(dead_letter_topic(INTERACTIONS.name, "router-engine"))
         assert dict(letter.headers)["dlq_reason"] == b"deciding_failed"
-        epochs = [record for record in story.log.records(ROUTING_JOURNAL.name, 0) if b'"epoch","owner"' in record.value]
+        epochs = [
+            record
+            for record in story.log.records(ROUTING_JOURNAL.name, 0)
+            if b'"epoch","owner"' in (record.value or b"")
+        ]
         assert len(epochs) == 4
+
+    told(telling)
+
+
+def test_an_input_whose_effect_fits_no_record_is_parked_too() -> None:
+    async def telling(story: Story) -> None:
+        def vast(state: State, given: Input, now_ms: int) -> list[Fact]:
+            if isinstance(given, InteractionInput) and given.data.interaction_id == "vast":
+                return [Fact("", SnapshotNamed(offset=0, nonce="x" * BATCH_BYTES_MAX, checksum="", chunks=0))]
+            return decide(state, given, now_ms)
+
+        await story.configure(agents={"ann": {"billing": 3}})
+        story.start_engine(decide=vast)
+        for name in ("i1", "vast", "i2"):
+            await story.customer_arrives(name)
+        await eventually(lambda: len(story.of(TaskQueued)) == 2, timeout_seconds=60)
+
+        assert len(story.log.records(dead_letter_topic(INTERACTIONS.name, "router-engine"))) == 1
 
     told(telling)
 
@@ -413,6 +478,13 @@ def test_an_interaction_that_ends_is_abandoned_or_wrapped_up_once() -> None:
     told(telling)
 
 
+async def shows_the_fold(story: Story) -> bool:
+    """Whether the views in Redis are those of the journal's state."""
+    async with story.log.reader("test") as reader:
+        fold = await load_fold(reader, 0)
+    return all_views(fold.state, fold.sequences)[PLACE] == story.live.views(PLACE)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_lost_late_and_doubled_appends_lose_and_double_nothing(seed: int) -> None:
     """Whatever the log does to the engine's appends, consumers see each task's life once and in order."""
@@ -447,6 +519,7 @@ def test_lost_late_and_doubled_appends_lose_and_double_nothing(seed: int) -> Non
                 held[event.data.agent_id] -= 1
             assert max(held.values()) <= 5
         assert len(story.of(OfferAccepted)) == len(story.of(TaskAssigned))
+        await eventually(lambda: shows_the_fold(story), timeout_seconds=30)
 
     told(telling, seed=seed, faults=Faults(lost=0.02, late=0.02, doubled=0.02, latency_seconds_max=0.05))
 

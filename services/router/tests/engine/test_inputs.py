@@ -1,5 +1,6 @@
 """What reaches the decider: configuration in bounded steps, forwarded and parked inputs, presence."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from contracts.agents import AgentPresenceChanged, ConfigurationApplied
@@ -11,8 +12,10 @@ from router.domain.inputs import LeasesRead, PresenceObserved
 from router.domain.state import DomainState, State
 from router.engine.configuration import open_configuration
 from router.engine.inbox import Inbox
+from router.engine.inputs import GROUP, Failures, InputReader
 from router.engine.presence import PresenceWatch
 from router.engine.story import DOMAIN, PLACE, TENANT, Story, open_story
+from servicekit.dead_letters import DeadLetters
 from servicekit.testing.eventually import eventually
 from servicekit.testing.virtual import run_virtual
 
@@ -27,10 +30,10 @@ def told(telling: Telling) -> None:
     run_virtual(run())
 
 
-async def publish(story: Story, version: int, agents: range, *, complete: bool = True) -> None:
+async def publish(story: Story, version: int, agents: range, *, complete: bool = True, name: str = "N") -> None:
     """Records of one version, as the API's relay writes them."""
     for number in agents:
-        value: dict[str, object] = {"id": f"a{number}", "domain": DOMAIN, "name": "N", "skills": {}, "capacity": 1}
+        value: dict[str, object] = {"id": f"a{number}", "domain": DOMAIN, "name": name, "skills": {}, "capacity": 1}
         record = ConfigurationRecord(kind="agent", id=f"agent:a{number}", domain=DOMAIN, version=version, value=value)
         await story.say(CONFIG, record.id, record)
     if complete:
@@ -59,6 +62,44 @@ def test_a_large_configuration_comes_in_bounded_steps() -> None:
 
         assert [len(step) for step in found] == [200, 200, 50]
         assert len({name for step in found for name in step}) == 450
+
+    told(telling)
+
+
+def test_a_configuration_of_large_records_comes_in_small_steps() -> None:
+    async def telling(story: Story) -> None:
+        await publish(story, 1, range(25), name="x" * 12_000)
+
+        assert [len(step) for step in await steps(story, 1, empty_domain())] == [10, 10, 5]
+
+    told(telling)
+
+
+def test_only_the_last_step_of_a_configuration_moves_the_cause() -> None:
+    async def telling(story: Story) -> None:
+        await publish(story, 1, range(450))
+        await story.tell(ActivateConfiguration(domain=DOMAIN, version=1, hash="h"))
+        inbox = Inbox()
+        async with (
+            story.log.reader("test") as reader,
+            story.log.writer("test") as writer,
+            open_configuration(story.log) as configuration,
+            asyncio.TaskGroup() as group,
+        ):
+            inputs = InputReader(
+                partition=0,
+                reader=reader,
+                forwards=writer,
+                dead_letters=DeadLetters(GROUP, story.log, story.clock),
+                configuration=configuration,
+                state=State,
+                failures=Failures(),
+            )
+            reading = group.create_task(inputs.run(inbox, {}))
+            causes = [(await inbox.get()).cause for _ in range(3)]
+            reading.cancel()
+
+        assert causes == [None, None, (ROUTING_INPUTS.name, 0, 1)]
 
     told(telling)
 
@@ -143,6 +184,22 @@ def test_an_input_of_a_domain_that_lives_elsewhere_goes_there_unchanged() -> Non
     run_virtual(run())
 
 
+def test_an_input_of_a_domain_that_was_made_elsewhere_since_is_sent_there_too() -> None:
+    async def run() -> None:
+        async with open_story(partitions=2) as story:
+            engine = story.start_engine()
+            await eventually(lambda: engine.owner.reign is not None)
+            await story.clock.sleep(1)
+            elsewhere = {"id": DOMAIN, "partition": 1}
+            made = ConfigurationRecord(kind="domain", id=f"domain:{DOMAIN}", domain=DOMAIN, version=1, value=elsewhere)
+            await story.say(CONFIG, made.id, made)
+            await story.customer_arrives("i1")
+
+            assert await eventually(lambda: story.log.records(INTERACTIONS.name, 1))
+
+    run_virtual(run())
+
+
 def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
     async def telling(story: Story) -> None:
         state = State()
@@ -165,6 +222,46 @@ def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
         await watch.look(inbox)
 
         assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, gone=("bob",))
+
+    told(telling)
+
+
+def test_many_agents_are_observed_in_bounded_inputs() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        domain = state.home(TENANT, DOMAIN)
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        for name in (f"a{number}" for number in range(600)):
+            domain.agents[name] = Agent(agent_id=name, skills={}, capacity=1)
+            story.live.heartbeat(PLACE, name)
+        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        inbox = Inbox()
+        await watch.look(inbox)
+        given = [inbox.get_nowait().input for _ in range(inbox.qsize())]
+
+        assert [len(each.seen) for each in given if isinstance(each, PresenceObserved)] == [256, 256, 88]
+
+    told(telling)
+
+
+def test_redis_that_was_away_starts_the_lease_length_anew() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
+        state.home(TENANT, DOMAIN).agents["ann"] = agent
+        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        inbox = Inbox()
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        story.live.heartbeat(PLACE, "ann")
+        await watch.look(inbox)
+        story.live.away = True
+        await watch.look(inbox)
+        await story.clock.sleep(60)
+        story.live.away = False
+        await watch.look(inbox)
+
+        given = [inbox.get_nowait().input for _ in range(inbox.qsize())]
+        assert given == [LeasesRead(True), LeasesRead(False), LeasesRead(True)]
 
     told(telling)
 
@@ -196,15 +293,19 @@ def test_leases_that_cannot_be_read_are_said_once() -> None:
     async def telling(story: Story) -> None:
         await story.configure(agents={"ann": {"billing": 1}})
         engine = story.start_engine()
+
+        def presence() -> str:
+            return engine.domain.agents["ann"].presence
+
         story.device_on("ann")
-        await eventually(lambda: engine.domain.agents["ann"].presence == "present", timeout_seconds=30)
+        await eventually(lambda: presence() == "present", timeout_seconds=30)
         story.device_off("ann")
         story.live.away = True
         await story.clock.sleep(60)
-        assert engine.domain.agents["ann"].presence == "present"
+        assert presence() == "present"
 
         story.live.away = False
-        await eventually(lambda: engine.domain.agents["ann"].presence == "absent", timeout_seconds=60)
+        await eventually(lambda: presence() == "absent", timeout_seconds=60)
         assert [changed.presence for changed in story.of(AgentPresenceChanged)] == ["present", "lost", "absent"]
 
     told(telling)

@@ -1,11 +1,12 @@
 """EngineLive's laws, for Redis and for the fake."""
 
 from collections.abc import AsyncIterator
+from typing import cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from router.engine.live import EngineLive, RedisEngineLive, Views
+from router.engine.live import EngineLive, Kind, RedisEngineLive, Views
 from router.engine.testing import MemoryEngineLive
 from servicekit.live import Redis, open_redis
 from servicekit.system import SystemClock
@@ -23,12 +24,16 @@ class Bench:
         self.domain = f"acme/{uuid4().hex}"
         self.partition = uuid4().int % 10**9
 
-    async def views(self, kind: str) -> dict[str, bytes]:
+    async def views(self, kind: Kind) -> dict[str, bytes]:
         if isinstance(self.live, MemoryEngineLive):
             return dict(self.live.views(self.domain)[kind])
         assert self.redis is not None
-        found = await self.redis.hgetall(f"r:{{{self.domain}}}:{kind}")
+        # The client's types leave open whether it decodes; ours does not.
+        found = cast(dict[bytes, bytes], await self.redis.hgetall(f"r:{{{self.domain}}}:{kind}"))
         return {name.decode(): view for name, view in found.items()}
+
+    async def expires(self, kind: Kind) -> bool:
+        return self.redis is not None and await self.redis.pttl(f"r:{{{self.domain}}}:{kind}") >= 0
 
     async def heartbeat(self, agent_id: str, device_id: str) -> None:
         if isinstance(self.live, MemoryEngineLive):
@@ -72,6 +77,7 @@ async def test_a_rewrite_replaces_all_views(bench: Bench) -> None:
     many: Views = {"agents": {f"a{number}": b"{}" for number in range(1200)}, "queues": {"q": b"1"}}
     assert await bench.live.rewrite(bench.domain, EPOCH, 7, many) == "written"
     assert len(await bench.views("agents")) == 1200
+    assert not await bench.expires("agents")
 
     assert await bench.live.rewrite(bench.domain, EPOCH, 9, {"assignments": {"x": b"2"}}) == "written"
 

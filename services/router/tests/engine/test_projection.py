@@ -2,6 +2,7 @@
 
 import pytest
 from router.engine.errors import StaleProjectionError
+from router.engine.live import Views
 from router.engine.projection import Projection
 from router.engine.testing import Cable, MemoryEngineLive
 from servicekit.testing.virtual import SeededChance, VirtualClock
@@ -11,7 +12,7 @@ EPOCH, LATER = "0001-000000000000005", "0001-000000000000090"
 
 
 def projection(live: MemoryEngineLive | Cable, epoch: str = EPOCH) -> Projection:
-    views = {DOMAIN: {"agents": {"ann": b"1", "bob": b"1"}}}
+    views: dict[str, Views] = {DOMAIN: {"agents": {"ann": b"1", "bob": b"1"}}}
     return Projection(live, epoch, 5, views, VirtualClock(), SeededChance(0))
 
 

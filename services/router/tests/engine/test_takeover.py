@@ -12,12 +12,13 @@ from router.domain.snapshot import dump
 from router.engine.errors import FencedError, GenerationRefusedError, JournalGapError
 from router.engine.journal import BatchRecord, EpochRecord, JournalFold, journal_of, journaled, to_append
 from router.engine.snapshot import InProcessSnapshots
-from router.engine.snapshots import read_snapshots, write_snapshot
+from router.engine.snapshots import SnapshotFailedError, read_snapshots, write_snapshot
 from router.engine.takeover import Claim, load_fold, take_over
 from router.engine.testing import engine_topics
-from servicekit.ports import AppendUnknownError, LogWriter, Outgoing, Record
+from servicekit.ports import AppendUnknownError, LogWriter, Outgoing, Partition, Record
 from servicekit.testing.memory_log import Faults, MemoryLog
 from servicekit.testing.virtual import SeededIds
+from typing_extensions import override
 
 CLAIM = Claim(partition=0, owner="me", nonce="mine", generation=1)
 
@@ -109,6 +110,7 @@ async def test_a_named_snapshot_spares_the_journal_before_it(log: MemoryLog) -> 
     assert (shortened.epoch, shortened.number) == (whole.epoch, whole.number) == (0, 6)
     assert dump(shortened.state) == dump(whole.state)
     assert shortened.next_inputs == whole.next_inputs
+    assert shortened.watermark == 4
 
 
 async def test_an_unnamed_snapshot_is_passed_over(log: MemoryLog) -> None:
@@ -177,6 +179,23 @@ async def test_a_follower_that_fell_behind_removes_nothing_that_is_needed(log: M
     await InProcessSnapshots(log, SeededIds(9)).make(0, 16)
 
     assert dump((await load(log)).state) == dump(before.state)
+
+
+class Corrupting(MemoryLog):
+    """Keeps something else than what was written to the snapshots."""
+
+    @override
+    def land(self, outgoing: Outgoing, partition: Partition) -> Record:
+        torn = partition.topic == ROUTING_SNAPSHOTS.name
+        return super().land(replace(outgoing, value=b"torn") if torn else outgoing, partition)
+
+
+async def test_a_snapshot_that_reads_back_otherwise_is_not_named() -> None:
+    log = Corrupting(engine_topics(1))
+    await put_batches(log, until=6)
+
+    with pytest.raises(SnapshotFailedError, match="reads back otherwise"):
+        await InProcessSnapshots(log, SeededIds()).make(0, 4)
 
 
 async def test_a_large_snapshot_is_kept_in_chunks(log: MemoryLog) -> None:

@@ -152,9 +152,12 @@ def set_not_ready(turn: Turn, domain: DomainState, agent: Agent, cause: StateCau
 
 
 def shed(turn: Turn, domain: DomainState, agent: Agent) -> list[Task]:
-    """Take from the agent what `Agent.shed` says, a bounded number at once; the tasks that wait again."""
+    """Take from the agent what `Agent.shed` says, a bounded number at once; the tasks that wait again.
+
+    What is left, and all of it in a full batch, is for the continuation timer that stands while `Agent.shed` does.
+    """
     reason = agent.shed
-    if reason is None:
+    if reason is None or turn.full:
         return []
     waiting = []
     for task in list(islice(agent.to_shed(domain.settings.keep_on_agent_loss), SHED_STEP_MAX)):

@@ -32,6 +32,10 @@ LOG: Final = log("engine.deciding")
 BATCH_INPUTS_MAX: Final = 200
 BATCH_BYTES_FULL: Final = BATCH_BYTES_MAX // 4
 """A batch this large takes no further input, so that any one input's effect has the other three quarters."""
+HEAD_BYTES: Final = 1024
+"""What epoch, number, causes and the like take of a record."""
+ORIGIN_BYTES: Final = 16
+"""What an input's origin takes, beside its two texts."""
 IDLE_SECONDS: Final = 1.0
 Decide = Callable[[State, Input, int], list[Fact]]
 
@@ -143,9 +147,9 @@ class Decider:
         draft.journaled += encoded
         draft.origins.append((len(facts), given.event_id, given.traceparent))
         draft.touched.note(self.state, facts)
-        draft.size += size_of(encoded)
-        if draft.size > BATCH_BYTES_MAX:
-            raise BatchTooLargeError(f"{draft.size} bytes after {type(given.input).__name__}")
+        draft.size += size_of(encoded) + len(given.event_id or "") + len(given.traceparent or "") + ORIGIN_BYTES
+        if draft.size > BATCH_BYTES_MAX - HEAD_BYTES:
+            raise BatchTooLargeError(given.record)
 
     def _facts(self, draft: _Draft, given: Given) -> list[Fact]:
         if given.fact is not None:

@@ -27,8 +27,8 @@ class DecisionFailedError(StepDownError):
         self.record = record
 
 
-class BatchTooLargeError(StepDownError):
-    """The effect of one input does not fit into one journal record: the domain should have split it."""
+class BatchTooLargeError(DecisionFailedError):
+    """The effect of one input does not fit into one journal record: a bug, the domain should have split it."""
 
 
 class JournalDamagedError(Exception):

@@ -55,6 +55,7 @@ class InputReader:
         self._configuration = configuration
         self._state = state
         self._failures = failures
+        self._config_is_fresh = False
 
     async def run(self, inbox: Inbox, positions: dict[tuple[str, int], int]) -> None:
         """Read on for ever. The inbox's bound is what slows this down."""
@@ -62,6 +63,7 @@ class InputReader:
         await self._seek(positions)
         while True:
             records = await self._reader.read(records_max=READ_RECORDS_MAX, timeout_seconds=READ_SECONDS)
+            self._config_is_fresh = False
             for record in records:
                 for given in await self._given(record):
                     await inbox.put(given)
@@ -89,14 +91,25 @@ class InputReader:
         except MalformedEventError as error:
             await self._dead_letters.write(record, error)
             return passed
-        domain = getattr(event.data, "domain", None)
-        home = self._configuration.partition_of(event.tenant_id, domain) if isinstance(domain, str) else None
+        home = await self._home_of(event)
         if home is not None and home != self._partition:
             await self._forward(record, home)
             return passed
         if isinstance(event.data, ActivateConfiguration):
             return await self._switch(event, event.data, record) or passed
         return self._decidable(event, record) or passed
+
+    async def _home_of(self, event: Event) -> int | None:
+        """The partition of the event's domain. For an unknown one `config` is read on, at most once a read."""
+        domain = getattr(event.data, "domain", None)
+        if not isinstance(domain, str):
+            return None
+        home = self._configuration.partition_of(event.tenant_id, domain)
+        if home is None and not self._config_is_fresh:
+            await self._configuration.refresh()
+            self._config_is_fresh = True
+            home = self._configuration.partition_of(event.tenant_id, domain)
+        return home
 
     def _decidable(self, event: Event, record: Record) -> list[Given]:
         match event.data:

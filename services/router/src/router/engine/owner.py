@@ -119,7 +119,7 @@ class Owner:
     def _note_failure(self, reason: BaseException) -> None:
         """Deciding a record failed: after three times it goes to the dead-letter topic with this traceback logged."""
         if isinstance(reason, DecisionFailedError):
-            LOG.error("decision_failed", exc_info=reason.__cause__, extra={"input": str(reason)})
+            LOG.error("decision_failed", exc_info=reason, extra={"input": str(reason)})
             if reason.record is not None:
                 self._failures[reason.record.topic, reason.record.partition, reason.record.offset] += 1
 

@@ -5,6 +5,7 @@ python -m router.engine.snapshot PARTITION UPTO     prints the snapshot's name a
 
 import asyncio
 import sys
+from contextlib import redirect_stdout
 from typing import Final
 
 import msgspec
@@ -56,9 +57,11 @@ class ChildSnapshots:
 
     async def make(self, partition: int, upto: int) -> SnapshotNamed:
         """Start the child, which reads the same settings from the environment, and wait for its answer."""
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "router.engine.snapshot", str(partition), str(upto), stdout=asyncio.subprocess.PIPE
-        )
+        words = (sys.executable, "-m", "router.engine.snapshot", str(partition), str(upto))
+        try:
+            child = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+        except OSError as error:
+            raise SnapshotFailedError(f"partition {partition}: no child could be started") from error
         try:
             async with asyncio.timeout(CHILD_SECONDS_MAX):
                 answer, _ = await child.communicate()
@@ -70,7 +73,10 @@ class ChildSnapshots:
                 await child.wait()
         if child.returncode != 0:
             raise SnapshotFailedError(f"partition {partition}: the child ended with {child.returncode}")
-        return msgspec.json.decode(answer, type=SnapshotNamed)
+        try:
+            return msgspec.json.decode(answer, type=SnapshotNamed)
+        except msgspec.DecodeError as error:
+            raise SnapshotFailedError(f"partition {partition}: the child's answer is no name") from error
 
 
 async def _make(settings: EngineSettings, partition: int, upto: int) -> SnapshotNamed:
@@ -86,7 +92,8 @@ async def _make(settings: EngineSettings, partition: int, upto: int) -> Snapshot
 def main() -> None:
     """The child's entry."""
     settings = read_settings(EngineSettings)
-    log_as_json("router-snapshot", settings.log_level)
+    with redirect_stdout(sys.stderr):  # what is logged must not mix with the answer
+        log_as_json("router-snapshot", settings.log_level)
     name = asyncio.run(_make(settings, int(sys.argv[1]), int(sys.argv[2])))
     sys.stdout.write(msgspec.json.encode(name).decode())
 

@@ -18,7 +18,7 @@ from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import InteractionEnded, InteractionStarted
 from contracts.topics import CONFIG, ROUTING_EVENTS, Topic
 from pydantic import BaseModel
-from servicekit.ports import Outgoing
+from servicekit.ports import LogFactory, Outgoing
 from servicekit.testing.memory_log import Faults, MemoryLog
 from servicekit.testing.virtual import SeededChance, SeededIds, VirtualClock
 
@@ -78,10 +78,12 @@ class Story:
         self._devices: dict[str, asyncio.Task[None]] = {}
         self._engines: list[Engine] = []
 
-    def start_engine(self, live: EngineLive | None = None, *, decide: Decide = decide) -> Engine:
-        """One more engine; `live` stands for its own connection to Redis, `decide` may have a bug."""
+    def start_engine(
+        self, live: EngineLive | None = None, *, log: LogFactory | None = None, decide: Decide = decide
+    ) -> Engine:
+        """One more engine; `live` and `log` stand for its own connections, `decide` may have a bug."""
         world = simulated_world(
-            self.log,
+            log or self.log,
             self.live,
             self._configuration,
             clock=self.clock,
