@@ -46,7 +46,7 @@ Connect = Callable[[int], AbstractAsyncContextManager[Line]]
 
 @dataclass(slots=True, kw_only=True)
 class Customer:
-    """One chat: says its texts, the first ones at once, then one after each answer or when left alone; waits for the end."""
+    """One chat: says its first texts at once, then one after each answer or when left alone; then waits for the end."""
 
     interaction_id: str
     connect: Connect

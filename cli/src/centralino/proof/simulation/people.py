@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 from chat_gateway.app import Gateway
-from chat_gateway.domain import Visit
+from chat_gateway.domain.records import Visit
 from chat_gateway.sockets import SUBPROTOCOL, serve_visitor
 from contracts import decode
 from contracts.commands import AcceptOffer, CompleteTask, RejectOffer

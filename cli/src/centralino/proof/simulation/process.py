@@ -12,6 +12,7 @@ from centralino.proof.simulation.doom import Doom
 T = TypeVar("T")
 S = TypeVar("S")
 RESTART_SECONDS_MAX: Final = 3.0
+CANCEL_SECONDS: Final = 0.01
 
 
 class GoneError(Exception):
@@ -34,16 +35,14 @@ class Life(Generic[S]):
         return task
 
     async def end(self) -> None:
-        """Everything stops where it stands."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        """Everything stops where it stands.
 
-    def failure(self) -> BaseException | None:
-        """What ended a task of the process against its will."""
-        ended = [task for task in self._tasks if task.done() and not task.cancelled()]
-        return next((error for task in ended if (error := task.exception())), None)
+        More than one cancellation may be needed: a task group of Python 3.11 that fails at that very moment drops it.
+        """
+        while waiting := [task for task in self._tasks if not task.done()]:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting, timeout=CANCEL_SECONDS)
 
 
 OpenService = Callable[[Doom], AbstractAsyncContextManager[tuple[S, list[Loop]]]]

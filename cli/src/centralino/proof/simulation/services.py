@@ -55,11 +55,11 @@ class KeptLog(MemoryLog):
 class World:
     """What survives every crash: the log, Redis, both databases, the clock."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, log: type[KeptLog] = KeptLog) -> None:
         self.clock = VirtualClock()
         self.chance = SeededChance(seed)
         self.ids = SeededIds(seed)
-        self.log = KeptLog(self.clock, seed + 1)
+        self.log = log(self.clock, seed + 1)
         self.live = MemoryEngineLive(self.clock)
         self.signals = MemorySignals(self.clock)
         self.chats = MemoryChatStore(self.signals.changed)
@@ -117,7 +117,8 @@ async def open_api(world: World, doom: Doom) -> AsyncGenerator[tuple[Desk, list[
     shell, results = world.shell(doom), Results()
     async with CommandLog(shell.log) as commands:
         desk = Desk(_NoStore(), ProjectedLive(world.live), commands, results, shell.clock, wait_seconds=3)
-        yield desk, [ResultsLoop(shell.log, results, partitions=PARTITIONS)]
+        loop = ResultsLoop(shell.log, results, partitions=PARTITIONS, clock=shell.clock, chance=shell.chance)
+        yield desk, [loop]
 
 
 class ProjectedLive(ApiLive):
@@ -130,6 +131,10 @@ class ProjectedLive(ApiLive):
     async def assignments(self, place: Place, assignment_ids: Sequence[str]) -> list[AssignmentView]:
         views = self._projected.views(place.tag)["assignments"]
         return [AssignmentView.model_validate_json(views[name]) for name in assignment_ids if name in views]
+
+    @override
+    async def is_projected(self, place: Place) -> bool:
+        return any(self._projected.views(place.tag).values())
 
 
 class _NoStore(ApiStore):

@@ -19,7 +19,7 @@ from router.domain.fold import begin_epoch, fold
 from router.domain.internal import SnapshotNamed
 from router.domain.state import State
 from router.engine.errors import JournalDamagedError
-from router.engine.sequences import Sequences, sequence_of
+from router.engine.sequences import Published, Sequences, sequence_of
 
 BATCH_BYTES_MAX: Final = 512 * 1024
 
@@ -47,16 +47,6 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     facts: tuple[JournaledFact, ...]
     origins: tuple[Origin, ...]
     published: int
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A public fact with what its event needs besides."""
-
-    sequence: str
-    fact: Fact
-    causation_id: str | None
-    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import AppendUnknownError, Chance, Clock, LogAwayError, LogFactory, LogWriter, Outgoing
 from servicekit.telemetry import log
 
-from router.engine.journal import Confirmed, Published
+from router.engine.journal import Confirmed
+from router.engine.sequences import Published
 
 LOG: Final = log("engine.publisher")
 SOURCE: Final = "/router/engine"

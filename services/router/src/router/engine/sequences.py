@@ -1,13 +1,22 @@
 """The `sequence` of routing events, and those of live offers and assignments for the views."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded
 from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued
 
-if TYPE_CHECKING:
-    from router.engine.journal import Published
+from router.domain.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A public fact with what its event needs besides."""
+
+    sequence: str
+    fact: Fact
+    causation_id: str | None
+    traceparent: str | None
 
 
 def sequence_of(generation: int, offset: int, index: int) -> str:
@@ -18,7 +27,7 @@ def sequence_of(generation: int, offset: int, index: int) -> str:
 class Sequences(dict[str, str]):
     """By offer or assignment id: the sequence of the event that made it, for as long as it lives."""
 
-    def note(self, events: "Iterable[Published]") -> None:
+    def note(self, events: Iterable[Published]) -> None:
         """Follow the events of a batch."""
         for event in events:
             data = event.fact.data
