@@ -16,6 +16,7 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from centralino.backends import remove_postgres_data
+from centralino.stack import BACKENDS
 from centralino.testing import Up, started
 from contracts.topics import MESSAGES, TOPICS
 from redis.asyncio import Redis
@@ -103,14 +104,30 @@ def test_a_service_that_dies_is_reported_with_its_last_lines_and_started_again(t
     )
 
 
-def test_a_backend_that_dies_comes_back_at_its_address(tmp_path: Path) -> None:
+async def test_a_backend_that_dies_comes_back_at_its_address_with_its_data(tmp_path: Path) -> None:
     with stub_stack(tmp_path) as up:
-        before = up.wait_until_ready().report()
-        os.kill(up.pids()["redis"], signal.SIGKILL)
-        up.wait_for(lambda: "redis ended" in up.output and up.report().parts[1].health == "running")
-        after = up.report()
+        before = up.wait_until_ready().report().addresses
+        await leave_data(before)
+        first = up.pids()
+        for name in BACKENDS:
+            os.kill(first[name], signal.SIGKILL)
+        up.wait_for(lambda: not [name for name in BACKENDS if up.pids().get(name, first[name]) == first[name]])
+        after = up.report().addresses
+        found = await find_data(after)
 
-    assert after.addresses == before.addresses
+    assert after == before
+    assert found == ["kept", "kept", "kept"]
+
+
+def test_under_nohup_the_end_of_the_terminal_stops_nothing(tmp_path: Path) -> None:
+    folder, command = tmp_path / "data", ("nohup", *STUB)
+    with started(folder, tmp_path / "output", command=command) as up:
+        up.wait_until_ready().process.send_signal(signal.SIGHUP)
+        killed = up.pids()["stub"]
+        os.kill(killed, signal.SIGKILL)
+        up.wait_for(lambda: up.pids()["stub"] != killed)
+
+    assert up.process.returncode == 0
 
 
 def test_a_killed_up_takes_its_parts_with_it_and_the_next_start_works(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class Stack:
         self._specs = specs
         self._ports = home.ports([*BACKENDS, *port_names(specs)])
         self._urls: dict[str, str] = {}
+        self._begun: dict[str, str] = {}
         self._backends: list[Part] = []
         self._services: list[Part] = []
 
@@ -139,11 +140,12 @@ class Stack:
 
     def _start_backend(self, name: str, start: starters.Start) -> Child:
         backend = start(self._home.folder, self._home.logs, port=self._ports[name])
-        known = self._urls.setdefault(name, backend.url)
-        if known != backend.url:
+        # Not `_urls`, which name the database inside PostgreSQL.
+        if self._begun.setdefault(name, backend.url) != backend.url:
             # Services know the old address: better no backend than one that nobody finds.
             backend.child.stop(timeout_seconds=BACKEND_STOP_SECONDS)
             raise StartError(f"the port of {name} was taken by something else meanwhile")
+        self._urls.setdefault(name, backend.url)
         return backend.child
 
     def _prepare(self) -> Setting:

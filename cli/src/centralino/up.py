@@ -35,7 +35,8 @@ class UpOptions:
 def up(options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
     """Start, watch, stop; returns the exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # like Ctrl-C
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)  # like Ctrl-C
     try:
         home = Home.open(options.data)
         with home.locked():
@@ -88,7 +89,12 @@ def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
     for name, title in _PAGES.items():
         if name in addresses:
             print(f"  {title:<20} {addresses[name]}")
-    print("\n`centralino status` names everything else and issues tokens. Ctrl-C stops everything.", flush=True)
+    print(f"\n`{_called()} status` names everything else and issues tokens. Ctrl-C stops everything.", flush=True)
+
+
+def _called() -> str:
+    """The command as it can be typed here: `make run` starts it from an environment that is on nobody's path."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "centralino" else "centralino"
 
 
 def _tell_where_it_runs(data: Path) -> None:

@@ -303,14 +303,15 @@ async def test_bad_expired_and_missing_tokens_close_with_4401(world: World) -> N
             assert visitor.frames[0]["code"] == "token_invalid"
 
 
-async def test_a_foreign_page_is_refused_at_the_socket_and_at_every_route(world: World) -> None:
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://["])
+async def test_a_foreign_page_is_refused_at_the_socket_and_at_every_route(world: World, origin: str) -> None:
     replica = await world.replica()
     token = await token_of(replica.url)
-    async with page(replica.url, token, origin="https://evil.example", hello=False) as visitor:
+    async with page(replica.url, token, origin=origin, hello=False) as visitor:
         assert await visitor.closed() == 4403
-    code, refused = await open_window(replica.url, origin="https://evil.example")
+    code, refused = await open_window(replica.url, origin=origin)
     async with http(replica.url, token) as client:
-        renewed = await client.post("/chat/v1/sessions/renew", headers={"origin": "https://evil.example"})
+        renewed = await client.post("/chat/v1/sessions/renew", headers={"origin": origin})
 
     assert (code, refused["code"]) == (403, "origin_forbidden")
     assert renewed.status_code == 403
@@ -384,6 +385,7 @@ async def test_renewal_keeps_the_interaction_and_the_transcript_is_the_visitors_
         renewed = (await client.post("/chat/v1/sessions/renew")).json()
         mine = (await client.get("/chat/v1/sessions/current/messages")).json()
         behind = (await client.get("/chat/v1/sessions/current/messages?after=1")).json()
+        beyond = await client.get(f"/chat/v1/sessions/current/messages?after={2**31}")
     async with http(replica.url, other) as client:
         foreign = (await client.get("/chat/v1/sessions/current/messages")).json()
     async with http(replica.url, "nonsense") as client:
@@ -393,7 +395,7 @@ async def test_renewal_keeps_the_interaction_and_the_transcript_is_the_visitors_
     assert [(each["number"], each["from"], each["text"]) for each in mine["messages"]] == [(1, "customer", "hello")]
     assert (behind["messages"], behind["last_number"]) == ([], 1)
     assert foreign["messages"] == []
-    assert refused.status_code == 401
+    assert (beyond.status_code, refused.status_code) == (422, 401)
 
 
 async def test_the_agents_typing_reaches_the_page(world: World) -> None:

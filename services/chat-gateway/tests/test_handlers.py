@@ -220,7 +220,7 @@ async def test_an_old_assignments_message_is_refused_at_once(gateway: Gateway) -
     assert gateway.conversation().last_number == 1
 
 
-@pytest.mark.parametrize("text", ["", "x" * 4001, 7, None])
+@pytest.mark.parametrize("text", ["", "x" * 4001, "a\x00b", 7, None])
 async def test_an_agents_text_that_is_none_is_refused(gateway: Gateway, text: object) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2), spoken(text, sequence=2))

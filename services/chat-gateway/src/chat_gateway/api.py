@@ -124,7 +124,7 @@ class _Windows:
             raise ProblemError(401, error.code, error.reason) from error
 
     async def transcript(
-        self, request: Request, credentials: Credentials, after: Annotated[int, Query(ge=0)] = 0
+        self, request: Request, credentials: Credentials, after: Annotated[int, Query(ge=0, le=frames.NUMBER_MAX)] = 0
     ) -> Transcript:
         """The visitor's own conversation behind message `after`."""
         visit = self._known(request, credentials)

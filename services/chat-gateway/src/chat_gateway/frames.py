@@ -11,6 +11,7 @@ from chat_gateway.store import PlaceInLine
 TEXT_MAX: Final = 4000
 ID_MAX: Final = 64
 FRAME_BYTES_MAX: Final = 16 * 1024
+NUMBER_MAX: Final = 2**31 - 1
 
 Frame = dict[str, object]
 
@@ -47,7 +48,7 @@ class DeliveredFrame(_ClientFrame):
     """The device has every message up to `number`."""
 
     type: Literal["delivered"]
-    number: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    number: Annotated[int, Field(ge=1, le=NUMBER_MAX)]
 
 
 class SignalFrame(_ClientFrame):

@@ -111,7 +111,7 @@ class AgentMessages:
         self._waiting_since_ms.pop(command.message_id, None)
         if not await tx.first_time("message.send", command.message_id):
             return
-        if conversation and allowed and isinstance(text, str) and 0 < len(text) <= TEXT_MAX:
+        if conversation and allowed and isinstance(text, str) and 0 < len(text) <= TEXT_MAX and "\x00" not in text:
             change = decisions.agent_says(conversation, command, text, now_ms)
             await _apply(tx, conversation, change, now_ms, causation_id=delivery.event.id)
             return
@@ -214,7 +214,7 @@ def _why_refused(conversation: Conversation | None, *, allowed: bool) -> tuple[s
     if conversation.state == "ended":
         return "interaction_ended", "The conversation is over."
     if allowed:
-        return "text_invalid", f"A message has 1 to {TEXT_MAX} characters."
+        return "text_invalid", f"A message has 1 to {TEXT_MAX} characters, and no NUL."
     return "assignment_gone", "The conversation is not assigned to this agent any more."
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
@@ -24,7 +23,8 @@ class Origins:
     def allows(self, connection: HTTPConnection, address: str) -> bool:
         """Whether the page that asks may chat with the address."""
         origin = connection.headers.get("origin")
-        if origin is None or origin in self._own or urlsplit(origin).netloc == connection.headers.get("host"):
+        host = connection.headers.get("host")
+        if origin is None or origin in self._own or origin in (f"http://{host}", f"https://{host}"):
             return True
         found = self._directory.address(address)
         return found is not None and origin in found[1].origins

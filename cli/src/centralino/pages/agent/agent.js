@@ -16,6 +16,12 @@ let storyOf = null;
 let lastTypingMs = 0;
 const typingTimers = new Map();
 
+/** Why the router, and not the agent, changed the agent's state. */
+const CAUSES = {
+  unanswered_offers: "You are not ready now: offers were left unanswered.",
+  presence_lost: "You are not ready now: the connection was lost for too long.",
+};
+
 await offerLogin();
 
 async function offerLogin() {
@@ -103,6 +109,7 @@ function take(frame) {
     if (frame.type !== "hello" && frame.sequence <= sequence) return;
     if (frame.type !== "hello") sequence = frame.sequence;
   }
+  if (frame.type === "agent.state_changed" && CAUSES[frame.data.cause]) notice(CAUSES[frame.data.cause]);
   desk.take(frame.type, frame.data ?? frame);
   if (frame.type === "task.assigned") loadHistory(desk.conversations.get(frame.data.interaction_id)).then(show);
   show();
@@ -148,7 +155,7 @@ async function run(command) {
     await command();
   } catch (error) {
     notice(error.message);
-    await refetch();
+    await refetch().catch(() => {}); // away as well: the socket brings what happens
   }
 }
 

@@ -120,7 +120,10 @@ function receive(frame) {
 }
 
 function showState({ state, agent_name: agent, reason }) {
-  if (state === "waiting" || state === "open") setStatus("Somebody will be with you shortly.");
+  if (state === "waiting" || state === "open") {
+    byId("with").textContent = "Chat with us";
+    setStatus("Somebody will be with you shortly.");
+  }
   if (state === "assigned") {
     byId("with").textContent = agent ?? "Chat with us";
     setStatus("is here for you.");
@@ -133,9 +136,9 @@ function setStatus(sentence) {
 }
 
 function showMessage(frame) {
+  seenNumber = Math.max(seenNumber, frame.number); // not by an ack, which may overtake messages before its own
   if (shown.has(frame.number)) return;
   shown.add(frame.number);
-  seenNumber = Math.max(seenNumber, frame.number);
   const known = frame.client_message_id && document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
   if (known) settle(known, frame);
   else addMessage(frame.text, { mine: frame.from === "customer", stamp: `${frame.agent_name ?? ""} ${timeOfDay(frame.at_ms)}` });
@@ -149,7 +152,6 @@ function showMessage(frame) {
 function acknowledge(frame) {
   unacknowledged.delete(frame.client_message_id);
   shown.add(frame.number);
-  seenNumber = Math.max(seenNumber, frame.number);
   const item = document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
   if (item) settle(item, frame);
 }
@@ -159,8 +161,10 @@ function settle(item, frame) {
   item.querySelector(".stamp").textContent = timeOfDay(frame.at_ms ?? Date.now());
 }
 
+/** A message was refused. Without one it is for developers, or the last word before a close: the dot shows that. */
 function refused(frame) {
-  const item = frame.client_message_id && document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
+  if (!frame.client_message_id) return;
+  const item = document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
   unacknowledged.delete(frame.client_message_id);
   if (item) item.className = "message mine failed";
   addNote(frame.reason);

@@ -8,13 +8,18 @@ export class Problem extends Error {
   }
 }
 
-/** Ask and read JSON; every wait has an end. What only reads is tried again while the service says "try later". */
+/**
+ * Ask and read JSON; every wait has an end. What may be repeated - a read, or a command with its own key - is tried
+ * again while nobody answers or the service says "try later".
+ */
 export async function ask(method, url, options = {}) {
-  for (let triesLeft = method === "GET" ? 3 : 0; ; triesLeft--) {
+  const repeatable = method === "GET" || Boolean(options.headers?.["idempotency-key"]);
+  for (let triesLeft = repeatable ? 4 : 0; ; triesLeft--) {
     try {
       return await askOnce(method, url, options);
     } catch (error) {
-      if (error.status !== 503 || triesLeft === 0) throw error;
+      const away = error.status === 503 || error instanceof TypeError; // fetch: the connection was refused or lost
+      if (!away || triesLeft === 0) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 + 500 * Math.random()));
     }
   }
