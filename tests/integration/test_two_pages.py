@@ -122,6 +122,25 @@ async def test_an_agent_comes_back_after_the_connection_was_lost(browser: Browse
     await expect(agent.locator("#room-facts")).to_contain_text("wrap-up")
 
 
+async def test_what_was_not_acknowledged_survives_a_reload_and_is_sent_once(
+    browser: Browser, addresses: dict[str, str]
+) -> None:
+    cut_off = await opened(browser, addresses["customer-page"], [], width=420)
+    await cut_off.route_web_socket("**/chat/v1/socket*", lambda _: None)  # takes every frame and passes none on
+    await cut_off.fill("#first", "Is anybody there?")
+    await cut_off.get_by_role("button", name="Start the chat").click()
+    await expect(cut_off.locator(".message.pending")).to_have_text(re.compile("Is anybody there?"))
+    await cut_off.close()
+
+    again = await cut_off.context.new_page()
+    await again.goto(addresses["customer-page"])
+
+    await expect(again.locator(".message.mine:not(.pending)")).to_have_text(re.compile("Is anybody there?"))
+    await again.reload()
+    await expect(again.locator(".message.mine")).to_have_count(1)
+    await expect(again.locator(".message.pending")).to_have_count(0)
+
+
 async def opened(browser: Browser, url: str, complaints: list[str], *, width: int, dark: bool = False) -> Page:
     context = await browser.new_context(
         viewport={"width": width, "height": 820}, color_scheme="dark" if dark else "light", locale="en-GB"

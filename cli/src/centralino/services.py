@@ -12,6 +12,8 @@ from centralino.prepare import application_url
 
 DOMAIN_PARTITIONS: Final = 4
 DRAIN_SECONDS: Final = 5
+GROUP_SESSION_SECONDS: Final = 6
+"""The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
 _PASSED_ON: Final = ("CENTRALINO_LOG_LEVEL", "CENTRALINO_OTLP_ENDPOINT")
 
 
@@ -133,6 +135,7 @@ def environment(spec: ServiceSpec, setting: Setting) -> dict[str, str]:
         "CENTRALINO_HEALTH_PORT": str(setting.ports[health_port(spec)]),
         "CENTRALINO_JWKS_URL": setting.home.jwks_url(),
         "CENTRALINO_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "CENTRALINO_GROUP_SESSION_SECONDS": str(GROUP_SESSION_SECONDS),
         **database,
         **spec.own(setting),
     }

@@ -28,8 +28,8 @@ a refused batch spoils the producer's sequence."""
 RETRY_BACKOFF_MS: Final = 50
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
-HEARTBEAT_MS: Final = 3_000
-SESSION_TIMEOUT_MS: Final = 30_000
+HEARTBEAT_MS_MAX: Final = 3_000
+SESSION_TIMEOUT_SECONDS: Final = 30.0
 REBALANCE_TIMEOUT_MS: Final = 30_000
 NO_POLL_LIMIT_MS: Final = 24 * 3_600_000
 """A member that aiokafka thinks idle never rejoins (aiokafka issue 1187); our own watchdog looks for real stalls."""
@@ -39,13 +39,20 @@ class KafkaLog:
     """LogFactory. `delivery_timeout_seconds` bounds each append, and reaching the brokers at all."""
 
     def __init__(
-        self, bootstrap: str, *, client_id: str, delivery_timeout_seconds: float, telemetry: Telemetry
+        self,
+        bootstrap: str,
+        *,
+        client_id: str,
+        delivery_timeout_seconds: float,
+        telemetry: Telemetry,
+        session_timeout_seconds: float = SESSION_TIMEOUT_SECONDS,
     ) -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._timeout_seconds = delivery_timeout_seconds
         # A third of the deadline: a lost answer can be asked for again, and then again.
         self._request_timeout_ms = max(1000, round(delivery_timeout_seconds * 1000 / 3))
+        self._session_timeout_ms = round(session_timeout_seconds * 1000)
         self._telemetry = telemetry
 
     @asynccontextmanager
@@ -85,8 +92,8 @@ class KafkaLog:
             group,
             auto_offset_reset="earliest",
             group_id=group,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
+            session_timeout_ms=self._session_timeout_ms,
+            heartbeat_interval_ms=min(HEARTBEAT_MS_MAX, self._session_timeout_ms // 3),
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
             max_poll_interval_ms=NO_POLL_LIMIT_MS,
             partition_assignment_strategy=(StickyPartitionAssignor,),

@@ -161,6 +161,7 @@ async def _serve_until_signal(name: str, settings: S, open_service: OpenService[
         client_id=name,
         delivery_timeout_seconds=settings.delivery_timeout_seconds,
         telemetry=telemetry,
+        session_timeout_seconds=settings.group_session_seconds,
     )
     shell = Shell(SystemClock(), SystemIds(), SystemChance(), kafka, telemetry)
     await serve(name, settings, open_service, shell=shell, stop=stop)

@@ -34,6 +34,9 @@ class ServiceSettings(BaseSettings):
     token_issuer: str = Field("centralino", description="Required `iss` of access tokens.")
     token_audience: str = Field("centralino", description="Required `aud` of access tokens.")
     drain_seconds: Seconds = Field(30, description="How long a stopping service may finish what is in flight.")
+    group_session_seconds: Seconds = Field(
+        30, description="A consumer not heard of for so long loses its partitions; Kafka takes 6 s and more."
+    )
     delivery_timeout_seconds: Seconds = Field(
         10, description="After so long without acknowledgement an append to Kafka counts as unknown."
     )

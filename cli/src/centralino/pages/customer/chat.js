@@ -13,16 +13,26 @@ const kept = {
   write: (changes) => localStorage.setItem(KEPT, JSON.stringify({ ...kept.read(), ...changes })),
 };
 
+/** What was said and is not acknowledged yet, by client message id: survives a reload, and is sent again under its id. */
+const outbox = {
+  texts: new Map(kept.read().outbox ?? []),
+  add(id, text) { this.texts.set(id, text); this.keep(); },
+  remove(id) { if (this.texts.delete(id)) this.keep(); },
+  keep() { kept.write({ outbox: [...this.texts] }); },
+};
+
 let socket = null;
 let seenNumber = 0;             // the last message number on the page: where a reconnect resumes
-const unacknowledged = new Map(); // client message id -> text, sent again after a reconnect
 const shown = new Set();          // numbers on the page
 let lastTypingMs = 0;
 let typingTimer = null;
 
 await loadTopics();
 const session = kept.read().session;
-if (session) openTalk(session);
+if (session) {
+  for (const [id, text] of outbox.texts) showMine(id, text);
+  openTalk(session);
+}
 
 async function loadTopics() {
   try {
@@ -51,7 +61,7 @@ byId("start").addEventListener("submit", async (event) => {
     });
     kept.write({ visitor, session: opened });
     const first = newId();
-    unacknowledged.set(first, text);
+    outbox.add(first, text);
     showMine(first, text);
     openTalk(opened);
   } catch (error) {
@@ -99,7 +109,7 @@ function showConnection(state, cause) {
   const dot = byId("connection");
   dot.className = `dot ${state}`;
   dot.title = { open: "connected", connecting: "connecting", waiting: "reconnecting", closed: "not connected" }[state];
-  if (state === "open") for (const [id, text] of unacknowledged) sendMessage(id, text);
+  if (state === "open") for (const [id, text] of outbox.texts) sendMessage(id, text);
   if (state === "closed" && cause?.code !== 1000) finish("This chat has expired.");
 }
 
@@ -142,7 +152,7 @@ function showMessage(frame) {
   const known = frame.client_message_id && document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
   if (known) settle(known, frame);
   else addMessage(frame.text, { mine: frame.from === "customer", stamp: `${frame.agent_name ?? ""} ${timeOfDay(frame.at_ms)}` });
-  unacknowledged.delete(frame.client_message_id);
+  outbox.remove(frame.client_message_id);
   if (frame.from === "agent") {
     byId("typing").hidden = true;
     socket.send({ type: "delivered", number: frame.number });
@@ -150,7 +160,7 @@ function showMessage(frame) {
 }
 
 function acknowledge(frame) {
-  unacknowledged.delete(frame.client_message_id);
+  outbox.remove(frame.client_message_id);
   shown.add(frame.number);
   const item = document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
   if (item) settle(item, frame);
@@ -165,7 +175,7 @@ function settle(item, frame) {
 function refused(frame) {
   if (!frame.client_message_id) return;
   const item = document.querySelector(`[data-id="${CSS.escape(frame.client_message_id)}"]`);
-  unacknowledged.delete(frame.client_message_id);
+  outbox.remove(frame.client_message_id);
   if (item) item.className = "message mine failed";
   addNote(frame.reason);
 }
@@ -187,7 +197,8 @@ function addNote(sentence) {
 
 function append(item) {
   const list = byId("messages");
-  list.append(item);
+  // What is not acknowledged yet stands last, in the order in which it was said.
+  list.insertBefore(item, item.classList.contains("pending") ? null : list.querySelector(".pending"));
   list.scrollTop = list.scrollHeight;
 }
 
@@ -208,7 +219,7 @@ byId("compose").addEventListener("submit", (event) => {
   const text = byId("text").value.trim();
   if (!text) return;
   const id = newId();
-  unacknowledged.set(id, text);
+  outbox.add(id, text);
   showMine(id, text);
   sendMessage(id, text);
   byId("text").value = "";
@@ -234,7 +245,7 @@ byId("end").addEventListener("click", () => {
 function finish(sentence) {
   setStatus(sentence);
   addNote(sentence);
-  kept.write({ session: undefined });
+  kept.write({ session: undefined, outbox: undefined });
   socket?.stop();
   byId("compose").hidden = true;
   byId("end").hidden = true;

@@ -8,7 +8,8 @@ from contracts.tasks import Then
 from pydantic import BaseModel, ConfigDict, Field
 from servicekit.store import TENANT_PATTERN
 
-MessageText = Annotated[str, Field(min_length=1, max_length=4000)]
+MessageText = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
+"""PostgreSQL text, where the gateways keep it, cannot hold NUL."""
 
 
 class Request(BaseModel):
@@ -223,11 +224,3 @@ class DevelopmentToken(View):
 
     token: str
     expires_in_seconds: int
-
-
-class DevelopmentAgent(View):
-    """An agent to log in as."""
-
-    agent_id: Id
-    name: str
-    domain: Id

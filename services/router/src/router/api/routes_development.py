@@ -1,15 +1,12 @@
 """Tokens for anybody, for development only: these routes stand only where a signing key was given."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from servicekit.ports import Clock
-from servicekit.store import TENANT_PATTERN
 from servicekit.testing.tokens import TokenIssuer
 
-from router.api.models import DevelopmentAgent, DevelopmentToken, DevelopmentTokenRequest
+from router.api.models import DevelopmentToken, DevelopmentTokenRequest
 from router.api.parts import PartsOf
 from router.api.store import AuditRow
 
@@ -45,13 +42,5 @@ def development_routes(signing_key_file: str, clock: Clock, *, issuer: str, audi
             audience=audience,
         )
         return DevelopmentToken(token=text, expires_in_seconds=LIFETIME_SECONDS)
-
-    @routes.get("/agents", summary="Agents to log in as")
-    async def agents(
-        parts: PartsOf, tenant: Annotated[str, Query(pattern=TENANT_PATTERN)] = "acme"
-    ) -> Sequence[DevelopmentAgent]:
-        """The agents of a tenant's active configuration."""
-        async with parts.store.transaction(tenant) as transaction:
-            return [DevelopmentAgent.model_validate(dict(row)) for row in await transaction.agents()]
 
     return routes

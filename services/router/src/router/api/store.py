@@ -12,7 +12,6 @@ from servicekit.store import Tenant
 
 SCHEMA = "router"
 VERSIONS_MAX = 200
-AGENTS_MAX = 15_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +114,6 @@ class ApiTransaction(Transaction):
         """Where the agent works, by the active configuration."""
         row = await self.one(_sql()["seat"], agent_id=agent_id)
         return Seat(tenant_id=self.tenant_text, **row) if row else None
-
-    async def agents(self) -> Sequence[Row]:
-        """`agent_id`, `name`, `domain` of every agent of the active configuration."""
-        return await self.all(_sql()["agents"], rows_max=AGENTS_MAX)
 
     async def audit(self, row: AuditRow) -> None:
         """Note a privileged action; a repeat is no second row."""

@@ -56,9 +56,6 @@ SELECT agent.agent_id, agent.name, agent.domain_id AS domain, domain.partition
 FROM agent JOIN domain USING (tenant_id, domain_id)
 WHERE agent_id = :agent_id
 
--- name: agents
-SELECT agent_id, name, domain_id AS domain FROM agent ORDER BY agent_id LIMIT :rows_max
-
 -- name: audit
 INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target)
 VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target)
