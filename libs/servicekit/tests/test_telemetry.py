@@ -5,7 +5,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel, ValidationError
-from servicekit.logs import JsonFormatter
+from servicekit.logs import SAYINGS_MAX, SAYINGS_SECONDS, FewSayings, JsonFormatter
 from servicekit.ports import Outgoing
 from servicekit.telemetry import Telemetry, carrying_trace, traceparent, traceparent_of
 
@@ -110,3 +110,21 @@ def test_an_exception_is_logged_by_type_and_place_without_the_data_that_it_quote
     assert "Anna" not in line
     assert json.loads(line)["error"] == "ValidationError"
     assert "test_telemetry.py" in json.loads(line)["frames"][0]
+
+
+def test_a_library_that_repeats_itself_is_heard_now_and_then_and_our_own_events_always() -> None:
+    few = FewSayings()
+
+    def passes(logger: str, at: float) -> logging.LogRecord | None:
+        record = logging.LogRecord(logger, logging.ERROR, "file", 1, "away", None, None)
+        record.created = at
+        return record if few.filter(record) else None
+
+    flood = [passes("aiokafka.conn", 100.0) for _ in range(50)]
+    own = [passes("centralino.run", 100.0) for _ in range(50)]
+    later = passes("aiokafka.conn", 100.0 + SAYINGS_SECONDS)
+
+    assert sum(record is not None for record in flood) == SAYINGS_MAX
+    assert None not in own
+    assert later is not None
+    assert later.__dict__["left_out"] == 50 - SAYINGS_MAX
