@@ -39,7 +39,7 @@ async def test_a_chat_goes_through_kafka_both_ways_and_a_stop_sends_the_visitor_
             window = await eventually(lambda: opened(url), timeout_seconds=20)
             assert window
             interaction = str(window["interaction_id"])
-            async with page(url, str(window["session_token"])) as visitor:
+            async with page(url, str(window["window_token"])) as visitor:
                 await visitor.say("hello", "client-0001")
                 await visitor.until("ack")
                 await publish(shell, queued(interaction_id=interaction, sequence=1), partition=2)

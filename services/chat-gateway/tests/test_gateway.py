@@ -140,7 +140,7 @@ def http(url: str, token: str) -> AsyncClient:
 
 async def interaction_of(url: str) -> tuple[str, str]:
     _, opened = await open_window(url)
-    return opened["session_token"], opened["interaction_id"]
+    return opened["window_token"], opened["interaction_id"]
 
 
 async def test_a_conversation_from_the_first_word_to_the_end(world: World) -> None:
@@ -311,7 +311,7 @@ async def test_a_foreign_page_is_refused_at_the_socket_and_at_every_route(world:
         assert await visitor.closed() == 4403
     code, refused = await open_window(replica.url, origin=origin)
     async with http(replica.url, token) as client:
-        renewed = await client.post("/chat/v1/sessions/renew", headers={"origin": origin})
+        renewed = await client.post("/chat/v1/windows/renew", headers={"origin": origin})
 
     assert (code, refused["code"]) == (403, "origin_forbidden")
     assert renewed.status_code == 403
@@ -358,7 +358,7 @@ async def test_a_signed_customer_is_known_as_verified_and_a_returning_visitor_by
     _, verified = await open_window(replica.url, identity_token=signed)
     _, returning = await open_window(replica.url, visitor_id="visitor-0123456789", email="ada@example.org")
     for window in (verified, returning):
-        async with page(replica.url, window["session_token"]) as visitor:
+        async with page(replica.url, window["window_token"]) as visitor:
             await visitor.say("hello", "client-0001")
             await visitor.until("ack")
     await eventually(lambda: len(world.said("interactions")) == 2)
@@ -382,14 +382,14 @@ async def test_renewal_keeps_the_interaction_and_the_transcript_is_the_visitors_
         await visitor.say("hello", "client-0001")
         await visitor.until("ack")
     async with http(replica.url, token) as client:
-        renewed = (await client.post("/chat/v1/sessions/renew")).json()
-        mine = (await client.get("/chat/v1/sessions/current/messages")).json()
-        behind = (await client.get("/chat/v1/sessions/current/messages?after=1")).json()
-        beyond = await client.get(f"/chat/v1/sessions/current/messages?after={2**31}")
+        renewed = (await client.post("/chat/v1/windows/renew")).json()
+        mine = (await client.get("/chat/v1/windows/current/messages")).json()
+        behind = (await client.get("/chat/v1/windows/current/messages?after=1")).json()
+        beyond = await client.get(f"/chat/v1/windows/current/messages?after={2**31}")
     async with http(replica.url, other) as client:
-        foreign = (await client.get("/chat/v1/sessions/current/messages")).json()
+        foreign = (await client.get("/chat/v1/windows/current/messages")).json()
     async with http(replica.url, "nonsense") as client:
-        refused = await client.get("/chat/v1/sessions/current/messages")
+        refused = await client.get("/chat/v1/windows/current/messages")
 
     assert renewed["interaction_id"] == interaction
     assert [(each["number"], each["from"], each["text"]) for each in mine["messages"]] == [(1, "customer", "hello")]

@@ -44,11 +44,11 @@ async def open_window(gateway: str, source: str, wanted: Mapping[str, object]) -
     """Open a chat window from address `source`; `gateway` is the URL with prefix."""
     transport = httpx.AsyncHTTPTransport(local_address=source)
     async with httpx.AsyncClient(transport=transport, timeout=REQUEST_SECONDS) as client:
-        answer = await client.post(f"{gateway}/sessions", json=dict(wanted))
+        answer = await client.post(f"{gateway}/windows", json=dict(wanted))
         answer.raise_for_status()
-    session = answer.json()
+    opened = answer.json()
     url = f"{gateway.replace('http', 'ws', 1)}/socket"
-    protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(session["session_token"])]
+    protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(opened["window_token"])]
 
     @asynccontextmanager
     async def connect(after: int) -> AsyncGenerator[Line]:
@@ -59,7 +59,7 @@ async def open_window(gateway: str, source: str, wanted: Mapping[str, object]) -
         async with socket:
             yield SocketLine(socket)
 
-    return Window(session["interaction_id"], connect)
+    return Window(opened["interaction_id"], connect)
 
 
 class SocketLine:

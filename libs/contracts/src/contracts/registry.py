@@ -1,6 +1,5 @@
 """Which event types exist: their data, their topics and who may write them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,9 +67,3 @@ EVENT_TYPES: Final = (
 
 BY_NAME: Final = {entry.name: entry for entry in EVENT_TYPES}
 BY_DATA: Final = {entry.data: entry for entry in EVENT_TYPES}
-
-
-def types_of(topics: Iterable[Topic]) -> list[EventType]:
-    """The types that a reader of these topics meets."""
-    wanted = {topic.name for topic in topics}
-    return [entry for entry in EVENT_TYPES if entry.topic.name in wanted]

@@ -55,10 +55,6 @@ class Telemetry:
         """A gauge of this process."""
         return Gauge(name, text, labels, registry=self.registry)
 
-    def histogram_seconds(self, name: str, text: str, *labels: str) -> Histogram:
-        """A histogram of durations, 1 ms to 30 s."""
-        return Histogram(name, text, labels, registry=self.registry, buckets=_LATENCY_BUCKETS_SECONDS)
-
     @contextmanager
     def span(
         self,

@@ -16,7 +16,7 @@ from chat_gateway.limits import Limits
 from chat_gateway.parts import Parts
 from chat_gateway.tokens import TokenError, attributes_fit, read_identity
 
-BEARER: Final = HTTPBearer(auto_error=False, description="The session token.")
+BEARER: Final = HTTPBearer(auto_error=False, description="The window token.")
 
 
 class WindowRequest(BaseModel):
@@ -41,7 +41,7 @@ class WindowRequest(BaseModel):
 class WindowOpened(BaseModel):
     """The token is for the socket and the transcript; renew it before it expires."""
 
-    session_token: str
+    window_token: str
     interaction_id: str
     visitor_id: str | None
     expires_at_ms: int
@@ -85,9 +85,9 @@ def create_router(parts: Parts, ids: Ids, windows: Limits) -> APIRouter:
     router = APIRouter(tags=["visitor"])
     windows_api = _Windows(parts, ids, windows)
     router.add_api_route("/addresses/{address:path}", windows_api.describe, methods=["GET"])
-    router.add_api_route("/sessions", windows_api.open, methods=["POST"], status_code=201)
-    router.add_api_route("/sessions/renew", windows_api.renew, methods=["POST"])
-    router.add_api_route("/sessions/current/messages", windows_api.transcript, methods=["GET"])
+    router.add_api_route("/windows", windows_api.open, methods=["POST"], status_code=201)
+    router.add_api_route("/windows/renew", windows_api.renew, methods=["POST"])
+    router.add_api_route("/windows/current/messages", windows_api.transcript, methods=["GET"])
     return router
 
 
@@ -217,7 +217,7 @@ def _visitor_id(visit: Visit) -> str | None:
 
 def _opened(token: str, visit: Visit, *, visitor_id: str | None) -> WindowOpened:
     return WindowOpened(
-        session_token=token,
+        window_token=token,
         interaction_id=visit.interaction_id,
         visitor_id=visitor_id,
         expires_at_ms=visit.expires_at_ms,

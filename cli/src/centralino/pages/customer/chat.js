@@ -7,7 +7,7 @@ const ADDRESS = new URLSearchParams(location.search).get("address") ?? "webchat:
 const PROTOCOL = "centralino.chat.v1"; // the token follows it: a query string would stand in logs
 const KEPT = `centralino:${ADDRESS}`;
 
-/** What survives a reload: the visitor's own id and the open session. */
+/** What survives a reload: the visitor's own id and the open window. */
 const kept = {
   read: () => JSON.parse(localStorage.getItem(KEPT) ?? "{}"),
   write: (changes) => localStorage.setItem(KEPT, JSON.stringify({ ...kept.read(), ...changes })),
@@ -28,10 +28,10 @@ let lastTypingMs = 0;
 let typingTimer = null;
 
 await loadTopics();
-const session = kept.read().session;
-if (session) {
+const openWindow = kept.read().openWindow;
+if (openWindow) {
   for (const [id, text] of outbox.texts) showMine(id, text);
-  openTalk(session);
+  openTalk(openWindow);
 }
 
 async function loadTopics() {
@@ -50,7 +50,7 @@ byId("start").addEventListener("submit", async (event) => {
   byId("begin").disabled = true;
   try {
     const visitor = kept.read().visitor ?? newId();
-    const opened = await ask("POST", "/chat/v1/sessions", {
+    const opened = await ask("POST", "/chat/v1/windows", {
       body: {
         address: ADDRESS,
         visitor_id: visitor,
@@ -59,7 +59,7 @@ byId("start").addEventListener("submit", async (event) => {
         language: navigator.language.slice(0, 2).toLowerCase(),
       },
     });
-    kept.write({ visitor, session: opened });
+    kept.write({ visitor, openWindow: opened });
     const first = newId();
     outbox.add(first, text);
     showMine(first, text);
@@ -96,13 +96,13 @@ function socketUrl() {
   return url;
 }
 
-/** The session's token, renewed when it has less than five minutes to live. */
+/** The window's token, renewed when it has less than five minutes to live. */
 async function freshToken(opened) {
-  const known = kept.read().session ?? opened;
-  if (known.expires_at_ms - Date.now() > 5 * 60_000) return known.session_token;
-  const renewed = await ask("POST", "/chat/v1/sessions/renew", { token: known.session_token });
-  kept.write({ session: { ...known, ...renewed } });
-  return renewed.session_token;
+  const known = kept.read().openWindow ?? opened;
+  if (known.expires_at_ms - Date.now() > 5 * 60_000) return known.window_token;
+  const renewed = await ask("POST", "/chat/v1/windows/renew", { token: known.window_token });
+  kept.write({ openWindow: { ...known, ...renewed } });
+  return renewed.window_token;
 }
 
 function showConnection(state, cause) {
@@ -245,7 +245,7 @@ byId("end").addEventListener("click", () => {
 function finish(sentence) {
   setStatus(sentence);
   addNote(sentence);
-  kept.write({ session: undefined, outbox: undefined });
+  kept.write({ openWindow: undefined, outbox: undefined });
   socket?.stop();
   byId("compose").hidden = true;
   byId("end").hidden = true;

@@ -67,14 +67,14 @@ async def page(
 
 
 async def open_window(url: str, *, origin: str = SHOP, **wanted: object) -> tuple[int, Json]:
-    """POST /chat/v1/sessions; the status and the body."""
+    """POST /chat/v1/windows; the status and the body."""
     body = {"address": ADDRESS, "name": "Ada", **wanted}
     async with api_client(url, "none") as http:
-        answer = await http.post("/chat/v1/sessions", json=body, headers={"origin": origin})
+        answer = await http.post("/chat/v1/windows", json=body, headers={"origin": origin})
     return answer.status_code, answer.json()
 
 
 async def token_of(url: str) -> str:
-    """The session token of a new window."""
+    """The window token of a new window."""
     _, opened = await open_window(url)
-    return str(opened["session_token"])
+    return str(opened["window_token"])
