@@ -1,8 +1,16 @@
+import asyncio
+import socket
+from contextlib import closing
 from importlib.resources import files
+from urllib.parse import urlsplit, urlunsplit
 
-from centralino.prepare import CONSUMERS
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from centralino.prepare import CONSUMERS, PrepareSettings, create_database, prepare
 from chat_gateway import consumers as chat_gateway
 from contracts.configuration import read_configuration
+from contracts.topics import TOPICS
 from crm import consumers as crm
 from router.api import consumers as router_push
 from router.engine import inputs as router_engine
@@ -19,3 +27,56 @@ def test_the_sample_tenant_is_a_valid_configuration() -> None:
     configuration = read_configuration((files("centralino") / "sample" / "acme.json").read_bytes())
 
     assert {domain.id for domain in configuration.domains} == {"acme.main"}
+
+
+async def test_given_backends_are_prepared_and_may_be_prepared_again(
+    kafka_url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = prepare_settings(kafka_url, await create_database(postgres_url))
+
+    await prepare(settings)
+    await prepare(settings)
+    said = capsys.readouterr().out
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka_url)
+    await client.start()
+    try:
+        there = set(await client.list_topics())
+    finally:
+        await client.close()
+    connection = await asyncpg.connect(settings.crm_database_url, timeout=10)
+    try:
+        rows = await connection.fetchval("SELECT count(*) FROM crm.customer", timeout=10)
+    finally:
+        await connection.close()
+
+    assert {topic.name for topic in TOPICS} <= there
+    assert rows == 0
+    assert "topics: 0 created" in said
+    assert "schema crm: 0 migrations applied" in said
+
+
+async def test_backends_that_stay_away_end_it_after_a_bound(kafka_url: str) -> None:
+    with closing(socket.socket()) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = f"postgresql://admin:secret@127.0.0.1:{nobody.getsockname()[1]}/centralino"
+        async with asyncio.timeout(30):
+            with pytest.raises(OSError, match="Errno"):
+                await prepare(prepare_settings(kafka_url, away, wait_seconds=0.1))
+
+
+def prepare_settings(kafka: str, admin_url: str, *, wait_seconds: float = 30) -> PrepareSettings:
+    place = urlsplit(admin_url)
+
+    def url(package: str) -> str:
+        netloc = f"centralino_{package}:toy-password@{place.netloc.rpartition('@')[2]}"
+        return urlunsplit(place._replace(netloc=netloc))
+
+    return PrepareSettings(
+        kafka_bootstrap=kafka,
+        database_admin_url=admin_url,
+        router_database_url=url("router"),
+        chat_gateway_database_url=url("chat_gateway"),
+        crm_database_url=url("crm"),
+        topic_replicas=1,
+        wait_seconds=wait_seconds,
+    )

@@ -1,6 +1,7 @@
 """The command `centralino`."""
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,10 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from servicekit.auth import Role
+from servicekit.errors import SettingsError
+from servicekit.settings import read_settings
 
+from centralino.prepare import PrepareSettings, prepare
 from centralino.services import ServiceSpec, services
 from centralino.stack import Given
 from centralino.status import status, token
@@ -45,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--tenant", default="acme", help="of which tenant (default: acme)")
     asking.set_defaults(run=_status)
 
+    preparing = commands.add_parser(
+        "prepare", help="make topics, roles and schemas on the backends that the environment names"
+    )
+    preparing.set_defaults(run=_prepare)
+
     for each in (starting, asking):
         each.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
     return parser
@@ -60,6 +69,16 @@ def _status(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
     if options.token:
         return token(options.data, role=options.token, subject=options.subject, tenant=options.tenant)
     return status(options.data, as_json=options.json)
+
+
+def _prepare(_: argparse.Namespace, __: Sequence[ServiceSpec]) -> int:
+    try:
+        settings = read_settings(PrepareSettings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    asyncio.run(prepare(settings))
+    return 0
 
 
 def _default_folder() -> Path:

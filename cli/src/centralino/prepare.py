@@ -1,17 +1,25 @@
 """What the backends need before services start: topics, one database, a role and a schema for each service."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 from contracts import topics
 from contracts.topics import TOPICS, Topic, dead_letter_topic
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicekit.migrate import ensure_application_role, migrate
+from servicekit.settings import PREFIX, Seconds
 
 from centralino.children import StartError
 
+T = TypeVar("T")
 DATABASE: Final = "centralino"
 DEAD_LETTER_HOURS: Final = 30 * 24
 CONSUMERS: Final[Mapping[str, Sequence[Topic]]] = {
@@ -24,17 +32,56 @@ CONSUMERS: Final[Mapping[str, Sequence[Topic]]] = {
 
 _HOUR_MS: Final = 3_600_000
 _CONNECT_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 1.0
+_AWAY: Final = (KafkaConnectionError, OSError, asyncpg.CannotConnectNowError)
 _TOPIC_EXISTS: Final = 36  # https://kafka.apache.org/protocol#protocol_error_codes
 
 
-async def create_topics(bootstrap: str, *, domain_partitions: int) -> int:
+class PrepareSettings(BaseSettings):
+    """Of `centralino prepare`, from the environment, prefix `CENTRALINO_`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    kafka_bootstrap: str = Field(description="Kafka brokers, host:port, comma-separated.")
+    database_admin_url: str = Field(description="The database, as its owner, who may create roles.")
+    router_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the router's API: its role and password.")
+    chat_gateway_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the chat gateway.")
+    crm_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the CRM.")
+    domain_partitions: int = Field(4, ge=1, le=1000, description="Partitions that routing domains are spread over.")
+    topic_replicas: int = Field(3, ge=1, le=9, description="Copies of each partition; of three one may be away.")
+    wait_seconds: Seconds = Field(120, description="How long Kafka and PostgreSQL may take to come up.")
+
+
+async def prepare(settings: PrepareSettings) -> None:
+    """Topics, roles and schemas on backends that are given; may be repeated. Raises when they stay away."""
+    deadline = time.monotonic() + settings.wait_seconds
+    create = partial(
+        create_topics,
+        settings.kafka_bootstrap,
+        domain_partitions=settings.domain_partitions,
+        replicas=settings.topic_replicas,
+    )
+    made = await _until_there(deadline, create)
+    print(f"topics: {made} created", flush=True)
+    urls = {
+        "router": settings.router_database_url,
+        "chat_gateway": settings.chat_gateway_database_url,
+        "crm": settings.crm_database_url,
+    }
+    for package, url in urls.items():
+        migrate_one = partial(migrate_schema, package, admin_url=settings.database_admin_url, url=url)
+        applied = await _until_there(deadline, migrate_one)
+        print(f"schema {package}: {applied} migrations applied", flush=True)
+
+
+async def create_topics(bootstrap: str, *, domain_partitions: int, replicas: int = 1) -> int:
     """Create every topic that is missing; returns how many those were."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="centralino-up")
-    await client.start()
     try:
+        await client.start()
         there = set(await client.list_topics())
-        wanted = [_new_topic(topic, domain_partitions) for topic in TOPICS] + [
-            _new_dead_letters(topic, group) for group, read in CONSUMERS.items() for topic in read
+        wanted = [_new_topic(topic, domain_partitions, replicas) for topic in TOPICS] + [
+            _new_dead_letters(topic, group, replicas) for group, read in CONSUMERS.items() for topic in read
         ]
         missing = [topic for topic in wanted if topic.name not in there]
         if missing:
@@ -82,16 +129,33 @@ async def migrate_schema(package: str, *, admin_url: str, url: str) -> int:
     return len(await migrate(package, admin_url=admin_url, application_url=url))
 
 
-def _new_topic(topic: Topic, domain_partitions: int) -> NewTopic:
+async def _until_there(deadline: float, call: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await call()
+        except _AWAY as error:
+            if time.monotonic() > deadline:
+                raise
+            print(f"waiting: {type(error).__name__}", flush=True)
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _new_topic(topic: Topic, domain_partitions: int, replicas: int) -> NewTopic:
     retention_ms = topic.retention_hours * _HOUR_MS if topic.retention_hours > 0 else -1
     settings = {"retention.ms": str(retention_ms)}
     if topic.compacted:
         settings = {"cleanup.policy": "compact"}
     if topic.compacted or retention_ms < 0:
         settings |= {"retention.ms": "-1", "retention.bytes": "-1"}
-    return NewTopic(topic.name, topic.partitions(domain_partitions), 1, topic_configs=settings)
+    settings |= _durable(replicas)
+    return NewTopic(topic.name, topic.partitions(domain_partitions), replicas, topic_configs=settings)
 
 
-def _new_dead_letters(topic: Topic, group: str) -> NewTopic:
-    settings = {"retention.ms": str(DEAD_LETTER_HOURS * _HOUR_MS)}
-    return NewTopic(dead_letter_topic(topic.name, group), 1, 1, topic_configs=settings)
+def _new_dead_letters(topic: Topic, group: str, replicas: int) -> NewTopic:
+    settings = {"retention.ms": str(DEAD_LETTER_HOURS * _HOUR_MS)} | _durable(replicas)
+    return NewTopic(dead_letter_topic(topic.name, group), 1, replicas, topic_configs=settings)
+
+
+def _durable(replicas: int) -> dict[str, str]:
+    """An acknowledged record is on two brokers at least: the default of one would lose it with that one."""
+    return {"min.insync.replicas": "2"} if replicas > 1 else {}
