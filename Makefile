@@ -13,7 +13,7 @@ ARGS ?=
 .PHONY: help run test check fix bench docs pins clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-7s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
 
 run: $(VENV)/.run  ## start the whole stack here; ARGS=--fresh empties its data first
 	@$(BIN)/centralino up $(ARGS)

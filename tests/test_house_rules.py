@@ -17,7 +17,7 @@ from contracts.topics import TOPICS, Topic
 from servicekit.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[1]
-FUNCTION_LINES_MAX, MODULE_LINES_MAX, TEST_MODULE_LINES_MAX, TARGETS_MAX = 70, 400, 600, 10
+FUNCTION_LINES_MAX, MODULE_LINES_MAX, TEST_MODULE_LINES_MAX, TARGETS_MAX = 70, 400, 600, 16
 WORDS = {".py", ".md", ".toml", ".sql", ".lua", ".txt", ".in", ".html", ".css", ".js", ".yaml", ".yml", ".json", ""}
 UNTRACKED = {"build", "__pycache__", "node_modules"}
 SERVICES = sorted(path for path in (ROOT / "services").iterdir() if path.is_dir())
@@ -294,7 +294,7 @@ def test_a_setting_or_topic_that_a_readme_does_not_name_is_found() -> None:
 def test_the_makefile_lists_its_few_targets_itself() -> None:
     assert makefile_faults((ROOT / "Makefile").read_text()) == []
     assert makefile_faults("test:\n\t@true\n") == ["test is not listed"]
-    assert makefile_faults("".join(f"t{'x' * n}:  ## x\n" for n in range(11))) == ["11 targets, 10 are allowed"]
+    assert makefile_faults("".join(f"t{n}:  ## x\n" for n in range(17))) == ["17 targets, 16 are allowed"]
 
 
 def test_the_papers_of_the_house_are_there() -> None:
@@ -344,7 +344,7 @@ def files() -> Iterator[tuple[PurePath, str]]:
         folders[:] = sorted(name for name in kept if name == ".ci" or not name.startswith("."))
         for name in names:
             path = Path(folder, name)
-            if path.suffix in WORDS and not path.is_symlink():
+            if path.suffix in WORDS and not path.is_symlink() and name != ".git":
                 yield path.relative_to(ROOT), path.read_text()
 
 
