@@ -4,48 +4,20 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from servicekit.testing import kafka_jars
-from servicekit.testing.kafka_clients import STEP_TIMEOUT_SECONDS, Clients, DevelopmentBroker, read, send
-
-REAL = pytest.param(
-    "real",
-    marks=[
-        pytest.mark.real_kafka,
-        pytest.mark.skipif(kafka_jars.available() is not None, reason=kafka_jars.available() or ""),
-    ],
-)
-
-
-@pytest.fixture(scope="session", params=["development", REAL])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a broker of either kind, one for all tests."""
-    directory = tmp_path_factory.mktemp("kafka")
-    if request.param == "real":
-        with kafka_jars.kafka_from_jars(directory) as address:
-            yield address
-        return
-    broker = DevelopmentBroker(directory)
-    broker.start()
-    yield broker.address
-    broker.stop()
-
-
-@pytest.fixture
-async def clients(address: str) -> AsyncIterator[Clients]:
-    async with AsyncExitStack() as stack:
-        yield Clients(address, stack)
+from aiokafka.structs import OffsetAndMetadata
+from servicekit.testing.kafka_clients import STEP_TIMEOUT_SECONDS, Clients, read, send
 
 
 async def until_assigned(consumers: list[AIOKafkaConsumer], sizes: list[int]) -> None:
@@ -75,6 +47,16 @@ async def test_compressed_batches_come_back_whole(clients: Clients) -> None:
     assert [record.value for record in await read(await clients.reader(topic), 50)] == values
 
 
+@pytest.mark.parametrize("acks", [0, 1, "all"])
+async def test_records_arrive_with_each_kind_of_acknowledgement(clients: Clients, acks: int | str) -> None:
+    topic = await clients.topic()
+    producer = await clients.producer(acks=acks, enable_idempotence=False)
+    for value in (b"1", b"2"):
+        await producer.send_and_wait(topic, value)
+
+    assert [record.value for record in await read(await clients.reader(topic), 2)] == [b"1", b"2"]
+
+
 async def test_an_idempotent_producer_gets_contiguous_offsets(clients: Clients) -> None:
     topic, producer = await clients.topic(), await clients.producer()
     serial = await send(producer, topic, *[b"x"] * 20)
@@ -101,10 +83,10 @@ class RawProducer:
         answer = await self._client.send(self._client.get_random_node(), request)
         return int(answer.producer_id)
 
-    async def produce(self, batch: bytes) -> tuple[int, int]:
+    async def produce(self, batch: bytes, partition: int = 0) -> tuple[int, int]:
         """The error's code and the offset."""
         await self._client.force_metadata_update()
-        request = ProduceRequest(None, -1, 5000, [(self._topic, [(0, batch)])])
+        request = ProduceRequest(None, -1, 5000, [(self._topic, [(partition, batch)])])
         answer = await self._client.send(self._client.get_random_node(), request)
         _, code, offset, *_ = answer.topics[0][1][0]
         return code, offset
@@ -154,6 +136,37 @@ async def test_an_oversized_record_is_refused_and_the_next_one_taken(clients: Cl
     assert await send(other, topic, b"x" * 1_000_000) == [0]
 
 
+async def test_a_batch_beyond_the_limits_of_a_fetch_comes_whole_and_alone(clients: Clients) -> None:
+    topic, producer = await clients.topic(partitions=2), await clients.producer()
+    for partition in (0, 1):
+        for value in (b"a" * 900_000, b"b" * 900_000):
+            await producer.send_and_wait(topic, value, partition=partition)
+    limits = {"max_partition_fetch_bytes": 1000, "fetch_max_bytes": 2000, "max_poll_records": 1}
+    records = await read(await clients.consumer(topic, **limits), 4)
+
+    assert sorted((record.partition, record.offset) for record in records) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {len(record.value or b"") for record in records} == {900_000}
+
+
+async def test_a_reader_of_committed_records_sees_those_written_without_transaction(clients: Clients) -> None:
+    topic, producer = await clients.topic(), await clients.producer()
+    await send(producer, topic, b"1", b"2")
+
+    records = await read(await clients.reader(topic, isolation_level="read_committed"), 2)
+
+    assert [record.value for record in records] == [b"1", b"2"]
+
+
+async def test_a_partition_that_a_topic_does_not_have_is_refused(raw: RawProducer, clients: Clients) -> None:
+    admin = await clients.admin()
+    made = await admin.create_topics([NewTopic(f"t-{uuid.uuid4()}", 0, 1)])
+
+    unknown = errors.UnknownTopicOrPartitionError.errno
+    assert (await raw.produce(batch_of(-1, -1, b"value"), partition=1))[0] == unknown
+    assert (await raw.produce(batch_of(-1, -1, b"value"), partition=0))[0] == 0
+    assert [topic["error_code"] for topic in made.to_object()["topic_errors"]] == [errors.InvalidPartitionsError.errno]
+
+
 async def test_a_compacted_topic_refuses_a_record_without_key(clients: Clients) -> None:
     topic, producer = await clients.topic(cleanup_policy="compact"), await clients.producer()
     with pytest.raises(errors.KafkaError):
@@ -172,15 +185,19 @@ async def test_an_unknown_topic_is_refused_and_not_made(clients: Clients) -> Non
 async def test_topics_are_created_once_described_and_deleted(clients: Clients) -> None:
     name, admin = await clients.topic(partitions=3), await clients.admin()
     again = await admin.create_topics([NewTopic(name, 3, 1), NewTopic("not/valid", 1, 1)])
-    wrong = await admin.create_topics([NewTopic("t-wrong", 1, 1, topic_configs={"cleanup.policy": "shred"})])
+    wrong = await admin.create_topics(
+        [
+            NewTopic(f"t-wrong-{name}", 1, 1, topic_configs={name: "shred"})
+            for name in ("cleanup.policy", "no.such.setting")
+        ]
+    )
     described = await admin.describe_topics([name])
     deleted = await admin.delete_topics([name])
 
     codes = [errors.TopicAlreadyExistsError.errno, errors.InvalidTopicError.errno]
     assert sorted(error["error_code"] for error in again.to_object()["topic_errors"]) == sorted(codes)
-    assert [error["error_code"] for error in wrong.to_object()["topic_errors"]] == [
-        errors.InvalidConfigurationError.errno
-    ]
+    invalid = errors.InvalidConfigurationError.errno
+    assert {error["error_code"] for error in wrong.to_object()["topic_errors"]} == {invalid}
     assert sorted(partition["partition"] for partition in described[0]["partitions"]) == [0, 1, 2]
     assert [topic["error_code"] for topic in deleted.to_object()["topic_error_codes"]] == [0]
     assert name not in await admin.list_topics()
@@ -234,6 +251,7 @@ async def test_a_member_of_an_old_generation_can_neither_commit_nor_stay(clients
     member_id, code, generation = "", -1, -1
     async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
         while code:  # the coordinator may still load; a newer protocol first gives only the member id
+            await client.send(client.get_random_node(), FindCoordinatorRequest(group, 0))
             protocols = [("range", b"")]
             join = JoinGroupRequest(group, 10_000, 10_000, member_id, None, "consumer", protocols)  # type: ignore[arg-type]  # aiokafka's annotation forgets that it may be null
             joined = await client.send(client.get_random_node(), join)
@@ -266,6 +284,48 @@ async def test_a_group_resumes_where_it_committed(clients: Clients) -> None:
     assert [record.offset for record in await read(second, 2)] == [3, 4]
     assert (await admin.list_consumer_group_offsets(group))[TopicPartition(topic, 0)].offset == 3
     assert group in [name for name, *_ in await admin.list_consumer_groups()]
+
+
+async def test_a_note_is_kept_with_a_commit_unless_it_is_too_long(clients: Clients) -> None:
+    topic, group = await clients.topic(), f"g-{uuid.uuid4()}"
+    partition, consumer = TopicPartition(topic, 0), await clients.consumer(group_id=group)
+    consumer.assign([partition])
+    await consumer.commit({partition: OffsetAndMetadata(0, "note")})
+    with pytest.raises(errors.OffsetMetadataTooLargeError):
+        await consumer.commit({partition: OffsetAndMetadata(0, "n" * 4097)})
+
+    offsets = await (await clients.admin()).list_consumer_group_offsets(group)
+    assert offsets[partition] == OffsetAndMetadata(0, "note")
+
+
+async def test_a_reader_moves_to_either_end_and_anywhere_between(clients: Clients) -> None:
+    topic, producer = await clients.topic(), await clients.producer()
+    await send(producer, topic, *[b"%d" % number for number in range(6)])
+    reader, partition = await clients.reader(topic), TopicPartition(topic, 0)
+    seeks: tuple[Callable[[TopicPartition], Awaitable[object]], ...] = (reader.seek_to_beginning, reader.seek_to_end)
+    found = []
+    for seek in seeks:
+        await seek(partition)
+        found.append(await reader.position(partition))
+    reader.seek(partition, 4)
+    between = await read(reader, 2)
+
+    assert found == [0, 6]
+    assert [record.offset for record in between] == [4, 5]
+    assert reader.highwater(partition) == 6
+
+
+async def test_a_group_that_listens_to_a_pattern_finds_a_topic_made_later(clients: Clients) -> None:
+    prefix, admin, producer = f"p-{uuid.uuid4()}", await clients.admin(), await clients.producer()
+    await admin.create_topics([NewTopic(f"{prefix}.one", 1, 1)])
+    consumer = await clients.consumer(group_id=prefix, metadata_max_age_ms=300)
+    consumer.subscribe(pattern=f"^{prefix}")
+    await until_assigned([consumer], [1])
+    await admin.create_topics([NewTopic(f"{prefix}.two", 1, 1)])
+    await until_assigned([consumer], [2])
+    await producer.send_and_wait(f"{prefix}.two", b"x")
+
+    assert [(record.topic, record.value) for record in await read(consumer, 1)] == [(f"{prefix}.two", b"x")]
 
 
 async def test_positions_are_found_by_end_and_by_time(clients: Clients) -> None:

@@ -1,6 +1,7 @@
 """What only the development broker does, or only a broker that one may kill can show."""
 
 import asyncio
+import re
 import signal
 import struct
 import uuid
@@ -8,10 +9,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import centralino.broker
 import pytest
-from aiokafka import TopicPartition, errors
-from aiokafka.admin import NewTopic
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.admin import ApiVersionRequest
 from servicekit.testing.kafka_clients import STEP_TIMEOUT_SECONDS, Clients, DevelopmentBroker, read, send
+
+README = (Path(centralino.broker.__file__).parent / "README.md").read_text()
 
 
 @pytest.fixture
@@ -62,37 +67,19 @@ async def test_committed_offsets_survive_a_restart(own: Clients, broker: Develop
     assert [record.offset for record in await read(resumed, 2)] == [7, 8]
 
 
-async def test_a_compacted_topic_has_the_last_value_of_each_key_after_a_restart(
-    own: Clients, broker: DevelopmentBroker
-) -> None:
-    topic, producer = await own.topic(cleanup_policy="compact", delete_retention_ms="0"), await own.producer()
-    for key, value in [(b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"c", b"1"), (b"b", None), (b"d", b"1")]:
-        await producer.send_and_wait(topic, value, key=key)
-    broker.stop()
-    broker.start()
-    kept = await read(await own.reader(topic), 3)
-    next_offset = await send(producer, topic, b"2", key=b"d")
+async def test_the_versions_that_the_readme_states_are_offered(own: Clients) -> None:
+    client = AIOKafkaClient(bootstrap_servers=own.address)
+    await client.bootstrap()
+    answer = await client.send(client.get_random_node(), ApiVersionRequest())
+    await client.close()
 
-    assert [(r.offset, r.key, r.value) for r in kept] == [(2, b"a", b"2"), (3, b"c", b"1"), (5, b"d", b"1")]
-    assert next_offset == [6]
-
-
-async def test_a_topic_made_again_has_no_records_and_no_committed_offsets(own: Clients) -> None:
-    name, producer, admin = await own.topic(), await own.producer(), await own.admin()
-    await send(producer, name, b"old", b"old")
-    consumer = await own.consumer(group_id="group")
-    consumer.assign([TopicPartition(name, 0)])
-    await consumer.commit({TopicPartition(name, 0): 2})
-    await admin.delete_topics([name])
-    await admin.create_topics([NewTopic(name, 1, 1)])
-
-    assert await admin.list_consumer_group_offsets("group") == {}
-    assert await consumer.end_offsets([TopicPartition(name, 0)]) == {TopicPartition(name, 0): 0}
-
-
-async def test_a_transactional_producer_is_refused(own: Clients) -> None:
-    with pytest.raises(errors.KafkaError):
-        await own.producer(transactional_id="transactions")
+    offered = {key: (oldest, newest) for key, oldest, newest in answer.api_versions}
+    stated = re.findall(r"(\w+) (\d+)(?:-(\d+))?[,.]", README.split("Versions offered: ")[1].split(".\n")[0] + ".")
+    keys = {"Produce": 0, "Fetch": 1, "ListOffsets": 2, "Metadata": 3, "OffsetCommit": 8, "OffsetFetch": 9}
+    keys |= {"FindCoordinator": 10, "JoinGroup": 11, "Heartbeat": 12, "LeaveGroup": 13, "SyncGroup": 14}
+    keys |= {"ListGroups": 16, "ApiVersions": 18, "CreateTopics": 19, "DeleteTopics": 20, "DeleteRecords": 21}
+    keys |= {"InitProducerId": 22}
+    assert {keys[name]: (int(oldest), int(newest or oldest)) for name, oldest, newest in stated} == offered
 
 
 @pytest.mark.parametrize(
@@ -101,6 +88,7 @@ async def test_a_transactional_producer_is_refused(own: Clients) -> None:
         pytest.param(struct.pack(">i", 2**31 - 1), id="a length beyond the limit"),
         pytest.param(struct.pack(">i", -5), id="a negative length"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: kafka\r\n\r\n", id="another protocol"),
+        pytest.param(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + b"r" * 32, id="TLS"),
         pytest.param(struct.pack(">ihhih", 10, 3, 4, 1, -1), id="a request without its body"),
         pytest.param(struct.pack(">ihhih", 10, 999, 0, 1, -1), id="an unknown request"),
         pytest.param(struct.pack(">ihhihhhii", 22, 0, 3, 1, -1, -1, 1, 0, -1), id="no topics where some must be"),

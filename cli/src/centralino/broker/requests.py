@@ -1,7 +1,8 @@
-"""What the broker answers to each request: one method for each API, in one pinned version, with aiokafka's schemas."""
+"""What the broker answers to each request: one method for each API, with aiokafka's schemas of the pinned versions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import errors
@@ -16,6 +17,7 @@ Fields = Any  # aiokafka's schemas set the fields of a request by name at run ti
 Rows = list[tuple[object, ...]]
 ByTopic = list[tuple[str, Rows]]
 Answer = tuple[object, ...] | None  # the fields of the response in order; None: no response is wanted
+Handler = Callable[[Fields, str], Awaitable[Answer]]
 NODE, CLUSTER, NO_THROTTLE = 0, "centralino-development", 0
 EARLIEST, LATEST = -2, -1
 FETCH_BYTES_MAX = 16 * 2**20
@@ -24,32 +26,53 @@ REBALANCE_SECONDS_MAX = 1800
 NOTE_LENGTH_MAX = 4096  # Kafka's default for the metadata of a commit
 
 
+@dataclass(frozen=True)
+class Api:
+    """A method answers in the newest version; the older ones, which librdkafka looks for, only lack fields."""
+
+    handle: Handler
+    versions: dict[int, type[RequestStruct]]
+
+    def encode(self, version: int, fields: tuple[object, ...]) -> bytes:
+        newest = self.versions[max(self.versions)].RESPONSE_TYPE.SCHEMA.names
+        named, response = dict(zip(newest, fields, strict=True)), self.versions[version].RESPONSE_TYPE
+        return response(*[named[name] for name in response.SCHEMA.names]).encode()
+
+
 class Requests:
-    """Holds the state of the broker; `table` maps an API's key to its schema and method."""
+    """Holds the state of the broker; `table` maps an API's key to what serves it."""
 
     def __init__(self, topics: Topics, offsets: CommittedOffsets, address: tuple[str, int]) -> None:
         self._topics, self._offsets, self._address = topics, offsets, address
         self._groups: dict[str, Group] = {}
-        handlers: list[tuple[type[RequestStruct], Callable[[Fields, str], Awaitable[Answer]]]] = [
-            (admin.ApiVersionRequest_v0, self._api_versions),
-            (metadata.MetadataRequest_v4, self._metadata),
-            (produce.ProduceRequest_v3, self._produce),
-            (fetch.FetchRequest_v4, self._fetch),
-            (offset.OffsetRequest_v2, self._list_offsets),
-            (transaction.InitProducerIdRequest_v0, self._init_producer_id),
-            (coordination.FindCoordinatorRequest_v1, self._find_coordinator),
-            (group.JoinGroupRequest_v2, self._join_group),
-            (group.SyncGroupRequest_v1, self._sync_group),
-            (group.HeartbeatRequest_v1, self._heartbeat),
-            (group.LeaveGroupRequest_v1, self._leave_group),
-            (commit.OffsetCommitRequest_v3, self._commit_offsets),
-            (commit.OffsetFetchRequest_v3, self._fetch_offsets),
-            (admin.ListGroupsRequest_v1, self._list_groups),
-            (admin.CreateTopicsRequest_v1, self._create_topics),
-            (admin.DeleteTopicsRequest_v1, self._delete_topics),
-            (admin.DeleteRecordsRequest_v1, self._delete_records),
+        served: list[tuple[Handler, *tuple[type[RequestStruct], ...]]] = [
+            (self._api_versions, admin.ApiVersionRequest_v0),
+            (self._metadata, metadata.MetadataRequest_v4),
+            (self._produce, produce.ProduceRequest_v3),
+            (self._fetch, fetch.FetchRequest_v4),
+            (self._list_offsets, offset.OffsetRequest_v1, offset.OffsetRequest_v2),
+            (self._init_producer_id, transaction.InitProducerIdRequest_v0),
+            (self._find_coordinator, coordination.FindCoordinatorRequest_v0, coordination.FindCoordinatorRequest_v1),
+            (self._join_group, group.JoinGroupRequest_v0, group.JoinGroupRequest_v1, group.JoinGroupRequest_v2),
+            (self._sync_group, group.SyncGroupRequest_v0, group.SyncGroupRequest_v1),
+            (self._heartbeat, group.HeartbeatRequest_v0, group.HeartbeatRequest_v1),
+            (self._leave_group, group.LeaveGroupRequest_v0, group.LeaveGroupRequest_v1),
+            (self._commit_offsets, commit.OffsetCommitRequest_v2, commit.OffsetCommitRequest_v3),
+            (
+                self._fetch_offsets,
+                commit.OffsetFetchRequest_v1,
+                commit.OffsetFetchRequest_v2,
+                commit.OffsetFetchRequest_v3,
+            ),
+            (self._list_groups, admin.ListGroupsRequest_v1),
+            (self._create_topics, admin.CreateTopicsRequest_v1),
+            (self._delete_topics, admin.DeleteTopicsRequest_v1),
+            (self._delete_records, admin.DeleteRecordsRequest_v1),
         ]
-        self.table = {schema.API_KEY: (schema, handler) for schema, handler in handlers}
+        self.table = {
+            schemas[0].API_KEY: Api(handler, {schema.API_VERSION: schema for schema in schemas})
+            for handler, *schemas in served
+        }
 
     def expire(self) -> None:
         """Housekeeping: dead members, empty groups, old records."""
@@ -60,7 +83,9 @@ class Requests:
         self._topics.expire()
 
     def versions(self) -> list[tuple[int, int, int]]:
-        return [(key, schema.API_VERSION, schema.API_VERSION) for key, (schema, _) in self.table.items()]
+        """Produce is said to begin at 0, as Kafka 4 says without serving it: else librdkafka does not compress."""
+        oldest = {key: min(api.versions) for key, api in self.table.items()} | {produce.ProduceRequest_v3.API_KEY: 0}
+        return [(key, oldest[key], max(api.versions)) for key, api in self.table.items()]
 
     async def _api_versions(self, _request: Fields, _client_id: str) -> Answer:
         return 0, self.versions()
@@ -136,7 +161,8 @@ class Requests:
         return NO_THROTTLE, 0, None, NODE, *self._address
 
     async def _join_group(self, request: Fields, client_id: str) -> Answer:
-        rebalance_seconds = min(request.rebalance_timeout / 1000, REBALANCE_SECONDS_MAX)
+        rebalance_ms = getattr(request, "rebalance_timeout", request.session_timeout)  # version 0 has one time-out
+        rebalance_seconds = min(rebalance_ms / 1000, REBALANCE_SECONDS_MAX)
         member = Member(client_id, dict(request.group_protocols), request.session_timeout / 1000, rebalance_seconds)
         try:
             joined = await self._group(request.group).join(request.member_id, request.protocol_type, member)

@@ -69,18 +69,18 @@ class Server:
             key, version, correlation, length = HEADER.unpack_from(frame)
             body = HEADER.size + max(length, 0)
             client_id = frame[HEADER.size : body].decode()
-            schema, handler = self._requests.table[key]
-            known = version == schema.API_VERSION
-            request = schema.decode(frame[body:]) if known else None
+            api = self._requests.table[key]
+            known = version in api.versions
+            request = api.versions[version].decode(frame[body:]) if known else None
         except (struct.error, ValueError, LookupError) as error:
             raise BadFrameError(f"malformed or unknown request: {error!r}"[:200]) from error
         if known:
-            fields = await handler(request, client_id)
+            fields = await api.handle(request, client_id)
         elif key == API_VERSIONS:  # a newer client learns from the answer which version to ask in (KIP-35)
-            fields = UNSUPPORTED_VERSION, self._requests.versions()
+            version, fields = max(api.versions), (UNSUPPORTED_VERSION, self._requests.versions())
         else:
-            raise BadFrameError(f"request {key} in version {version}, only {schema.API_VERSION} is known")
-        return None if fields is None else FRAME.pack(correlation) + schema.RESPONSE_TYPE(*fields).encode()
+            raise BadFrameError(f"request {key} in version {version}, only {sorted(api.versions)} are known")
+        return None if fields is None else FRAME.pack(correlation) + api.encode(version, fields)
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:

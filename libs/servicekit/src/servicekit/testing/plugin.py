@@ -1,6 +1,7 @@
 """The pytest plugin of this repository: real parts as fixtures, started when a test first asks for one."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from servicekit.testing import kafka_jars
+from servicekit.testing.kafka_clients import Clients, DevelopmentBroker
 from servicekit.testing.parts import PARTS, create_topic, kind_of, part
 
 for laws in ("log_laws", "store_laws"):
@@ -45,6 +47,25 @@ def real_kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(reason)
     with kafka_jars.kafka_from_jars(tmp_path_factory.mktemp("kafka")) as url:
         yield url
+
+
+@pytest.fixture(scope="session", params=["development", pytest.param("real", marks=pytest.mark.real_kafka)])
+def each_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of the development broker, and once more of Apache Kafka: one suite for both."""
+    if request.param == "real":
+        yield request.getfixturevalue("real_kafka_url")
+        return
+    broker = DevelopmentBroker(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    yield broker.address
+    broker.stop()
+
+
+@pytest_asyncio.fixture
+async def clients(each_broker: str) -> AsyncIterator[Clients]:
+    """Kafka clients of `each_broker`, stopped afterwards."""
+    async with AsyncExitStack() as stack:
+        yield Clients(each_broker, stack)
 
 
 @pytest.fixture(scope="session")
