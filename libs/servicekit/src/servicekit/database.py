@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import fields
 from functools import cache, lru_cache
 from typing import Any, Final, TypeVar, cast, overload
 
@@ -34,6 +35,7 @@ _TRANSIENT_CLASSES: Final = ("08", "53", "57")
 _TRANSIENT_CODES: Final = ("40001", "40P01", "55P03", "25P03")
 
 Row = Mapping[str, Any]  # Any: the columns are the statement's business
+Kept = TypeVar("Kept")
 
 
 class DatabaseAwayError(RetryLaterError):
@@ -107,6 +109,12 @@ class Transaction(Recorder):
     async def _run(self, statement: str, values: Mapping[str, object]) -> CursorResult[Any]:  # Any: see Row
         with _away():
             return await self._connection.execute(_text(statement), values)
+
+
+def kept_as(kind: type[Kept], row: Row) -> Kept:
+    """The row as this dataclass. Columns that it lacks are a newer release's, which may run beside this one."""
+    names = [field.name for field in fields(cast(Any, kind))]  # Any: a dataclass is no type of its own
+    return kind(**{name: row[name] for name in names})
 
 
 Tx = TypeVar("Tx", bound=Transaction)

@@ -8,9 +8,11 @@ from contracts.configuration_records import ConfigurationRecord
 from pydantic import ValidationError
 from servicekit.telemetry import log
 
-from chat_gateway.domain.records import CHANNEL, Place
+from chat_gateway.domain.records import Place
 
 LOG: Final = log("directory")
+WEB_CHAT: Final = "webchat"
+"""The channel whose addresses open windows."""
 
 Value = Mapping[str, Any]  # Any: a record's value is whatever its kind says
 
@@ -48,6 +50,7 @@ class Directory:
             return None
         return Place(
             tenant_id=tenant_id,
+            channel=configured.channel,
             address=address,
             client=configured.client,
             domain=configured.domain,
@@ -87,7 +90,7 @@ class Directory:
             LOG.error("address_of_another_tenant", extra={"tenant_id": tenant_id, "holder_id": holder[0]})
             return
         self._addresses.pop(address, None)
-        if value is None or value.get("channel") != CHANNEL:
+        if value is None or value.get("channel") != WEB_CHAT:
             return
         try:
             self._addresses[address] = (tenant_id, ChannelAddress.model_validate(value))

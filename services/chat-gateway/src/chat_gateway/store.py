@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Final, Protocol
 
-from servicekit.database import Database, Transaction
+from servicekit.database import Database, Transaction, kept_as
 from servicekit.statements import statements
 from servicekit.store import Tenant, TransactionBase
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -135,12 +135,12 @@ class PostgresChatTransaction(Transaction):
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ChatTransaction."""
         row = await self.one(_sql()["locked_conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
-        return Conversation(**row) if row else None
+        return kept_as(Conversation, row) if row else None
 
     async def due_conversations(self, now_ms: int, *, rows_max: int) -> Sequence[Conversation]:
         """See ChatTransaction."""
         rows = await self.all(_sql()["due_conversations"], now_ms=now_ms, rows_max=rows_max)
-        return [Conversation(**row) for row in rows]
+        return [kept_as(Conversation, row) for row in rows]
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """See ChatTransaction."""
@@ -155,7 +155,7 @@ class PostgresChatTransaction(Transaction):
     async def conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ChatTransaction."""
         row = await self.one(_sql()["conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
-        return Conversation(**row) if row else None
+        return kept_as(Conversation, row) if row else None
 
     async def add_message(self, message: Message) -> None:
         """See ChatTransaction."""
@@ -164,7 +164,7 @@ class PostgresChatTransaction(Transaction):
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """See ChatTransaction."""
         row = await self.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
-        return Message(**row) if row else None
+        return kept_as(Message, row) if row else None
 
     async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
         """See ChatTransaction."""
@@ -175,7 +175,7 @@ class PostgresChatTransaction(Transaction):
             number=number,
             rows_max=MESSAGES_MAX,
         )
-        return [Message(**row) for row in rows]
+        return [kept_as(Message, row) for row in rows]
 
     async def add_line_task(self, task: LineTask) -> None:
         """See ChatTransaction."""

@@ -6,7 +6,6 @@ from typing import Final, Literal
 from contracts.interactions import AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 
-CHANNEL: Final = "webchat"
 CHECK_MS: Final = 30_000
 """A conversation is looked at by the timers at least so often."""
 RECHECK_MS: Final = 5_000
@@ -22,9 +21,10 @@ Sender = Literal["customer", "agent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A web-chat address as configured: where its interactions belong and how long they may be silent."""
+    """A channel address as configured: where its interactions belong and how long they may be silent."""
 
     tenant_id: str
+    channel: str
     address: str
     client: str
     domain: str
@@ -58,6 +58,7 @@ class Conversation:
 
     tenant_id: str
     interaction_id: str
+    channel: str
     address: str
     client: str
     domain: str

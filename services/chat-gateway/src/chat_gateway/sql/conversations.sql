@@ -1,10 +1,11 @@
 -- name: open_conversation
 INSERT INTO conversation (
-  tenant_id, interaction_id, address, client, domain, partition, queue_hint, idle_close_seconds, abandon_seconds,
+  tenant_id, interaction_id, channel, address, client, domain, partition, queue_hint, idle_close_seconds,
+  abandon_seconds,
   state, active_at_ms, check_at_ms, gone_at_ms, task_id, assignment_id, agent_id, agent_name, routed_sequence,
   last_number, customer_number, customer_message_id, delivered_number, end_reason, revision
 ) VALUES (
-  :tenant_id, :interaction_id, :address, :client, :domain, :partition, :queue_hint, :idle_close_seconds,
+  :tenant_id, :interaction_id, :channel, :address, :client, :domain, :partition, :queue_hint, :idle_close_seconds,
   :abandon_seconds, :state, :active_at_ms, :check_at_ms, :gone_at_ms, :task_id, :assignment_id, :agent_id,
   :agent_name, :routed_sequence, :last_number, :customer_number, :customer_message_id, :delivered_number, :end_reason,
   :revision

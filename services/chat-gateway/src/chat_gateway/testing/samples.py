@@ -35,6 +35,7 @@ def place(*, abandon_seconds: int = 60, idle_close_seconds: int = 1800) -> Place
     """The sample address."""
     return Place(
         tenant_id=TENANT,
+        channel="webchat",
         address=ADDRESS,
         client="shop",
         domain=DOMAIN,
