@@ -115,6 +115,29 @@ async def test_a_request_in_flight_is_answered_before_the_service_stops() -> Non
     assert code == 0
 
 
+async def test_until_load_balancers_have_noticed_requests_are_answered_and_clients_sent_to_another_connection() -> None:
+    async with toy(notice_seconds="600") as service, httpx.AsyncClient() as client:
+        ready = await service.event("service_ready")
+        before = await client.get(f"{ready['url']}/hello")
+        service.terminate()
+        await service.event("service_draining")
+        answers = [await client.get(f"{ready['url']}/hello") for _ in range(2)]
+        readiness = await client.get(f"{ready['health_url']}/health/ready")
+
+    assert "connection" not in before.headers
+    assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(200, "close")] * 2
+    assert readiness.status_code == 503
+
+
+@pytest.mark.parametrize(("trusted", "client_address"), [("10.0.0.0/8", "127.0.0.1"), ("127.0.0.0/8", "203.0.113.7")])
+async def test_only_a_trusted_proxy_may_name_the_client(trusted: str, client_address: str) -> None:
+    async with toy(trusted_proxies=trusted) as service, httpx.AsyncClient() as client:
+        ready = await service.event("service_ready")
+        answer = await client.get(f"{ready['url']}/client", headers={"x-forwarded-for": "203.0.113.7"})
+
+    assert answer.text == client_address
+
+
 async def test_sockets_are_told_that_the_server_restarts() -> None:
     async with toy() as service:
         ready = await service.event("service_ready")

@@ -45,7 +45,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
             pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": scope["path"].encode()})
+    answer = scope["client"][0] if scope["path"] == "/client" else scope["path"]
+    await send({"type": "http.response.body", "body": answer.encode()})
 
 
 @asynccontextmanager

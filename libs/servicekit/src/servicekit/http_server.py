@@ -18,10 +18,38 @@ FRAME_BYTES_MAX: Final = 1024 * 1024
 BACKLOG: Final = 2048
 
 
+class Leaving:
+    """The application of a server that will stop: once `begun`, each answer asks its client for a new connection.
+
+    A client that keeps one open would send its next request into the closing of it, and nobody could say whether it
+    was taken.
+    """
+
+    def __init__(self, app: AsgiApp) -> None:
+        self.begun = False
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if not self.begun or scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_last(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, send_last)
+
+
 @asynccontextmanager
-async def http_server(app: AsgiApp, host: str, port: int, *, drain_seconds: float) -> AsyncGenerator[str]:
+async def http_server(
+    app: AsgiApp, host: str, port: int, *, drain_seconds: float, trusted_proxies: str = "127.0.0.1"
+) -> AsyncGenerator[str]:
     """Serve until the block is left; yields the base URL with the real port.
 
+    `trusted_proxies`: addresses and networks, comma-separated, whose X-Forwarded-For names the client.
     Leaving it stops accepting, closes WebSockets with 1012, waits `drain_seconds` for requests, then cancels them.
     The application's lifespan is not run: what it needs is opened by the service.
     """
@@ -41,6 +69,7 @@ async def http_server(app: AsgiApp, host: str, port: int, *, drain_seconds: floa
             log_config=None,
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=trusted_proxies,
             timeout_graceful_shutdown=max(1, round(drain_seconds)),
         )
     )

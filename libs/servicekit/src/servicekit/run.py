@@ -18,7 +18,7 @@ import uvloop
 
 from servicekit.errors import SettingsError
 from servicekit.health import Health
-from servicekit.http_server import http_server
+from servicekit.http_server import Leaving, http_server
 from servicekit.kafka import KafkaLog
 from servicekit.logs import log_as_json
 from servicekit.ports import Chance, Clock, Ids, LogFactory, Loop
@@ -73,7 +73,7 @@ def run(name: str, settings_class: type[S], open_service: OpenService[S], *, mig
 
 
 async def serve(name: str, settings: S, open_service: OpenService[S], *, shell: Shell, stop: asyncio.Event) -> None:
-    """Open the service, do its duties until `stop`, then drain: first the API, then the loops, then close.
+    """Open the service, do its duties until `stop`, then drain: not ready, sockets, requests, loops, in this order.
 
     Raises what ended a duty early.
     """
@@ -87,14 +87,25 @@ async def serve(name: str, settings: S, open_service: OpenService[S], *, shell: 
         stack.push_async_callback(duties.close, settings.drain_seconds)
         addresses = {"health_url": health_url}
         async with AsyncExitStack() as front:
+            leaving = None
             if service.app is not None:
-                server = http_server(service.app, settings.host, settings.port, drain_seconds=settings.drain_seconds)
+                leaving = Leaving(service.app)
+                server = http_server(
+                    leaving,
+                    settings.host,
+                    settings.port,
+                    drain_seconds=settings.drain_seconds,
+                    trusted_proxies=settings.trusted_proxies,
+                )
                 addresses["url"] = await front.enter_async_context(server)
             health.ready = True
             LOG.info("service_ready", extra={"name_of_service": name, **addresses})
             await duties.until(stop)
             health.ready = False
             LOG.info("service_draining")
+            if leaving is not None:
+                leaving.begun = True
+                await shell.clock.sleep(settings.notice_seconds)
             if service.drain is not None:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(settings.drain_seconds):

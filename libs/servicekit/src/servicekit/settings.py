@@ -33,6 +33,12 @@ class ServiceSettings(BaseSettings):
     jwks_url: str = Field("", description="Keys that sign access tokens: an http(s): or file: URL of a JWK set.")
     token_issuer: str = Field("centralino", description="Required `iss` of access tokens.")
     token_audience: str = Field("centralino", description="Required `aud` of access tokens.")
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="Proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated."
+    )
+    notice_seconds: float = Field(
+        0, ge=0, description="A stopping service takes new requests for so long, until load balancers have noticed."
+    )
     drain_seconds: Seconds = Field(30, description="How long a stopping service may finish what is in flight.")
     group_session_seconds: Seconds = Field(
         30, description="A consumer not heard of for so long loses its partitions; Kafka takes 6 s and more."
