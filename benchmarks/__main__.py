@@ -1,7 +1,7 @@
-"""`python -m benchmarks [name ...]`: run all measurements, or those named."""
+"""`python -m benchmarks [name ...] [--option ...]`: run all measurements, or those named, with these options."""
 
+import runpy
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -9,15 +9,21 @@ SHARED: Final = {"__init__", "__main__", "report"}
 
 
 def main() -> None:
-    """Each module's `main`, in the order of names."""
-    known = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in SHARED)
-    names = sys.argv[1:] or known
+    """Each measurement as `python -m benchmarks.<name>` would run it, in the order of names."""
+    folder = Path(__file__).parent
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in SHARED)
+    known += sorted(path.parent.name for path in folder.glob("*/__main__.py"))
+    options = sys.argv[1:]
+    names = []
+    while options and not options[0].startswith("-"):
+        names.append(options.pop(0))
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"no such measurement: {', '.join(unknown)}; there are {', '.join(known)}")
-    for name in names:
+    for name in names or known:
         print(f"# {name}", flush=True)
-        import_module(f"benchmarks.{name}").main()
+        sys.argv[1:] = options
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
