@@ -5,6 +5,7 @@ from servicekit.ports import AppendUnknownError, LogFactory, Outgoing, Partition
 from servicekit.testing.log_laws import LogLaws
 from servicekit.testing.memory_log import Faults, MemoryLog
 from servicekit.testing.virtual import SeededChance, run_virtual
+from typing_extensions import override
 
 
 @pytest.fixture
@@ -109,6 +110,31 @@ def test_the_same_seed_gives_the_same_log() -> None:
         return [(record.partition, record.value, record.timestamp_ms) for record in log.records("t")]
 
     assert once() == once()
+
+
+class Latencies(SeededChance):
+    """No fault, and these latencies one after the other."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__(0)
+        self._draws = iter([draw for each in seconds for draw in (1.0, each)])
+
+    @override
+    def uniform(self, a: float, b: float) -> float:
+        return next(self._draws)
+
+
+async def test_a_record_whose_time_has_come_does_not_overtake_one_that_the_busy_loop_has_not_landed_yet() -> None:
+    log = MemoryLog({"t": 1}, chance=Latencies(0.001, 0.0), faults=Faults(latency_seconds_max=1))
+    loop = asyncio.get_running_loop()
+    async with log.writer("w") as writer:
+        first = await writer.send(_record(b"first"))
+        busy_until = loop.time() + 0.003
+        while loop.time() < busy_until:
+            pass
+        second = await writer.send(_record(b"second"))
+
+        assert [(await first).offset, (await second).offset] == [0, 1]
 
 
 async def test_a_partition_knows_its_bounds_after_deletion() -> None:

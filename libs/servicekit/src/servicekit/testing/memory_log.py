@@ -5,7 +5,7 @@ VirtualLoop a story of hours takes a moment and repeats exactly.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -136,6 +136,7 @@ class _MemoryWriter:
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
         self._landing_at: defaultdict[Partition, float] = defaultdict(float)
+        self._under_way: Counter[Partition] = Counter()
         self._stuck: set[Partition] = set()
         self._pending: dict[asyncio.Future[Record], asyncio.TimerHandle] = {}
         self._broken: str | None = None
@@ -157,10 +158,11 @@ class _MemoryWriter:
         landing_at = self._landing(partition, deadline if fault == "late" else loop.time(), late=fault == "late")
         if fault == "lost" and self._log.chance.uniform(0, 1) < 0.5:
             self._stuck.add(partition)
-        if landing_at <= loop.time():
+        if landing_at <= loop.time() and not self._under_way[partition]:
             self._land(outgoing, partition, appended, fault)
         else:
-            loop.call_at(landing_at, self._land, outgoing, partition, appended, fault)
+            self._under_way[partition] += 1
+            loop.call_at(landing_at, self._land_later, outgoing, partition, appended, fault)
         return appended
 
     def close(self) -> None:
@@ -196,6 +198,12 @@ class _MemoryWriter:
             landing_at = max(landing_at, previous + TICK_SECONDS)
         self._landing_at[partition] = landing_at
         return landing_at
+
+    def _land_later(
+        self, outgoing: Outgoing, partition: Partition, appended: "asyncio.Future[Record]", fault: str | None
+    ) -> None:
+        self._under_way[partition] -= 1
+        self._land(outgoing, partition, appended, fault)
 
     def _land(
         self, outgoing: Outgoing, partition: Partition, appended: "asyncio.Future[Record]", fault: str | None
