@@ -173,6 +173,10 @@ class StubbornWriter:
     async def append(self, outgoing: Outgoing) -> Record:
         return await (await self.send(outgoing))
 
+    async def append_all(self, outgoing: Sequence[Outgoing]) -> None:
+        for each in outgoing:
+            await self.append(each)
+
 
 async def test_nothing_of_a_conversation_overtakes_what_is_unknown_in_another_topic(database: Database) -> None:
     await announce(database, ended(interaction="chat-1"), said(1, interaction="chat-1"), said(1, interaction="chat-2"))

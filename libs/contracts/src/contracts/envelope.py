@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,8 @@ JSON: Final = b"application/json"
 STRUCTURED: Final = b"application/cloudevents+json"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUIRED: Final = ("specversion", "id", "type", "source", "time", "tenantid")
+_OPTIONAL: Final = ("subject", "sequence", "causationid")
+_HEADERS: Final = {name: f"ce_{name}" for name in (*_REQUIRED, *_OPTIONAL)}
 _ATTRIBUTE_LENGTH_MAX: Final = 512
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 
@@ -63,8 +65,7 @@ def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
 
     Raises MalformedEventError for what readers would refuse: attributes or data that break the contract.
     """
-    attributes = _attributes(event)
-    _check_attributes(attributes)
+    headers = headers_of(event)
     adapter = adapter_of(event.type.data)
     try:
         value = adapter.dump_json(event.data, warnings="none")
@@ -73,11 +74,21 @@ def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
         raise MalformedEventError(f"{event.type.name}: {_reason(error)}") from error
     except PydanticSerializationError as error:
         raise MalformedEventError(f"{event.type.name}: data are not JSON") from error
-    headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+    return value, headers
+
+
+def headers_of(event: Event) -> list[tuple[str, bytes]]:
+    """Binary mode's headers, for a writer that has the data as JSON already and knows that they keep the contract.
+
+    Raises MalformedEventError for attributes that readers would refuse.
+    """
+    attributes = _attributes(event)
+    _check_attributes(attributes)
+    headers = [(_HEADERS[name], text.encode()) for name, text in attributes.items()]
     headers.append(("content-type", JSON))
     if event.traceparent:
         headers.append(("traceparent", event.traceparent.encode()))
-    return value, headers
+    return headers
 
 
 def encode_structured(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
@@ -117,6 +128,7 @@ def adapter_of(data: type) -> TypeAdapter[object]:
     return TypeAdapter(data)
 
 
+@lru_cache
 def rfc3339(instant_ms: int) -> str:
     """`2026-01-31T12:00:00.000Z` (RFC 3339, UTC)."""
     instant = _EPOCH + timedelta(milliseconds=instant_ms)
@@ -175,16 +187,21 @@ def _event(attributes: dict[str, str], data: bytes | None) -> Event:
 
 def _check_attributes(attributes: dict[str, str]) -> None:
     """Tenant ids are checked to the letter: they choose which rows a transaction may see."""
-    missing = [name for name in _REQUIRED if not attributes.get(name)]
-    if missing:
+    if not all(map(attributes.get, _REQUIRED)):
+        missing = [name for name in _REQUIRED if not attributes.get(name)]
         raise MalformedEventError(f"CloudEvents attribute missing: {', '.join(missing)}")
     if attributes["specversion"] != "1.0":
         raise MalformedEventError("specversion is not 1.0")
-    if not _TENANT.fullmatch(attributes["tenantid"]):
+    if not _is_tenant(attributes["tenantid"]):
         raise MalformedEventError("tenantid is not an identifier")
-    for name, text in attributes.items():
-        if len(text) > _ATTRIBUTE_LENGTH_MAX:
-            raise MalformedEventError(f"attribute {name[:100]!r} is longer than {_ATTRIBUTE_LENGTH_MAX} characters")
+    if max(map(len, attributes.values())) > _ATTRIBUTE_LENGTH_MAX:
+        name = max(attributes, key=lambda name: len(attributes[name]))
+        raise MalformedEventError(f"attribute {name[:100]!r} is longer than {_ATTRIBUTE_LENGTH_MAX} characters")
+
+
+@lru_cache(4096)
+def _is_tenant(text: str) -> bool:
+    return _TENANT.fullmatch(text) is not None
 
 
 def _open_structured(value: bytes | None) -> tuple[dict[str, str], bytes]:

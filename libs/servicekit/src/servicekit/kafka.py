@@ -16,15 +16,12 @@ from aiokafka.errors import KafkaError
 
 from servicekit.kafka_connection import closed, connected, topic_partition
 from servicekit.kafka_reader import KafkaGroupReader, KafkaReader
-from servicekit.kafka_writer import KafkaWriter
+from servicekit.kafka_writer import RECORD_BYTES_MAX, KafkaWriter
 from servicekit.ports import GroupMember, GroupReader, LogAdmin, LogAwayError, LogReader, LogWriter, Partition
 from servicekit.telemetry import Telemetry
 
 BATCH_BYTES: Final = 256 * 1024
 """What a partition may hold back while a request is in flight; aiokafka's 16 KiB would make large writers wait."""
-RECORD_BYTES_MAX: Final = 1024 * 1024 - 16 * 1024
-"""A little under the brokers' limit of 1 MiB for a batch (message.max.bytes), so that they never refuse one:
-a refused batch spoils the producer's sequence."""
 RETRY_BACKOFF_MS: Final = 50
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024

@@ -7,9 +7,10 @@ not a plain acknowledgement is *unknown*, and one unknown breaks the writer, sin
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -20,6 +21,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
@@ -37,6 +39,10 @@ REFUSALS: Final = (
 )
 TOPIC_ANSWERS_MAX: Final = 4
 TOPIC_RETRY_SECONDS: Final = 0.05
+RECORD_BYTES_MAX: Final = 1024 * 1024 - 16 * 1024
+"""A little under the brokers' limit of 1 MiB for a batch (message.max.bytes), so that they never refuse one:
+a refused batch spoils the producer's sequence."""
+T = TypeVar("T")
 
 
 class KafkaWriter:
@@ -50,7 +56,7 @@ class KafkaWriter:
         # aiokafka wakes all who wait for room at once, and a small record then overtakes a large one: queue here.
         self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._learning = asyncio.Lock()
-        self._pending: set[asyncio.Future[Record]] = set()
+        self._pending: set[asyncio.Future[Any]] = set()  # of a record, or of nothing
         self._broken: str | None = None
 
     async def append(self, outgoing: Outgoing) -> Record:
@@ -64,6 +70,15 @@ class KafkaWriter:
         with self._telemetry.span(f"publish {outgoing.topic}", kind=SpanKind.PRODUCER):
             return await self._hand_over(carrying_trace(outgoing))
 
+    async def append_all(self, outgoing: Sequence[Outgoing]) -> None:
+        """Append records of one partition in as few requests as they fit."""
+        if any(len(each.value or b"") + len(each.key or b"") > RECORD_BYTES_MAX for each in outgoing):
+            raise AppendRefusedError("a record is too large")
+        if trace.get_current_span().is_recording():
+            outgoing = [carrying_trace(each) for each in outgoing]
+        for appended in await self._hand_over_all(outgoing) if outgoing else ():
+            await appended
+
     async def close(self) -> None:
         """Flush and close, within a bound; what is not confirmed by then is unknown."""
         if self._broken is None:
@@ -73,24 +88,49 @@ class KafkaWriter:
             await self._drop()
 
     async def _hand_over(self, outgoing: Outgoing) -> Awaitable[Record]:
+        async with self._turn(outgoing) as (partition, deadline):
+            acknowledged = await self._producer.send(
+                outgoing.topic,
+                value=outgoing.value,
+                key=outgoing.key,
+                partition=partition,
+                headers=list(outgoing.headers),
+            )
+        return self._track(acknowledged, deadline, partial(_record, outgoing))
+
+    async def _hand_over_all(self, outgoing: Sequence[Outgoing]) -> list[Awaitable[None]]:
+        async with self._turn(outgoing[0]) as (partition, deadline):
+            topic = outgoing[0].topic
+            return [
+                self._track(await self._producer.send_batch(batch, topic, partition=partition), deadline, _nothing)
+                for batch in self._batches(outgoing)
+            ]
+
+    def _batches(self, outgoing: Sequence[Outgoing]) -> Iterator[BatchBuilder]:
+        """As few as they fit; each is made when the one before is handed over."""
+        batch = self._producer.create_batch()
+        for each in outgoing:
+            record = {"key": each.key, "value": each.value, "headers": list(each.headers), "timestamp": None}
+            if batch.append(**record) is None:
+                yield batch
+                batch = self._producer.create_batch()
+                batch.append(**record)
+        yield batch
+
+    @asynccontextmanager
+    async def _turn(self, outgoing: Outgoing) -> AsyncGenerator[tuple[int, float]]:
+        """The partition for a record, when it is its turn there, and the deadline. Breaks the writer if that fails."""
         deadline = asyncio.get_running_loop().time() + self._deadline_seconds
         try:
             async with asyncio.timeout_at(deadline):
                 partition = await self._partition(outgoing)
                 async with self._turns[outgoing.topic, partition]:
                     self._raise_if_broken()
-                    acknowledged = await self._producer.send(
-                        outgoing.topic,
-                        value=outgoing.value,
-                        key=outgoing.key,
-                        partition=partition,
-                        headers=list(outgoing.headers),
-                    )
+                    yield partition, deadline
         except REFUSALS as error:
             raise _refusal(error) from error
         except (TimeoutError, KafkaError) as error:
             raise self._break(f"not handed over: {type(error).__name__}") from error
-        return self._track(outgoing, acknowledged, deadline)
 
     async def _partition(self, outgoing: Outgoing) -> int:
         self._raise_if_broken()
@@ -124,20 +164,20 @@ class KafkaWriter:
         raise TopicAwayError(f"there is no topic {topic}")
 
     def _track(
-        self, outgoing: Outgoing, acknowledged: "asyncio.Future[RecordMetadata]", deadline: float
-    ) -> Awaitable[Record]:
+        self, acknowledged: "asyncio.Future[RecordMetadata]", deadline: float, answer: Callable[[RecordMetadata], T]
+    ) -> Awaitable[T]:
         loop = asyncio.get_running_loop()
-        appended: asyncio.Future[Record] = loop.create_future()
+        appended: asyncio.Future[T] = loop.create_future()
         self._pending.add(appended)
         timer = loop.call_at(deadline, self._break, "deadline passed")
-        acknowledged.add_done_callback(partial(self._settle, outgoing, appended, timer))
+        acknowledged.add_done_callback(partial(self._settle, appended, timer, answer))
         return appended
 
     def _settle(
         self,
-        outgoing: Outgoing,
-        appended: "asyncio.Future[Record]",
+        appended: "asyncio.Future[T]",
         timer: asyncio.TimerHandle,
+        answer: Callable[[RecordMetadata], T],
         acknowledged: "asyncio.Future[RecordMetadata]",
     ) -> None:
         timer.cancel()
@@ -151,7 +191,7 @@ class KafkaWriter:
         elif acknowledged.result().offset < 0:
             _fail(appended, self._break("acknowledged without an offset"))
         elif not appended.done():
-            appended.set_result(_record(outgoing, acknowledged.result()))
+            appended.set_result(answer(acknowledged.result()))
 
     def _break(self, reason: str) -> AppendUnknownError:
         """From here on everything is unknown: what is in flight and what is still to come."""
@@ -193,10 +233,14 @@ def _refusal(error: BaseException) -> AppendRefusedError:
     return (TopicAwayError if of_topic else AppendRefusedError)(type(error).__name__)
 
 
-def _fail(appended: "asyncio.Future[Record]", error: Exception) -> None:
+def _fail(appended: "asyncio.Future[T]", error: Exception) -> None:
     if not appended.done():
         appended.set_exception(error)
         appended.exception()  # seen: whoever sent it may be gone already
+
+
+def _nothing(_: RecordMetadata) -> None:
+    return None
 
 
 def _record(outgoing: Outgoing, metadata: RecordMetadata) -> Record:

@@ -107,6 +107,14 @@ class LogWriter(Protocol):
         """`send` and wait."""
         ...
 
+    async def append_all(self, outgoing: Sequence[Outgoing]) -> None:
+        """Append records of one partition, in order, in as few requests as they fit, and wait.
+
+        After an AppendUnknownError any number of them, from the first on, may have been appended. After an
+        AppendRefusedError none was.
+        """
+        ...
+
 
 class LogReader(Protocol):
     """Reads partitions by assignment, without a group. One task uses a reader at a time."""

@@ -141,7 +141,17 @@ def test_sequences_count_public_facts_and_order_as_text() -> None:
             queued_at_ms=1,
         ),
     )
-    out = confirmed([parked("x"), queued, queued], [(1, "e1", None), (2, "e2", "trace")], 3, 12, 99)
+    facts = [parked("x"), queued, queued]
+    record = BatchRecord(
+        epoch=0,
+        number=1,
+        causes=(),
+        now=99,
+        facts=tuple(journaled(facts)),
+        origins=((1, "e1", None), (2, "e2", "trace")),
+        published=0,
+    )
+    out = confirmed(facts, record, 3, 12)
 
     assert [event.sequence for event in out.events] == ["0003-000000000000012-00000", "0003-000000000000012-00001"]
     assert {(event.causation_id, event.traceparent) for event in out.events} == {("e2", "trace")}

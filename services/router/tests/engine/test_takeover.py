@@ -1,6 +1,6 @@
 """Taking over a partition: epochs, snapshots, generations."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -254,6 +254,9 @@ class Misled:
         record = await self._writer.append(outgoing)
         await self._writer.append(to_append(0, EpochRecord(owner="b", nonce="b", generation=1)))
         return replace(record, offset=record.offset + 1)
+
+    async def append_all(self, outgoing: Sequence[Outgoing]) -> None:
+        await self._writer.append_all(outgoing)
 
     async def send(self, outgoing: Outgoing) -> Awaitable[Record]:
         return await self._writer.send(outgoing)

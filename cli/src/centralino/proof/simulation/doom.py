@@ -145,6 +145,10 @@ class _DoomedWriter:
     async def append(self, outgoing: Outgoing) -> Record:
         return await (await self.send(outgoing))
 
+    async def append_all(self, outgoing: Sequence[Outgoing]) -> None:
+        for appended in [await self.send(each) for each in outgoing]:
+            await appended
+
 
 class _Landed:
     """An acknowledgement, after which the process may die; nobody has to wait for it."""

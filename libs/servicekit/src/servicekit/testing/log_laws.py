@@ -53,6 +53,37 @@ class LogLaws:
 
         assert [len(record.value or b"") for record in records] == sizes
 
+    async def test_many_appended_at_once_keep_their_order_with_what_is_sent_before_and_after(
+        self, log: LogFactory, topic: str
+    ) -> None:
+        sizes = [10, 300_000, 20, 700_000, 5, *[900] * 600]
+        many = [_outgoing(topic, b"%d" % number + b"x" * size) for number, size in enumerate(sizes)]
+        async with log.writer("laws") as writer, log.reader("laws") as reader:
+            before = await writer.send(_outgoing(topic, b"before"))
+            at_once = asyncio.create_task(writer.append_all(many))
+            also = asyncio.create_task(writer.append_all([_outgoing(topic, b"also", headers=(("a", b"1"),))]))
+            await at_once
+            await writer.append_all([])
+            after = await writer.append(_outgoing(topic, b"after"))
+            await also
+            await reader.assign({Partition(topic, 0): 0})
+            records = await read_some(reader, len(many) + 3)
+
+        told = [record for record in records if record.value != b"also"]
+        assert [record.value for record in told] == [b"before", *[each.value for each in many], b"after"]
+        assert [record.headers for record in records if record.value == b"also"] == [(("a", b"1"),)]
+        assert ((await before).offset, after.value) == (0, b"after")
+
+    async def test_of_many_with_one_that_is_refused_none_is_appended(self, log: LogFactory, topic: str) -> None:
+        async with log.writer("laws") as writer:
+            with pytest.raises(AppendRefusedError):
+                await writer.append_all([_outgoing(topic, b"small"), _outgoing(topic, b"x" * 1_100_000)])
+            with pytest.raises(AppendRefusedError):
+                await writer.append_all([Outgoing(topic=topic, key=None, value=b"x", partition=7)])
+            record = await writer.append(_outgoing(topic, b"small"))
+
+        assert record.offset == 0
+
     async def test_the_same_key_goes_to_the_same_partition(self, log: LogFactory, topic: str) -> None:
         async with log.writer("laws") as writer:
             outgoing = Outgoing(topic=topic, key=b"conversation-7", value=b"x")

@@ -145,6 +145,13 @@ class _MemoryWriter:
         """`send` and wait."""
         return await (await self.send(outgoing))
 
+    async def append_all(self, outgoing: Sequence[Outgoing]) -> None:
+        """`send` each, after all are known to be acceptable, and wait."""
+        for each in outgoing:
+            self._choose(each)
+        for appended in [await self.send(each) for each in outgoing]:
+            await appended
+
     async def send(self, outgoing: Outgoing) -> Awaitable[Record]:
         """Hand a record over; it lands after its predecessors in the same partition."""
         if self._broken is not None:

@@ -175,6 +175,6 @@ class Decider:
             published=self._watermark(),
         )
         offset = self._epoch + self._number
-        out = confirmed(draft.facts, draft.origins, self._generation, offset, draft.now_ms)
+        out = confirmed(draft.facts, record, self._generation, offset)
         self._sequences.note(out.events)
         return Sealed(record, out, draft.touched.views(self.state, self._sequences))

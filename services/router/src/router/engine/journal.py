@@ -101,23 +101,26 @@ class JournalFold:
         facts = decode_facts(batch.facts)
         for fact in facts:
             fold(self.state, fact, batch.now)
-        self.unpublished.append(confirmed(facts, batch.origins, self.generation, offset, batch.now))
+        self.unpublished.append(confirmed(facts, batch, self.generation, offset))
         self.sequences.note(self.unpublished[-1].events)
         self.watermark = max(self.watermark, batch.published)
         while self.unpublished and self.unpublished[0].offset < self.watermark:
             self.unpublished.popleft()
 
 
-def confirmed(facts: Iterable[Fact], origins: Iterable[Origin], generation: int, offset: int, now_ms: int) -> Confirmed:
-    """The events of a batch at a journal offset; the index in `sequence` counts public facts."""
-    traces = ((event_id, traceparent) for count, event_id, traceparent in origins for _ in range(count))
-    public = [(fact, trace) for fact, trace in zip(facts, traces, strict=True) if is_public(fact.data)]
+def confirmed(facts: Iterable[Fact], batch: BatchRecord, generation: int, offset: int) -> Confirmed:
+    """The events of a batch, whose decoded facts are given, at a journal offset.
+
+    The index in `sequence` counts public facts.
+    """
+    traces = ((event_id, traceparent) for count, event_id, traceparent in batch.origins for _ in range(count))
+    public = [each for each in zip(facts, batch.facts, traces, strict=True) if is_public(each[0].data)]
     return Confirmed(
         offset,
-        now_ms,
+        batch.now,
         tuple(
-            Published(sequence_of(generation, offset, index), fact, event_id, traceparent)
-            for index, (fact, (event_id, traceparent)) in enumerate(public)
+            Published(sequence_of(generation, offset, index), fact, encoded, event_id, traceparent)
+            for index, (fact, (_, _, encoded), (event_id, traceparent)) in enumerate(public)
         ),
     )
 

@@ -1,10 +1,12 @@
 """Publishes confirmed batches to `routing.events`, strictly in order, at least once."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from contracts import Event, encode
+from contracts import Event
+from contracts.envelope import headers_of
 from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import AppendUnknownError, Chance, Clock, LogAwayError, LogFactory, LogWriter, Outgoing
 from servicekit.telemetry import log
@@ -16,14 +18,16 @@ LOG: Final = log("engine.publisher")
 SOURCE: Final = "/router/engine"
 BEHIND_BATCHES_MAX: Final = 256
 """Publishing stuck for so many batches stops deciding too."""
+BATCHES_MAX: Final = 16
+"""Published at once; what one append may leave to be published again."""
 RETRY_SECONDS: Final = (0.2, 1.0)
 
 
 class Publisher:
-    """One event after the other: the next is sent only when the one before is confirmed.
+    """What has come while one append was under way is the next: few, large requests, and only one in flight.
 
-    An unknown outcome is retried with a new producer. A late or doubled copy does no harm: consumers ignore an event
-    whose sequence is not greater than the last one they processed.
+    An unknown outcome is retried with a new producer, from the first event that is not confirmed. A late or doubled
+    copy does no harm: consumers ignore an event whose sequence is not greater than the last one they processed.
     """
 
     def __init__(
@@ -53,24 +57,26 @@ class Publisher:
         """Publish again what the journal does not know to be published, then what is put, for ever."""
         async with AsyncExitStack() as stack:
             writer = await self._open(stack)
-            for batch in unpublished:
-                writer = await self._publish(batch, stack, writer)
+            for start in range(0, len(unpublished), BATCHES_MAX):
+                writer = await self._publish(unpublished[start : start + BATCHES_MAX], stack, writer)
             while True:
-                batch = await self._batches.get()
-                writer = await self._publish(batch, stack, writer)
-                self._batches.task_done()
+                batches = [await self._batches.get()]
+                while len(batches) < BATCHES_MAX and not self._batches.empty():
+                    batches.append(self._batches.get_nowait())
+                writer = await self._publish(batches, stack, writer)
+                for _ in batches:
+                    self._batches.task_done()
 
-    async def _publish(self, batch: Confirmed, stack: AsyncExitStack, writer: LogWriter) -> LogWriter:
-        for event in batch.events:
-            outgoing = record_of(event, batch.now_ms, self._partition)
-            while True:
-                try:
-                    await writer.append(outgoing)
-                    break
-                except AppendUnknownError:
-                    LOG.warning("publish_unknown", extra={"partition": self._partition, "sequence": event.sequence})
-                    writer = await self._reopen(stack)
-        self.watermark = batch.offset + 1
+    async def _publish(self, batches: Sequence[Confirmed], stack: AsyncExitStack, writer: LogWriter) -> LogWriter:
+        outgoing = [record_of(event, batch.now_ms, self._partition) for batch in batches for event in batch.events]
+        while True:
+            try:
+                await writer.append_all(outgoing)
+                break
+            except AppendUnknownError:
+                LOG.warning("publish_unknown", extra={"partition": self._partition, "from": batches[0].offset})
+                writer = await self._reopen(stack)
+        self.watermark = batches[-1].offset + 1
         return writer
 
     async def _reopen(self, stack: AsyncExitStack) -> LogWriter:
@@ -101,11 +107,10 @@ def record_of(published: Published, now_ms: int, partition: int) -> Outgoing:
         causation_id=published.causation_id,
         traceparent=published.traceparent,
     )
-    value, headers = encode(event)
     return Outgoing(
         topic=ROUTING_EVENTS.name,
         key=event.subject.encode(),
-        value=value,
-        headers=tuple(headers),
+        value=bytes(published.encoded),
+        headers=tuple(headers_of(event)),
         partition=partition,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded
 from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued
 
@@ -15,6 +16,8 @@ class Published:
 
     sequence: str
     fact: Fact
+    encoded: msgspec.Raw
+    """The fact's data as the journal has them."""
     causation_id: str | None
     traceparent: str | None
 
