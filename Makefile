@@ -42,8 +42,10 @@ docs: $(VENV)/.dev  ## renew docs/events.md and the JSON Schemas from the models
 	@$(BIN)/python -m contracts.schema --write
 
 pins: $(VENV)/.dev  ## renew the pinned requirements; ARGS=--upgrade takes newer releases
-	@$(PINS) $(ARGS) $(OWN) cli/pyproject.toml requirements/run.in -o requirements.txt
-	@$(PINS) $(ARGS) -c requirements.txt $(OWN) cli/pyproject.toml requirements/run.in requirements/dev.in -o requirements-dev.txt
+	@$(PINS) $(ARGS) --extra embedded $(OWN) cli/pyproject.toml requirements/run.in -o requirements.txt
+	@$(PINS) $(ARGS) -c requirements.txt --extra embedded $(OWN) cli/pyproject.toml requirements/run.in requirements/dev.in -o requirements-dev.txt
+	@$(PINS) $(ARGS) -c requirements.txt $(OWN) cli/pyproject.toml -o deploy/docker/requirements.txt
+	@$(PINS) $(ARGS) -c requirements.txt requirements/run.in -o deploy/docker/requirements-build.txt
 
 clean:  ## remove the environment and everything that was built
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
