@@ -8,6 +8,7 @@ import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import Path, PurePath
 
@@ -36,7 +37,7 @@ class Rule:
 
 
 def long_functions(_: PurePath, text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > FUNCTION_LINES_MAX:
@@ -118,7 +119,7 @@ def migration_header(_: PurePath, text: str) -> Iterator[str]:
 def spelled_topics(_: PurePath, text: str) -> Iterator[str]:
     """Names with a dot only: the others are ordinary words as well."""
     names = {topic.name for topic in TOPICS if "." in topic.name}
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Constant) and node.value in names:
             yield f"line {node.lineno} spells {node.value}: contracts.topics names it"
 
@@ -326,7 +327,7 @@ def topic_constants(text: str) -> Iterator[str]:
     for module, names in imports(text):
         if module == "contracts.topics":
             yield from names & CONSTANTS.keys()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Attribute) and name_of(node.value) == "topics" and node.attr in CONSTANTS:
             yield node.attr
 
@@ -337,8 +338,13 @@ def makefile_faults(text: str) -> list[str]:
     return faults + ([f"{len(targets)} targets, {TARGETS_MAX} are allowed"] if len(targets) > TARGETS_MAX else [])
 
 
-def files() -> Iterator[tuple[PurePath, str]]:
+@cache
+def files() -> list[tuple[PurePath, str]]:
     """Every text file that is, or will be, in the repository."""
+    return list(read_files())
+
+
+def read_files() -> Iterator[tuple[PurePath, str]]:
     for folder, folders, names in os.walk(ROOT):
         kept = (name for name in folders if name not in UNTRACKED and not name.endswith(".egg-info"))
         folders[:] = sorted(name for name in kept if name == ".ci" or not name.startswith("."))
@@ -346,6 +352,12 @@ def files() -> Iterator[tuple[PurePath, str]]:
             path = Path(folder, name)
             if path.suffix in WORDS and not path.is_symlink() and name != ".git":
                 yield path.relative_to(ROOT), path.read_text()
+
+
+@cache
+def nodes(text: str) -> list[ast.AST]:
+    """Parsed once for all rules."""
+    return list(ast.walk(ast.parse(text)))
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
@@ -356,7 +368,7 @@ def comments(text: str) -> Iterator[tuple[int, str]]:
 
 def imports(text: str) -> Iterator[tuple[str, set[str]]]:
     """Every imported module with the names taken from it; a module imported whole comes with its own name."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             yield from ((alias.name, {alias.name}) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -364,7 +376,7 @@ def imports(text: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def calls(text: str) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+    return (node for node in nodes(text) if isinstance(node, ast.Call))
 
 
 def name_of(node: ast.expr) -> str:
