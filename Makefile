@@ -10,7 +10,7 @@ OWN := $(foreach name,centralino chat-gateway contracts crm router servicekit,--
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench docs pins clean
+.PHONY: help run test check fix bench model docs pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -36,6 +36,9 @@ fix: $(VENV)/.dev  ## format and repair what can be repaired by itself
 
 bench: $(VENV)/.dev  ## measure; one JSON line per figure goes to build/bench/
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+model: $(VENV)/.dev  ## search the model of the commit protocol; ARGS="redis --faults 3" a larger world
+	@$(BIN)/python -m router.testing.model $(ARGS)
 
 docs: $(VENV)/.dev  ## renew docs/events.md and the JSON Schemas from the models
 	@$(BIN)/python -m contracts.docs --write

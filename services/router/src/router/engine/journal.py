@@ -2,7 +2,7 @@
 
 Fold rule: a batch counts if and only if its epoch is that of the latest epoch record before it and its number is one
 more than the last counted batch of that epoch (1, 2, 3...). So a batch whose predecessor was lost, doubled or
-overtaken is void, like one of an old epoch. Model-checked: tests/engine/test_protocol_model.py.
+overtaken is void, like one of an old epoch. Model-checked: `router.testing.model`.
 """
 
 from collections import deque
