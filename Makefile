@@ -34,7 +34,7 @@ fix: $(VENV)/.dev  ## format and repair what can be repaired by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## measure; one JSON line per figure goes to build/bench/
+bench: $(VENV)/.bench  ## measure (docs/benchmarks.md); one JSON line per figure goes to build/bench/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 model: $(VENV)/.dev  ## search the model of the commit protocol; ARGS="redis --faults 3" a larger world
@@ -47,6 +47,7 @@ docs: $(VENV)/.dev  ## renew docs/events.md and the JSON Schemas from the models
 pins: $(VENV)/.dev  ## renew the pinned requirements; ARGS=--upgrade takes newer releases
 	@$(PINS) $(ARGS) --extra embedded $(OWN) cli/pyproject.toml requirements/run.in -o requirements.txt
 	@$(PINS) $(ARGS) -c requirements.txt --extra embedded $(OWN) cli/pyproject.toml requirements/run.in requirements/dev.in -o requirements-dev.txt
+	@$(PINS) $(ARGS) -c requirements-dev.txt requirements/bench.in -o requirements-bench.txt
 	@$(PINS) $(ARGS) -c requirements.txt $(OWN) cli/pyproject.toml -o deploy/docker/requirements.txt
 	@$(PINS) $(ARGS) -c requirements.txt requirements/run.in -o deploy/docker/requirements-build.txt
 
@@ -69,4 +70,9 @@ $(VENV)/.run: requirements.txt $(MEMBERS:=/pyproject.toml) | $(VENV)/bin/pip
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@echo "installing what tests and checks need (once, under a minute)"
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	@echo "installing what benchmarks compare with (once)"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-bench.txt
 	@touch $@

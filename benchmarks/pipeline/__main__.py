@@ -21,15 +21,20 @@ class Arm:
     """How to start it, and what is special about its job."""
 
     module: str
-    engine: bool = False
+    way: str
     backlog: int = 0
 
 
+PEERS: Final = "benchmarks.pipeline.arms"
 ARMS: Final = {
-    "null": Arm("benchmarks.pipeline.arms.relay"),
-    "ours": Arm("router.app", engine=True),
-    "ours-full": Arm("router.app", engine=True),
-    "ours-backlog": Arm("router.app", engine=True, backlog=50_000),
+    "null": Arm(f"{PEERS}.relay", "null"),
+    "faststream": Arm(f"{PEERS}.faststreamed", "commit"),
+    "faststream-lazy": Arm(f"{PEERS}.faststreamed", "lazy"),
+    "call": Arm(f"{PEERS}.handwritten", "call"),
+    "pipelined": Arm(f"{PEERS}.handwritten", "pipelined"),
+    "ours": Arm("router.app", "engine"),
+    "ours-full": Arm("router.app", "engine"),
+    "ours-backlog": Arm("router.app", "engine", backlog=50_000),
 }
 
 
@@ -55,7 +60,9 @@ def run(parts: Backends, arm: str, options: argparse.Namespace) -> dict[str, Any
     what = ARMS[arm]
     profile = FOLDER / f"pipeline.{arm}.pstats" if options.profile else None
     command = [sys.executable, *(["-m", "cProfile", "-o", str(profile)] if profile else []), "-m", what.module]
-    command += ["engine"] if what.engine else [f"--kafka={parts.kafka}", f"--redis={parts.redis}"]
+    # The engine is told by its settings.
+    places = [] if what.way == "engine" else [f"--kafka={parts.kafka}", f"--redis={parts.redis}"]
+    command += [what.way, *places]
     log = FOLDER / f"pipeline.{arm}.log"
     log.unlink(missing_ok=True)
     with arm_process(parts, command, log) as child:

@@ -26,4 +26,4 @@ async def _pass_on(stream: Stream, partition: TopicPartition, records: Sequence[
 
 
 if __name__ == "__main__":
-    main(relay)
+    main({"null": relay})

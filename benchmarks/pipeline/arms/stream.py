@@ -6,7 +6,7 @@ when its effects are confirmed, at most twice a second, beside the work.
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -65,17 +65,22 @@ class Stream:
         await (await self.producer.send_batch(batch, ROUTING_EVENTS.name, partition=partition))
 
 
-def main(work: Callable[[Stream, str], Awaitable[None]]) -> None:
-    """Run the arm until it is stopped."""
+Work = Callable[[Stream, str], Awaitable[None]]
+"""With the URL of Valkey."""
+
+
+def main(ways: Mapping[str, Work]) -> None:
+    """Run the way that the first argument names, until it is stopped."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("way", choices=sorted(ways))
     parser.add_argument("--kafka", required=True)
     parser.add_argument("--redis", required=True)
     arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(work, arguments.kafka, arguments.redis))
+        runner.run(_work(ways[arguments.way], arguments.kafka, arguments.redis))
 
 
-async def _work(work: Callable[[Stream, str], Awaitable[None]], kafka: str, redis: str) -> None:
+async def _work(work: Work, kafka: str, redis: str) -> None:
     async with _open(kafka) as stream, asyncio.TaskGroup() as group:
         group.create_task(stream.keep_offsets())
         await work(stream, redis)
