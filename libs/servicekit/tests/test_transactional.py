@@ -104,6 +104,22 @@ def ids(*numbers: int) -> Sequence[str]:
     return [f"chat-1-{number}" for number in numbers]
 
 
+async def test_what_is_new_of_a_batch_is_shown_before_the_first_is_handled(database: Database) -> None:
+    handlers, shown = Handlers(), list[tuple[str, int]]()
+
+    async def prepare(_: Transaction, deliveries: Sequence[Delivery[object]]) -> None:
+        shown.extend((delivery.event.id, len(handlers.transactions)) for delivery in deliveries)
+
+    reactions = TransactionalReactions[Transaction]().before(prepare).on(MessageReceived, handlers.on_message)
+    processor = TransactionalProcessor(
+        group=GROUP, store=PlainStore(database), reactions=reactions, telemetry=Telemetry("test")
+    )
+    await processor.process(messages(1))
+    await processor.process(messages(1, 2, 3))
+
+    assert shown == [(said(1).id, 0), (said(2).id, 1), (said(3).id, 1)]
+
+
 async def test_a_batch_is_one_transaction(database: Database) -> None:
     handlers = Handlers()
     processor = processor_of(database, handlers)

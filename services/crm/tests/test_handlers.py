@@ -11,8 +11,9 @@ from contracts.interactions import InteractionUpdated
 from contracts.messages import MessageFailed, MessageReceived
 from contracts.tasks import TaskAbandoned, TaskRequeued
 from crm.consumers import GROUP, reactions
-from crm.store import CrmStore, CrmTransaction, PostgresCrmStore
+from crm.store import PostgresCrmStore
 from crm.testing import Conversation, CrmTables, MemoryCrmStore, Topics
+from crm.transaction import CrmStore, CrmTransaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicekit.errors import PoisonedError, RejectError, RetryLaterError

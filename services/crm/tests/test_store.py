@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from crm.domain.identity import Decision, Holding, Identifier
 from crm.domain.stories import FailedMessage, Interaction, Message, Task
-from crm.store import CrmStore, DecisionRow, PostgresCrmStore, TakenMeanwhileError
+from crm.store import PostgresCrmStore
 from crm.testing import MemoryCrmStore
+from crm.transaction import CrmStore, DecisionRow, TakenMeanwhileError
+from servicekit.errors import RejectError
 from servicekit.store import EVERY_TENANT
 from servicekit.testing.databases import migrated
 from servicekit.testing.plugin import FreshDatabase
@@ -51,23 +53,32 @@ class StoreSuite:
             assert await tx.task("acme", "t-1") == done
             assert await tx.task("acme", "t-2") is None
 
-    async def test_a_message_is_added_once_by_its_id_and_by_its_number(self, store: CrmStore) -> None:
-        async with store.transaction(EVERY_TENANT) as tx:
-            added = [
-                await tx.add_message(each)
-                for each in (
-                    MESSAGE,
-                    MESSAGE,
-                    replace(MESSAGE, number=2),
-                    replace(MESSAGE, message_id="m-2"),
-                    replace(MESSAGE, message_id="m-2", number=2),
-                )
-            ]
+    async def test_a_message_is_kept_once(self, store: CrmStore) -> None:
+        for _ in range(2):
+            await keep(store, MESSAGE, MESSAGE)
 
-        assert added == [True, False, False, False, True]
         async with store.transaction(EVERY_TENANT) as tx:
             assert await tx.message("acme", "m-1") == MESSAGE
             assert await tx.message("acme", "m-3") is None
+
+    @pytest.mark.parametrize("together", [True, False])
+    @pytest.mark.parametrize(
+        ("other", "reason"),
+        [
+            (replace(MESSAGE, message_id="m-2"), "message_number_taken"),
+            (replace(MESSAGE, number=2), "message_id_taken"),
+        ],
+    )
+    async def test_another_message_of_its_number_or_id_is_refused(
+        self, store: CrmStore, other: Message, reason: str, *, together: bool
+    ) -> None:
+        if not together:
+            await keep(store, MESSAGE)
+
+        with pytest.raises(RejectError) as refused:
+            await keep(store, MESSAGE, other)
+
+        assert refused.value.reason == reason
 
     async def test_delivery_marks_agents_messages_up_to_a_number_once(self, store: CrmStore) -> None:
         inbound = replace(MESSAGE, message_id="m-2", number=2, direction="inbound", agent_id=None)
@@ -213,3 +224,9 @@ class TestPostgres(StoreSuite):
 
         assert outcomes[0] is None
         assert isinstance(outcomes[1], TakenMeanwhileError)
+
+
+async def keep(store: CrmStore, *messages: Message) -> None:
+    async with store.transaction(EVERY_TENANT) as tx:
+        for message in messages:
+            await tx.add_message(message)

@@ -24,6 +24,12 @@ class TransactionalReactions(Generic[Tx]):
 
     def __init__(self) -> None:
         self._handlers: dict[str, Callable[[Tx, Delivery[object]], Awaitable[None]]] = {}
+        self.prepare: Callable[[Tx, Sequence[Delivery[object]]], Awaitable[None]] = _nothing
+
+    def before(self, prepare: Callable[[Tx, Sequence[Delivery[object]]], Awaitable[None]]) -> Self:
+        """Show all events of a batch before the first is handled: what handlers need can be read in one go."""
+        self.prepare = prepare
+        return self
 
     def on(self, data: type[T], handle: Callable[[Tx, Delivery[T]], Awaitable[None]]) -> Self:
         """React to events whose data are `data`. The transaction serves every tenant: name `event.tenant_id`."""
@@ -85,12 +91,16 @@ class TransactionalProcessor(Generic[Tx]):
     async def _handle(self, records: Sequence[Record]) -> None:
         events = [(record, read_event(record, self._reactions.handler)) for record in records]
         async with self._store.transaction(EVERY_TENANT) as transaction:
+            fresh: list[Delivery[object]] = []
             for record, event in events:
                 # The consumers' rule (design.md section 3.6): a new engine publishes again from its watermark.
                 sequence = event.sequence if event and record.topic == ROUTING_EVENTS.name else None
-                fresh = await transaction.advance(self._group, record.at, record.offset + 1, sequence)
-                if fresh and event:
-                    await self._react(transaction, Delivery(event, event.data, record))
+                moved = await transaction.advance(self._group, record.at, record.offset + 1, sequence)
+                if moved and event:
+                    fresh.append(Delivery(event, event.data, record))
+            await self._reactions.prepare(transaction, fresh)
+            for delivery in fresh:
+                await self._react(transaction, delivery)
 
     async def _react(self, transaction: Tx, delivery: Delivery[object]) -> None:
         event, record = delivery.event, delivery.record
@@ -104,3 +114,7 @@ class TransactionalProcessor(Generic[Tx]):
             attributes={"messaging.destination.name": record.topic, "messaging.kafka.offset": record.offset},
         ):
             await handle(transaction, delivery)
+
+
+async def _nothing(_: object, __: Sequence[Delivery[object]]) -> None:
+    """Handlers read for themselves."""

@@ -6,20 +6,23 @@ from contracts.interactions import InteractionEnded, InteractionStarted, Interac
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
 from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
-from servicekit.consume import ConsumerLoop
+from servicekit.consume import ConsumerLimits, ConsumerLoop
+from servicekit.lane import LaneLimits
 from servicekit.run import Shell
 from servicekit.transactional import TransactionalProcessor, TransactionalReactions
 
 from crm import handlers
-from crm.store import CrmStore, CrmTransaction
+from crm.transaction import CrmStore, CrmTransaction
 
 GROUP: Final = "crm"
 TOPICS: Final = (INTERACTIONS.name, MESSAGES.name, ROUTING_EVENTS.name)
+BATCH_RECORDS_MAX: Final = 1000
+"""In one transaction: what a statement and a commit cost is shared by as many."""
 
 
 def reactions() -> TransactionalReactions[CrmTransaction]:
     """Who reacts to what."""
-    table = TransactionalReactions[CrmTransaction]()
+    table = TransactionalReactions[CrmTransaction]().before(handlers.expect)
     table.on(InteractionStarted, handlers.interaction_started)
     table.on(InteractionUpdated, handlers.interaction_updated)
     table.on(InteractionEnded, handlers.interaction_ended)
@@ -46,4 +49,5 @@ def consumer(store: CrmStore, shell: Shell) -> ConsumerLoop:
         clock=shell.clock,
         chance=shell.chance,
         telemetry=shell.telemetry,
+        limits=ConsumerLimits(lane=LaneLimits(batch_records_max=BATCH_RECORDS_MAX)),
     )

@@ -3,6 +3,7 @@
 All are idempotent, and none needs another topic's event to have come before.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -10,14 +11,32 @@ from uuid import NAMESPACE_URL, uuid5
 from contracts import Event
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
-from servicekit.errors import RejectError
+from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
 from servicekit.reactions import Delivery
 
 from crm.domain import identity, stories
 from crm.domain.identity import Identifier
 from crm.domain.stories import FailedMessage, Interaction, Task, TaskEvent
 from crm.domain.words import cleaned
-from crm.store import CrmTransaction, DecisionRow
+from crm.transaction import CrmTransaction, DecisionRow, Expected, Named
+
+
+async def expect(tx: CrmTransaction, deliveries: Sequence[Delivery[object]]) -> None:
+    """Before a batch is handled: look up together what the functions below will ask for."""
+    interactions, tasks = set[Named](), set[Named]()
+    identifiers = set[tuple[str, str, str]]()
+    for delivery in deliveries:
+        tenant_id, data = delivery.event.tenant_id, delivery.data
+        match data:
+            case InteractionStarted() | InteractionUpdated() | InteractionEnded():
+                interactions.add((tenant_id, data.interaction_id))
+                if not isinstance(data, InteractionEnded):
+                    identifiers |= {(tenant_id, *claim.key) for claim in identity.claims_of(data.personal)}
+            case TaskQueued() | TaskAssigned() | TaskRequeued() | WrapupStarted() | TaskCompleted() | TaskAbandoned():
+                tasks.add((tenant_id, data.task_id))
+            case _:
+                pass
+    await tx.expect(Expected(interactions=interactions, tasks=tasks, identifiers=identifiers))
 
 
 async def interaction_started(tx: CrmTransaction, delivery: Delivery[InteractionStarted]) -> None:
@@ -44,14 +63,7 @@ async def interaction_ended(tx: CrmTransaction, delivery: Delivery[InteractionEn
 
 async def message_said(tx: CrmTransaction, delivery: Delivery[MessageReceived] | Delivery[MessageSent]) -> None:
     """Keep a message, once. Raises RejectError when its number or id stands for another one."""
-    message = stories.message_of(delivery.event.tenant_id, delivery.data)
-    if await tx.add_message(message):
-        return
-    kept = await tx.message(message.tenant_id, message.message_id)
-    if kept is None:
-        raise RejectError("message_number_taken")
-    if (kept.interaction_id, kept.number) != (message.interaction_id, message.number):
-        raise RejectError("message_id_taken")
+    await tx.add_message(stories.message_of(delivery.event.tenant_id, delivery.data))
 
 
 async def message_delivered(tx: CrmTransaction, delivery: Delivery[MessageDelivered]) -> None:

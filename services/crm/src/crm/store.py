@@ -1,113 +1,24 @@
-"""Keeps customers and their stories in PostgreSQL (schema `crm`): what handlers read and write.
+"""Keeps customers and their stories in PostgreSQL (schema `crm`). What the API reads stands in `crm.views`.
 
-What the API reads stands in `crm.views`.
+A transaction looks rows up in sets, as far as `expect` foresaw them, changes them in memory, and writes them in sets
+before the commit: a batch of hundreds of events costs a dozen statements.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Protocol
+from dataclasses import replace
 
 from servicekit.database import Database, Transaction
-from servicekit.errors import RetryLaterError
-from servicekit.statements import statements
-from servicekit.store import Tenant, TransactionBase
+from servicekit.store import Tenant
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
-from crm.domain.identity import Decision, Holding, Identifier, Key
+from crm.domain.identity import Holding, Identifier, Key, takes_name
 from crm.domain.stories import FailedMessage, Interaction, Message, Task
-from crm.domain.words import customer_words, words_of
-
-
-class TakenMeanwhileError(RetryLaterError):
-    """Another transaction gave the identifier to a customer after it was looked up; decide again with what is now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRow:
-    """A decision as it is kept for good; `decision_id` is also the id of a customer that it made."""
-
-    tenant_id: str
-    decision_id: str
-    interaction_id: str
-    claims: tuple[Identifier, ...]
-    decision: Decision
-    decided_at_ms: int
-
-
-class CrmTransaction(TransactionBase, Protocol):
-    """One unit of work over every tenant: each method names the tenant itself."""
-
-    async def interaction(self, tenant_id: str, interaction_id: str) -> Interaction | None:
-        """The interaction, locked until the end of the transaction."""
-        ...
-
-    async def save_interaction(self, interaction: Interaction) -> None:
-        """Keep it as it is now."""
-        ...
-
-    async def claims(self, tenant_id: str, interaction_id: str) -> Sequence[Identifier]:
-        """What the interaction's decisions so far were made from, in their order."""
-        ...
-
-    async def holdings(self, tenant_id: str, keys: Collection[Key]) -> Mapping[Key, Holding]:
-        """Who holds these identifiers."""
-        ...
-
-    async def add_customer(self, tenant_id: str, customer_id: str, *, created_at_ms: int) -> None:
-        """Keep a new customer."""
-        ...
-
-    async def name_customer(self, tenant_id: str, customer_id: str, name: str, *, verified: bool, at_ms: int) -> bool:
-        """Take the name and say so: a verified one replaces an older one, an unverified one only fills a gap."""
-        ...
-
-    async def attach(
-        self, tenant_id: str, identifier: Identifier, *, customer_id: str, decision_id: str, held_by: str | None
-    ) -> None:
-        """The customer holds the identifier now; raises TakenMeanwhileError unless it is held as `held_by` says."""
-        ...
-
-    async def add_decision(self, row: DecisionRow) -> None:
-        """Keep the evidence."""
-        ...
-
-    async def renew_words(self, tenant_id: str, customer_id: str) -> None:
-        """The customer is found by name and identifiers as they are now."""
-        ...
-
-    async def add_message(self, message: Message) -> bool:
-        """Keep the message; False when its id or its number is taken."""
-        ...
-
-    async def message(self, tenant_id: str, message_id: str) -> Message | None:
-        """The message, if it is here."""
-        ...
-
-    async def mark_delivered(self, tenant_id: str, interaction_id: str, *, number: int, delivered_at_ms: int) -> None:
-        """Agents' messages up to the number have arrived, those that had not before."""
-        ...
-
-    async def add_failed_message(self, message: FailedMessage) -> None:
-        """Keep the failure; a second time changes nothing."""
-        ...
-
-    async def task(self, tenant_id: str, task_id: str) -> Task | None:
-        """The task, if it is here."""
-        ...
-
-    async def save_task(self, task: Task) -> None:
-        """Keep it as it is now."""
-        ...
-
-
-class CrmStore(Protocol):
-    """Opens transactions."""
-
-    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[CrmTransaction]:
-        """Begin; see TransactionBase."""
-        ...
+from crm.domain.words import customer_words
+from crm.gathered import Rows
+from crm.sets import Claimed, Customer, Delivered, Held, Sets
+from crm.transaction import CrmTransaction, DecisionRow, Expected, Named, TakenMeanwhileError, check_same
 
 
 class PostgresCrmStore:
@@ -124,116 +35,157 @@ class PostgresCrmStore:
 class PostgresCrmTransaction(Transaction):
     """The real CrmTransaction; its methods are described there."""
 
+    def __init__(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        super().__init__(connection, tenant)
+        self._sets = sets = Sets(self)
+        self._interactions = Rows(sets.interactions)
+        self._claims = Rows(sets.claims)
+        self._identifiers = Rows(sets.identifiers)
+        self._customers = Rows(sets.customers)
+        self._tasks = Rows(sets.tasks)
+        self._decisions: list[DecisionRow] = []
+        self._found_otherwise: set[Named] = set()
+        self._messages: dict[Named, Message] = {}
+        self._numbers: dict[tuple[str, str, int], Message] = {}
+        self._delivered: list[Delivered] = []
+        self._failed: list[FailedMessage] = []
+
+    async def expect(self, expected: Expected) -> None:
+        """See CrmTransaction."""
+        await self._interactions.know(expected.interactions)
+        await self._claims.know(expected.interactions)
+        said = [
+            (tenant_id, *claim.key)
+            for tenant_id, interaction_id in expected.interactions
+            for claim in await self.claims(tenant_id, interaction_id)
+        ]
+        await self._identifiers.know([*expected.identifiers, *said])
+        concerned = [(held.tenant_id, held.customer_id) for held in self._identifiers.known]
+        concerned += [(row.tenant_id, row.customer_id) for row in self._interactions.known if row.customer_id]
+        await self._customers.know(concerned)
+        await self._tasks.know(expected.tasks)
+
     async def interaction(self, tenant_id: str, interaction_id: str) -> Interaction | None:
         """See CrmTransaction."""
-        row = await self.one(_sql()["interaction"], tenant_id=tenant_id, interaction_id=interaction_id)
-        return Interaction(**row) if row else None
+        return await self._interactions.get((tenant_id, interaction_id))
 
     async def save_interaction(self, interaction: Interaction) -> None:
         """See CrmTransaction."""
-        values = {**asdict(interaction), "attributes": json.dumps(interaction.attributes)}
-        await self.execute(_sql()["save_interaction"], **values)
+        self._interactions.set((interaction.tenant_id, interaction.interaction_id), interaction)
 
     async def claims(self, tenant_id: str, interaction_id: str) -> Sequence[Identifier]:
         """See CrmTransaction."""
-        rows = await self.all(_sql()["claims"], tenant_id=tenant_id, interaction_id=interaction_id)
-        return [Identifier(**claim) for row in rows for claim in row["claims"]]
+        said = await self._claims.get((tenant_id, interaction_id)) or ()
+        return [claim for each in sorted(said, key=lambda each: each.order) for claim in each.claims]
 
     async def holdings(self, tenant_id: str, keys: Collection[Key]) -> Mapping[Key, Holding]:
         """See CrmTransaction."""
-        types, values = [kind for kind, _ in keys], [value for _, value in keys]
-        rows = await self.all(_sql()["holdings"], tenant_id=tenant_id, types=types, held_values=values)
-        return {(row["type"], row["value"]): Holding(row["customer_id"], row["verified"]) for row in rows}
+        await self._identifiers.know((tenant_id, *key) for key in keys)
+        found = {key: await self._identifiers.get((tenant_id, *key)) for key in keys}
+        return {key: held.holding for key, held in found.items() if held}
 
     async def add_customer(self, tenant_id: str, customer_id: str, *, created_at_ms: int) -> None:
         """See CrmTransaction."""
-        values = {"tenant_id": tenant_id, "customer_id": customer_id, "created_at_ms": created_at_ms}
-        await self.execute(_sql()["add_customer"], **values)
+        customer = Customer(tenant_id=tenant_id, customer_id=customer_id, created_at_ms=created_at_ms)
+        self._customers.set((tenant_id, customer_id), customer)
 
     async def name_customer(self, tenant_id: str, customer_id: str, name: str, *, verified: bool, at_ms: int) -> bool:
         """See CrmTransaction."""
-        named = await self.execute(
-            _sql()["name_customer"],
-            tenant_id=tenant_id,
-            customer_id=customer_id,
-            name=name,
-            verified=verified,
-            at_ms=at_ms,
-        )
-        return named == 1
+        kept = await self._customers.get((tenant_id, customer_id))
+        if kept is None or not takes_name(kept.name, kept.named_at_ms, verified=verified, at_ms=at_ms):
+            return False
+        named = replace(kept, name=name, named_at_ms=at_ms if verified else None)
+        self._customers.set((tenant_id, customer_id), named)
+        return True
 
     async def attach(
         self, tenant_id: str, identifier: Identifier, *, customer_id: str, decision_id: str, held_by: str | None
     ) -> None:
         """See CrmTransaction."""
-        attached = await self.execute(
-            _sql()["attach"],
-            tenant_id=tenant_id,
-            customer_id=customer_id,
-            decision_id=decision_id,
-            held_by=held_by,
-            **asdict(identifier),
-        )
-        if not attached:
+        kept = await self._identifiers.get((tenant_id, *identifier.key))
+        if kept is not None and (kept.verified or kept.customer_id != held_by):
             raise TakenMeanwhileError(identifier.type)
+        held = Held(
+            tenant_id=tenant_id,
+            type=identifier.type,
+            value=identifier.value,
+            customer_id=customer_id,
+            verified=identifier.verified,
+            decision_id=decision_id,
+            kept_by=kept.kept_by if kept else None,
+        )
+        self._identifiers.set((tenant_id, *identifier.key), held)
 
     async def add_decision(self, row: DecisionRow) -> None:
         """See CrmTransaction."""
-        await self.execute(
-            _sql()["add_decision"],
-            tenant_id=row.tenant_id,
-            decision_id=row.decision_id,
-            interaction_id=row.interaction_id,
-            customer_id=row.decision.customer_id,
-            reason=row.decision.reason,
-            claims=json.dumps([asdict(claim) for claim in row.claims]),
-            conflicts=json.dumps(row.decision.conflicts),
-            decided_at_ms=row.decided_at_ms,
-        )
+        key = (row.tenant_id, row.interaction_id)
+        claimed = Claimed(row.decided_at_ms, row.decision_id, row.claims)
+        self._claims.set(key, (*(await self._claims.get(key) or ()), claimed))
+        self._decisions.append(row)
 
     async def renew_words(self, tenant_id: str, customer_id: str) -> None:
         """See CrmTransaction."""
-        who = {"tenant_id": tenant_id, "customer_id": customer_id}
-        customer = await self.one(_sql()["lock_customer"], **who)
-        values = [row["value"] for row in await self.all(_sql()["identifier_values"], **who)]
-        words = sorted(customer_words(customer["name"] if customer else None, values))
-        await self.execute(_sql()["remove_words"], words=words, **who)
-        await self.execute(_sql()["add_words"], words=words, **who)
+        await self._customers.know([(tenant_id, customer_id)])
+        self._found_otherwise.add((tenant_id, customer_id))
 
-    async def add_message(self, message: Message) -> bool:
+    async def add_message(self, message: Message) -> None:
         """See CrmTransaction."""
-        added = await self.one(_sql()["add_message"], words=words_of(message.text), **asdict(message))
-        return added is not None
+        number = (message.tenant_id, message.interaction_id, message.number)
+        name = (message.tenant_id, message.message_id)
+        kept = self._messages.get(name) or self._numbers.get(number)
+        if kept is None:
+            self._messages[name] = self._numbers[number] = message
+        else:
+            check_same(message, kept)
 
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """See CrmTransaction."""
-        row = await self.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
-        return Message(**row) if row else None
+        return self._messages.get((tenant_id, message_id)) or await self._sets.message(tenant_id, message_id)
 
     async def mark_delivered(self, tenant_id: str, interaction_id: str, *, number: int, delivered_at_ms: int) -> None:
         """See CrmTransaction."""
-        await self.execute(
-            _sql()["mark_delivered"],
-            tenant_id=tenant_id,
-            interaction_id=interaction_id,
-            number=number,
-            delivered_at_ms=delivered_at_ms,
+        told = Delivered(
+            tenant_id=tenant_id, interaction_id=interaction_id, number=number, delivered_at_ms=delivered_at_ms
         )
+        self._delivered.append(told)
 
     async def add_failed_message(self, message: FailedMessage) -> None:
         """See CrmTransaction."""
-        await self.execute(_sql()["add_failed_message"], **asdict(message))
+        self._failed.append(message)
 
     async def task(self, tenant_id: str, task_id: str) -> Task | None:
         """See CrmTransaction."""
-        row = await self.one(_sql()["task"], tenant_id=tenant_id, task_id=task_id)
-        return Task(**row) if row else None
+        return await self._tasks.get((tenant_id, task_id))
 
     async def save_task(self, task: Task) -> None:
         """See CrmTransaction."""
-        await self.execute(_sql()["save_task"], **asdict(task))
+        self._tasks.set((task.tenant_id, task.task_id), task)
 
+    @override
+    async def flush(self) -> None:
+        """Write what was gathered. Raises TakenMeanwhileError, and RejectError as `add_message` says."""
+        sets = self._sets
+        await sets.save_customers(self._customers.changed)
+        if not await sets.attach(self._identifiers.changed):
+            raise TakenMeanwhileError("identifier")
+        await sets.add_decisions(self._decisions)
+        await self._write_words()
+        await sets.save_interactions(self._interactions.changed)
+        for message in await sets.add_messages(list(self._messages.values())):
+            check_same(message, await sets.message(message.tenant_id, message.message_id))
+        await sets.mark_delivered(self._delivered)
+        await sets.add_failed_messages(self._failed)
+        await sets.save_tasks(self._tasks.changed)
+        await super().flush()
 
-@cache
-def _sql() -> Mapping[str, str]:
-    return statements("crm", "sql/stories.sql")
+    async def _write_words(self) -> None:
+        """After the identifiers: they are what customers are found by."""
+        stale = sorted(self._found_otherwise)
+        if not stale:
+            return
+        values = await self._sets.identifier_values(stale)
+        words = {}
+        for key in stale:
+            customer = await self._customers.get(key)
+            words[key] = customer_words(customer.name if customer else None, values[key])
+        await self._sets.replace_words(words)

@@ -15,13 +15,10 @@ from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import Record
 from servicekit.store import MemoryDatabase, MemoryTransaction, Tenant
 
-from crm.domain.identity import Holding, Identifier, Key
+from crm.domain.identity import Holding, Identifier, Key, takes_name
 from crm.domain.stories import FailedMessage, Interaction, Message, Task
 from crm.domain.words import customer_words
-from crm.store import CrmTransaction, DecisionRow, TakenMeanwhileError
-
-Named = tuple[str, str]
-"""Tenant and id."""
+from crm.transaction import CrmTransaction, DecisionRow, Expected, Named, TakenMeanwhileError, check_same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +58,9 @@ class MemoryCrmStore:
 class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
     """The twin of PostgresCrmTransaction. Transactions run one at a time, so every row is as good as locked."""
 
+    async def expect(self, expected: Expected) -> None:
+        """Everything is at hand here."""
+
     async def interaction(self, tenant_id: str, interaction_id: str) -> Interaction | None:
         """See CrmTransaction."""
         return self.tables.interactions.get((tenant_id, interaction_id)) if self._sees(tenant_id) else None
@@ -91,7 +91,7 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
     async def name_customer(self, tenant_id: str, customer_id: str, name: str, *, verified: bool, at_ms: int) -> bool:
         """See CrmTransaction."""
         row = self.tables.customers[tenant_id, customer_id]
-        takes = row.name is None or (verified and (row.named_at_ms or 0) <= at_ms)
+        takes = takes_name(row.name, row.named_at_ms, verified=verified, at_ms=at_ms)
         if takes:
             named = replace(row, name=name, named_at_ms=at_ms if verified else None)
             self.tables.customers[tenant_id, customer_id] = named
@@ -121,13 +121,14 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
         words = customer_words(row.name, values)
         self.tables.customers[tenant_id, customer_id] = replace(row, words=words)
 
-    async def add_message(self, message: Message) -> bool:
+    async def add_message(self, message: Message) -> None:
         """See CrmTransaction."""
         key = (message.tenant_id, message.interaction_id, message.number)
-        if key in self.tables.messages or await self.message(message.tenant_id, message.message_id):
-            return False
-        self.tables.messages[key] = message
-        return True
+        kept = await self.message(message.tenant_id, message.message_id) or self.tables.messages.get(key)
+        if kept is None:
+            self.tables.messages[key] = message
+        else:
+            check_same(message, kept)
 
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """See CrmTransaction."""

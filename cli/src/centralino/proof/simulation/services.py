@@ -10,8 +10,8 @@ from chat_gateway.store import ChatTransaction
 from chat_gateway.testing import MemoryChatStore, MemorySignals
 from contracts.topics import TOPICS, dead_letter_topic
 from crm.consumers import consumer
-from crm.store import CrmTransaction
 from crm.testing import MemoryCrmStore
+from crm.transaction import CrmTransaction
 from pydantic import SecretStr
 from router.api.command_log import CommandLog
 from router.api.handlers import Desk

@@ -91,6 +91,11 @@ def _decide_by_words(claims: Sequence[Identifier], held: Mapping[Key, Holding], 
     return Decision(customer_id=new_customer_id, is_new=True, reason=reason, attach=tuple(claims))
 
 
+def takes_name(name: str | None, named_at_ms: int | None, *, verified: bool, at_ms: int) -> bool:
+    """Whether a customer so named takes another name: a proven one that is no older, any for a gap."""
+    return name is None or (verified and (named_at_ms or 0) <= at_ms)
+
+
 def claims_of(personal: Mapping[str, object]) -> tuple[Identifier, ...]:
     """The identifiers in `personal`, normalised, each once, at most IDENTIFIERS_MAX.
 

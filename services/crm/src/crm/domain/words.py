@@ -25,6 +25,8 @@ def cleaned(text: str) -> str:
 
 def folded(text: str) -> str:
     """One spelling for all cases and accents."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in plain if not unicodedata.combining(character))
 

@@ -1,105 +1,182 @@
--- name: interaction
-SELECT * FROM interaction WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id FOR UPDATE
+-- Each statement serves a whole batch: its parameters are arrays, one element for each row. Look-ups go row by row
+-- through an index (LATERAL), whatever the planner believes of a table that has grown since it was analysed.
 
--- name: save_interaction
+-- name: interactions
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT * FROM interaction WHERE tenant_id = wanted.tenant_id AND interaction_id = wanted.id FOR UPDATE
+) AS found
+
+-- name: save_interactions
 INSERT INTO interaction (
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, attributes, started_at_ms,
   ended_at_ms, end_reason
-) VALUES (
-  :tenant_id, :interaction_id, :domain, :customer_id, :client, :channel, :address, :language,
-  CAST(:attributes AS jsonb), :started_at_ms, :ended_at_ms, :end_reason
-) ON CONFLICT (tenant_id, interaction_id) DO UPDATE SET
+)
+SELECT
+  tenant_id, interaction_id, domain, customer_id, client, channel, address, language, CAST(attributes AS jsonb),
+  started_at_ms, ended_at_ms, end_reason
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:domain AS text[]), CAST(:customer_id AS text[]),
+  CAST(:client AS text[]), CAST(:channel AS text[]), CAST(:address AS text[]), CAST(:language AS text[]),
+  CAST(:attributes AS text[]), CAST(:started_at_ms AS bigint[]), CAST(:ended_at_ms AS bigint[]),
+  CAST(:end_reason AS text[])
+) AS given (
+  tenant_id, interaction_id, domain, customer_id, client, channel, address, language, attributes, started_at_ms,
+  ended_at_ms, end_reason
+)
+ON CONFLICT (tenant_id, interaction_id) DO UPDATE SET
   domain = excluded.domain, customer_id = excluded.customer_id, client = excluded.client, channel = excluded.channel,
   address = excluded.address, language = excluded.language, attributes = excluded.attributes,
   started_at_ms = excluded.started_at_ms, ended_at_ms = excluded.ended_at_ms, end_reason = excluded.end_reason
 
 -- name: claims
-SELECT claims FROM identity_decision
-WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id ORDER BY decided_at_ms, decision_id
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT tenant_id, interaction_id, decided_at_ms, decision_id, claims FROM identity_decision
+  WHERE tenant_id = wanted.tenant_id AND interaction_id = wanted.id
+  OFFSET 0
+) AS found
 
--- name: holdings
-SELECT type, value, customer_id, verified FROM identifier
-WHERE tenant_id = :tenant_id AND (type, value) IN (
-  SELECT * FROM unnest(CAST(:types AS text[]), CAST(:held_values AS text[]))
+-- name: identifiers
+SELECT found.*
+FROM unnest(CAST(:tenants AS text[]), CAST(:types AS text[]), CAST(:spellings AS text[]))
+  AS wanted (tenant_id, type, value), LATERAL (
+  SELECT tenant_id, type, value, customer_id, verified, decision_id FROM identifier
+  WHERE tenant_id = wanted.tenant_id AND type = wanted.type AND value = wanted.value
+  LIMIT 1
+) AS found
+
+-- name: customers
+-- Locked in the order in which they are asked for; whoever renames one or changes its words waits here.
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT * FROM customer WHERE tenant_id = wanted.tenant_id AND customer_id = wanted.id FOR NO KEY UPDATE
+) AS found
+
+-- name: save_customers
+INSERT INTO customer (tenant_id, customer_id, created_at_ms, name, named_at_ms)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:customer_id AS text[]), CAST(:created_at_ms AS bigint[]), CAST(:name AS text[]),
+  CAST(:named_at_ms AS bigint[])
 )
-
--- name: add_customer
-INSERT INTO customer (tenant_id, customer_id, created_at_ms) VALUES (:tenant_id, :customer_id, :created_at_ms)
-
--- name: name_customer
--- A name that came with a verified identifier replaces an older one; any other only fills a gap.
-UPDATE customer SET
-  name = :name, named_at_ms = CASE WHEN CAST(:verified AS boolean) THEN CAST(:at_ms AS bigint) END
-WHERE tenant_id = :tenant_id AND customer_id = :customer_id
-  AND (name IS NULL OR CAST(:verified AS boolean) AND coalesce(named_at_ms, 0) <= CAST(:at_ms AS bigint))
+ON CONFLICT (tenant_id, customer_id) DO UPDATE SET name = excluded.name, named_at_ms = excluded.named_at_ms
 
 -- name: attach
--- No row changes when the identifier has got another holder since it was looked up.
-INSERT INTO identifier AS kept (tenant_id, type, value, customer_id, verified, decision_id)
-VALUES (:tenant_id, :type, :value, :customer_id, :verified, :decision_id)
-ON CONFLICT (tenant_id, type, value) DO UPDATE SET
-  customer_id = excluded.customer_id, verified = excluded.verified, decision_id = excluded.decision_id
-WHERE NOT kept.verified AND kept.customer_id = CAST(:held_by AS text)
+INSERT INTO identifier (tenant_id, type, value, customer_id, verified, decision_id)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:type AS text[]), CAST(:value AS text[]), CAST(:customer_id AS text[]),
+  CAST(:verified AS boolean[]), CAST(:decision_id AS text[])
+)
+ON CONFLICT DO NOTHING
 
--- name: add_decision
+-- name: take_over
+-- A row does not change when the identifier has got another holder since it was looked up.
+UPDATE identifier AS kept SET
+  customer_id = given.customer_id, verified = given.verified, decision_id = given.decision_id
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:type AS text[]), CAST(:value AS text[]), CAST(:customer_id AS text[]),
+  CAST(:verified AS boolean[]), CAST(:decision_id AS text[]), CAST(:kept_by AS text[])
+) AS given (tenant_id, type, value, customer_id, verified, decision_id, kept_by)
+WHERE kept.tenant_id = given.tenant_id AND kept.type = given.type AND kept.value = given.value
+  AND NOT kept.verified AND kept.customer_id = given.kept_by
+
+-- name: add_decisions
 INSERT INTO identity_decision (
   tenant_id, decision_id, interaction_id, customer_id, reason, claims, conflicts, decided_at_ms
-) VALUES (
-  :tenant_id, :decision_id, :interaction_id, :customer_id, :reason, CAST(:claims AS jsonb),
-  CAST(:conflicts AS jsonb), :decided_at_ms
 )
-
--- name: lock_customer
-SELECT name FROM customer WHERE tenant_id = :tenant_id AND customer_id = :customer_id FOR UPDATE
+SELECT
+  tenant_id, decision_id, interaction_id, customer_id, reason, CAST(claims AS jsonb), CAST(conflicts AS jsonb),
+  decided_at_ms
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:decision_id AS text[]), CAST(:interaction_id AS text[]),
+  CAST(:customer_id AS text[]), CAST(:reason AS text[]), CAST(:claims AS text[]), CAST(:conflicts AS text[]),
+  CAST(:decided_at_ms AS bigint[])
+) AS given (tenant_id, decision_id, interaction_id, customer_id, reason, claims, conflicts, decided_at_ms)
 
 -- name: identifier_values
-SELECT value FROM identifier WHERE tenant_id = :tenant_id AND customer_id = :customer_id
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT tenant_id, customer_id, value FROM identifier
+  WHERE tenant_id = wanted.tenant_id AND customer_id = wanted.id
+  OFFSET 0
+) AS found
 
 -- name: remove_words
-DELETE FROM customer_word
-WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND word <> ALL (CAST(:words AS text[]))
+DELETE FROM customer_word AS kept
+USING unnest(CAST(:tenants AS text[]), CAST(:ids AS text[]), CAST(:words AS text[])) AS now (tenant_id, id, words)
+WHERE kept.tenant_id = now.tenant_id AND kept.customer_id = now.id AND kept.word <> ALL (string_to_array(now.words, ' '))
 
 -- name: add_words
 INSERT INTO customer_word (tenant_id, word, customer_id)
-SELECT :tenant_id, word, :customer_id FROM unnest(CAST(:words AS text[])) AS word ON CONFLICT DO NOTHING
+SELECT now.tenant_id, word, now.id
+FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[]), CAST(:words AS text[])) AS now (tenant_id, id, words),
+  unnest(string_to_array(now.words, ' ')) AS word
+ON CONFLICT DO NOTHING
 
--- name: add_message
--- The words go with the message: none for one that is here already.
-WITH kept AS (
-  INSERT INTO message (
-    tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms
-  ) VALUES (
-    :tenant_id, :interaction_id, :number, :message_id, :direction, :agent_id, :text, :at_ms, :delivered_at_ms
-  ) ON CONFLICT DO NOTHING RETURNING tenant_id, interaction_id, number, at_ms
-), searched AS (
-  INSERT INTO message_word (tenant_id, word, at_ms, interaction_id, number)
-  SELECT tenant_id, word, at_ms, interaction_id, number FROM kept, unnest(CAST(:words AS text[])) AS word
+-- name: add_messages
+INSERT INTO message (
+  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms
 )
-SELECT number FROM kept
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]),
+  CAST(:message_id AS text[]), CAST(:direction AS text[]), CAST(:agent_id AS text[]), CAST(:text AS text[]),
+  CAST(:at_ms AS bigint[]), CAST(:delivered_at_ms AS bigint[])
+)
+ON CONFLICT DO NOTHING
+RETURNING tenant_id, message_id
+
+-- name: add_message_words
+INSERT INTO message_word (tenant_id, word, at_ms, interaction_id, number)
+SELECT said.tenant_id, word, said.at_ms, said.interaction_id, said.number
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]), CAST(:at_ms AS bigint[]),
+  CAST(:words AS text[])
+) AS said (tenant_id, interaction_id, number, at_ms, words), unnest(string_to_array(said.words, ' ')) AS word
 
 -- name: message
 SELECT * FROM message WHERE tenant_id = :tenant_id AND message_id = :message_id
 
 -- name: mark_delivered
-UPDATE message SET delivered_at_ms = :delivered_at_ms
-WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id AND number <= :number
-  AND direction = 'outbound' AND delivered_at_ms IS NULL
+-- What is told first of a message counts.
+WITH marked AS (
+  SELECT DISTINCT ON (found.tenant_id, found.interaction_id, found.number) found.*, told.at_ms
+  FROM unnest(
+    CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]),
+    CAST(:delivered_at_ms AS bigint[])
+  ) WITH ORDINALITY AS told (tenant_id, interaction_id, number, at_ms, place), LATERAL (
+    SELECT tenant_id, interaction_id, number FROM message
+    WHERE tenant_id = told.tenant_id AND interaction_id = told.interaction_id AND number <= told.number
+      AND direction = 'outbound' AND delivered_at_ms IS NULL
+    OFFSET 0
+  ) AS found
+  ORDER BY found.tenant_id, found.interaction_id, found.number, told.place
+)
+UPDATE message SET delivered_at_ms = marked.at_ms FROM marked
+WHERE message.tenant_id = marked.tenant_id AND message.interaction_id = marked.interaction_id
+  AND message.number = marked.number
 
--- name: add_failed_message
+-- name: add_failed_messages
 INSERT INTO failed_message (tenant_id, message_id, interaction_id, agent_id, reason, detail, failed_at_ms)
-VALUES (:tenant_id, :message_id, :interaction_id, :agent_id, :reason, :detail, :failed_at_ms) ON CONFLICT DO NOTHING
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:interaction_id AS text[]),
+  CAST(:agent_id AS text[]), CAST(:reason AS text[]), CAST(:detail AS text[]), CAST(:failed_at_ms AS bigint[])
+)
+ON CONFLICT DO NOTHING
 
--- name: task
-SELECT * FROM task WHERE tenant_id = :tenant_id AND task_id = :task_id
+-- name: tasks
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT * FROM task WHERE tenant_id = wanted.tenant_id AND task_id = wanted.id LIMIT 1
+) AS found
 
--- name: save_task
+-- name: save_tasks
 INSERT INTO task (
   tenant_id, task_id, interaction_id, domain, queue, state, queued_at_ms, agent_id, assigned_at_ms, waited_ms,
   requeues, ended_at_ms, handled_ms, reason, disposition
-) VALUES (
-  :tenant_id, :task_id, :interaction_id, :domain, :queue, :state, :queued_at_ms, :agent_id, :assigned_at_ms,
-  :waited_ms, :requeues, :ended_at_ms, :handled_ms, :reason, :disposition
-) ON CONFLICT (tenant_id, task_id) DO UPDATE SET
+)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:task_id AS text[]), CAST(:interaction_id AS text[]), CAST(:domain AS text[]),
+  CAST(:queue AS text[]), CAST(:state AS text[]), CAST(:queued_at_ms AS bigint[]), CAST(:agent_id AS text[]),
+  CAST(:assigned_at_ms AS bigint[]), CAST(:waited_ms AS bigint[]), CAST(:requeues AS integer[]),
+  CAST(:ended_at_ms AS bigint[]), CAST(:handled_ms AS bigint[]), CAST(:reason AS text[]),
+  CAST(:disposition AS text[])
+)
+ON CONFLICT (tenant_id, task_id) DO UPDATE SET
   queue = excluded.queue, state = excluded.state, queued_at_ms = excluded.queued_at_ms, agent_id = excluded.agent_id,
   assigned_at_ms = excluded.assigned_at_ms, waited_ms = excluded.waited_ms, requeues = excluded.requeues,
   ended_at_ms = excluded.ended_at_ms, handled_ms = excluded.handled_ms, reason = excluded.reason,
