@@ -5,6 +5,7 @@ The jars (43 MB) are fetched once into the user's cache; a start takes about fou
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -56,26 +57,69 @@ def available() -> str | None:
     return f"real Kafka needs {' and '.join(missing)} on the PATH" if missing else None
 
 
+class KafkaNode:
+    """A node with its files in a folder; `start` it, `end` it by a signal, start it again on its port with its data."""
+
+    def __init__(self, directory: Path) -> None:
+        self._port, controller_port = _free_ports()
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._properties = directory / "server.properties"
+        self._properties.write_text(
+            PROPERTIES.format(port=self._port, controller_port=controller_port, directory=directory)
+        )
+        self._java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        self._java += ["-cp", f"{_jars()}/*"]
+        if not (directory / "data").exists():
+            arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._properties)]
+            subprocess.run([*self._java, *arguments], check=True, capture_output=True, timeout=START_TIMEOUT_SECONDS)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Bootstrap address "127.0.0.1:port"."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Returns when its port is open. Raises KafkaNotStartedError."""
+        output = self._directory / "kafka.log"
+        with output.open("ab") as log:
+            self.process = subprocess.Popen([*self._java, "kafka.Kafka", str(self._properties)], stdout=log, stderr=log)
+        _wait_until_open(self.process, self._port, output)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """While it runs."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Signal it and wait for its end; one that takes too long is killed."""
+        if self.process is None:
+            return
+        self.process.send_signal(number)
+        try:
+            self.process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def kafka_node(directory: Path) -> Iterator[KafkaNode]:
+    """A node that runs, with its files under `directory`. Raises KafkaNotStartedError."""
+    node = KafkaNode(directory)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.end()
+
+
 @contextmanager
 def kafka_from_jars(directory: Path) -> Iterator[str]:
-    """Run one node with its files under `directory`; yields "127.0.0.1:port". Raises KafkaNotStartedError."""
-    port, controller_port = _free_ports()
-    directory.mkdir(parents=True, exist_ok=True)
-    properties = directory / "server.properties"
-    properties.write_text(PROPERTIES.format(port=port, controller_port=controller_port, directory=directory))
-    java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    java += ["-cp", f"{_jars()}/*"]
-    if not (directory / "data").exists():
-        arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
-        subprocess.run([*java, *arguments], check=True, capture_output=True, timeout=START_TIMEOUT_SECONDS)
-    output = directory / "kafka.log"
-    with output.open("ab") as log:
-        process = subprocess.Popen([*java, "kafka.Kafka", str(properties)], stdout=log, stderr=log)
-    try:
-        _wait_until_open(process, port, output)
-        yield f"127.0.0.1:{port}"
-    finally:
-        _stop(process)
+    """The same; yields "127.0.0.1:port"."""
+    with kafka_node(directory) as node:
+        yield node.url
 
 
 def _jars() -> Path:
@@ -109,12 +153,3 @@ def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, output: Path
             return
         time.sleep(0.05)
     raise KafkaNotStartedError(output.read_text(errors="replace")[-2000:])
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
