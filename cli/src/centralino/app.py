@@ -13,7 +13,7 @@ from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
 
 from centralino.prepare import PrepareSettings, prepare
-from centralino.services import ServiceSpec, services
+from centralino.services import ServiceSpec, services, with_engines
 from centralino.stack import Given
 from centralino.status import status, token
 from centralino.up import UpOptions, up
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     starting = commands.add_parser("up", help="start the whole stack, and keep it running until Ctrl-C")
     starting.add_argument("--fresh", action="store_true", help="remove the data of earlier runs first")
     starting.add_argument("--no-sample", action="store_true", help="do not load the sample tenant")
+    starting.add_argument("--engines", type=int, default=1, metavar="N", help="router engines (default: 1)")
     starting.add_argument("--kafka", metavar="URL", help="use these brokers: host:port, comma-separated")
     starting.add_argument("--redis", metavar="URL", help="use this Redis or Valkey: redis://...")
     starting.add_argument("--postgres", metavar="URL", help="use this database, as its administrator: postgresql://...")
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace, specs: Sequence[ServiceSpec]) -> int:
     given = Given(kafka=options.kafka, redis=options.redis, postgres=options.postgres)
     wanted = UpOptions(data=options.data, fresh=options.fresh, sample=not options.no_sample, given=given)
-    return up(wanted, specs)
+    return up(wanted, with_engines(specs, options.engines))
 
 
 def _status(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ from centralino.home import Home
 from centralino.prepare import application_url
 
 DOMAIN_PARTITIONS: Final = 4
+ENGINE: Final = "router-engine"
 DRAIN_SECONDS: Final = 5
 GROUP_SESSION_SECONDS: Final = 6
 """The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
@@ -61,7 +62,7 @@ def services() -> list[ServiceSpec]:
     """All of them."""
     return [
         ServiceSpec(
-            name="router-engine",
+            name=ENGINE,
             command=["-m", "router.app", "engine"],
             own=lambda _: {"CENTRALINO_DOMAIN_PARTITIONS": str(DOMAIN_PARTITIONS)},
         ),
@@ -98,6 +99,17 @@ def services() -> list[ServiceSpec]:
             own=lambda setting: {"CENTRALINO_ALLOWED_ORIGINS": ",".join(setting.origins("router-api"))},
         ),
     ]
+
+
+def with_engines(specs: Sequence[ServiceSpec], count: int) -> list[ServiceSpec]:
+    """The services with so many engines: `router-engine`, `router-engine-2` and so on."""
+    more = [
+        replace(spec, name=f"{spec.name}-{number}")
+        for spec in specs
+        if spec.name == ENGINE
+        for number in range(2, count + 1)
+    ]
+    return [*specs, *more]
 
 
 def port_names(specs: Sequence[ServiceSpec]) -> list[str]:
