@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 from centralino.proof.checker import find_faults
 from centralino.proof.faults import report
-from centralino.proof.history import History, Said, Tables, read_history, said
+from centralino.proof.history import History, Outcome, Request, RequestKind, Said, Stood, Tables, read_history, said
 from contracts import Event, encode
 from contracts.agents import AgentPresenceChanged, AgentStateChanged, ConfigurationApplied
+from contracts.commands import AcceptOffer
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import InteractionStarted
-from contracts.messages import MessageReceived, MessageSent
+from contracts.messages import MessageFailed, MessageReceived, MessageSent
 from contracts.offers import Decision, OfferAccepted, OfferExpired, OfferIssued
 from contracts.tasks import Requirement, TaskAssigned, TaskCompleted, TaskQueued
-from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_JOURNAL
+from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS, ROUTING_JOURNAL
 from servicekit.ports import Record
 
 DOMAIN = "acme.main"
@@ -38,6 +39,8 @@ class Run:
     crm_tasks: dict[str, str] = field(default_factory=dict)
     started: list[str] = field(default_factory=lambda: ["i1"])
     parked: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    commands: list[object] = field(default_factory=list)
 
     def history(self) -> History:
         journal, sequences = self._journal()
@@ -52,9 +55,12 @@ class Run:
             INTERACTIONS.name: _records(INTERACTIONS.name, starts),
             MESSAGES.name: _records(MESSAGES.name, self.messages),
             CONFIG.name: _records(CONFIG.name, configured),
+            ROUTING_INPUTS.name: _records(ROUTING_INPUTS.name, self.commands),
         }
         tables = Tables(gateway=self.gateway, crm=self.crm, crm_tasks=self.crm_tasks)
-        return read_history(records, dead_letters=self.parked, accepted=self.accepted, tables=tables)
+        return read_history(
+            records, dead_letters=self.parked, accepted=self.accepted, requests=self.requests, tables=tables
+        )
 
     def _journal(self) -> tuple[list[Record], list[str]]:
         """A batch per fact; an epoch record before the facts that `epochs_at` counts."""
@@ -218,6 +224,10 @@ def sent(number: int, assignment_id: str = "i1.t1.o1.a") -> MessageSent:
     )
 
 
+def asked(kind: RequestKind, about: str, outcome: Outcome) -> Request:
+    return Request(who="somebody", kind=kind, about=about, key=about, asked_at_ms=0, answered_at_ms=0, outcome=outcome)
+
+
 def expired() -> OfferExpired:
     return OfferExpired(
         offer_id="i1.t1.o1", task_id="i1.t1", domain=DOMAIN, agent_id="ann", unanswered=1, expired_at_ms=0
@@ -244,6 +254,17 @@ def run() -> Run:
         gateway=list(rows),
         crm=list(rows),
         crm_tasks={"i1.t1": "completed"},
+        requests=[
+            asked("ready", "ann", "ok"),
+            asked("accept", "i1.t1.o1", "unknown"),
+            asked("accept", "i1.t1.o1", "ok"),
+            asked("complete", "i1.t1.o1.a", "unknown"),
+            asked("reject", "i1.t1.o9", "unknown"),
+            asked("say", "m3", "unknown"),
+            asked("say", "m3", "failed"),
+            asked("write", "i1: hello", "ok"),
+            asked("write", "i1: what nobody has heard", "failed"),
+        ],
     )
 
 
@@ -264,7 +285,7 @@ def test_repeats_of_an_event_after_a_take_over_are_no_fault(run: Run) -> None:
 
 def _silence(run: Run) -> None:
     run.messages.clear()
-    for kept in (run.gateway, run.crm, run.accepted):
+    for kept in (run.gateway, run.crm, run.accepted, run.requests):
         kept.clear()
 
 
@@ -391,6 +412,47 @@ def _dead_letter(run: Run) -> None:
     run.parked.append("messages.crm.dlq@0")
 
 
+def _never_answered(run: Run) -> None:
+    run.commands.append(AcceptOffer(command_id="c1", domain=DOMAIN, agent_id="ann", offer_id="i1.t1.o1"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (asked("ready", "bob", "ok"), "ready of somebody: bob was answered ok and has had no effect"),
+        (asked("accept", "i1.t1.o2", "ok"), "i1.t1.o2 was answered ok and has had no effect"),
+        (asked("accept", "i1.t1.o1", "failed"), "i1.t1.o1 was answered ok and failed under one key"),
+        (asked("reject", "i1.t1.o1", "ok"), "i1.t1.o1 was answered ok and has had no effect"),
+        (asked("complete", "i1.t1.o1.a", "failed"), "i1.t1.o1.a was answered failed and has had its effect"),
+        (asked("say", "m4", "ok"), "S6 at say of somebody: m4 was answered ok and has had no effect"),
+        (asked("write", "i1: anybody?", "failed"), "S6 at write of somebody: i1: anybody? was answered failed"),
+        (asked("write", "i1: nobody", "ok"), "i1: nobody was answered ok and has had no effect"),
+    ],
+)
+def test_an_answer_that_was_not_true_is_named(run: Run, answer: Request, found: str) -> None:
+    run.requests.append(answer)
+
+    assert any(found in fault for fault in faults_of(run))
+
+
+def test_a_message_that_was_taken_over_may_be_told_to_have_failed(run: Run) -> None:
+    failed = MessageFailed(
+        message_id="m9",
+        interaction_id="i1",
+        domain=DOMAIN,
+        agent_id="ann",
+        reason="assignment_over",
+        detail="The conversation is over.",
+        failed_at_ms=0,
+    )
+    run.requests.append(asked("say", "m9", "ok"))
+    history = run.history()
+    place = history.messages[0].at
+    told = replace(history, messages=[*history.messages, Stood(place, 9, event_of(failed), 0)])
+
+    assert report(find_faults(told, finished=True)) == ""
+
+
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
@@ -422,6 +484,7 @@ def _dead_letter(run: Run) -> None:
         (_out_of_order, "S6 at messages[0]@0: i1 has number 2 where 1 is next"),
         (_repeat_with_other_words, "message m1 differs from its first copy"),
         (_words_of_somebody_else, "S6 at table message of the gateway: message 2 of i1 is"),
+        (_never_answered, "offer.accept c1 was never answered"),
         (_dead_letter, "L5 at messages.crm.dlq@0: a valid record was parked"),
     ],
 )

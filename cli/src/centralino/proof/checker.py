@@ -1,4 +1,4 @@
-"""Finds what is broken of S1 to S6 in what a run has left behind.
+"""Finds what is broken of S1 to S6 in what a run has left behind, and which answers to its people were not true.
 
 It stands on the events' contracts alone and shares no code with what it judges: the consumers' rule, the journal's fold
 rule and the life of a task are written here a second time, as the design tells them.
@@ -8,6 +8,7 @@ from centralino.proof.faults import Fault
 from centralino.proof.history import History
 from centralino.proof.journal import journal_faults
 from centralino.proof.messages import message_faults
+from centralino.proof.requests import command_faults, request_faults
 from centralino.proof.routing import Routing
 
 
@@ -22,4 +23,6 @@ def find_faults(history: History, *, finished: bool) -> list[Fault]:
         *routing.faults,
         *routing.end_faults(finished=finished),
         *message_faults(history, routing.assignments),
+        *request_faults(history),
+        *(command_faults(history) if finished else ()),
     ]

@@ -6,15 +6,24 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
-from contracts.topics import TOPICS, dead_letter_topic
+from contracts.topics import (
+    CONFIG,
+    INTERACTIONS,
+    MESSAGES,
+    ROUTING_EVENTS,
+    ROUTING_INPUTS,
+    ROUTING_JOURNAL,
+    dead_letter_topic,
+)
 from servicekit.kafka import KafkaLog
 from servicekit.ports import LogReader, Partition, Record
 from servicekit.telemetry import Telemetry
 
 from centralino.prepare import CONSUMERS
-from centralino.proof.history import History, Said, Tables, read_history
+from centralino.proof.history import History, Request, Said, Tables, read_history
 from centralino.services import DOMAIN_PARTITIONS
 
+READ: Final = (CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS, ROUTING_JOURNAL)
 KAFKA_SECONDS: Final = 10.0
 DATABASE_SECONDS: Final = 30.0
 SILENT_READS_MAX: Final = 10
@@ -29,24 +38,26 @@ class Places:
     domain_partitions: int = DOMAIN_PARTITIONS
 
 
-async def collect(places: Places, accepted: Sequence[Said]) -> History:
+async def collect(places: Places, accepted: Sequence[Said], requests: Sequence[Request] = ()) -> History:
     """Everything from the first offset to the end as it is now."""
-    topics = {topic.name: topic.partitions(places.domain_partitions) for topic in TOPICS}
+    wanted = {topic.name: topic.partitions(places.domain_partitions) for topic in READ}
     parked = {dead_letter_topic(topic.name, group): 1 for group, read in CONSUMERS.items() for topic in read}
     log = KafkaLog(
         places.kafka, client_id="proof", delivery_timeout_seconds=KAFKA_SECONDS, telemetry=Telemetry("proof")
     )
     async with log.reader("proof") as reader:
-        records = {name: await _read(reader, name, count) for name, count in topics.items()}
-        letters = [record for name in parked for record in await _read(reader, name, 1)]
+        found = await _read(
+            reader, [Partition(name, each) for name, n in (wanted | parked).items() for each in range(n)]
+        )
     async with _connected(places.postgres) as database:
         tables = await _tables(database)
-    dead_letters = [f"{letter.topic}@{letter.offset}: {_reason(letter)}" for letter in letters]
-    return read_history(records, dead_letters=dead_letters, accepted=accepted, tables=tables)
+    dead_letters = [f"{letter.topic}@{letter.offset}: {_reason(letter)}" for letter in found if letter.topic in parked]
+    records = {name: [record for record in found if record.topic == name] for name in wanted}
+    return read_history(records, dead_letters=dead_letters, accepted=accepted, requests=requests, tables=tables)
 
 
-async def _read(reader: LogReader, topic: str, partitions: int) -> list[Record]:
-    bounds = {at: await reader.bounds(at) for at in (Partition(topic, number) for number in range(partitions))}
+async def _read(reader: LogReader, partitions: Sequence[Partition]) -> list[Record]:
+    bounds = {at: await reader.bounds(at) for at in partitions}
     ends: Mapping[Partition, int] = {at: end for at, (first, end) in bounds.items() if first < end}
     await reader.assign({at: bounds[at][0] for at in ends})
     records: list[Record] = []
@@ -58,7 +69,7 @@ async def _read(reader: LogReader, topic: str, partitions: int) -> list[Record]:
         silent = 0 if found else silent + 1
         records += [record for record in found if record.offset < ends[record.at]]
         reached |= {record.at for record in found if record.offset + 1 >= ends[record.at]}
-    return sorted(records, key=lambda record: (record.partition, record.offset))
+    return sorted(records, key=lambda record: (record.topic, record.partition, record.offset))
 
 
 async def _tables(database: "asyncpg.Connection") -> Tables:

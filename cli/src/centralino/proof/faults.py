@@ -7,7 +7,7 @@ from typing import Final, Literal
 from typing_extensions import override
 
 SHOWN_MAX: Final = 30
-Invariant = Literal["S1", "S2", "S3", "S4", "S5", "S6", "L1", "L5"]
+Invariant = Literal["S1", "S2", "S3", "S4", "S5", "S6", "L1", "L2", "L3", "L4", "L5"]
 
 
 @dataclass(frozen=True, slots=True)

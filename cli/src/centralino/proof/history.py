@@ -6,7 +6,7 @@ from typing import Literal
 
 from contracts import Event, MalformedEventError, decode
 from contracts.messages import MessageReceived, MessageSent
-from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_JOURNAL
+from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS, ROUTING_JOURNAL
 from servicekit.ports import Partition, Record
 
 
@@ -17,6 +17,8 @@ class Stood:
     at: Partition
     offset: int
     event: Event
+    appended_at_ms: int
+    """When its writer handed it over, by the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,24 @@ class Said:
     sender: Literal["customer", "agent"]
     text: str
     message_id: str | None = None
+
+
+Outcome = Literal["ok", "failed", "unknown"]
+RequestKind = Literal["ready", "accept", "reject", "complete", "say", "write"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One try of somebody to get something done, and how it went. Tries under one key ask for the same."""
+
+    who: str
+    kind: RequestKind
+    about: str
+    """The agent, offer, assignment or message it is about."""
+    key: str
+    asked_at_ms: int
+    answered_at_ms: int
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +68,25 @@ class History:
     interactions: Sequence[Stood]
     messages: Sequence[Stood]
     configuration: Sequence[Stood]
+    inputs: Sequence[Stood] = ()
+    """What the engine was asked."""
     malformed: Sequence[str]
     """Records of these topics that are no events, by topic, partition and offset."""
     dead_letters: Sequence[str]
     accepted: Sequence[Said]
     """What the gateway acknowledged to customers."""
+    requests: Sequence[Request] = ()
+    """What customers and agents asked for."""
     tables: Tables
 
 
 def read_history(
-    records: Mapping[str, Sequence[Record]], *, dead_letters: Sequence[str], accepted: Sequence[Said], tables: Tables
+    records: Mapping[str, Sequence[Record]],
+    *,
+    dead_letters: Sequence[str],
+    accepted: Sequence[Said],
+    tables: Tables,
+    requests: Sequence[Request] = (),
 ) -> History:
     """The history in the records of each topic."""
     malformed: list[str] = []
@@ -67,9 +96,11 @@ def read_history(
         interactions=list(_events(records[INTERACTIONS.name], malformed)),
         messages=list(_events(records[MESSAGES.name], malformed)),
         configuration=list(_events([record for record in records[CONFIG.name] if record.value], malformed)),
+        inputs=list(_events(records.get(ROUTING_INPUTS.name, ()), malformed)),
         malformed=malformed,
         dead_letters=dead_letters,
         accepted=accepted,
+        requests=requests,
         tables=tables,
     )
 
@@ -88,6 +119,6 @@ def said(data: MessageReceived | MessageSent) -> Said:
 def _events(records: Iterable[Record], malformed: list[str]) -> Iterator[Stood]:
     for record in records:
         try:
-            yield Stood(record.at, record.offset, decode(record.value, record.headers))
+            yield Stood(record.at, record.offset, decode(record.value, record.headers), record.timestamp_ms)
         except MalformedEventError:
             malformed.append(f"{record.topic}[{record.partition}]@{record.offset}")

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from contracts.envelope import adapter_of
 from contracts.registry import BY_NAME
@@ -45,14 +46,42 @@ def seen(routing: Sequence[Stood]) -> Iterator[Stood]:
             yield stood
 
 
-def epochs(journal: Sequence[Record]) -> list[Epoch]:
-    """The take-overs that the journal still holds."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that counts; `facts` are tenant, type name and data. It was decided at `now_ms`."""
+
+    partition: int
+    position: Position
+    now_ms: int
+    appended_at_ms: int
+    facts: Sequence[tuple[str, str, Any]]  # Any: JSON
+
+
+def counted(journal: Sequence[Record]) -> Iterator[Epoch | Batch]:
+    """The fold rule: a batch counts that is of the latest epoch and numbered one more than the last that counted."""
+    latest: dict[int, tuple[int, int, int]] = {}
     for record in journal:
         entry = json.loads(record.value or b"")
         if entry["kind"] == "epoch":
-            found.append(Epoch(record.partition, Position(entry["generation"], record.offset)))
-    return found
+            latest[record.partition] = (entry["generation"], record.offset, 0)
+            yield Epoch(record.partition, Position(entry["generation"], record.offset))
+            continue
+        generation, epoch, number = latest.get(record.partition, (0, -1, 0))
+        if (entry["epoch"], entry["number"]) == (epoch, number + 1):
+            latest[record.partition] = (generation, epoch, number + 1)
+            position = Position(generation, record.offset)
+            facts = [(tenant, name, data) for tenant, name, data in entry["facts"]]
+            yield Batch(record.partition, position, entry.get("now", 0), record.timestamp_ms, facts)
+
+
+def epochs(journal: Sequence[Record]) -> list[Epoch]:
+    """The take-overs that the journal still holds."""
+    return [entry for entry in counted(journal) if isinstance(entry, Epoch)]
+
+
+def void_batches(journal: Sequence[Record]) -> int:
+    """Batches that do not count: what an owner that was no owner any more has appended."""
+    return len(journal) - sum(1 for _ in counted(journal))
 
 
 def journal_faults(history: History) -> Iterator[Fault]:
@@ -73,19 +102,16 @@ def journal_faults(history: History) -> Iterator[Fault]:
         yield Fault("S1", f"journal[{partition}]@{position.offset}", f"{name} was decided and never published")
 
 
+def public_facts(batch: Batch) -> Iterator[tuple[Position, str, Any]]:  # Any: an event's data
+    """Those that are published, with the positions of their events."""
+    facts = [(name, data) for _, name, data in batch.facts if name in BY_NAME]
+    for index, (name, data) in enumerate(facts):
+        typed = adapter_of(BY_NAME[name].data).validate_json(json.dumps(data))
+        yield replace(batch.position, index=index), name, typed
+
+
 def _public(journal: Sequence[Record]) -> Iterator[tuple[int, Position, str, object]]:
-    """Public facts of batches that count: of the latest epoch, numbered one more than the last that counted."""
-    latest: dict[int, tuple[int, int, int]] = {}
-    for record in journal:
-        entry = json.loads(record.value or b"")
-        if entry["kind"] == "epoch":
-            latest[record.partition] = (entry["generation"], record.offset, 0)
-            continue
-        generation, epoch, number = latest.get(record.partition, (0, -1, 0))
-        if (entry["epoch"], entry["number"]) != (epoch, number + 1):
-            continue
-        latest[record.partition] = (generation, epoch, number + 1)
-        facts = [(name, data) for _, name, data in entry["facts"] if name in BY_NAME]
-        for index, (name, data) in enumerate(facts):
-            typed = adapter_of(BY_NAME[name].data).validate_json(json.dumps(data))
-            yield record.partition, Position(generation, record.offset, index), name, typed
+    for entry in counted(journal):
+        if isinstance(entry, Batch):
+            for position, name, data in public_facts(entry):
+                yield entry.partition, position, name, data

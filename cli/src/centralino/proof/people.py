@@ -13,10 +13,10 @@ from typing import Any, Final, Literal, Protocol
 from contracts.tasks import Then
 from servicekit.ports import Chance, Clock
 
-from centralino.proof.history import Said
+from centralino.proof.history import Outcome, Request, RequestKind, Said
+from centralino.proof.requests import writing
 
 Frame = Mapping[str, Any]  # Any: JSON
-Outcome = Literal["done", "refused", "unknown"]
 AGAIN_SECONDS: Final = (0.2, 1.0)
 LISTEN_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.4
@@ -58,11 +58,15 @@ class Customer:
     """So long after the first message the customer ends the chat, answered or not."""
     accepted: list[Said] = field(default_factory=list)
     """What was acknowledged."""
+    requests: list[Request] = field(default_factory=list)
+    """Every try to say something, and how it went."""
     answers: int = 0
     over: bool = False
     _last_number: int = 0
     _upto: int = 0
     _unacknowledged: dict[str, str] = field(default_factory=dict)
+    _asked_at_ms: dict[str, int] = field(default_factory=dict)
+    """When each try began that nothing has come of yet, by the customer's id of the message."""
     _said: int = 0
     _said_at_ms: int = 0
     _state: str = "open"
@@ -74,11 +78,17 @@ class Customer:
                 async with self.connect(self._last_number) as line:
                     await self._talk(line)
             except AwayError:
+                self.give_up()
                 await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
+
+    def give_up(self) -> None:
+        """The socket is gone, or the story is over: what is not acknowledged may have been taken or not."""
+        for given in list(self._asked_at_ms):
+            self._note(given, self._unacknowledged[given], "unknown")
 
     async def _talk(self, line: Line) -> None:
         for given, text in self._unacknowledged.items():
-            await _say(line, given, text)
+            await self._say(line, given, text)
         while not self.over:
             await self._say_next(line)
             frame = await line.receive(timeout_seconds=LISTEN_SECONDS)
@@ -93,7 +103,7 @@ class Customer:
             self._unacknowledged[given] = text
             self._said += 1
             self._said_at_ms = self.clock.now_ms()
-            await _say(line, given, text)
+            await self._say(line, given, text)
         if not self._unacknowledged and self._wants_to_go():
             await line.send({"type": "end"})
 
@@ -113,6 +123,7 @@ class Customer:
             case "ack":
                 text = self._unacknowledged.pop(frame["client_message_id"], None)
                 if text is not None:
+                    self._note(frame["client_message_id"], text, "ok")
                     self._accept(frame["number"], text)
             case "resync":
                 self._last_number = 0
@@ -137,14 +148,30 @@ class Customer:
 
     def _refused(self, frame: Frame) -> None:
         if frame["code"] == "ended":
-            self._unacknowledged.pop(frame.get("client_message_id", ""), None)
+            given = frame.get("client_message_id", "")
+            text = self._unacknowledged.pop(given, None)
+            if text is not None:
+                self._note(given, text, "failed")
             self.over = not self._unacknowledged
             return
         raise AwayError(frame["code"])
 
+    async def _say(self, line: Line, given: str, text: str) -> None:
+        self._asked_at_ms[given] = self.clock.now_ms()
+        await line.send({"type": "message", "client_message_id": given, "text": text})
 
-async def _say(line: Line, given: str, text: str) -> None:
-    await line.send({"type": "message", "client_message_id": given, "text": text})
+    def _note(self, given: str, text: str, outcome: Outcome) -> None:
+        self.requests.append(
+            Request(
+                who=self.interaction_id,
+                kind="write",
+                about=writing(self.interaction_id, text),
+                key=given,
+                asked_at_ms=self._asked_at_ms.pop(given, 0),
+                answered_at_ms=self.clock.now_ms(),
+                outcome=outcome,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +234,8 @@ class AgentAtWork:
     reject_odds: float = 0.0
     ignore_odds: float = 0.0
     keep_open_odds: float = 0.0
+    requests: list[Request] = field(default_factory=list)
+    """Every try of a command or message, and how it went."""
     _commands: int = 0
     _offers: set[str] = field(default_factory=set)
     _serving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -227,7 +256,7 @@ class AgentAtWork:
     async def _turn(self) -> None:
         view = await self.desk.look()
         if not view.ready:
-            await self._insist(self.desk.be_ready)
+            await self._insist("ready", self.agent_id, self.desk.be_ready)
         for offer_id in view.offer_ids:
             if offer_id not in self._offers:
                 self._offers.add(offer_id)
@@ -244,9 +273,9 @@ class AgentAtWork:
         if drawn < self.ignore_odds:
             return
         if drawn < self.ignore_odds + self.reject_odds:
-            await self._insist(lambda command_id: self.desk.reject(offer_id, command_id))
+            await self._insist("reject", offer_id, lambda command_id: self.desk.reject(offer_id, command_id))
         else:
-            await self._insist(lambda command_id: self.desk.accept(offer_id, command_id))
+            await self._insist("accept", offer_id, lambda command_id: self.desk.accept(offer_id, command_id))
 
     async def _serve(self, held: Held) -> None:
         for number in range(0 if held.wrapup else self.answers):
@@ -254,9 +283,11 @@ class AgentAtWork:
                 break
         then: Then = "keep_open" if self.chance.uniform(0, 1) < self.keep_open_odds else "close"
         await self._insist(
+            "complete",
+            held.assignment_id,
             lambda command_id: self.desk.complete(
                 held.assignment_id, command_id, then=then, seen_number=self.desk.customer_number(held.interaction_id)
-            )
+            ),
         )
 
     async def _say(self, held: Held, number: int) -> bool:
@@ -270,17 +301,41 @@ class AgentAtWork:
             if fate is not None:
                 return fate == "sent"
             if said_at_ms is None or self.clock.now_ms() - said_at_ms > SAY_AGAIN_SECONDS * 1000:
-                outcome = await self.desk.say(held.assignment_id, message_id, text)
-                if outcome == "refused":
+                outcome = await self._try(
+                    "say", message_id, message_id, self.desk.say(held.assignment_id, message_id, text)
+                )
+                if outcome == "failed":
                     return False
-                said_at_ms = self.clock.now_ms() if outcome == "done" else None
+                said_at_ms = self.clock.now_ms() if outcome == "ok" else None
             await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
         return False
 
-    async def _insist(self, command: Callable[[str], Awaitable[Outcome]]) -> None:
+    async def _insist(self, kind: RequestKind, about: str, command: Callable[[str], Awaitable[Outcome]]) -> None:
         """Under one command id until its outcome is known, or it does not matter any more."""
         self._commands += 1
         command_id = f"{self.agent_id}.c{self._commands}"
         deadline_ms = self.clock.now_ms() + round(PATIENCE_SECONDS * 1000)
-        while await command(command_id) == "unknown" and self.clock.now_ms() < deadline_ms:
+        while await self._try(kind, about, command_id, command(command_id)) == "unknown":
+            if self.clock.now_ms() > deadline_ms:
+                return
             await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
+
+    async def _try(self, kind: RequestKind, about: str, key: str, answer: Awaitable[Outcome]) -> Outcome:
+        """One try; one that is cut short by the end of the story has an unknown outcome."""
+        asked_at_ms = self.clock.now_ms()
+        outcome: Outcome = "unknown"
+        try:
+            outcome = await answer
+        finally:
+            self.requests.append(
+                Request(
+                    who=self.agent_id,
+                    kind=kind,
+                    about=about,
+                    key=key,
+                    asked_at_ms=asked_at_ms,
+                    answered_at_ms=self.clock.now_ms(),
+                    outcome=outcome,
+                )
+            )
+        return outcome

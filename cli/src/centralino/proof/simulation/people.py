@@ -24,7 +24,8 @@ from servicekit.testing.memory_log import MemoryLog
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
-from centralino.proof.people import AwayError, Connect, DeskView, Frame, Held, Line, Outcome
+from centralino.proof.history import Outcome
+from centralino.proof.people import AwayError, Connect, DeskView, Frame, Held, Line
 from centralino.proof.simulation.process import GoneError, Process
 from centralino.proof.simulation.services import World
 
@@ -215,5 +216,5 @@ class SimulatedDesk:
         except (GoneError, RetryLaterError):
             return "unknown"
         except ProblemError as problem:
-            return "unknown" if problem.status in UNKNOWN_STATUSES else "refused"
-        return "unknown" if result is None else "done"
+            return "unknown" if problem.status in UNKNOWN_STATUSES else "failed"
+        return "unknown" if result is None else "ok"

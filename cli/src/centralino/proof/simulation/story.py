@@ -96,6 +96,7 @@ class _Story:
     world: World
     chance: SeededChance = field(init=False)
     customers: list[Customer] = field(default_factory=list)
+    staff: list[AgentAtWork] = field(default_factory=list)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self) -> Told:
@@ -151,6 +152,7 @@ class _Story:
                 ignore_odds=0.1,
                 keep_open_odds=0.2,
             )
+            self.staff.append(agent)
             self._spawn(agent.work())
             self._spawn(self._device(agent_id))
 
@@ -278,6 +280,10 @@ class _Story:
             records,
             dead_letters=[f"{letter.topic}@{letter.offset}" for letter in letters],
             accepted=[said for customer in self.customers for said in customer.accepted],
+            requests=[
+                *(request for customer in self.customers for request in customer.requests),
+                *(request for agent in self.staff for request in agent.requests),
+            ],
             tables=tables,
         )
 

@@ -1,0 +1,295 @@
+"""L3: the views in Redis against views made here from the journal.
+
+Shared with the engine are the contracts and the JSON of the views; the fold of agents, queues and assignments is
+written a second time. A domain's configuration is taken as it was applied first.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.agents import AgentPresenceChanged, AgentStateChanged
+from contracts.configuration_records import ConfigurationRecord
+from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded
+from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from servicekit.ports import Record
+
+from centralino.proof.faults import Fault
+from centralino.proof.history import History
+from centralino.proof.journal import Batch, Epoch, Position, counted, public_facts
+from centralino.proof.timing import Bounds, Trouble
+
+View = dict[str, Any]  # Any: JSON
+Views = dict[str, dict[str, View]]
+"""By kind (agents, queues, assignments) and id."""
+BEHIND_MS: Final = 2000
+"""A view is still counted as current when what it lacks is younger."""
+UNREADABLE: Final = "internal.leases_readable"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What stood in Redis at one moment; `position` is none while the domain's views are gone."""
+
+    at_ms: int
+    position: int | None
+    views: Views
+
+
+@dataclass(slots=True)
+class _Agent:
+    capacity: int
+    state: str = "not_ready"
+    reason_code: str | None = None
+    presence: str = "absent"
+    idle_since_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Task:
+    queued: TaskQueued
+    state: str = "waiting"
+    offer: tuple[OfferIssued, str] | None = None
+    assigned: tuple[TaskAssigned, str] | None = None
+    """With the sequences of their events."""
+    wrapup: WrapupStarted | None = None
+
+    @property
+    def holder(self) -> str | None:
+        held = self.offer or self.assigned
+        return held[0].agent_id if held else None
+
+
+@dataclass(slots=True)
+class FoldedViews:
+    """`take` the journal's entries in order; `views` are what Redis should then show of the domain."""
+
+    history: History
+    domain: str
+    _agents: dict[str, _Agent] = field(default_factory=dict)
+    _tasks: dict[str, _Task] = field(default_factory=dict)
+    _queues: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for stood in self.history.configuration:
+            record = stood.event.data
+            if isinstance(record, ConfigurationRecord) and record.domain == self.domain and record.value:
+                if record.kind == "agent":
+                    self._agents[record.id.removeprefix("agent:")] = _Agent(int(str(record.value["capacity"])))
+                elif record.kind == "queue":
+                    self._queues.append(record.id.rpartition("/")[2])
+
+    def take(self, entry: Epoch | Batch) -> None:
+        """The next epoch record, or batch that counts."""
+        if isinstance(entry, Epoch):
+            self._unconfirm({"present", "lost"})
+            return
+        facts = public_facts(entry)
+        for _, name, data in entry.facts:
+            if name == UNREADABLE and not data["readable"]:
+                self._unconfirm({"lost"})
+            elif not name.startswith("internal."):
+                position, _, typed = next(facts)
+                self._fold(typed, _sequence(position))
+
+    def views(self) -> Views:
+        """All of them."""
+        waiting = {
+            name: [t.queued.queued_at_ms for t in self._in(name) if t.state == "waiting"] for name in self._queues
+        }
+        return {
+            "agents": {name: self._agent_view(name, agent) for name, agent in self._agents.items()},
+            "queues": {
+                name: {"queue": name, "oldest_queued_at_ms": min(waiting[name], default=None)}
+                | {state: sum(task.state == state for task in self._in(name)) for state in _STATES}
+                for name in self._queues
+            },
+            "assignments": {
+                task.assigned[0].assignment_id: _assignment_view(task, *task.assigned)
+                for task in self._tasks.values()
+                if task.assigned is not None
+            },
+        }
+
+    def _in(self, queue: str) -> list[_Task]:
+        return [task for task in self._tasks.values() if task.queued.queue == queue]
+
+    def _unconfirm(self, presences: set[str]) -> None:
+        for agent in self._agents.values():
+            if agent.presence in presences:
+                agent.presence = "unconfirmed"
+
+    def _fold(self, data: object, sequence: str) -> None:
+        match data:
+            case AgentStateChanged():
+                agent = self._agents[data.agent_id]
+                if (agent.state, data.state) == ("not_ready", "ready"):
+                    agent.idle_since_ms = data.changed_at_ms
+                agent.state, agent.reason_code = data.state, data.reason_code
+            case AgentPresenceChanged():
+                agent = self._agents[data.agent_id]
+                if (agent.presence, data.presence) == ("absent", "present"):
+                    agent.idle_since_ms = data.changed_at_ms
+                agent.presence = data.presence
+            case TaskQueued():
+                self._tasks[data.task_id] = _Task(data)
+            case OfferIssued():
+                task = self._tasks[data.task_id]
+                task.state, task.offer = "offered", (data, sequence)
+            case OfferRejected() | OfferExpired() | OfferRescinded():
+                task = self._tasks[data.task_id]
+                task.state, task.offer = "waiting", None
+            case _:
+                self._fold_assignment(data, sequence)
+
+    def _fold_assignment(self, data: object, sequence: str) -> None:
+        match data:
+            case TaskAssigned():
+                task = self._tasks[data.task_id]
+                task.state, task.offer, task.assigned = "assigned", None, (data, sequence)
+            case WrapupStarted():
+                task = self._tasks[data.task_id]
+                task.state, task.wrapup = "wrapup", data
+            case TaskRequeued():
+                task = self._tasks[data.task_id]
+                task.state, task.assigned = "waiting", None
+                self._agents[data.agent_id].idle_since_ms = data.requeued_at_ms
+            case TaskCompleted():
+                del self._tasks[data.task_id]
+                self._agents[data.agent_id].idle_since_ms = data.completed_at_ms
+            case TaskAbandoned():
+                del self._tasks[data.task_id]
+            case _:
+                pass
+
+    def _agent_view(self, name: str, agent: _Agent) -> View:
+        held = sorted((task for task in self._tasks.values() if task.holder == name), key=lambda t: t.queued.task_id)
+        return {
+            "agent_id": name,
+            "state": agent.state,
+            "reason_code": agent.reason_code,
+            "presence": agent.presence,
+            "held": sum(task.queued.cost for task in held),
+            "capacity": agent.capacity,
+            "idle_since_ms": agent.idle_since_ms,
+            "offers": [_offer_view(task, *task.offer) for task in held if task.offer is not None],
+            "assignments": [task.assigned[0].assignment_id for task in held if task.assigned is not None],
+        }
+
+
+_STATES: Final = ("waiting", "offered", "assigned", "wrapup")
+
+
+def projection_faults(
+    history: History, samples: Sequence[Sample], domain: str, trouble: Trouble, bounds: Bounds
+) -> Iterator[Fault]:
+    """Views that differ from the fold at their own position, or that stay gone or behind for too long."""
+    yield from _differences(history, samples, domain)
+    due = due_positions(history, domain)
+    current_ms = current_again_ms(due, samples, trouble)
+    if current_ms is None:
+        yield Fault("L3", "Redis", "the views were never current again after the trouble")
+    elif current_ms - trouble.calm_at_ms > bounds.ms(bounds.projection_seconds):
+        yield Fault(
+            "L3", "Redis", f"the views were current again {current_ms - trouble.calm_at_ms} ms after the trouble"
+        )
+    if samples and not _is_current(due, samples[-1]):
+        yield Fault("L3", "Redis", f"the views stand at {samples[-1].position} in the end, which is behind the journal")
+
+
+def due_positions(history: History, domain: str) -> list[tuple[int, int]]:
+    """When each batch with something to show was appended, and its offset."""
+    return [
+        (entry.appended_at_ms, entry.position.offset)
+        for entry in _entries(history.journal, domain)
+        if isinstance(entry, Batch) and any(not name.startswith("internal.") for _, name, _ in entry.facts)
+    ]
+
+
+def current_again_ms(due: Sequence[tuple[int, int]], samples: Sequence[Sample], trouble: Trouble) -> int | None:
+    """The first moment after the blow at which the views were there, and no longer behind the journal."""
+    after = (sample for sample in samples if sample.at_ms > trouble.struck_at_ms)
+    return next((sample.at_ms for sample in after if _is_current(due, sample)), None)
+
+
+def _differences(history: History, samples: Sequence[Sample], domain: str) -> Iterator[Fault]:
+    known = sorted((s for s in samples if s.position is not None), key=lambda s: (s.position or 0, s.at_ms))
+    folded, entries, shown = FoldedViews(history, domain), _entries(history.journal, domain), set[str]()
+    entry = next(entries, None)
+    for sample in known:
+        while entry is not None and entry.position.offset <= (sample.position or 0):
+            folded.take(entry)
+            entry = next(entries, None)
+        for difference in _compared(folded.views(), sample.views):
+            if difference not in shown:
+                shown.add(difference)
+                yield Fault("L3", f"Redis at {sample.position}", difference)
+
+
+def _compared(expected: Views, found: Mapping[str, Mapping[str, View]]) -> Iterator[str]:
+    for kind, views in expected.items():
+        for name in sorted(views.keys() | found[kind].keys()):
+            told, kept = views.get(name), found[kind].get(name)
+            if told == kept:
+                continue
+            if told is None or kept is None:
+                yield f"{kind} {name} is {'shown and not folded' if told is None else 'folded and not shown'}"
+                continue
+            fields = sorted(key for key in told.keys() | kept.keys() if told.get(key) != kept.get(key))
+            yield f"{kind} {name}: " + ", ".join(f"{key} is {kept.get(key)}, not {told.get(key)}" for key in fields)
+
+
+def _is_current(due: Sequence[tuple[int, int]], sample: Sample) -> bool:
+    """Whether the views hold every batch that was appended more than a moment before."""
+    newest = max((offset for at_ms, offset in due if at_ms < sample.at_ms - BEHIND_MS), default=-1)
+    return sample.position is not None and sample.position >= newest
+
+
+def _entries(journal: Sequence[Record], domain: str) -> Iterator[Epoch | Batch]:
+    """Those of the domain's partition."""
+    entries = list(counted(journal))
+    home = {
+        entry.partition
+        for entry in entries
+        if isinstance(entry, Batch) and any(data.get("domain") == domain for _, _, data in entry.facts)
+    }
+    return (entry for entry in entries if entry.partition in home)
+
+
+def _sequence(position: Position) -> str:
+    return f"{position.generation:04d}-{position.offset:015d}-{position.index:05d}"
+
+
+def _offer_view(task: _Task, offer: OfferIssued, sequence: str) -> View:
+    return {
+        "offer_id": offer.offer_id,
+        "task_id": offer.task_id,
+        "interaction_id": offer.interaction_id,
+        "queue": offer.queue,
+        "channel": offer.channel,
+        "priority": offer.priority,
+        "queued_at_ms": task.queued.queued_at_ms,
+        "expires_at_ms": offer.expires_at_ms,
+        "sequence": sequence,
+    }
+
+
+def _assignment_view(task: _Task, assigned: TaskAssigned, sequence: str) -> View:
+    return {
+        "assignment_id": assigned.assignment_id,
+        "task_id": assigned.task_id,
+        "interaction_id": assigned.interaction_id,
+        "agent_id": assigned.agent_id,
+        "queue": assigned.queue,
+        "channel": assigned.channel,
+        "sequence": sequence,
+        "state": "assigned" if task.wrapup is None else "wrapup",
+        "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup else None,
+    }
+
+
+def sample_of(at_ms: int, meta: Mapping[bytes, bytes], hashes: Mapping[str, Mapping[bytes, bytes]]) -> Sample:
+    """From what Redis answers."""
+    views = {kind: {name.decode(): json.loads(view) for name, view in kept.items()} for kind, kept in hashes.items()}
+    return Sample(at_ms, int(meta[b"position"]) if meta else None, views)
