@@ -10,7 +10,7 @@ OWN := $(foreach name,centralino chat-gateway contracts crm router servicekit,--
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench model docs pins clean
+.PHONY: help run test check faults fix bench model docs pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -29,6 +29,11 @@ check: $(VENV)/.dev  ## lint, types, import rules, house rules
 		[ -z "$$(find $$folder -name '*.py' 2>/dev/null | head -n 1)" ] || { echo "mypy $$folder"; $(BIN)/mypy $$folder || exit 1; }; \
 	done
 	@$(BIN)/python -m pytest -q tests/test_house_rules.py
+
+# PART="crm kafka" and KIND="kill freeze" choose; KAFKA=real, FIRST=seed, CHATS=, STORIES= (on one stack), JOBS=, PATIENCE=.
+faults: $(VENV)/.dev  ## break parts in the middle of a story: SEEDS=20 PART=router-engine KIND=kill JOBS=2
+	@$(BIN)/python -m centralino.proof.trials $(foreach part,$(PART),--part $(part)) $(foreach kind,$(KIND),--kind $(kind)) \
+		$(foreach name,SEEDS FIRST KAFKA CHATS STORIES JOBS PATIENCE,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 fix: $(VENV)/.dev  ## format and repair what can be repaired by itself
 	@$(BIN)/ruff check --fix .
