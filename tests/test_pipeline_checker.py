@@ -11,7 +11,7 @@ from benchmarks.pipeline.checker import Effect, effects_of, faults_in
 from benchmarks.pipeline.job import CAPACITY, DOMAINS, RECORD_BYTES, Inputs, Job, interaction_name, job, size_of
 
 DOMAIN = 0
-TASKS = 600
+TASKS = 400
 OUTSTANDING = 200
 
 
@@ -138,7 +138,7 @@ def test_somebody_idle_while_work_waits_is_found(run: Centre) -> None:
 
 def test_who_came_later_and_went_first_is_found() -> None:
     signature, priority = job().task(DOMAIN, 0)
-    alike = [number for number in range(50_000) if job().task(DOMAIN, number) == (signature, priority)][:2]
+    alike = [number for number in range(8_000) if job().task(DOMAIN, number) == (signature, priority)][:2]
     effects = [Effect("queued", number, "i0-00000000.s") for number in alike]
     effects.append(Effect("offered", alike[1], "i0-00000000.s", job().able[signature][0]))
 
@@ -146,7 +146,7 @@ def test_who_came_later_and_went_first_is_found() -> None:
 
 
 def test_a_higher_priority_that_had_to_wait_is_found() -> None:
-    numbers = range(50_000)
+    numbers = range(8_000)
     low = next(number for number in numbers if job().task(DOMAIN, number)[1] == 0)
     signature = job().task(DOMAIN, low)[0]
     high = next(number for number in numbers if job().task(DOMAIN, number) == (signature, 4))

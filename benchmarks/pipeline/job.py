@@ -26,7 +26,7 @@ OUTSTANDING: Final = 200
 """Tasks a domain that the driver keeps under way."""
 RECORD_BYTES: Final = 1024
 """Value and headers of an input."""
-TASKS_CYCLE: Final = 1 << 16
+TASKS_CYCLE: Final = 1 << 13
 SEED: Final = 20261122
 WHO: Final = "who.who"
 PADDING: Final = "padding-padding"

@@ -93,7 +93,8 @@ def drive(parts: Backends, arm: Child, options: Mapping[str, object], timeout_se
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
+    paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+    return {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _children() -> set[int]:

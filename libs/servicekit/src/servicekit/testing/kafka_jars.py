@@ -17,7 +17,7 @@ from pathlib import Path
 KAFKA_VERSION = "4.2.0"
 CLUSTER_ID = "Q2VudHJhbGlub1Rlc3RzMA"  # a base64 UUID, as the format tool wants it
 DOWNLOAD_TIMEOUT_SECONDS = 300
-START_TIMEOUT_SECONDS = 40
+START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 10
 
 POM = f"""<project>
