@@ -15,7 +15,7 @@ ENGINE: Final = "router-engine"
 DRAIN_SECONDS: Final = 5
 GROUP_SESSION_SECONDS: Final = 6
 """The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
-_PASSED_ON: Final = ("CENTRALINO_LOG_LEVEL", "CENTRALINO_OTLP_ENDPOINT")
+_PASSED_ON: Final = ("CENTRALINO_LOG_LEVEL",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from servicekit.outbox import OutboxRelay, PostgresOutbox, RelayLimits
 from servicekit.ports import AppendUnknownError, Outgoing, Record
 from servicekit.store import EVERY_TENANT, Outbox
 from servicekit.system import SystemChance, SystemClock
+from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import RECORD_BYTES_MAX, Faults, MemoryLog
@@ -33,7 +34,9 @@ async def database(postgres: FreshDatabase) -> AsyncGenerator[Database, None]:
 
 
 def relay_of(outbox: Outbox, log: MemoryLog, limits: RelayLimits = IN_A_HURRY) -> OutboxRelay:
-    return OutboxRelay(outbox, log=log, clock=SystemClock(), chance=SystemChance(), limits=limits)
+    return OutboxRelay(
+        outbox, log=log, clock=SystemClock(), chance=SystemChance(), telemetry=Telemetry("tests"), limits=limits
+    )
 
 
 async def announce(database: Database, *events: Event) -> None:

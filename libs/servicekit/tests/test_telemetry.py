@@ -46,6 +46,16 @@ def test_a_record_that_carries_a_trace_keeps_it(telemetry: Telemetry) -> None:
         assert carrying_trace(outgoing) is outgoing
 
 
+def test_where_nothing_is_exported_a_trace_is_passed_on_and_none_is_begun() -> None:
+    silent = Telemetry("tests")
+    with silent.span("handle", traceparent=REMOTE):
+        passed_on = traceparent()
+    with silent.span("handle"):
+        begun = traceparent()
+
+    assert (passed_on, begun) == (REMOTE, None)
+
+
 def test_outside_a_span_nothing_is_added() -> None:
     outgoing = Outgoing(topic="t", key=None, value=b"v")
 

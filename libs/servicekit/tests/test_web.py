@@ -6,12 +6,16 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, Request
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import generate_latest
 from pydantic import BaseModel, Field
 from servicekit.auth import Principal, Role, TokenVerifier, require
 from servicekit.errors import RetryLaterError
 from servicekit.ports import LogAwayError
 from servicekit.problems import ProblemError
 from servicekit.system import SystemClock
+from servicekit.telemetry import Telemetry
 from servicekit.testing.tokens import TokenIssuer
 from servicekit.web import BODY_BYTES_MAX, create_app
 
@@ -71,12 +75,18 @@ async def keys() -> bytes:
 
 
 @pytest.fixture
-async def client() -> AsyncGenerator[httpx.AsyncClient, None]:
+def telemetry() -> Telemetry:
+    return Telemetry("tests")
+
+
+@pytest.fixture
+async def client(telemetry: Telemetry) -> AsyncGenerator[httpx.AsyncClient, None]:
     verifier = TokenVerifier(keys, issuer="centralino", audience="centralino", clock=SystemClock())
     app = create_app(
         "Test",
         "/test/v1",
         routers=[router],
+        telemetry=telemetry,
         verifier=verifier,
         allowed_origins=[ORIGIN],
         larger_bodies={"/test/v1/big": 2 * BODY_BYTES_MAX},
@@ -216,3 +226,20 @@ async def test_the_description_names_problems_for_every_route(client: httpx.Asyn
     responses = document["paths"]["/test/v1/wholes"]["post"]["responses"]
     assert {"200", "422", "4XX", "5XX"} <= set(responses)
     assert list(responses["422"]["content"]) == ["application/problem+json"]
+
+
+async def test_a_request_goes_on_with_the_callers_trace_and_is_named_by_its_route(
+    client: httpx.AsyncClient, telemetry: Telemetry
+) -> None:
+    exporter = InMemorySpanExporter()
+    telemetry.export_to(SimpleSpanProcessor(exporter))
+    await client.get("/gone", headers={"traceparent": f"00-{1:032x}-{2:016x}-01"})
+    await client.get("/nowhere/Anna-Rossi")
+    known, unknown = exporter.get_finished_spans()
+    counted = generate_latest(telemetry.registry).decode()
+
+    assert known.parent is not None
+    assert (known.parent.trace_id, known.parent.span_id) == (1, 2)
+    assert (known.name, unknown.name) == ("GET /gone", "GET none")
+    assert 'centralino_http_request_seconds_count{method="GET",route="none",status="404"} 1.0' in counted
+    assert "Anna" not in counted + known.to_json() + unknown.to_json()

@@ -106,6 +106,8 @@ class HttpDesk:
     clock: Clock
     fates: dict[str, Literal["sent", "failed"]] = field(default_factory=dict)
     customer_numbers: dict[str, int] = field(default_factory=dict)
+    _traces: dict[str, str] = field(default_factory=dict)
+    """By offer or assignment id, the trace context that a frame about it came with."""
     _after: int | None = None
     _view: DeskView | None = None
     _looked_at_ms: int = 0
@@ -177,6 +179,8 @@ class HttpDesk:
         self, method: str, path: str, command_id: str | None, body: Json | None, *, done: int = httpx.codes.OK
     ) -> Outcome:
         headers = {"idempotency-key": command_id} if command_id else {}
+        if context := self._traces.get(path.split("/")[2]):
+            headers["traceparent"] = context
         try:
             answer = await self.client.request(method, path, headers=headers, json=body)
         except GONE:
@@ -206,6 +210,8 @@ class HttpDesk:
         self._after = frame.get("sequence", self._after)
         self._fresh_until_ms = self.clock.now_ms() + FRESH_MS
         data = frame.get("data", {})
+        if context := frame.get("traceparent"):
+            self._traces |= {data[name]: context for name in ("offer_id", "assignment_id") if data.get(name)}
         match frame["type"]:
             case "message.sent":
                 self.fates[data["message_id"]] = "sent"

@@ -14,6 +14,8 @@ from functools import cache
 from itertools import groupby
 from typing import Final
 
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
+
 from servicekit.database import Database, Row, Transaction
 from servicekit.ports import (
     AppendRefusedError,
@@ -29,7 +31,7 @@ from servicekit.ports import (
 from servicekit.reactions import BACKEND_AWAY
 from servicekit.statements import statements
 from servicekit.store import EVERY_TENANT, Outbox, OutboxBatch, OutboxRow
-from servicekit.telemetry import log
+from servicekit.telemetry import Telemetry, log, note_failure, traceparent_of
 
 LOG: Final = log("outbox")
 
@@ -43,6 +45,7 @@ class RelayLimits:
     pause_seconds_min: float = 0.1
     pause_seconds_max: float = 5.0
     stuck_seconds: float = 120.0
+    measure_seconds: float = 5.0
 
 
 class OutboxRelay:
@@ -57,15 +60,18 @@ class OutboxRelay:
         log: LogFactory,
         clock: Clock,
         chance: Chance,
+        telemetry: Telemetry,
         limits: RelayLimits = RelayLimits(),
     ) -> None:
         self._outbox = outbox
+        self._telemetry = telemetry
         self._log = log
         self._clock = clock
         self._chance = chance
         self._limits = limits
         self.failures = 0
         self._turned_at: float | None = None
+        self._measured_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`; a failure costs a pause and a new writer, never a row."""
@@ -84,11 +90,13 @@ class OutboxRelay:
         async with self._outbox.batch(rows_max=self._limits.rows_max) as batch:
             async with asyncio.TaskGroup() as chains:
                 for chain in _chains(batch.rows):
-                    chains.create_task(_publish(writer, chain, outcome))
+                    chains.create_task(_publish(writer, chain, outcome, self._telemetry))
             await batch.remove(outcome.confirmed)
             for row, reason in outcome.refused:
                 LOG.error("outbox_row_refused", extra={"row_id": row.id, "topic": row.outgoing.topic})
+                self._telemetry.outbox_refused.inc()
                 await batch.refuse(row.id, reason)
+        self._telemetry.outbox_published.inc(len(outcome.confirmed))
         if outcome.unknown:
             raise AppendUnknownError(f"{outcome.unknown} conversations wait in the outbox")
         return len(batch.rows)
@@ -103,10 +111,16 @@ class OutboxRelay:
     async def _relay(self, writer: LogWriter, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._turned_at = asyncio.get_running_loop().time()
+            await self._measure(self._turned_at)
             published = await self.run_once(writer)
             self.failures = 0
             if published < self._limits.rows_max:
                 await self._outbox.wait(timeout_seconds=self._limits.poll_seconds)
+
+    async def _measure(self, now: float) -> None:
+        if self._measured_at is None or now - self._measured_at >= self._limits.measure_seconds:
+            self._measured_at = now
+            self._telemetry.outbox_rows.set(await self._outbox.depth())
 
     async def _pause(self) -> None:
         longest = min(self._limits.pause_seconds_min * 2**self.failures, self._limits.pause_seconds_max)
@@ -131,6 +145,12 @@ class PostgresOutbox:
     async def wait(self, *, timeout_seconds: float) -> None:
         """See store.Outbox."""
         await self._database.wait_for_announcement(timeout_seconds=timeout_seconds)
+
+    async def depth(self) -> int:
+        """See store.Outbox."""
+        async with self._database.transaction(EVERY_TENANT) as transaction:
+            row = await transaction.one(_sql()["depth"])
+        return int(row["rows"]) if row else 0
 
 
 class _PostgresBatch:
@@ -161,15 +181,16 @@ def _chains(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
     return list(chains.values())
 
 
-async def _publish(writer: LogWriter, chain: Sequence[OutboxRow], outcome: _Outcome) -> None:
+async def _publish(writer: LogWriter, chain: Sequence[OutboxRow], outcome: _Outcome, telemetry: Telemetry) -> None:
     """Publish a chain: records for one place are pipelined (the log keeps their order); before the place changes,
     all must be confirmed. The first unknown one ends it."""
     for _, run in groupby(chain, key=_place):
-        pending: list[tuple[OutboxRow, Awaitable[Record]]] = []
+        pending: list[tuple[OutboxRow, Awaitable[Record], Span]] = []
         unknown = False
         for row in run:
             try:
-                pending.append((row, await writer.send(row.outgoing)))
+                span = _span(telemetry, row.outgoing)
+                pending.append((row, await writer.send(row.outgoing), span))
             except TopicAwayError as error:
                 _say_away(row, error)
                 unknown = True
@@ -179,8 +200,9 @@ async def _publish(writer: LogWriter, chain: Sequence[OutboxRow], outcome: _Outc
             except AppendUnknownError:
                 unknown = True
                 break
-        for row, acknowledgement in pending:
-            unknown |= not await _confirmed(row, acknowledgement, outcome)
+        for row, acknowledgement, span in pending:
+            unknown |= not await _confirmed(row, acknowledgement, outcome, span)
+            span.end()
         if unknown:
             outcome.unknown += 1
             return
@@ -197,15 +219,26 @@ def _place(row: OutboxRow) -> tuple[str, int | bytes | None]:
     return outgoing.topic, outgoing.key if outgoing.partition is None else outgoing.partition
 
 
-async def _confirmed(row: OutboxRow, acknowledgement: Awaitable[Record], outcome: _Outcome) -> bool:
+def _span(telemetry: Telemetry, outgoing: Outgoing) -> Span:
+    """From handing over to the acknowledgement, in the trace of the transaction that announced the event, if any."""
+    context = traceparent_of(outgoing.headers)
+    if context is None:
+        return INVALID_SPAN
+    return telemetry.begin(f"publish {outgoing.topic}", traceparent=context, kind=SpanKind.PRODUCER)
+
+
+async def _confirmed(row: OutboxRow, acknowledgement: Awaitable[Record], outcome: _Outcome, span: Span) -> bool:
     try:
         await acknowledgement
     except TopicAwayError as error:
+        note_failure(span, error)
         _say_away(row, error)
         return False
     except AppendRefusedError as error:
+        note_failure(span, error)
         outcome.refused.append((row, str(error)))
-    except AppendUnknownError:
+    except AppendUnknownError as error:
+        note_failure(span, error)
         return False
     else:
         outcome.confirmed.append(row.id)

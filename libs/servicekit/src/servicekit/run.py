@@ -151,7 +151,8 @@ def _main(name: str, settings_class: type[S], open_service: OpenService[S], migr
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
-    telemetry = Telemetry(name, otlp_endpoint=settings.otlp_endpoint)
+    telemetry = Telemetry(name)
+    telemetry.export_as_told()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_until_signal(name, settings, open_service, telemetry))

@@ -29,7 +29,6 @@ class ServiceSettings(BaseSettings):
     port: Port = Field(0, description="Port of the API; 0 takes a free one, named in the event `service_ready`.")
     health_port: Port = Field(0, description="Port of /health/live, /health/ready and /metrics; 0 takes a free one.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
-    otlp_endpoint: str | None = Field(None, description="OTLP/HTTP collector for traces; none: not exported.")
     jwks_url: str = Field("", description="Keys that sign access tokens: an http(s): or file: URL of a JWK set.")
     token_issuer: str = Field("centralino", description="Required `iss` of access tokens.")
     token_audience: str = Field("centralino", description="Required `aud` of access tokens.")

@@ -119,6 +119,10 @@ class Outbox(Protocol):
         """Until this process commits an announcement, or so long."""
         ...
 
+    async def depth(self) -> int:
+        """How many rows wait to be published, counted no further than 100 000."""
+        ...
+
 
 class Recorder:
     """Collects announcements and positions of one transaction; its heirs write them in one go before the commit."""
@@ -262,6 +266,10 @@ class MemoryOutbox:
         """See Outbox."""
         await wait_for_event(self._announced, timeout_seconds=timeout_seconds)
         self._announced.clear()
+
+    async def depth(self) -> int:
+        """See Outbox."""
+        return len(self.rows)
 
 
 class MemoryOutboxBatch:

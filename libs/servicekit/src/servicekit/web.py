@@ -1,12 +1,14 @@
 """The web shell of a service: FastAPI with problem+json errors, request ids, bounded bodies and safe headers."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
@@ -21,7 +23,7 @@ from servicekit.logs import failure_fields
 from servicekit.ports import LogAwayError
 from servicekit.problems import MEDIA_TYPE, Problem, ProblemError, problem_response
 from servicekit.system import SystemIds
-from servicekit.telemetry import log
+from servicekit.telemetry import TRACEPARENT, Telemetry, log
 
 LOG: Final = log("web")
 
@@ -29,6 +31,7 @@ BODY_BYTES_MAX: Final = 1_048_576
 RETRY_AFTER_SECONDS: Final = 1
 NO_CONTENT_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _PROBLEM: Final[Mapping[str, object]] = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {  # Any: FastAPI's own type
@@ -42,6 +45,7 @@ def create_app(
     title: str,
     prefix: str,
     *,
+    telemetry: Telemetry,
     routers: Sequence[APIRouter] = (),
     verifier: TokenVerifier | None = None,
     allowed_origins: Sequence[str] = (),
@@ -64,10 +68,18 @@ def create_app(
                 CORSMiddleware,
                 allow_origins=list(allowed_origins),
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["authorization", "content-type", "idempotency-key", "if-match", "x-request-id"],
+                allow_headers=[
+                    "authorization",
+                    "content-type",
+                    "idempotency-key",
+                    "if-match",
+                    "traceparent",
+                    "x-request-id",
+                ],
                 expose_headers=["etag", "retry-after", "x-request-id"],
                 max_age=600,
             ),
+            Middleware(_Watched, telemetry=telemetry),
             Middleware(_Shell, content_security_policy=content_security_policy),
             Middleware(_BoundedBody, larger_bodies=larger_bodies or {}),
         ],
@@ -84,6 +96,37 @@ def create_app(
     for router in routers:
         app.include_router(router, prefix=prefix)
     return app
+
+
+class _Watched:
+    """Measures every request, in a span that goes on with the caller's trace. Both know the route, not the path: paths
+    hold names."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, began_at = 500, time.perf_counter()
+
+        async def send_watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        given = dict(scope["headers"]).get(TRACEPARENT.encode(), b"").decode("ascii", "replace") or None
+        with self._telemetry.span(scope["method"], traceparent=given, kind=SpanKind.SERVER) as span:
+            try:
+                await self._app(scope, receive, send_watched)
+            finally:
+                method, route = _named(scope)
+                span.update_name(f"{method} {route}")
+                span.set_attribute("http.response.status_code", status)
+        self._telemetry.requests_seconds.labels(method, route, str(status)).observe(time.perf_counter() - began_at)
 
 
 class _Shell:
@@ -163,6 +206,12 @@ class _BodyTooLargeError(HTTPException):
     def __init__(self, bytes_max: int) -> None:
         super().__init__(413)
         self.bytes_max = bytes_max
+
+
+def _named(scope: Scope) -> tuple[str, str]:
+    """Method and route of a request, both out of a bounded set."""
+    route = getattr(scope.get("route"), "path", None)
+    return scope["method"] if scope["method"] in _METHODS else "OTHER", route or "none"
 
 
 async def _too_large(_: Request, error: Exception) -> Response:

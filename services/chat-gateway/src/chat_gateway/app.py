@@ -26,6 +26,7 @@ from chat_gateway.handlers import AgentMessages, Routing
 from chat_gateway.limits import Limits
 from chat_gateway.live import RedisSignals, Signals
 from chat_gateway.loops import Hearing, Looking, Presence, Timers, drain
+from chat_gateway.metrics import ChatMetrics
 from chat_gateway.origins import AddressOrigins, Origins
 from chat_gateway.parts import Parts
 from chat_gateway.rooms import Rooms
@@ -70,16 +71,18 @@ class Gateway:
 
 def assemble(settings: ChatSettings, shell: Shell, *, store: ChatStore, outbox: Outbox, signals: Signals) -> Gateway:
     """The gateway on given parts: real ones here, fakes in a simulated story."""
-    directory = Directory()
+    directory, rooms = Directory(), Rooms(sockets_max=settings.sockets_max)
     parts = Parts(
         settings=settings,
         store=store,
         signals=signals,
-        rooms=Rooms(sockets_max=settings.sockets_max),
+        rooms=rooms,
         directory=directory,
         tokens=VisitTokens(settings.visitor_secret.get_secret_value(), shell.clock),
         origins=Origins(directory, settings.own_origins),
         clock=shell.clock,
+        telemetry=shell.telemetry,
+        metrics=ChatMetrics(shell.telemetry, rooms),
     )
     return Gateway(_app(settings, shell, parts), _loops(shell, parts, outbox), parts, shell)
 
@@ -91,6 +94,7 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts) -> FastAPI:
         "/chat/v1",
         routers=[api.create_router(parts, shell.ids, windows), sockets.create_socket_router(parts)],
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
+        telemetry=shell.telemetry,
     )
     app.add_middleware(AddressOrigins, origins=parts.origins)
     if settings.pages_directory:
@@ -119,7 +123,7 @@ def _loops(shell: Shell, parts: Parts, outbox: Outbox) -> list[Loop]:
     return [
         ConfigurationReader(shell.log, parts.directory, shell.clock, shell.chance),
         consumer,
-        OutboxRelay(outbox, log=shell.log, clock=shell.clock, chance=shell.chance),
+        OutboxRelay(outbox, log=shell.log, clock=shell.clock, chance=shell.chance, telemetry=shell.telemetry),
         Hearing(parts.signals, parts.rooms, shell.clock, shell.chance),
         Looking(parts.store, parts.rooms),
         Presence(parts.signals, parts.rooms),

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from servicekit.ports import Clock
+from servicekit.telemetry import Telemetry
 
 from chat_gateway.directory import Directory
 from chat_gateway.live import Signals
+from chat_gateway.metrics import ChatMetrics
 from chat_gateway.origins import Origins
 from chat_gateway.rooms import Rooms
 from chat_gateway.settings import ChatSettings
@@ -25,3 +27,5 @@ class Parts:
     tokens: VisitTokens
     origins: Origins
     clock: Clock
+    telemetry: Telemetry
+    metrics: ChatMetrics

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from opentelemetry.trace import SpanKind
 from servicekit.errors import RetryLaterError
 from servicekit.telemetry import log
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -167,20 +168,25 @@ class VisitorSocket:
     async def _accept(self, frame: MessageFrame) -> None:
         given = frame.client_message_id
         try:
-            async with self._parts.store.transaction(self._visit.tenant_id) as tx:
-                number = await handlers.accept_message(
-                    tx,
-                    self._visit,
-                    self._parts.directory.place(self._visit.address),
-                    client_message_id=given,
-                    text=frame.text,
-                    now_ms=self._parts.clock.now_ms(),
-                )
+            with self._parts.telemetry.span("take message", kind=SpanKind.SERVER):
+                number = await self._committed(frame)
         except handlers.EndedError:
             raise FrameError("ended", "This conversation is over.", given) from None
         except handlers.UnknownAddressError:
             raise FrameError("address_unknown", "Nobody answers at this address any more.", given) from None
+        self._parts.metrics.acknowledged(number)
         await self._send(frames.acknowledged(given, number))
+
+    async def _committed(self, frame: MessageFrame) -> int:
+        async with self._parts.store.transaction(self._visit.tenant_id) as tx:
+            return await handlers.accept_message(
+                tx,
+                self._visit,
+                self._parts.directory.place(self._visit.address),
+                client_message_id=frame.client_message_id,
+                text=frame.text,
+                now_ms=self._parts.clock.now_ms(),
+            )
 
     async def _confirm(self) -> Closing | None:
         """Deliveries, one at a time: what comes meanwhile counts as its highest number only."""

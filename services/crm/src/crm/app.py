@@ -43,6 +43,7 @@ def application(settings: CrmSettings, shell: Shell, views: CrmViews) -> FastAPI
         PREFIX,
         routers=[ROUTES],
         verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
+        telemetry=shell.telemetry,
         allowed_origins=settings.origins,
     )
     app.state.views = views

@@ -9,6 +9,7 @@ from router.domain.facts import Fact
 from router.domain.internal import InteractionParked
 from router.engine.errors import JournalDamagedError
 from router.engine.journal import BatchRecord, EpochRecord, JournalFold, confirmed, journaled, to_append
+from router.engine.traces import Traces
 from servicekit.ports import Record
 
 
@@ -151,7 +152,7 @@ def test_sequences_count_public_facts_and_order_as_text() -> None:
         origins=((1, "e1", None), (2, "e2", "trace")),
         published=0,
     )
-    out = confirmed(facts, record, 3, 12)
+    out = confirmed(facts, record, Traces(), 3, 12)
 
     assert [event.sequence for event in out.events] == ["0003-000000000000012-00000", "0003-000000000000012-00001"]
     assert {(event.causation_id, event.traceparent) for event in out.events} == {("e2", "trace")}

@@ -12,6 +12,7 @@ from router.engine.journal import BatchRecord, Confirmed, confirmed, journaled
 from router.engine.publisher import BATCHES_MAX, BEHIND_BATCHES_MAX, Publisher
 from router.engine.story import open_story
 from router.engine.testing import engine_topics
+from router.engine.traces import Traces
 from router.settings import EngineSettings
 from servicekit.ports import LogWriter, Outgoing, Record
 from servicekit.testing.eventually import eventually
@@ -43,7 +44,7 @@ def batch(offset: int) -> Confirmed:
         origins=((1, None, None),),
         published=0,
     )
-    return confirmed(facts, record, 1, offset)
+    return confirmed(facts, record, Traces(), 1, offset)
 
 
 def publisher(log: MemoryLog) -> Publisher:

@@ -103,6 +103,7 @@ function loadHistoryLater(conversation, triesLeft) {
 }
 
 function take(frame) {
+  api.heard(frame);
   if (frame.type === "typing") expectTypingToEnd(frame.data);
   if (frame.type === "resync") { refetch().catch((error) => notice(error.message)); return; }
   if (frame.sequence !== undefined) {

@@ -29,16 +29,28 @@ export async function crmOrigin() {
   }
 }
 
+const TRACES_MAX = 200;
+
 export class Api {
   constructor(token, crm) {
     Object.assign(this, { token, crm });
+    this.traces = new Map(); // offer or assignment id -> the trace context that its frame came with
+  }
+
+  /** What the agent does about an offer or an assignment belongs to the contact's trace. */
+  heard({ traceparent, data }) {
+    if (!traceparent) return;
+    for (const id of [data.offer_id, data.assignment_id]) if (id) this.traces.set(id, traceparent);
+    while (this.traces.size > TRACES_MAX) this.traces.delete(this.traces.keys().next().value);
   }
 
   get(path) { return ask("GET", ROUTER + path, { token: this.token }); }
 
   /** A command: a retry with the same key gets the first result. */
   command(method, path, body = {}) {
-    return ask(method, ROUTER + path, { token: this.token, body, headers: { "idempotency-key": newId() } });
+    const traceparent = this.traces.get(decodeURIComponent(path.split("/")[2] ?? ""));
+    const headers = { "idempotency-key": newId(), ...(traceparent && { traceparent }) };
+    return ask(method, ROUTER + path, { token: this.token, body, headers });
   }
 
   me() { return this.get("/me"); }

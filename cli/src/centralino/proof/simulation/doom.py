@@ -98,6 +98,10 @@ class DoomedOutbox:
         """See Outbox."""
         await self._outbox.wait(timeout_seconds=timeout_seconds)
 
+    async def depth(self) -> int:
+        """See Outbox."""
+        return await self._outbox.depth()
+
 
 class DoomedLog:
     """A log whose user may die before and after each append and each commit of an offset."""

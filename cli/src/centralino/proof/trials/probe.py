@@ -26,7 +26,7 @@ class Probe:
         """The story's is the one in which most was decided; False while no engine answers."""
         totals: dict[str, float] = {}
         for name in self._engines():
-            for partition, count in (await self._metric(name, "engine_batches_total")).items():
+            for partition, count in (await self._metric(name, "centralino_engine_batches_total")).items():
                 totals[partition] = totals.get(partition, 0) + count
         self.partition = max(totals, key=lambda partition: totals[partition], default="")
         return self.partition != ""
@@ -34,7 +34,7 @@ class Probe:
     async def owner(self, *, apart_from: str | None = None) -> str | None:
         """The engine that says that it owns the partition."""
         for name in self._engines():
-            if name != apart_from and (await self._metric(name, "engine_owned")).get(self.partition):
+            if name != apart_from and (await self._metric(name, "centralino_engine_owned")).get(self.partition):
                 return name
         return None
 

@@ -10,3 +10,6 @@ DELETE FROM outbox WHERE id = ANY(:ids)
 
 -- name: refuse
 UPDATE outbox SET refused = :reason WHERE id = :id
+
+-- name: depth
+SELECT count(*) AS rows FROM (SELECT 1 FROM outbox WHERE refused IS NULL LIMIT 100000) AS counted

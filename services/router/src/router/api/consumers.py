@@ -17,6 +17,7 @@ from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued, WrapupSta
 from contracts.topics import MESSAGES, ROUTING_EVENTS
 from servicekit.consume import Delivery, Reactions
 from servicekit.errors import RejectError
+from servicekit.telemetry import traceparent
 
 from router.api.live import ApiLive, Place, What
 
@@ -54,9 +55,15 @@ def reactions(live: ApiLive) -> Reactions:
 
 
 def frame_of(event: Event) -> str:
-    """The event as a frame, without the number that the stream gives it."""
+    """The event as a frame, without the number that the stream gives it.
+
+    `traceparent`, where the event belongs to a trace, is for the header of what the client answers with.
+    """
     data = adapter_of(event.type.data).dump_python(event.data, mode="json")
-    return json.dumps({"type": event.type.name, "data": data}, ensure_ascii=False, separators=(",", ":"))
+    frame = {"type": event.type.name, "data": data}
+    if context := traceparent():
+        frame["traceparent"] = context
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
 
 
 def _telling(live: ApiLive, what: What = "tell") -> Handler:

@@ -49,7 +49,13 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
         yield Service(
             app=_application(settings, shell, parts),
             loops=[
-                OutboxRelay(PostgresOutbox(database), log=shell.log, clock=shell.clock, chance=shell.chance),
+                OutboxRelay(
+                    PostgresOutbox(database),
+                    log=shell.log,
+                    clock=shell.clock,
+                    chance=shell.chance,
+                    telemetry=shell.telemetry,
+                ),
                 ConsumerLoop(
                     group=GROUP,
                     topics=TOPICS,
@@ -105,6 +111,7 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
         PREFIX,
         routers=_routers(settings, shell, parts),
         verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
+        telemetry=shell.telemetry,
         allowed_origins=_origins(settings),
         larger_bodies={f"{PREFIX}{routes_admin.CONFIGURATION_PATH}": routes_admin.CONFIGURATION_BYTES_MAX},
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from servicekit.ports import Clock
-from servicekit.telemetry import log
+from servicekit.telemetry import Telemetry, log
 
 from router.domain.decide import decide
 from router.domain.facts import Fact, JournaledFact
@@ -26,6 +26,7 @@ from router.engine.journal import (
     size_of,
 )
 from router.engine.live import Views
+from router.engine.spans import BatchSpans
 from router.engine.views import Touched
 
 LOG: Final = log("engine.deciding")
@@ -47,6 +48,7 @@ class Sealed:
     record: BatchRecord
     confirmed: Confirmed
     views: dict[str, Views]
+    spans: BatchSpans = field(default_factory=BatchSpans)
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _Draft:
     """The batch being made."""
 
     now_ms: int
+    spans: BatchSpans
     causes: dict[tuple[str, int], int] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
     journaled: list[JournaledFact] = field(default_factory=list)
@@ -79,11 +82,19 @@ class Decider:
     """
 
     def __init__(
-        self, journal_fold: JournalFold, clock: Clock, *, watermark: Callable[[], int], decide: Decide = decide
+        self,
+        journal_fold: JournalFold,
+        clock: Clock,
+        *,
+        watermark: Callable[[], int],
+        decide: Decide = decide,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.state: State = journal_fold.state
         self.turned_at_ms = clock.now_ms()
         self._sequences = journal_fold.sequences
+        self._traces = journal_fold.traces
+        self._telemetry = telemetry
         self._generation = journal_fold.generation
         self._epoch = journal_fold.epoch
         self._number = journal_fold.number
@@ -124,7 +135,8 @@ class Decider:
 
     def _draft(self) -> _Draft:
         self._last_now_ms = max(self._last_now_ms, self._clock.now_ms())
-        draft = _Draft(self._last_now_ms, causes=self._idle_causes, inputs=self._idle_inputs)
+        spans = BatchSpans(self._telemetry)
+        draft = _Draft(self._last_now_ms, spans, causes=self._idle_causes, inputs=self._idle_inputs)
         self._idle_causes, self._idle_inputs = {}, 0
         return draft
 
@@ -145,9 +157,10 @@ class Decider:
         draft.facts += facts
         encoded = journaled(facts)
         draft.journaled += encoded
-        draft.origins.append((len(facts), given.event_id, given.traceparent))
+        context = draft.spans.decided(given)
+        draft.origins.append((len(facts), given.event_id, context))
         draft.touched.note(self.state, facts)
-        draft.size += size_of(encoded) + len(given.event_id or "") + len(given.traceparent or "") + ORIGIN_BYTES
+        draft.size += size_of(encoded) + len(given.event_id or "") + len(context or "") + ORIGIN_BYTES
         if draft.size > BATCH_BYTES_MAX - HEAD_BYTES:
             raise BatchTooLargeError(given.record)
 
@@ -175,6 +188,6 @@ class Decider:
             published=self._watermark(),
         )
         offset = self._epoch + self._number
-        out = confirmed(draft.facts, record, self._generation, offset)
+        out = confirmed(draft.facts, record, self._traces, self._generation, offset)
         self._sequences.note(out.events)
-        return Sealed(record, out, draft.touched.views(self.state, self._sequences))
+        return Sealed(record, out, draft.touched.views(self.state, self._sequences), draft.spans)

@@ -20,6 +20,7 @@ from router.domain.internal import SnapshotNamed
 from router.domain.state import State
 from router.engine.errors import JournalDamagedError
 from router.engine.sequences import Published, Sequences, sequence_of
+from router.engine.traces import Traces
 
 BATCH_BYTES_MAX: Final = 512 * 1024
 
@@ -64,6 +65,7 @@ class JournalFold:
 
     state: State = field(default_factory=State)
     sequences: Sequences = field(default_factory=Sequences)
+    traces: Traces = field(default_factory=Traces)
     generation: int = 0
     epoch: int = -1
     nonce: str = ""
@@ -101,26 +103,28 @@ class JournalFold:
         facts = decode_facts(batch.facts)
         for fact in facts:
             fold(self.state, fact, batch.now)
-        self.unpublished.append(confirmed(facts, batch, self.generation, offset))
+        self.unpublished.append(confirmed(facts, batch, self.traces, self.generation, offset))
         self.sequences.note(self.unpublished[-1].events)
         self.watermark = max(self.watermark, batch.published)
         while self.unpublished and self.unpublished[0].offset < self.watermark:
             self.unpublished.popleft()
 
 
-def confirmed(facts: Iterable[Fact], batch: BatchRecord, generation: int, offset: int) -> Confirmed:
-    """The events of a batch, whose decoded facts are given, at a journal offset.
+def confirmed(facts: Iterable[Fact], batch: BatchRecord, traces: Traces, generation: int, offset: int) -> Confirmed:
+    """The events of a batch, whose decoded facts are given, at a journal offset; `traces` follows them.
 
     The index in `sequence` counts public facts.
     """
-    traces = ((event_id, traceparent) for count, event_id, traceparent in batch.origins for _ in range(count))
-    public = [each for each in zip(facts, batch.facts, traces, strict=True) if is_public(each[0].data)]
+    origins = ((event_id, context) for count, event_id, context in batch.origins for _ in range(count))
+    public = [each for each in zip(facts, batch.facts, origins, strict=True) if is_public(each[0].data)]
     return Confirmed(
         offset,
         batch.now,
         tuple(
-            Published(sequence_of(generation, offset, index), fact, encoded, event_id, traceparent)
-            for index, (fact, (_, _, encoded), (event_id, traceparent)) in enumerate(public)
+            Published(
+                sequence_of(generation, offset, index), fact, encoded, event_id, traces.context_of(fact.data, context)
+            )
+            for index, (fact, (_, _, encoded), (event_id, context)) in enumerate(public)
         ),
     )
 

@@ -40,6 +40,7 @@ class JournalPipeline:
         """Hand batches over in order, for ever."""
         while True:
             sealed = await self._sealed.get()
+            sealed.spans.appending()
             acknowledged = await self._writer.send(to_append(self._partition, sealed.record))
             await self._in_flight.put((sealed, acknowledged))
             self._sealed.task_done()
@@ -52,5 +53,6 @@ class JournalPipeline:
             expected = self._epoch + sealed.record.number
             if record.offset != expected:
                 raise FencedError(f"batch {sealed.record.number} landed at {record.offset}, expected {expected}")
+            sealed.spans.confirmed(self._partition, record.offset)
             await deliver(sealed)
             self._in_flight.task_done()

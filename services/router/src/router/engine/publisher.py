@@ -9,10 +9,11 @@ from contracts import Event
 from contracts.envelope import headers_of
 from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import AppendUnknownError, Chance, Clock, LogAwayError, LogFactory, LogWriter, Outgoing
-from servicekit.telemetry import log
+from servicekit.telemetry import Telemetry, log
 
 from router.engine.journal import Confirmed
 from router.engine.sequences import Published
+from router.engine.spans import publishing
 
 LOG: Final = log("engine.publisher")
 SOURCE: Final = "/router/engine"
@@ -31,13 +32,21 @@ class Publisher:
     """
 
     def __init__(
-        self, log_factory: LogFactory, partition: int, watermark: int, *, clock: Clock, chance: Chance
+        self,
+        log_factory: LogFactory,
+        partition: int,
+        watermark: int,
+        *,
+        clock: Clock,
+        chance: Chance,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.watermark = watermark
         self._log = log_factory
         self._partition = partition
         self._clock = clock
         self._chance = chance
+        self._telemetry = telemetry
         self._batches: asyncio.Queue[Confirmed] = asyncio.Queue(maxsize=BEHIND_BATCHES_MAX)
 
     @property
@@ -69,13 +78,14 @@ class Publisher:
 
     async def _publish(self, batches: Sequence[Confirmed], stack: AsyncExitStack, writer: LogWriter) -> LogWriter:
         outgoing = [record_of(event, batch.now_ms, self._partition) for batch in batches for event in batch.events]
-        while True:
-            try:
-                await writer.append_all(outgoing)
-                break
-            except AppendUnknownError:
-                LOG.warning("publish_unknown", extra={"partition": self._partition, "from": batches[0].offset})
-                writer = await self._reopen(stack)
+        with publishing(self._telemetry, (event.traceparent for batch in batches for event in batch.events)):
+            while True:
+                try:
+                    await writer.append_all(outgoing)
+                    break
+                except AppendUnknownError:
+                    LOG.warning("publish_unknown", extra={"partition": self._partition, "from": batches[0].offset})
+                    writer = await self._reopen(stack)
         self.watermark = batches[-1].offset + 1
         return writer
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from servicekit.dead_letters import DeadLetters
 from servicekit.ports import Chance, Clock, Ids, LogFactory, LogWriter
-from servicekit.telemetry import log
+from servicekit.telemetry import Telemetry, log
 
 from router.domain.decide import decide
 from router.domain.facts import Fact
@@ -46,6 +46,7 @@ class World:
     configuration: Configuration
     snapshots: SnapshotMaker
     metrics: EngineMetrics
+    telemetry: Telemetry
     decide: Decide = decide
 
 
@@ -61,7 +62,9 @@ class Reign:
         self._failures = failures
         self._inbox: Inbox = asyncio.Queue(maxsize=INBOX_MAX)
         clock, chance = world.clock, world.chance
-        self.publisher = Publisher(world.log, partition, fold.watermark, clock=clock, chance=chance)
+        self.publisher = Publisher(
+            world.log, partition, fold.watermark, clock=clock, chance=chance, telemetry=world.telemetry
+        )
         self.projection = Projection(
             world.live,
             f"{fold.generation:04d}-{fold.epoch:015d}",
@@ -71,7 +74,13 @@ class Reign:
             chance,
         )
         self.pipeline = JournalPipeline(writer, partition, fold.epoch)
-        self.decider = Decider(fold, clock, watermark=lambda: self.publisher.watermark, decide=world.decide)
+        self.decider = Decider(
+            fold,
+            clock,
+            watermark=lambda: self.publisher.watermark,
+            decide=world.decide,
+            telemetry=world.telemetry,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own the partition until `stop`, then let out what is decided. Raises an ExceptionGroup on any failure."""

@@ -29,5 +29,6 @@ async def open_engine(settings: EngineSettings, shell: Shell) -> AsyncGenerator[
             configuration=configuration,
             snapshots=ChildSnapshots(),
             metrics=EngineMetrics(shell.telemetry),
+            telemetry=shell.telemetry,
         )
         yield Service(loops=[Owner(world, partition) for partition in range(settings.domain_partitions)])

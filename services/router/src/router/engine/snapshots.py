@@ -20,6 +20,7 @@ from router.domain.state import SNAPSHOTS_KEPT
 from router.engine.journal import JournalFold, journal_of
 from router.engine.reading import read_to
 from router.engine.sequences import Sequences
+from router.engine.traces import Traces
 
 CHUNK_BYTES: Final = 512 * 1024
 
@@ -48,6 +49,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: int
     sequences: dict[str, str]
     state: bytes
+    traces: dict[str, str] = {}
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Stored:
         return JournalFold(
             state=load(content.state),
             sequences=Sequences(content.sequences),
+            traces=Traces(content.traces),
             generation=content.generation,
             epoch=content.epoch,
             nonce=content.nonce,
@@ -144,6 +147,7 @@ def _content_of(fold: JournalFold) -> Content:
         next_inputs=tuple((topic, number, position) for (topic, number), position in sorted(fold.next_inputs.items())),
         now_ms=fold.now_ms,
         sequences=dict(fold.sequences),
+        traces=dict(fold.traces),
         state=dump(fold.state),
     )
 

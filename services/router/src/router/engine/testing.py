@@ -167,6 +167,7 @@ def simulated_world(
     settings: EngineSettings | None = None,
 ) -> World:
     """The real engine's world in one process; open the configuration by `open_configuration(log)`."""
+    telemetry = Telemetry("router-engine")
     return World(
         settings=settings or EngineSettings(domain_partitions=PARTITIONS),
         log=log,
@@ -176,5 +177,6 @@ def simulated_world(
         chance=chance,
         configuration=configuration,
         snapshots=InProcessSnapshots(log, ids),
-        metrics=EngineMetrics(Telemetry("router-engine")),
+        metrics=EngineMetrics(telemetry),
+        telemetry=telemetry,
     )
