@@ -10,7 +10,7 @@ OWN := $(foreach name,centralino chat-gateway contracts crm router servicekit,--
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults fix bench model docs pins clean
+.PHONY: help run test check faults soak fix bench model docs pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -34,6 +34,10 @@ check: $(VENV)/.dev  ## lint, types, import rules, house rules
 faults: $(VENV)/.dev  ## break parts in the middle of a story: SEEDS=20 PART=router-engine KIND=kill JOBS=2
 	@$(BIN)/python -m centralino.proof.trials $(foreach part,$(PART),--part $(part)) $(foreach kind,$(KIND),--kind $(kind)) \
 		$(foreach name,SEEDS FIRST KAFKA CHATS STORIES JOBS PATIENCE,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+soak: $(VENV)/.dev  ## a steady load, and whether memory stays flat: MINUTES=20 PER_SECOND=1 KAFKA=real
+	@$(BIN)/python -m centralino.proof.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(PER_SECOND),--per-second $(PER_SECOND)) \
+		$(if $(KAFKA),--kafka $(KAFKA))
 
 fix: $(VENV)/.dev  ## format and repair what can be repaired by itself
 	@$(BIN)/ruff check --fix .
