@@ -216,5 +216,5 @@ def test_a_row_with_a_column_of_a_newer_release_is_read_all_the_same() -> None:
 def test_statements_are_found_by_name() -> None:
     found = statements("servicekit", "sql/outbox.sql")
 
-    assert list(found) == ["lock_outbox", "oldest", "remove", "refuse"]
+    assert list(found) == ["lock_outbox", "oldest", "remove", "refuse", "depth"]
     assert found["remove"] == "DELETE FROM outbox WHERE id = ANY(:ids)"
