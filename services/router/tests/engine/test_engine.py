@@ -131,6 +131,25 @@ def test_timers_survive_a_killed_engine() -> None:
     told(telling)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_timers_go_on_while_the_clock_is_behind_what_the_journal_says(*, killed: bool) -> None:
+    async def telling(story: Story) -> None:
+        engine = await ready_agent(story)
+        await story.customer_arrives("i1")
+        offer = await first(story, OfferIssued)
+        assert isinstance(offer, OfferIssued)
+        story.clock.step(-90_000)
+        begun_ms = story.clock.now_ms()
+        if killed:
+            await engine.kill()
+            story.start_engine()
+        await first(story, OfferExpired)
+
+        assert story.clock.now_ms() - begun_ms < offer.expires_at_ms - offer.issued_at_ms + 2000
+
+    told(telling)
+
+
 def test_after_a_take_over_agents_get_no_offer_before_a_fresh_heartbeat() -> None:
     async def telling(story: Story) -> None:
         engine = await ready_agent(story)

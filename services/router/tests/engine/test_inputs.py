@@ -226,6 +226,28 @@ def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
     told(telling)
 
 
+def test_a_clock_that_is_set_makes_no_lease_length_shorter_or_longer() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
+        state.home(TENANT, DOMAIN).agents["ann"] = agent
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        inbox = Inbox()
+        await watch.look(inbox)
+        assert inbox.get_nowait().input == LeasesRead(True)
+        story.clock.step(60_000)
+        await watch.look(inbox)
+        assert inbox.empty()
+        story.clock.step(-120_000)
+        await story.clock.sleep(10)
+        await watch.look(inbox)
+
+        assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, gone=("ann",))
+
+    told(telling)
+
+
 def test_many_agents_are_observed_in_bounded_inputs() -> None:
     async def telling(story: Story) -> None:
         state = State()

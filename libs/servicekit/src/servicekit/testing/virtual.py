@@ -55,6 +55,10 @@ class VirtualClock:
     def __init__(self, *, first_instant_ms: int = FIRST_INSTANT_MS) -> None:
         self._first_instant_ms = first_instant_ms
 
+    def step(self, milliseconds: int) -> None:
+        """Set the wall clock forwards or backwards, as NTP does; the loop's time goes on as it was."""
+        self._first_instant_ms += milliseconds
+
     def now_ms(self) -> int:
         """Milliseconds of the first instant plus the loop's time; outside a loop the first instant."""
         try:

@@ -78,7 +78,9 @@ class _Draft:
 class Decider:
     """One epoch's deciding. It owns `state`; when anything fails the whole of it is dropped.
 
-    All inputs of a batch share one `now`, which never steps back, so that the fold repeats them exactly.
+    All inputs of a batch share one `now`, which never steps back, so that the fold repeats them exactly. While the wall
+    clock is behind what the journal says (it was set back, or an earlier owner's was ahead), `now` goes on at its own
+    pace, so that no timer waits for the wall clock.
     """
 
     def __init__(
@@ -98,7 +100,8 @@ class Decider:
         self._generation = journal_fold.generation
         self._epoch = journal_fold.epoch
         self._number = journal_fold.number
-        self._last_now_ms = journal_fold.now_ms
+        self._known_ms = journal_fold.now_ms
+        self._known_at_seconds = asyncio.get_running_loop().time()
         self._clock = clock
         self._watermark = watermark
         self._decide_input = decide
@@ -122,7 +125,7 @@ class Decider:
 
     async def _wait(self, inbox: Inbox) -> Given | None:
         due_ms = self.state.next_due_ms()
-        seconds = IDLE_SECONDS if due_ms is None else min(IDLE_SECONDS, (due_ms - self._clock.now_ms()) / 1000)
+        seconds = IDLE_SECONDS if due_ms is None else min(IDLE_SECONDS, (due_ms - self._now_ms()) / 1000)
         if seconds <= 0:
             # Let the tasks go on that append what was decided; a flood of due timers must not starve them.
             await self._clock.sleep(0)
@@ -134,11 +137,18 @@ class Decider:
             return None
 
     def _draft(self) -> _Draft:
-        self._last_now_ms = max(self._last_now_ms, self._clock.now_ms())
         spans = BatchSpans(self._telemetry)
-        draft = _Draft(self._last_now_ms, spans, causes=self._idle_causes, inputs=self._idle_inputs)
+        draft = _Draft(self._now_ms(), spans, causes=self._idle_causes, inputs=self._idle_inputs)
         self._idle_causes, self._idle_inputs = {}, 0
         return draft
+
+    def _now_ms(self) -> int:
+        now_seconds, wall_ms = asyncio.get_running_loop().time(), self._clock.now_ms()
+        going_on_ms = self._known_ms + int((now_seconds - self._known_at_seconds) * 1000)
+        if wall_ms < going_on_ms:
+            return going_on_ms
+        self._known_ms, self._known_at_seconds = wall_ms, now_seconds
+        return wall_ms
 
     def _decide_timers(self, draft: _Draft) -> None:
         due_ms = self.state.next_due_ms()

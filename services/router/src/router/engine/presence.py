@@ -1,5 +1,6 @@
 """Turns heartbeat leases into inputs. Presence itself, with its grace, is decided and journaled like all else."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import chain
 from typing import Final
@@ -33,7 +34,8 @@ class PresenceWatch:
         self._lease_ms = lease_ms
         self._poll_seconds = poll_seconds
         self._readable: bool | None = None
-        self._readable_since_ms: dict[str, int] = {}
+        self._readable_since_seconds: dict[str, float] = {}
+        """By the loop's time: a wall clock may be set."""
 
     async def run(self, inbox: Inbox) -> None:
         """Look for ever."""
@@ -48,7 +50,7 @@ class PresenceWatch:
             for key, domain in list(self._state().domains.items()):
                 observed.append((domain, await self._live.read_leases(key, self._lease_ms)))
         except LiveAwayError:
-            self._readable_since_ms.clear()
+            self._readable_since_seconds.clear()
             await self._say_readable(inbox, readable=False)
             return
         await self._say_readable(inbox, readable=True)
@@ -63,15 +65,15 @@ class PresenceWatch:
             await inbox.put(Given(input=LeasesRead(readable)))
 
     def _differences(self, domain: DomainState, leases: Leases) -> list[PresenceObserved]:
-        now_ms = self._clock.now_ms()
+        now_seconds = asyncio.get_running_loop().time()
         if not leases.known:
-            self._readable_since_ms.pop(domain.key, None)
+            self._readable_since_seconds.pop(domain.key, None)
             return []
-        since_ms = self._readable_since_ms.setdefault(domain.key, now_ms)
+        since_seconds = self._readable_since_seconds.setdefault(domain.key, now_seconds)
         presence = {name: agent.presence for name, agent in domain.agents.items()}
         seen = sorted(name for name in leases.agents if presence.get(name, "present") != "present")
         gone: list[str] = []
-        if now_ms - since_ms >= self._lease_ms:
+        if (now_seconds - since_seconds) * 1000 >= self._lease_ms:
             alive = ("present", "unconfirmed")
             gone = sorted(name for name, was in presence.items() if was in alive and name not in leases.agents)
         return _observations(domain, seen, gone)
