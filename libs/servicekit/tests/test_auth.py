@@ -231,6 +231,43 @@ async def test_a_withdrawn_key_is_forgotten_and_an_issuer_away_is_not_missed() -
         await verifier.verify(long_lived)
 
 
+async def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
+    clock = SetClock()
+    verifier = verifier_of(Keys(ISSUER), clock)
+    token = ISSUER.sign({**CLAIMS, "exp": NOW + 60})
+    first, again = await verifier.verify(token), await verifier.verify(token)
+    await clock.sleep(91)
+
+    assert first == again
+    with pytest.raises(TokenRefusedError, match="token_expired"):
+        await verifier.verify(token)
+
+
+async def test_a_token_that_was_good_is_refused_when_its_key_was_withdrawn_for_another_s_sake() -> None:
+    keys, clock = Keys(ISSUER), SetClock()
+    verifier, token, new = verifier_of(keys, clock), ISSUER.sign(CLAIMS), TokenIssuer.generate()
+    await verifier.verify(token)
+    keys.entries = entries_of(new)
+    await clock.sleep(31)
+    await verifier.verify(new.sign(CLAIMS))  # an unknown key: the set is read before its ten minutes are over
+
+    with pytest.raises(TokenRefusedError, match="unknown_key"):
+        await verifier.verify(token)
+
+
+async def test_a_token_is_remembered_for_itself_alone() -> None:
+    verifier = verifier_of(Keys(ISSUER))
+    token = ISSUER.sign(CLAIMS)
+    await verifier.verify(token)
+    forged = [changed_payload(), f"{token.rpartition('.')[0]}.{b64(bytes(64))}", token.rpartition(".")[0] + "."]
+    other = await verifier.verify(ISSUER.sign({**CLAIMS, "tenant": "other"}))
+
+    assert other.tenant_id == "other"
+    for text in forged:
+        with pytest.raises(TokenRefusedError, match="token_invalid"):
+            await verifier.verify(text)
+
+
 async def test_without_any_key_the_answer_is_later_not_never() -> None:
     keys, clock = Keys(ISSUER), SetClock()
     keys.away = True

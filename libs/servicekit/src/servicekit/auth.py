@@ -7,8 +7,10 @@ JWTs by RFC 9068 (`typ: at+jwt`) with fixed asymmetric algorithms; RFC 8725 says
 import asyncio
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from typing import Final, Literal, Protocol, cast, get_args
@@ -40,6 +42,7 @@ RSA_BITS_MIN: Final = 2048
 LEEWAY_SECONDS: Final = 30
 REFRESH_SECONDS: Final = 600
 UNKNOWN_KEY_REFRESH_SECONDS: Final = 30
+REMEMBERED_MAX: Final = 4096
 
 _SUBJECT: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}$")
 
@@ -79,8 +82,21 @@ class JwksSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When a token is good, in seconds since the epoch."""
+
+    since: float
+    until: float
+
+
 class TokenVerifier:
-    """Verifies access tokens. Keys are read again after ten minutes, for an unknown `kid` at most twice a minute."""
+    """Verifies access tokens. Keys are read again after ten minutes, for an unknown `kid` at most twice a minute.
+
+    What a signature proves is remembered by the token's digest until the keys are read again, so that a withdrawn key's
+    tokens are forgotten with it: checking a signature costs more than all else that a small request needs. Times are
+    checked each time. The oldest of REMEMBERED_MAX gives way.
+    """
 
     def __init__(self, source: JwksSource, *, issuer: str, audience: str, clock: Clock) -> None:
         self._source = source
@@ -90,12 +106,25 @@ class TokenVerifier:
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._asked_at_ms: int | None = None
         self._one_reader = asyncio.Lock()
+        self._remembered: OrderedDict[bytes, tuple[Principal, _Times]] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
         """The principal of a good token. Raises TokenRefusedError, or KeysAwayError when no key can be had."""
         if len(token) > TOKEN_BYTES_MAX:
             raise TokenRefusedError("token_too_large")
-        key = await self._key(_header(token))
+        digest = sha256(token.encode()).digest()
+        known = None if self._is_old(REFRESH_SECONDS) else self._remembered.get(digest)
+        if known is None:
+            # Nothing is awaited between the choice of the key and this entry: new keys cannot come between them.
+            claims = self._proven(token, await self._key(_header(token)))
+            known = self._remembered[digest] = (_principal(claims), _times(claims))
+            if len(self._remembered) > REMEMBERED_MAX:
+                self._remembered.popitem(last=False)
+        principal, times = known
+        self._check(times)
+        return principal
+
+    def _proven(self, token: str, key: jwt.PyJWK) -> Mapping[str, object]:
         try:
             claims = jwt.decode(
                 token,
@@ -119,14 +148,13 @@ class TokenVerifier:
             raise TokenRefusedError("claim_missing") from error
         except jwt.PyJWTError as error:
             raise TokenRefusedError("token_invalid") from error
-        self._check_times(claims)
-        return _principal(claims)
+        return cast(Mapping[str, object], claims)  # a JSON object
 
-    def _check_times(self, claims: Mapping[str, object]) -> None:
+    def _check(self, times: _Times) -> None:
         now, leeway = self._clock.now_ms() / 1000, LEEWAY_SECONDS
-        if _seconds(claims, "exp") <= now - leeway:
+        if times.until <= now - leeway:
             raise TokenRefusedError("token_expired")
-        if _seconds(claims, "iat") > now + leeway or ("nbf" in claims and _seconds(claims, "nbf") > now + leeway):
+        if times.since > now + leeway:
             raise TokenRefusedError("token_not_yet_valid")
 
     async def _key(self, header: Mapping[str, object]) -> jwt.PyJWK:
@@ -160,6 +188,7 @@ class TokenVerifier:
             try:
                 async with asyncio.timeout(JWKS_TIMEOUT_SECONDS):
                     self._keys = read_keys(await self._source())
+                    self._remembered.clear()
             except (OSError, TimeoutError, ValueError) as error:
                 # Known keys stay good while the issuer is away; without any, `_key` answers "away".
                 LOG.warning("keys_not_read", extra={"error": type(error).__name__, "keys_kept": len(self._keys)})
@@ -254,6 +283,11 @@ def _header(token: str) -> Mapping[str, object]:
     if header.get("alg") not in ALGORITHMS:
         raise TokenRefusedError("wrong_algorithm")
     return header
+
+
+def _times(claims: Mapping[str, object]) -> _Times:
+    since = [_seconds(claims, name) for name in ("iat", "nbf") if name in claims]
+    return _Times(max(since), _seconds(claims, "exp"))
 
 
 def _seconds(claims: Mapping[str, object], name: str) -> float:
