@@ -62,6 +62,8 @@ async def http_server(
             # The other implementation stands on a deprecated part of `websockets`.
             ws="websockets-sansio",
             ws_max_size=FRAME_BYTES_MAX,
+            # Frames are a few hundred bytes: compressing one costs more time than sending it, and memory per socket.
+            ws_per_message_deflate=False,
             # A peer that vanished without a word is noticed within 20 s: presence depends on it.
             ws_ping_interval=10,
             ws_ping_timeout=10,
