@@ -18,6 +18,7 @@ from router.api.handlers import Desk
 from router.api.live import ApiLive, Place
 from router.api.models import AssignmentView
 from router.api.results import Results, ResultsLoop
+from router.api.seats import Seats
 from router.api.store import ApiStore
 from router.engine.configuration import open_configuration
 from router.engine.owner import Owner
@@ -116,7 +117,9 @@ async def open_api(world: World, doom: Doom) -> AsyncGenerator[tuple[Desk, list[
     """The agents' desk: commands through the log, results from the log, assignments as projected."""
     shell, results = world.shell(doom), Results()
     async with CommandLog(shell.log) as commands:
-        desk = Desk(_NoStore(), ProjectedLive(world.live), commands, results, shell.clock, wait_seconds=3)
+        store = _NoStore()
+        seats = Seats(store, shell.clock)
+        desk = Desk(store, seats, ProjectedLive(world.live), commands, results, shell.clock, wait_seconds=3)
         loop = ResultsLoop(shell.log, results, partitions=PARTITIONS, clock=shell.clock, chance=shell.chance)
         yield desk, [loop]
 

@@ -24,6 +24,7 @@ from servicekit.store import EVERY_TENANT
 
 from router.api.configuration import changed_records, document_hash, faults_of, record_key
 from router.api.handlers import SOURCE
+from router.api.seats import Seats
 from router.api.store import ApiStore, ApiTransaction, AuditRow, StoredConfiguration, VersionLine
 
 _PARTS: Final[Mapping[str, type[BaseModel]]] = {
@@ -38,8 +39,9 @@ _INNER_PARTS: Final[Mapping[str, type[BaseModel]]] = {"requirements": RequiredSk
 class Administration:
     """The configuration of tenants."""
 
-    def __init__(self, store: ApiStore, clock: Clock, *, partitions: int) -> None:
+    def __init__(self, store: ApiStore, seats: Seats, clock: Clock, *, partitions: int) -> None:
         self._store = store
+        self._seats = seats
         self._clock = clock
         self._partitions = partitions
 
@@ -94,6 +96,7 @@ class Administration:
                 )
             )
             await _announce(transaction, tenant_id, line, wanted, active.configuration if active else None)
+        self._seats.forget()
         return line
 
     async def _hold_addresses(self, transaction: ApiTransaction, wanted: TenantConfiguration) -> None:

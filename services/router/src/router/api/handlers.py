@@ -16,6 +16,7 @@ from router.api.command_log import CommandLog
 from router.api.live import ApiLive, Place
 from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, MessageRequest, StateChoice
 from router.api.results import Results
+from router.api.seats import Seats
 from router.api.store import ApiStore, AuditRow, Seat
 
 LOG: Final = log("router.api")
@@ -32,6 +33,7 @@ class Desk:
     def __init__(
         self,
         store: ApiStore,
+        seats: Seats,
         live: ApiLive,
         commands: CommandLog,
         results: Results,
@@ -40,6 +42,7 @@ class Desk:
         wait_seconds: float,
     ) -> None:
         self._store = store
+        self._seats = seats
         self._live = live
         self._commands = commands
         self._results = results
@@ -48,8 +51,7 @@ class Desk:
 
     async def seat(self, principal: Principal) -> Seat:
         """Where the caller works. Raises ProblemError 403 for somebody who is no agent of the configuration."""
-        async with self._store.transaction(principal.tenant_id) as transaction:
-            seat = await transaction.seat(principal.subject)
+        seat = await self._seats.of(principal.tenant_id, principal.subject)
         if seat is None:
             raise ProblemError(403, "not_an_agent", "The active configuration has no agent of this name.")
         return seat

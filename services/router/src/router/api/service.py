@@ -25,6 +25,7 @@ from router.api.keys import KeptApiKeys
 from router.api.live import ApiLive
 from router.api.parts import Parts
 from router.api.results import Results, ResultsLoop
+from router.api.seats import Seats
 from router.api.signals import Signals, SignalsLoop
 from router.api.store import SCHEMA, ApiStore
 from router.settings import ApiSettings
@@ -80,7 +81,7 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
 def _parts(
     settings: ApiSettings, shell: Shell, store: ApiStore, redis: Redis, commands: CommandLog, results: Results
 ) -> Parts:
-    live = ApiLive(redis)
+    live, seats = ApiLive(redis), Seats(store, shell.clock)
     pepper = settings.api_key_pepper
 
     def keys_of(actor: str) -> ApiKeys:
@@ -89,8 +90,8 @@ def _parts(
         return ApiKeys(kept, pepper=secret, environment=settings.api_key_environment, clock=shell.clock)
 
     return Parts(
-        desk=Desk(store, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds),
-        administration=Administration(store, shell.clock, partitions=settings.domain_partitions),
+        desk=Desk(store, seats, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds),
+        administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
         store=store,
         live=live,
         signals=Signals(),
