@@ -104,6 +104,13 @@ def effects(_: PurePath, text: str) -> Iterator[str]:
             yield f"line {call.lineno} calls {name}: use the clock"
 
 
+def threaded_dependencies(_: PurePath, text: str) -> Iterator[str]:
+    threaded = {node.name for node in nodes(text) if isinstance(node, ast.FunctionDef)}
+    for call in calls(text):
+        if name_of(call.func) == "Depends" and call.args and name_of(call.args[0]) in threaded:
+            yield f"line {call.lineno}: FastAPI runs a dependency that is no coroutine in a thread, for each request"
+
+
 def lua_header(_: PurePath, text: str) -> Iterator[str]:
     header = "\n".join(takewhile(lambda line: line.startswith("--"), text.splitlines()))
     for word in ("KEYS", "ARGV", "eturns"):
@@ -221,6 +228,13 @@ RULES = (
         faults=effects,
         path="services/a/src/a/handlers.py",
         bad="now = datetime.now(UTC)\n",
+    ),
+    Rule(
+        name="dependencies of routes are coroutines",
+        applies=is_business,
+        faults=threaded_dependencies,
+        path="services/a/src/a/api.py",
+        bad="def f(): ...\nPart = Annotated[int, Depends(f)]\n",
     ),
     Rule(
         name="a script says its keys, arguments and result",

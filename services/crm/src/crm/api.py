@@ -40,11 +40,11 @@ ROUTES: Final = APIRouter(tags=["customers"])
 T = TypeVar("T")
 
 
-def _views(request: Request) -> CrmViews:
+async def _views(request: Request) -> CrmViews:
     return cast(CrmViews, request.app.state.views)  # set by app
 
 
-def _cursor(cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None) -> Cursor:
+async def _cursor(cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None) -> Cursor:
     if cursor is None:
         return NEWEST
     try:

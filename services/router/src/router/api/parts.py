@@ -62,11 +62,15 @@ def require_or_key(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     return principal
 
 
+async def _parts(request: Request) -> Parts:
+    return parts_of(request)
+
+
 async def _seat(request: Request, principal: Annotated[Principal, Depends(require("agent"))]) -> Seat:
     return await parts_of(request).desk.seat(principal)
 
 
-def _command_id(
+async def _command_id(
     request: Request,
     caller: Annotated[Principal, Depends(bearer)],
     idempotency_key: Annotated[
@@ -80,6 +84,6 @@ def _command_id(
     return uuid5(NAMESPACE_URL, "\n".join(scope)).hex
 
 
-PartsOf = Annotated[Parts, Depends(parts_of)]
+PartsOf = Annotated[Parts, Depends(_parts)]
 AgentSeat = Annotated[Seat, Depends(_seat)]
 CommandId = Annotated[str, Depends(_command_id)]
