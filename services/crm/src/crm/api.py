@@ -119,7 +119,7 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
         end_reason=found.end_reason,
         customer=whose,
         outcome=_outcome(tasks.get(interaction_id)),
-        failed_messages=[FailedMessageLine(**row) for row in failed],
+        failed_messages=[FailedMessageLine.model_validate(row) for row in failed],
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Final
 
-from servicekit.database import Transaction
+from servicekit.database import Transaction, kept_as
 from servicekit.statements import statements
 
 from crm.domain.identity import Holding, Identifier
@@ -82,7 +82,7 @@ class Sets:
     async def interactions(self, keys: Collection[Named]) -> Mapping[Named, Interaction]:
         """Locked until the end of the transaction."""
         rows = await self._transaction.all(_sql()["interactions"], **_named(keys))
-        return {(row["tenant_id"], row["interaction_id"]): Interaction(**row) for row in rows}
+        return {(row["tenant_id"], row["interaction_id"]): kept_as(Interaction, row) for row in rows}
 
     async def claims(self, keys: Collection[Named]) -> Mapping[Named, tuple[Claimed, ...]]:
         """Of each interaction's decisions so far."""
@@ -102,17 +102,17 @@ class Sets:
     async def customers(self, keys: Collection[Named]) -> Mapping[Named, Customer]:
         """Locked until the end of the transaction, as far as names and words go."""
         rows = await self._transaction.all(_sql()["customers"], **_named(keys))
-        return {(row["tenant_id"], row["customer_id"]): Customer(**row) for row in rows}
+        return {(row["tenant_id"], row["customer_id"]): kept_as(Customer, row) for row in rows}
 
     async def tasks(self, keys: Collection[Named]) -> Mapping[Named, Task]:
         """As they are."""
         rows = await self._transaction.all(_sql()["tasks"], **_named(keys))
-        return {(row["tenant_id"], row["task_id"]): Task(**row) for row in rows}
+        return {(row["tenant_id"], row["task_id"]): kept_as(Task, row) for row in rows}
 
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """By its id."""
         row = await self._transaction.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
-        return Message(**row) if row else None
+        return kept_as(Message, row) if row else None
 
     async def save_interactions(self, rows: Sequence[Interaction]) -> None:
         """As they are now."""

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Final
 
-from servicekit.database import Database, Row, Transaction
+from servicekit.database import Database, Row, Transaction, kept_as
 from servicekit.statements import statements
 
 from crm.domain.cursors import Cursor
@@ -64,12 +64,12 @@ class View(Transaction):
     async def interaction(self, interaction_id: str) -> Interaction | None:
         """The interaction as it is."""
         row = await self.one(_sql()["interaction"], tenant=self.tenant_text, interaction_id=interaction_id)
-        return Interaction(**row) if row else None
+        return kept_as(Interaction, row) if row else None
 
     async def last_tasks(self, interaction_ids: Collection[str]) -> Mapping[str, Task]:
         """Of each interaction the task that was queued last, if it has any."""
         rows = await self.all(_sql()["last_tasks"], tenant=self.tenant_text, interaction_ids=list(interaction_ids))
-        return {row["interaction_id"]: Task(**row) for row in rows}
+        return {row["interaction_id"]: kept_as(Task, row) for row in rows}
 
     async def failed_messages(self, interaction_id: str) -> Sequence[Row]:
         """What did not get through, oldest first."""
@@ -89,7 +89,7 @@ class View(Transaction):
             after=after,
             rows_max=rows_max,
         )
-        return [Message(**row) for row in rows]
+        return [kept_as(Message, row) for row in rows]
 
     async def timeline(self, customer_id: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
         """Beginnings of interactions (`number` 0) and messages, newest first."""
