@@ -9,8 +9,9 @@ import pytest
 from centralino.proof.history import History, Tables, read_history
 from centralino.proof.journal import counted
 from centralino.proof.projection import FoldedViews, Sample, Views, current_again_ms, due_positions, projection_faults
+from centralino.proof.simulation.plan import plan_of
 from centralino.proof.simulation.services import World
-from centralino.proof.simulation.story import PARTITION, PLACE, plan_of, tell
+from centralino.proof.simulation.story import PARTITION, PLACE, tell
 from centralino.proof.tenant import DOMAIN
 from centralino.proof.timing import Bounds, Trouble
 from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_JOURNAL

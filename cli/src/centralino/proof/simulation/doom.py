@@ -1,11 +1,13 @@
 """Ports through which a simulated process dies at awaits between durable steps, and after which it leaves no trace."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
+from router.engine.live import EngineLive, Leases, Views
 from servicekit.errors import RetryLaterError
+from servicekit.live import LiveAwayError
 from servicekit.ports import (
     AppendUnknownError,
     Chance,
@@ -35,15 +37,27 @@ class Doom:
         self.risk = 0.0
         self.struck = asyncio.Event()
         self.last_step = ""
+        self.freezes = 0
+        self._running = asyncio.Event()
+        self._running.set()
         self._chance = chance
-        self._last_words: list[Callable[[], None]] = []
 
-    def at_death(self, call: Callable[[], None]) -> None:
-        """Call this first when the process dies."""
-        self._last_words.append(call)
+    def freeze(self) -> None:
+        """Stop, as SIGSTOP does: nothing gets out any more, and no answer gets in, until `thaw`."""
+        self.freezes += 1
+        self._running.clear()
+
+    def thaw(self) -> None:
+        """Go on, as if no time had passed."""
+        self._running.set()
+
+    async def running(self) -> None:
+        """Wait while the process is frozen."""
+        await self._running.wait()
 
     async def step(self, name: str) -> None:
         """A durable step comes, or has just been. Never returns when the process dies here."""
+        await self.running()
         self.check()
         if self.risk and self._chance.uniform(0, 1) < self.risk:
             self.strike(name)
@@ -53,8 +67,6 @@ class Doom:
         """Die."""
         self.last_step = name
         self.struck.set()
-        for call in self._last_words:
-            call()
 
     def check(self) -> None:
         """Raises DeadError after death."""
@@ -101,6 +113,42 @@ class DoomedOutbox:
     async def depth(self) -> int:
         """See Outbox."""
         return await self._outbox.depth()
+
+
+class DoomedLive:
+    """An engine's own connection to Redis: a frozen engine does not use it, a dead one has none."""
+
+    def __init__(self, live: EngineLive, doom: Doom) -> None:
+        self._live = live
+        self._doom = doom
+
+    async def hold(self, partition: int, owner: str, lease_ms: int) -> bool:
+        """See EngineLive."""
+        return await (await self._through()).hold(partition, owner, lease_ms)
+
+    async def release(self, partition: int, owner: str) -> None:
+        """See EngineLive."""
+        await (await self._through()).release(partition, owner)
+
+    async def project(
+        self, domain: str, epoch: str, before: int, after: int, views: Views
+    ) -> Literal["written", "gap", "stale"]:
+        """See EngineLive."""
+        return await (await self._through()).project(domain, epoch, before, after, views)
+
+    async def rewrite(self, domain: str, epoch: str, position: int, views: Views) -> Literal["written", "stale"]:
+        """See EngineLive."""
+        return await (await self._through()).rewrite(domain, epoch, position, views)
+
+    async def read_leases(self, domain: str, lease_ms: int) -> Leases:
+        """See EngineLive."""
+        return await (await self._through()).read_leases(domain, lease_ms)
+
+    async def _through(self) -> EngineLive:
+        await self._doom.running()
+        if self._doom.struck.is_set():
+            raise LiveAwayError("dead")
+        return self._live
 
 
 class DoomedLog:

@@ -1,5 +1,6 @@
 """The four services on fake ports, each opened anew for every life of its process."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -22,7 +23,7 @@ from router.api.seats import Seats
 from router.api.store import ApiStore
 from router.engine.configuration import open_configuration
 from router.engine.owner import Owner
-from router.engine.testing import Cable, MemoryEngineLive, simulated_world
+from router.engine.testing import MemoryEngineLive, simulated_world
 from router.settings import EngineSettings
 from servicekit.ports import Loop, Outgoing, Partition, Record
 from servicekit.run import Shell
@@ -32,7 +33,7 @@ from servicekit.testing.virtual import SeededChance, SeededIds, VirtualClock
 from typing_extensions import override
 
 from centralino.prepare import CONSUMERS
-from centralino.proof.simulation.doom import Doom, DoomedLog, DoomedOutbox, DoomedStore
+from centralino.proof.simulation.doom import Doom, DoomedLive, DoomedLog, DoomedOutbox, DoomedStore
 
 PARTITIONS: Final = 2
 DELIVERY_SECONDS: Final = 3.0
@@ -54,17 +55,27 @@ class KeptLog(MemoryLog):
 
 
 class World:
-    """What survives every crash: the log, Redis, both databases, the clock."""
+    """What survives every crash: the log, Redis, both databases, clocks. Its parts may be others, to break promises."""
 
-    def __init__(self, seed: int, log: type[KeptLog] = KeptLog) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        log: type[KeptLog] = KeptLog,
+        live: type[MemoryEngineLive] = MemoryEngineLive,
+        chats: type[MemoryChatStore] = MemoryChatStore,
+        crm: type[MemoryCrmStore] = MemoryCrmStore,
+    ) -> None:
         self.clock = VirtualClock()
+        self.happened: Counter[str] = Counter()
+        """What went wrong, and what the services did about it."""
         self.chance = SeededChance(seed)
         self.ids = SeededIds(seed)
         self.log = log(self.clock, seed + 1)
-        self.live = MemoryEngineLive(self.clock)
+        self.live = live(self.clock)
         self.signals = MemorySignals(self.clock)
-        self.chats = MemoryChatStore(self.signals.changed)
-        self.crm = MemoryCrmStore()
+        self.chats = chats(self.signals.changed)
+        self.crm = crm()
 
     def shell(self, doom: Doom) -> Shell:
         """A process's view of the world."""
@@ -72,25 +83,27 @@ class World:
 
 
 @asynccontextmanager
-async def open_engine(world: World, doom: Doom) -> AsyncGenerator[tuple[None, list[Loop]]]:
-    """An engine: an owner for each partition, as `router.engine.service` has it."""
-    log, cable = DoomedLog(world.log, doom), Cable(world.live)
+async def open_engine(
+    world: World, doom: Doom, clock: VirtualClock
+) -> AsyncGenerator[tuple[Sequence[Owner], list[Loop]]]:
+    """An engine: an owner for each partition, as `router.engine.service` has it. Its machine has a clock of its own."""
+    log = DoomedLog(world.log, doom)
     async with open_configuration(log) as configuration:
         inner = simulated_world(
             log,
-            cable,
+            DoomedLive(world.live, doom),
             configuration,
-            clock=world.clock,
+            clock=clock,
             ids=world.ids,
             chance=world.chance,
-            settings=EngineSettings(domain_partitions=PARTITIONS, snapshot_every_records=40),
+            settings=EngineSettings(domain_partitions=PARTITIONS, snapshot_every_records=15),
         )
-
-        def cut() -> None:
-            cable.cut = True  # a dead engine gives no lease back
-
-        doom.at_death(cut)
-        yield None, [Owner(inner, partition) for partition in range(PARTITIONS)]
+        owners = [Owner(inner, partition) for partition in range(PARTITIONS)]
+        yield owners, list(owners)
+        for metric in inner.metrics.step_downs.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    world.happened[f"step-down: {sample.labels['reason']}"] += round(sample.value)
 
 
 @asynccontextmanager

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -17,38 +18,25 @@ from crm.consumers import TOPICS as CRM_TOPICS
 from router.api.configuration import changed_records, record_key
 from router.api.store import Seat
 from servicekit.ports import Outgoing, Record
-from servicekit.testing.memory_log import Faults
-from servicekit.testing.virtual import SeededChance, run_virtual
+from servicekit.testing.virtual import SeededChance, VirtualClock, run_virtual
 
 from centralino.proof.checker import find_faults
 from centralino.proof.faults import Fault
 from centralino.proof.history import History, Said, Tables, read_history
 from centralino.proof.people import AgentAtWork, Customer
 from centralino.proof.simulation.people import Heard, SimulatedDesk, connecting
+from centralino.proof.simulation.plan import Plan
 from centralino.proof.simulation.process import Process
 from centralino.proof.simulation.services import World, open_api, open_crm, open_engine, open_gateway
+from centralino.proof.simulation.trouble import Trouble, journal_happened, projection_faults
 from centralino.proof.tenant import ADDRESS, DOMAIN, SKILLS, TENANT, configuration
 
 PLACE: Final = f"{TENANT}/{DOMAIN}"
 PARTITION: Final = 1
+ENGINES: Final = ("a", "b")
 HEARTBEAT_SECONDS: Final = 3.0
-STORY_SECONDS_MAX: Final = 900.0
+STORY_SECONDS_MAX: Final = 600.0
 SILENCE_SECONDS: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What goes wrong and how much there is to do; printed when a seed fails."""
-
-    seed: int
-    chats: int
-    agents: int
-    trouble_seconds: float
-    death_risk: float
-    faults: Faults
-    live_away_at_seconds: float
-    live_away_seconds: float
-    live_wiped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +48,10 @@ class Told:
     deaths: list[str]
     fingerprint: str
     """The same for two runs of a seed."""
+    happened: Mapping[str, int]
+    """What went wrong, and what the services did about it."""
     seconds: float
     """Of virtual time."""
-
-
-def plan_of(seed: int) -> Plan:
-    """The plan of a seed."""
-    chance = SeededChance(seed)
-    return Plan(
-        seed=seed,
-        chats=30,
-        agents=6,
-        trouble_seconds=chance.uniform(20, 60),
-        death_risk=chance.uniform(0, 0.02),
-        faults=Faults(
-            lost=chance.uniform(0, 0.02),
-            late=chance.uniform(0, 0.02),
-            doubled=chance.uniform(0, 0.05),
-            latency_seconds_max=chance.uniform(0, 0.05),
-        ),
-        live_away_at_seconds=chance.uniform(5, 50),
-        live_away_seconds=chance.uniform(0, 15),
-        live_wiped=chance.uniform(0, 1) < 0.5,
-    )
 
 
 def tell(plan: Plan, *, make_world: Callable[[int], World] = World) -> Told:
@@ -102,7 +71,11 @@ class _Story:
     async def run(self) -> Told:
         self.chance = SeededChance(self.plan.seed + 2)
         await self._configure()
-        engines = [self._process(f"engine {name}", open_engine) for name in ("a", "b")]
+        clocks = [VirtualClock() for _ in ENGINES]
+        engines = [
+            self._process(f"engine {name}", partial(open_engine, clock=clock))
+            for name, clock in zip(ENGINES, clocks, strict=True)
+        ]
         gateway = self._process("gateway", open_gateway)
         crm = self._process("crm", open_crm)
         api = self._process("api", open_api)
@@ -110,12 +83,15 @@ class _Story:
         for process in processes:
             self._spawn(process.supervise())
         self._staff(api)
-        self._spawn(self._trouble(processes))
+        trouble = Trouble(self.plan, self.world, processes, engines, clocks)
+        self._spawn(trouble.run())
         faults: list[Fault] = []
         try:
             async with asyncio.timeout(STORY_SECONDS_MAX):
                 await self._chats(gateway)
+                await trouble.over.wait()
                 await self._quiet()
+                faults += await projection_faults(self.world, PLACE, PARTITION)
         except TimeoutError:
             waiting = [customer.interaction_id for customer in self.customers if not customer.over]
             faults.append(Fault("L1", "the end", f"no end after {STORY_SECONDS_MAX} s; still waiting: {waiting}"))
@@ -128,7 +104,19 @@ class _Story:
                 task.result()  # people and supervisors do not fail: a bug of the story
         deaths = sorted(death for process in processes for death in process.deaths)
         faults += find_faults(self._history(), finished=True)
-        return Told(self.plan, faults, deaths, self._fingerprint(), asyncio.get_running_loop().time())
+        happened = self._happened(processes)
+        return Told(self.plan, faults, deaths, self._fingerprint(), happened, asyncio.get_running_loop().time())
+
+    def _happened(self, processes: Sequence[Process[Any]]) -> Mapping[str, int]:  # Any: each serves another thing
+        happened = Counter(self.world.happened)
+        happened.update({f"append {kind}": count for kind, count in self.world.log.happened.items()})
+        happened.update({f"Redis said {answer}": count for answer, count in self.world.live.said.items()})
+        for process in processes:
+            for death in process.deaths:
+                _, step = death.split(" died ", 1)
+                happened[f"death: {process.name.split()[0]} {step}"] += 1
+        happened.update(journal_happened(self.world.log.kept, PARTITION))
+        return happened
 
     def _process(self, name: str, open_service: Any) -> Process[Any]:  # Any: each serves another thing
         chance = SeededChance(hash_of(self.plan.seed, name))
@@ -168,7 +156,7 @@ class _Story:
                 customer = self._customer(gateway, number)
                 self.customers.append(customer)
                 chats.create_task(customer.chat())
-                await self.world.clock.sleep(self.chance.uniform(0, 2))
+                await self.world.clock.sleep(self.chance.uniform(0, 1.5))
 
     def _customer(self, gateway: Process[Any], number: int) -> Customer:  # Any: see above
         interaction_id = f"interaction-{self.plan.seed}-{number:04d}"
@@ -193,28 +181,6 @@ class _Story:
             at_once=1 + number % 2,
             leaves_after_seconds=self.chance.uniform(0, 20) if leaves else None,
         )
-
-    async def _trouble(self, processes: list[Process[Any]]) -> None:  # Any: see above
-        """Things go wrong for a while; then everything works again."""
-        plan, world = self.plan, self.world
-        world.log.faults = plan.faults
-        for process in processes:
-            process.set_risk(plan.death_risk)
-        away = asyncio.create_task(self._live_away())
-        await world.clock.sleep(plan.trouble_seconds)
-        await away
-        world.log.faults = Faults()
-        for process in processes:
-            process.set_risk(0)
-
-    async def _live_away(self) -> None:
-        plan, world = self.plan, self.world
-        await world.clock.sleep(plan.live_away_at_seconds)
-        world.live.away = world.signals.away = True
-        await world.clock.sleep(plan.live_away_seconds)
-        world.live.away = world.signals.away = False
-        if plan.live_wiped:
-            world.live.wipe()
 
     async def _quiet(self) -> None:
         """Until everything is written, read and over."""

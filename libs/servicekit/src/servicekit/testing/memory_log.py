@@ -33,6 +33,7 @@ from servicekit.testing.virtual import SeededChance, VirtualClock
 
 RECORD_BYTES_MAX: Final = 1024 * 1024 - 16 * 1024
 TICK_SECONDS: Final = 1e-6
+Kind = Literal["lost", "late", "doubled", "slow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,15 @@ class Faults:
     """How often (0 to 1) an append goes wrong, by kind, and how long one takes at most.
 
     lost: never acknowledged; half of these are in the log. late: lands after its sender's deadline, up to
-    `late_seconds_max` later. doubled: stands twice in the log, acknowledged with the first offset. After a lost or
-    late one the writer is broken, as the port says.
+    `late_seconds_max` later. doubled: stands twice in the log, acknowledged with the first offset. slow: lands at once
+    and is acknowledged up to `late_seconds_max` later, or too late. After a lost or late one, and one that is
+    acknowledged too late, the writer is broken, as the port says.
     """
 
     lost: float = 0.0
     late: float = 0.0
     doubled: float = 0.0
+    slow: float = 0.0
     latency_seconds_max: float = 0.0
     late_seconds_max: float = 5.0
 
@@ -70,6 +73,8 @@ class MemoryLog:
         self.partitions = {
             Partition(topic, number): MemoryPartition() for topic, count in topics.items() for number in range(count)
         }
+        self.happened: Counter[str] = Counter()
+        """The faults so far, by kind; and by topic what landed when its writer had given up or was closed."""
         self._groups: defaultdict[str, MemoryGroup] = defaultdict(lambda: MemoryGroup(self.partitions))
 
     def records(self, topic: str, partition: int | None = None) -> list[Record]:
@@ -187,13 +192,20 @@ class _MemoryWriter:
             raise AppendRefusedError("the record is too large")
         return Partition(outgoing.topic, number)
 
-    def _draw(self) -> Literal["lost", "late", "doubled"] | None:
+    def _draw(self) -> Kind | None:
         faults, drawn = self._log.faults, self._log.chance.uniform(0, 1)
-        if drawn < faults.lost:
-            return "lost"
-        if drawn < faults.lost + faults.late:
-            return "late"
-        return "doubled" if drawn < faults.lost + faults.late + faults.doubled else None
+        odds: dict[Kind, float] = {
+            "lost": faults.lost,
+            "late": faults.late,
+            "doubled": faults.doubled,
+            "slow": faults.slow,
+        }
+        for kind, share in odds.items():
+            if drawn < share:
+                self._log.happened[kind] += 1
+                return kind
+            drawn -= share
+        return None
 
     def _landing(self, partition: Partition, begins_at: float, *, late: bool) -> float:
         """When it lands: after a random while, and never before its predecessor."""
@@ -220,8 +232,19 @@ class _MemoryWriter:
         record = self._log.land(outgoing, partition)
         if fault == "doubled":
             self._log.land(outgoing, partition)
+        if fault == "slow":
+            wait_seconds = self._log.chance.uniform(0, self._log.faults.late_seconds_max)
+            asyncio.get_running_loop().call_later(wait_seconds, self._acknowledge, appended, record)
+        elif fault != "lost":
+            self._acknowledge(appended, record)
+        else:
+            self._log.happened[f"unknown but landed in {partition.topic}"] += 1
+
+    def _acknowledge(self, appended: "asyncio.Future[Record]", record: Record) -> None:
         timer = self._pending.get(appended)
-        if timer is not None and fault != "lost":
+        if timer is None:
+            self._log.happened[f"unknown but landed in {record.topic}"] += 1
+        else:
             timer.cancel()
             del self._pending[appended]
             if not appended.done():

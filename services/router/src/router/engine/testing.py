@@ -1,6 +1,8 @@
 """The engine's fakes: a live store in memory that passes the same suite as Redis, and an engine in one process."""
 
+from collections import Counter
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -34,10 +36,15 @@ class _Domain:
 
 
 class MemoryEngineLive:
-    """EngineLive in memory. `away` makes every call fail; `wipe` loses everything, as a restart without disk does."""
+    """EngineLive in memory. `away` makes every call fail; `wipe` loses everything, as a restart without disk does.
+
+    After `roll_back` it is as it was at the last `save`, as after a restart from disk. `said` counts its answers.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.away = False
+        self.said: Counter[str] = Counter()
+        self._saved: tuple[dict[int, tuple[str, int]], dict[str, _Domain], dict[str, dict[str, int]]] = ({}, {}, {})
         self._clock = clock
         self._owners: dict[int, tuple[str, int]] = {}
         self._domains: dict[str, _Domain] = {}
@@ -48,6 +55,14 @@ class MemoryEngineLive:
         self._owners.clear()
         self._domains.clear()
         self._heartbeats.clear()
+
+    def save(self) -> None:
+        """Keep what a later `roll_back` brings."""
+        self._saved = deepcopy((self._owners, self._domains, self._heartbeats))
+
+    def roll_back(self) -> None:
+        """Lose what came after the last `save`."""
+        self._owners, self._domains, self._heartbeats = deepcopy(self._saved)
 
     def heartbeat(self, domain: str, agent_id: str, device_id: str = "d") -> None:
         """What the API does for a device that is alive."""
@@ -84,8 +99,10 @@ class MemoryEngineLive:
         self._answer()
         found = self._domains.get(domain)
         if found is not None and found.epoch > epoch:
+            self.said["stale"] += 1
             return "stale"
         if found is None or (found.epoch, found.position) != (epoch, before):
+            self.said["gap"] += 1
             return "gap"
         for kind, changed in views.items():
             for name, view in changed.items():
@@ -102,11 +119,13 @@ class MemoryEngineLive:
         self._answer()
         found = self._domains.get(domain)
         if found is not None and found.epoch > epoch:
+            self.said["stale"] += 1
             return "stale"
         whole: dict[Kind, dict[str, bytes]] = {
             kind: {name: view for name, view in named.items() if view is not None} for kind, named in views.items()
         }
         self._domains[domain] = _Domain(epoch, position, whole)
+        self.said["rewritten"] += 1
         return "written"
 
     async def read_leases(self, domain: str, lease_ms: int) -> Leases:
