@@ -10,7 +10,7 @@ OWN := $(foreach name,centralino chat-gateway contracts crm router servicekit,--
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults soak fix bench model docs pins clean
+.PHONY: help run test check faults soak fix bench compose-test model docs pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -25,7 +25,7 @@ check: $(VENV)/.dev  ## lint, types, import rules, house rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
-	@for folder in $(MEMBERS:=/src) $(MEMBERS:=/tests) tests benchmarks; do \
+	@for folder in $(MEMBERS:=/src) $(MEMBERS:=/tests) tests benchmarks deploy; do \
 		[ -z "$$(find $$folder -name '*.py' 2>/dev/null | head -n 1)" ] || { echo "mypy $$folder"; $(BIN)/mypy $$folder || exit 1; }; \
 	done
 	@$(BIN)/python -m pytest -q tests/test_house_rules.py
@@ -48,6 +48,10 @@ bench: $(VENV)/.bench  ## measure (docs/benchmarks.md); one JSON line per figure
 
 model: $(VENV)/.dev  ## search the model of the commit protocol; ARGS="redis --faults 3" a larger world
 	@$(BIN)/python -m router.testing.model $(ARGS)
+
+compose-test: $(VENV)/.dev  ## docker-compose.yml under the big story, on a Docker engine (minutes)
+	@$(BIN)/python deploy/docker/local_images.py
+	@$(BIN)/python -m pytest -s deploy/docker/tests $(ARGS)
 
 docs: $(VENV)/.dev  ## renew docs/events.md and the JSON Schemas from the models
 	@$(BIN)/python -m contracts.docs --write

@@ -1,7 +1,9 @@
 import asyncio
+import json
 import socket
 from contextlib import closing
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -14,6 +16,7 @@ from contracts.topics import TOPICS
 from crm import consumers as crm
 from router.api import consumers as router_push
 from router.engine import inputs as router_engine
+from servicekit.testing.tokens import TokenIssuer
 
 
 def test_each_consumer_has_a_dead_letter_topic_for_all_that_it_reads() -> None:
@@ -53,6 +56,26 @@ async def test_given_backends_are_prepared_and_may_be_prepared_again(
     assert rows == 0
     assert "topics: 0 created" in said
     assert "schema crm: 0 migrations applied" in said
+
+
+async def test_a_development_stack_gets_a_key_that_stays_and_pages_that_find_the_services(
+    kafka_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    settings = prepare_settings(kafka_url, await create_database(postgres_url))
+    wanted = settings.model_copy(
+        update={"development_folder": tmp_path, "page_addresses": {"crm": "http://127.0.0.1:8082"}}
+    )
+
+    await prepare(wanted)
+    key = (tmp_path / "keys/signing.pem").read_bytes()
+    await prepare(wanted)
+
+    assert (tmp_path / "keys/signing.pem").read_bytes() == key
+    assert TokenIssuer.load(tmp_path / "keys/signing.pem").jwks() == json.loads(
+        (tmp_path / "public/jwks.json").read_text()
+    )
+    assert (tmp_path / "public/pages/agent/index.html").exists()
+    assert json.loads((tmp_path / "public/pages/shared/addresses.json").read_text()) == wanted.page_addresses
 
 
 async def test_backends_that_stay_away_end_it_after_a_bound(kafka_url: str) -> None:

@@ -12,7 +12,9 @@ from servicekit.auth import Role
 from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
 
+from centralino.children import StartError
 from centralino.prepare import PrepareSettings, prepare
+from centralino.sample import load_given_sample
 from centralino.services import ServiceSpec, services, with_engines
 from centralino.stack import Given
 from centralino.status import status, token
@@ -55,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     preparing.set_defaults(run=_prepare)
 
+    filling = commands.add_parser("sample", help="load the sample tenant into a development stack that runs")
+    filling.add_argument("--router", metavar="URL", required=True, help="origin of the router's API")
+    filling.add_argument("--chat-gateway", metavar="URL", required=True, help="origin of the chat gateway")
+    filling.set_defaults(run=_sample)
+
     for each in (starting, asking):
         each.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
     return parser
@@ -79,6 +86,16 @@ def _prepare(_: argparse.Namespace, __: Sequence[ServiceSpec]) -> int:
         print(error, file=sys.stderr)
         return 2
     asyncio.run(prepare(settings))
+    return 0
+
+
+def _sample(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
+    try:
+        is_new = load_given_sample(options.router, options.chat_gateway)
+    except (StartError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("the sample tenant is loaded" if is_new else "the sample tenant was there already")
     return 0
 
 

@@ -13,10 +13,10 @@ from typing import Final
 
 import psutil
 from pydantic import BaseModel, ValidationError
-from servicekit.testing.tokens import TokenIssuer
 
 from centralino.backends import remove_postgres_data
 from centralino.children import free_port
+from centralino.development import make_signing_key
 
 _MARK: Final = "centralino.data"
 _LOCK: Final = "lock"
@@ -115,11 +115,7 @@ class Home:
     def signing_key(self) -> Path:
         """The key pair that signs development tokens, made once; its JWK set stands beside it."""
         file = self.folder / "keys" / "signing.pem"
-        if not file.exists():
-            file.parent.mkdir(mode=0o700, exist_ok=True)
-            issuer = TokenIssuer.generate()
-            (file.parent / "jwks.json").write_text(json.dumps(issuer.jwks()))
-            issuer.save(file)
+        make_signing_key(file, file.parent / "jwks.json")
         return file
 
     def jwks_url(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from servicekit.migrate import ensure_application_role, migrate
 from servicekit.settings import PREFIX, Seconds
 
 from centralino.children import StartError
+from centralino.development import lay_out_pages, make_signing_key
 
 T = TypeVar("T")
 DATABASE: Final = "centralino"
@@ -50,6 +52,12 @@ class PrepareSettings(BaseSettings):
     domain_partitions: int = Field(4, ge=1, le=1000, description="Partitions that routing domains are spread over.")
     topic_replicas: int = Field(3, ge=1, le=9, description="Copies of each partition; of three one may be away.")
     wait_seconds: Seconds = Field(120, description="How long Kafka and PostgreSQL may take to come up.")
+    development_folder: Path | None = Field(
+        None, description="Only for development: gets keys/signing.pem, public/jwks.json and public/pages."
+    )
+    page_addresses: dict[str, str] = Field(
+        default_factory=dict, description="JSON: the origin of router-api, chat-gateway and crm as browsers see it."
+    )
 
 
 async def prepare(settings: PrepareSettings) -> None:
@@ -72,6 +80,10 @@ async def prepare(settings: PrepareSettings) -> None:
         migrate_one = partial(migrate_schema, package, admin_url=settings.database_admin_url, url=url)
         applied = await _until_there(deadline, migrate_one)
         print(f"schema {package}: {applied} migrations applied", flush=True)
+    if settings.development_folder is not None:
+        public = settings.development_folder / "public"
+        make_signing_key(settings.development_folder / "keys" / "signing.pem", public / "jwks.json")
+        lay_out_pages(public / "pages", settings.page_addresses)
 
 
 async def create_topics(bootstrap: str, *, domain_partitions: int, replicas: int = 1) -> int:

@@ -1,15 +1,11 @@
 """Starts the embedded stack in order: backends, their contents, services, sample tenant; and stops it in reverse."""
 
 import asyncio
-import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Final
 
 import psutil
@@ -17,6 +13,7 @@ from servicekit.system import SystemClock
 
 from centralino import backends as starters
 from centralino.children import Child, StartError, spawn
+from centralino.development import lay_out_pages
 from centralino.home import Home, PartState, StackState
 from centralino.prepare import create_database, create_topics, migrate_schema
 from centralino.services import (
@@ -157,7 +154,7 @@ class Stack:
         setting = Setting(home=self._home, backends=Backends(**self._urls), ports=self._ports, pages=pages)
         with StepTimer("database schemas"):
             asyncio.run(self._migrate(setting))
-        _lay_out_pages(pages, {spec.name: self.origin(spec.name) for spec in self._specs})
+        lay_out_pages(pages, {spec.name: self.origin(spec.name) for spec in self._specs})
         return setting
 
     async def _migrate(self, setting: Setting) -> None:
@@ -210,10 +207,3 @@ def _told(part: Part) -> PartState | None:
     except psutil.NoSuchProcess:
         return None
     return PartState(name=part.name, pid=pid, created=created, log=str(part.child.log), ready_url=part.ready_url)
-
-
-def _lay_out_pages(folder: Path, origins: dict[str, str]) -> None:
-    """The two pages as they are served, and beside them where the services are."""
-    with as_file(files("centralino") / "pages") as source:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-    (folder / "shared" / "addresses.json").write_text(json.dumps(origins))

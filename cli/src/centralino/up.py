@@ -10,10 +10,11 @@ from typing import Final
 
 from centralino.children import StartError
 from centralino.home import FolderRefusedError, Home, InUseError
-from centralino.sample import load_sample, wait_for_address
+from centralino.sample import TENANT, load_sample, wait_for_address
 from centralino.services import ServiceSpec
 from centralino.stack import Given, Stack, StepTimer
 from centralino.supervisor import watch
+from centralino.tokens import development_token
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -62,7 +63,8 @@ def _run(home: Home, options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
         with stack.opened():
             if options.sample:
                 with StepTimer("sample tenant"):
-                    load_sample(home, stack.origin("router-api"))
+                    token = development_token(home, role="admin", subject="centralino-up", tenant=TENANT)
+                    load_sample(token, stack.origin("router-api"))
                     wait_for_address(stack.origin("chat-gateway"))
             stack.tell()
             _print_addresses(stack.addresses(), time.monotonic() - began)

@@ -69,7 +69,7 @@ class KafkaNode:
             PROPERTIES.format(port=self._port, controller_port=controller_port, directory=directory)
         )
         self._java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        self._java += ["-cp", f"{_jars()}/*"]
+        self._java += ["-cp", f"{jars()}/*"]
         if not (directory / "data").exists():
             arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._properties)]
             subprocess.run([*self._java, *arguments], check=True, capture_output=True, timeout=START_TIMEOUT_SECONDS)
@@ -122,7 +122,7 @@ def kafka_from_jars(directory: Path) -> Iterator[str]:
         yield node.url
 
 
-def _jars() -> Path:
+def jars() -> Path:
     """Fetch the jars once; the rename makes a half download invisible and a second fetcher harmless."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "centralino"
     jars = cache / f"kafka-{KAFKA_VERSION}"
