@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts.fields import Id
@@ -66,19 +66,23 @@ async def _parts(request: Request) -> Parts:
     return parts_of(request)
 
 
-async def _seat(request: Request, principal: Annotated[Principal, Depends(require("agent"))]) -> Seat:
-    return await parts_of(request).desk.seat(principal)
+# These ask by themselves instead of through `Depends`: resolving a dependency costs FastAPI more than the asking.
+_require_agent: Final = require("agent")
+
+
+async def _seat(request: Request) -> Seat:
+    return await parts_of(request).desk.seat(await _require_agent(request))
 
 
 async def _command_id(
     request: Request,
-    caller: Annotated[Principal, Depends(bearer)],
     idempotency_key: Annotated[
         Id | None, Header(description="Names the command: a retry gets the first result.")
     ] = None,
 ) -> str:
     if idempotency_key is None:
         return parts_of(request).ids.new_id()
+    caller = await bearer(request)
     # A key is its caller's own, for the one thing that is asked for: nobody meets another's result or audit row by it.
     scope = (caller.tenant_id, caller.subject, request.method, request.url.path, idempotency_key)
     return uuid5(NAMESPACE_URL, "\n".join(scope)).hex
