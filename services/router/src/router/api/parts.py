@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from router.api.administration import Administration
 from router.api.handlers import Desk
 from router.api.live import ApiLive
+from router.api.live_views import LiveViews
 from router.api.signals import Signals
 from router.api.store import ApiStore, Seat
 
@@ -29,6 +30,7 @@ class Parts:
     administration: Administration
     store: ApiStore
     live: ApiLive
+    live_views: LiveViews
     signals: Signals
     tickets: Tickets
     keys_of: Callable[[str], ApiKeys] | None

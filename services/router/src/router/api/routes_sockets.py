@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +15,6 @@ from starlette.websockets import WebSocket
 from typing_extensions import override
 
 from router.api.handlers import place_of
-from router.api.live import Place
 from router.api.parts import Parts, parts_of
 from router.api.signals import Listener
 from router.api.sockets import RESTART_SECONDS_MAX, ClientFrame, Close, Socket, SocketLimits, admitted
@@ -150,19 +148,17 @@ class LiveSocket(Socket):
 
     @override
     async def feed(self) -> Close | None:
-        shown: tuple[Sequence[Place], Sequence[bytes | None]] | None = None
-        while True:
-            places = await self._parts.desk.places(self._tenant_id)
-            try:
-                # Positions first: a view that moves meanwhile is sent again rather than not.
-                now = (places, await self._parts.live.positions(places))
-                if now != shown:
-                    view = await self._parts.desk.live(places)
-                    await self.send(f'{{"type":"live","data":{view.model_dump_json()}}}')
-                    shown = now
-            except LiveAwayError:
-                shown = None
-            await self._parts.clock.sleep(self.limits.look_seconds)
+        shown = ""
+        with self._parts.live_views.showing(self._tenant_id) as view:
+            while True:
+                try:
+                    frame = await view.frame(age_seconds_max=self.limits.look_seconds / 2)
+                    if frame is not shown:
+                        await self.send(frame)
+                        shown = frame
+                except LiveAwayError:
+                    shown = ""
+                await self._parts.clock.sleep(self.limits.look_seconds)
 
     @override
     async def take(self, frame: ClientFrame) -> None:

@@ -23,6 +23,7 @@ from router.api.consumers import GROUP, TOPICS, reactions
 from router.api.handlers import Desk
 from router.api.keys import KeptApiKeys
 from router.api.live import ApiLive
+from router.api.live_views import LiveViews
 from router.api.parts import Parts
 from router.api.results import Results, ResultsLoop
 from router.api.seats import Seats
@@ -89,11 +90,13 @@ def _parts(
         secret = pepper.get_secret_value().encode() if pepper else b""
         return ApiKeys(kept, pepper=secret, environment=settings.api_key_environment, clock=shell.clock)
 
+    desk = Desk(store, seats, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds)
     return Parts(
-        desk=Desk(store, seats, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds),
+        desk=desk,
         administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
         store=store,
         live=live,
+        live_views=LiveViews(desk, live, shell.clock),
         signals=Signals(),
         tickets=Tickets(redis, "router"),
         keys_of=keys_of if pepper else None,
