@@ -62,14 +62,14 @@ class Script:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(
         self, redis: Redis, keys: Sequence[str], arguments: Sequence[str | bytes | int | float] = ()
     ) -> object:
         """Run it; a server that does not know it yet (restarted) is taught and asked again: it has not run then."""
         try:
-            return await redis.evalsha(self._digest, len(keys), *keys, *arguments)
+            return await redis.evalsha(self.digest, len(keys), *keys, *arguments)
         except NoScriptError:
             return await redis.eval(self._source, len(keys), *keys, *arguments)
 

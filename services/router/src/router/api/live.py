@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from servicekit.live import LiveAwayError, Redis, Scripts
+from servicekit.together import Together
 
 from router.api.models import AgentView, AssignmentView, QueueView
 
@@ -64,6 +65,7 @@ class ApiLive:
     def __init__(self, redis: Redis, limits: PushLimits = PushLimits()) -> None:
         scripts = Scripts("router.api")
         self.redis = redis
+        self._together = Together(redis)
         self._limits = limits
         self._heartbeat = scripts.load("heartbeat")
         self._push_event = scripts.load("push_event")
@@ -74,7 +76,7 @@ class ApiLive:
     async def heartbeat(self, place: Place, agent_id: str, device_id: str, *, alive: bool = True) -> None:
         """Renew the lease of an agent's device, or give it back."""
         arguments = [f"{agent_id}|{device_id}", "alive" if alive else "bye"]
-        await self._heartbeat(self.redis, [place.key("leases")], arguments)
+        await self._together.run(self._heartbeat, [place.key("leases")], arguments)
 
     async def push_event(
         self, place: Place, what: What, agent_id: str, *, sequence: str, frame: str, interaction_id: str = ""
@@ -113,8 +115,8 @@ class ApiLive:
 
     async def push_read(self, place: Place, agent_id: str, after: int | None) -> PushRead:
         """The frames after a number; without one only the last number."""
-        reply = await self._push_read(
-            self.redis,
+        reply = await self._together.run(
+            self._push_read,
             _stream(place, agent_id),
             ["" if after is None else after, self._limits.read_entries_max, self._limits.stream_seconds * 1000],
         )
