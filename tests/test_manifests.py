@@ -129,6 +129,12 @@ def test_a_deployment_survives_the_loss_of_a_node_and_may_be_drained(workload: D
     assert workload["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
+def test_every_service_is_deployed() -> None:
+    deployed = [deployment["metadata"]["name"] for deployment in DEPLOYMENTS]
+    for folder in (K8S.parents[1] / "services").iterdir():
+        assert any(f"{name}-".startswith(f"{folder.name}-") for name in deployed), folder.name
+
+
 def test_nothing_flows_but_what_a_policy_names() -> None:
     policies = every("NetworkPolicy")
     deny = [policy["spec"] for policy in policies if policy["metadata"]["name"] == "default-deny"]
