@@ -62,7 +62,7 @@ class ConsumerLoop:
         self._chance = chance
         self._telemetry = telemetry
         self._limits = limits
-        self._dead_letters = DeadLetters(group, log, clock)
+        self._dead_letters = DeadLetters(group, log, clock, telemetry)
         self._lanes: dict[Partition, Lane] = {}
         self._watch = _Watch(limits.stuck_seconds)
         self._committed_at = 0.0

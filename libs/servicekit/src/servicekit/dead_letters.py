@@ -8,7 +8,7 @@ from contracts.topics import dead_letter_topic
 
 from servicekit.errors import RejectError
 from servicekit.ports import Clock, LogFactory, Outgoing, Record
-from servicekit.telemetry import log
+from servicekit.telemetry import Telemetry, log
 
 LOG: Final = log("consume")
 
@@ -16,8 +16,9 @@ LOG: Final = log("consume")
 class DeadLetters:
     """Writes to `<topic>.<group>.dlq`. A writer is opened for each letter: they are rare, and none is left broken."""
 
-    def __init__(self, group: str, log: LogFactory, clock: Clock) -> None:
+    def __init__(self, group: str, log: LogFactory, clock: Clock, telemetry: Telemetry) -> None:
         self._group = group
+        self._telemetry = telemetry
         self._log = log
         self._clock = clock
 
@@ -35,6 +36,7 @@ class DeadLetters:
         )
         async with self._log.writer(f"{self._group}-dead-letters") as writer:
             await writer.append(letter)
+        self._telemetry.dead_letters.labels(self._group, record.topic).inc()
         LOG.error("record_parked", extra={name: text.decode() for name, text in self._context(record, error)})
 
     def _context(self, record: Record, error: Exception) -> list[tuple[str, bytes]]:

@@ -59,7 +59,6 @@ class Lane:
         self._fields = {"group": group, "topic": partition.topic, "partition": partition.number}
         self._seconds = telemetry.records_seconds.labels(group, partition.topic)
         self._retries = telemetry.retries.labels(group, partition.topic)
-        self._parked = telemetry.dead_letters.labels(group, partition.topic)
         self._uncommitted: int | None = None
         self._queue: deque[Record] = deque()
         self._paused = False
@@ -147,7 +146,6 @@ class Lane:
     async def _park(self, poisoned: PoisonedError) -> None:
         await self._persist(partial(self._dead_letters.write, poisoned.record, poisoned.error))
         await self._persist(partial(self._processor.skip, poisoned.record))
-        self._parked.inc()
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Do it, as often as it takes while a backend is away; gives up by cancellation once the lane closes."""

@@ -150,6 +150,15 @@ async def test_what_happens_to_the_agent_arrives_in_order_with_rising_numbers(ap
     assert [each["sequence"] for each in frames] == [first, first + 1, first + 2]
 
 
+async def test_open_sockets_are_counted(api: RunningApi) -> None:
+    def count() -> float | None:
+        return api.registry.get_sample_value("centralino_push_sockets")
+
+    async with socket(api), socket(api):
+        await eventually(lambda: count() == 2, timeout_seconds=10)
+    await eventually(lambda: count() == 0, timeout_seconds=10)
+
+
 async def test_a_reconnect_misses_nothing_and_doubles_nothing(api: RunningApi) -> None:
     await api.engine.publish(api.tenant_id, assigned(api, "i1"))
     async with api.client(api.token("ann", "agent")) as ann:

@@ -16,6 +16,7 @@ from router.engine.inputs import GROUP, Failures, InputReader
 from router.engine.presence import PresenceWatch
 from router.engine.story import DOMAIN, PLACE, TENANT, Story, open_story
 from servicekit.dead_letters import DeadLetters
+from servicekit.telemetry import Telemetry
 from servicekit.testing.eventually import eventually
 from servicekit.testing.virtual import run_virtual
 
@@ -90,7 +91,7 @@ def test_only_the_last_step_of_a_configuration_moves_the_cause() -> None:
                 partition=0,
                 reader=reader,
                 forwards=writer,
-                dead_letters=DeadLetters(GROUP, story.log, story.clock),
+                dead_letters=DeadLetters(GROUP, story.log, story.clock, Telemetry("tests")),
                 configuration=configuration,
                 state=State,
                 failures=Failures(),

@@ -121,6 +121,7 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
     )
     app.state.parts = parts
+    shell.telemetry.gauge("push_sockets", "Agents' sockets open.").set_function(parts.signals.count)
     if settings.pages_directory:
         for folder in ("agent", "shared"):
             app.mount(f"/{folder}", StaticFiles(directory=f"{settings.pages_directory}/{folder}", html=True))

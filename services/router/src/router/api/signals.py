@@ -49,6 +49,10 @@ class Signals:
             if not self._listeners[name]:
                 del self._listeners[name]
 
+    def count(self) -> int:
+        """Sockets that listen."""
+        return sum(map(len, self._listeners.values()))
+
     def pushed(self, name: str) -> None:
         """There is a new frame in the stream of `<tenant>/<domain>|<agent>`."""
         for listener in self._listeners.get(name, ()):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from contracts import Event, decode, encode
 from contracts.agents import CommandResult, Refusal
 from contracts.topics import ROUTING_EVENTS, ROUTING_INPUTS, TOPICS
+from prometheus_client import CollectorRegistry
 from servicekit.auth import Role
 from servicekit.database import Database
 from servicekit.http_server import http_server
@@ -106,6 +107,7 @@ class RunningApi:
     database: Database
     application_url: str
     engine: StandInEngine
+    registry: CollectorRegistry
 
     @property
     def place(self) -> Place:
@@ -219,6 +221,7 @@ async def running_api(
             database=database.database,
             application_url=database.application_url,
             engine=engine,
+            registry=telemetry.registry,
         )
 
 

@@ -49,6 +49,8 @@ class Sealed:
     confirmed: Confirmed
     views: dict[str, Views]
     spans: BatchSpans = field(default_factory=BatchSpans)
+    oldest_input_ms: int | None = None
+    """When the oldest of its inputs came into Kafka, if any did."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class _Draft:
     touched: Touched = field(default_factory=Touched)
     inputs: int = 0
     size: int = 0
+    oldest_input_ms: int | None = None
 
     @property
     def full(self) -> bool:
@@ -159,6 +162,8 @@ class Decider:
     def _decide(self, draft: _Draft, given: Given) -> None:
         draft.inputs += 1
         facts = self._facts(draft, given)
+        if given.record is not None and draft.oldest_input_ms is None:  # of a topic they come in order
+            draft.oldest_input_ms = given.record.timestamp_ms
         if given.cause is not None:
             topic, partition, position = given.cause
             draft.causes[topic, partition] = position
@@ -200,4 +205,4 @@ class Decider:
         offset = self._epoch + self._number
         out = confirmed(draft.facts, record, self._traces, self._generation, offset)
         self._sequences.note(out.events)
-        return Sealed(record, out, draft.touched.views(self.state, self._sequences), draft.spans)
+        return Sealed(record, out, draft.touched.views(self.state, self._sequences), draft.spans, draft.oldest_input_ms)

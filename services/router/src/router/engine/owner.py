@@ -34,7 +34,7 @@ class Owner:
         self.name = f"engine partition {partition}"
         self.reign: Reign | None = None
         self._world = world
-        self._partition = partition
+        self.partition = partition
         self._owner = world.ids.new_id()
         self._failures = Failures()
         self._short_reigns = 0
@@ -55,10 +55,10 @@ class Owner:
         """Deciding has not gone round for a minute although this engine owns the partition."""
         if self.reign is None or self._world.clock.now_ms() - self.reign.stuck_since_ms() < STUCK_MS:
             return None
-        return f"partition {self._partition}: deciding does not go round"
+        return f"partition {self.partition}: deciding does not go round"
 
     async def _own(self, stop: asyncio.Event) -> None:
-        label, begun_ms = str(self._partition), self._world.clock.now_ms()
+        label, begun_ms = str(self.partition), self._world.clock.now_ms()
         try:
             await self._one_epoch(stop, label)
         except* STEP_DOWN as group:
@@ -67,7 +67,7 @@ class Owner:
                 self._note_failure(reason)
                 self._world.metrics.step_downs.labels(label, type(reason).__name__).inc()
             LOG.warning(
-                "stepped_down", extra={"partition": self._partition, "reasons": [str(reason) for reason in reasons]}
+                "stepped_down", extra={"partition": self.partition, "reasons": [str(reason) for reason in reasons]}
             )
         finally:
             short = self._world.clock.now_ms() - begun_ms < MINUTE_MS
@@ -83,19 +83,19 @@ class Owner:
 
     async def _take_over_and_reign(self, stop: asyncio.Event, label: str) -> None:
         world = self._world
-        async with world.log.writer(f"journal-{self._partition}") as writer:
+        async with world.log.writer(f"journal-{self.partition}") as writer:
             claim = Claim(
-                partition=self._partition,
+                partition=self.partition,
                 owner=self._owner,
                 nonce=world.ids.new_id(),
                 generation=world.settings.journal_generation,
             )
             fold = await take_over(world.log, writer, claim)
-            self.reign = Reign(world, self._partition, fold, writer, self._failures)
+            self.reign = Reign(world, self.partition, fold, writer, self._failures)
             world.metrics.take_overs.labels(label).inc()
             world.metrics.void_batches.labels(label).inc(fold.void)
             world.metrics.owned.labels(label).set(1)
-            LOG.info("took_over", extra={"partition": self._partition, "epoch": fold.epoch})
+            LOG.info("took_over", extra={"partition": self.partition, "epoch": fold.epoch})
             await self.reign.run(stop)
 
     async def _keep_lease(self) -> None:
@@ -104,15 +104,15 @@ class Owner:
         while True:
             await self._world.clock.sleep(lease_seconds / LEASE_RENEWALS)
             try:
-                if not await self._world.live.hold(self._partition, self._owner, round(lease_seconds * 1000)):
-                    raise LeaseLostError(f"partition {self._partition}")
+                if not await self._world.live.hold(self.partition, self._owner, round(lease_seconds * 1000)):
+                    raise LeaseLostError(f"partition {self.partition}")
             except LiveAwayError:
-                LOG.warning("lease_not_renewed", extra={"partition": self._partition})
+                LOG.warning("lease_not_renewed", extra={"partition": self.partition})
 
     async def _holds_lease(self) -> bool:
         lease_ms = round(self._world.settings.owner_lease_seconds * 1000)
         try:
-            return await self._world.live.hold(self._partition, self._owner, lease_ms)
+            return await self._world.live.hold(self.partition, self._owner, lease_ms)
         except LiveAwayError:
             return False
 
@@ -133,9 +133,9 @@ class Owner:
 
     async def _release(self) -> None:
         try:
-            await self._world.live.release(self._partition, self._owner)
+            await self._world.live.release(self.partition, self._owner)
         except LiveAwayError:
-            LOG.info("lease_left_to_expire", extra={"partition": self._partition})
+            LOG.info("lease_left_to_expire", extra={"partition": self.partition})
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -26,9 +26,12 @@ class _Image:
     views: dict[Kind, dict[str, bytes]] = field(default_factory=dict)
     changed: Views = field(default_factory=dict)
     written: int | None = None
+    behind_since_ms: int | None = None
 
-    def take(self, position: int, views: Views) -> None:
+    def take(self, position: int, views: Views, now_ms: int) -> None:
         """A confirmed batch's views; several are joined until they are written."""
+        if self.behind_since_ms is None:
+            self.behind_since_ms = now_ms
         self.position = position
         for kind, changed in views.items():
             self.changed.setdefault(kind, {}).update(changed)
@@ -54,12 +57,12 @@ class Projection:
         self._news.set()
         self._images: dict[str, _Image] = {}
         for domain, whole in views.items():
-            self._image(domain, position).take(position, whole)
+            self._image(domain, position).take(position, whole, clock.now_ms())
 
     def advance(self, offset: int, views: dict[str, Views]) -> None:
         """A batch was confirmed at this journal offset."""
         for domain, changed in views.items():
-            self._image(domain, offset).take(offset, changed)
+            self._image(domain, offset).take(offset, changed, self._clock.now_ms())
         self._news.set()
 
     async def run(self) -> None:
@@ -90,8 +93,13 @@ class Projection:
         """Domains whose views in Redis are older than the confirmed journal."""
         return sum(image.written != image.position for image in self._images.values())
 
+    def behind_since_ms(self) -> int | None:
+        """Since when the oldest of those views have been so; none when there are none."""
+        return min((image.behind_since_ms for image in self._images.values() if image.behind_since_ms), default=None)
+
     async def _write(self, domain: str, image: _Image) -> None:
         answer: str = "gap"
+        began_ms = self._clock.now_ms()
         position, changed, image.changed = image.position, image.changed, {}
         if image.written is not None:
             answer = await self._live.project(domain, self._epoch, image.written, position, changed)
@@ -103,6 +111,7 @@ class Projection:
         if answer == "stale":
             raise StaleProjectionError(domain)
         image.written = position
+        image.behind_since_ms = None if image.written == image.position else began_ms
 
     def _image(self, domain: str, position: int) -> _Image:
         return self._images.setdefault(domain, _Image(position))

@@ -114,6 +114,10 @@ class Reign:
             for duty in duties:
                 duty.cancel()
 
+    def waiting_inputs(self) -> int:
+        """Inputs that are read and not decided yet."""
+        return self._inbox.qsize()
+
     def stuck_since_ms(self) -> int:
         """When deciding last went round."""
         return self.decider.turned_at_ms
@@ -124,7 +128,7 @@ class Reign:
             partition=partition,
             reader=await stack.enter_async_context(world.log.reader(f"inputs-{partition}")),
             forwards=await stack.enter_async_context(world.log.writer(f"forwards-{partition}")),
-            dead_letters=DeadLetters(GROUP, world.log, world.clock),
+            dead_letters=DeadLetters(GROUP, world.log, world.clock, world.telemetry),
             configuration=world.configuration,
             state=lambda: self.decider.state,
             failures=self._failures,
@@ -134,11 +138,7 @@ class Reign:
         """A batch is confirmed: only now may anything of it be seen outside."""
         self.projection.advance(sealed.confirmed.offset, sealed.views)
         await self.publisher.put(sealed.confirmed)
-        metrics, label = self._world.metrics, str(self._partition)
-        metrics.batches.labels(label).inc()
-        metrics.facts.labels(label).inc(len(sealed.record.facts))
-        metrics.publish_behind.labels(label).set(self.publisher.behind_batches)
-        metrics.projection_behind.labels(label).set(self.projection.unwritten_domains())
+        self._world.metrics.confirmed(str(self._partition), sealed, self._world.clock.now_ms())
 
     async def _make_snapshots(self) -> None:
         """Whenever enough is published since the last good one. Never beyond what is published."""

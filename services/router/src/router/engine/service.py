@@ -31,4 +31,6 @@ async def open_engine(settings: EngineSettings, shell: Shell) -> AsyncGenerator[
             metrics=EngineMetrics(shell.telemetry),
             telemetry=shell.telemetry,
         )
-        yield Service(loops=[Owner(world, partition) for partition in range(settings.domain_partitions)])
+        owners = [Owner(world, partition) for partition in range(settings.domain_partitions)]
+        world.metrics.watch(owners, shell.clock)
+        yield Service(loops=owners)

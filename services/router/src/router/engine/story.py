@@ -44,6 +44,8 @@ class Engine:
 
     def __init__(self, world: World) -> None:
         self.owner = Owner(world, 0)
+        self.registry = world.telemetry.registry
+        world.metrics.watch([self.owner], world.clock)
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self.owner.run(self._stop))
 
