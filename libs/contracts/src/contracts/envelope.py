@@ -22,8 +22,7 @@ JSON: Final = b"application/json"
 STRUCTURED: Final = b"application/cloudevents+json"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUIRED: Final = ("specversion", "id", "type", "source", "time", "tenantid")
-_OPTIONAL: Final = ("subject", "sequence", "causationid")
-_HEADERS: Final = {name: f"ce_{name}" for name in (*_REQUIRED, *_OPTIONAL)}
+_SPECVERSION: Final = ("ce_specversion", b"1.0")
 _ATTRIBUTE_LENGTH_MAX: Final = 512
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 
@@ -82,9 +81,22 @@ def headers_of(event: Event) -> list[tuple[str, bytes]]:
 
     Raises MalformedEventError for attributes that readers would refuse.
     """
-    attributes = _attributes(event)
-    _check_attributes(attributes)
-    headers = [(_HEADERS[name], text.encode()) for name, text in attributes.items()]
+    headers = [
+        _SPECVERSION,
+        ("ce_id", event.id.encode()),
+        ("ce_type", event.type.name.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_time", rfc3339(event.time_ms).encode()),
+        ("ce_subject", event.subject.encode()),
+        ("ce_tenantid", event.tenant_id.encode()),
+    ]
+    if event.sequence is not None:
+        headers.append(("ce_sequence", event.sequence.encode()))
+    if event.causation_id is not None:
+        headers.append(("ce_causationid", event.causation_id.encode()))
+    named = event.id and event.source and _is_tenant(event.tenant_id)
+    if not named or max([len(text) for _, text in headers]) > _ATTRIBUTE_LENGTH_MAX:
+        _check_attributes(_attributes(event))
     headers.append(("content-type", JSON))
     if event.traceparent:
         headers.append(("traceparent", event.traceparent.encode()))
@@ -110,9 +122,12 @@ def decode(value: bytes | None, headers: Headers) -> Event:
     fields = {name: raw for name, raw in headers if raw}
     if _is_structured(fields):
         return _event(*_open_structured(value))
-    attributes = {name[3:]: _text(name, raw) for name, raw in fields.items() if name.startswith("ce_")}
-    if "traceparent" in fields:
-        attributes["traceparent"] = _text("traceparent", fields["traceparent"])
+    try:
+        attributes = {name[3:]: raw.decode() for name, raw in fields.items() if name[:3] == "ce_"}
+        if "traceparent" in fields:
+            attributes["traceparent"] = fields["traceparent"].decode()
+    except UnicodeDecodeError as error:
+        raise MalformedEventError(f"header {_not_text(fields)!r} is not UTF-8") from error
     return _event(attributes, value)
 
 
@@ -140,7 +155,8 @@ def instant_ms(text: str) -> int:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError("time has no zone")
-    return round((instant - _EPOCH) / timedelta(milliseconds=1))
+    since = instant - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1000 + round(since.microseconds / 1000)
 
 
 def _attributes(event: Event) -> dict[str, str]:
@@ -167,7 +183,7 @@ def _event(attributes: dict[str, str], data: bytes | None) -> Event:
         raise UnknownTypeError(f"type {attributes['type'][:100]!r}")
     try:
         time_ms = instant_ms(attributes["time"])
-        parsed = adapter_of(entry.data).validate_json(data or b"", strict=True)
+        parsed = adapter_of(entry.data).validator.validate_json(data or b"", strict=True)
     except ValidationError as error:
         raise MalformedEventError(f"{entry.name}: {_reason(error)}") from error
     except ValueError as error:
@@ -216,14 +232,14 @@ def _open_structured(value: bytes | None) -> tuple[dict[str, str], bytes]:
 
 
 def _is_structured(fields: Mapping[str, bytes]) -> bool:
-    return fields.get("content-type", b"").lower().startswith(STRUCTURED)
+    content_type = fields.get("content-type", JSON)
+    return content_type != JSON and content_type.lower().startswith(STRUCTURED)
 
 
-def _text(name: str, raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise MalformedEventError(f"header {name!r} is not UTF-8") from error
+def _not_text(fields: Mapping[str, bytes]) -> str:
+    """The first of our headers that is not UTF-8."""
+    ours = {name: raw for name, raw in fields.items() if name == "traceparent" or name.startswith("ce_")}
+    return next(name for name, raw in ours.items() if raw.decode(errors="replace").encode() != raw)
 
 
 def _reason(error: ValidationError) -> str:

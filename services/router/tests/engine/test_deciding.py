@@ -1,11 +1,11 @@
 """Batches: their bounds, their one instant, their causes."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from contracts.interactions import InteractionStarted
 from contracts.topics import ROUTING_INPUTS
+from msgspec import structs
 from router.domain.decide import decide
 from router.domain.facts import Fact
 from router.domain.inputs import Input, InteractionInput
@@ -86,7 +86,7 @@ async def test_an_effect_that_fits_no_record_ends_the_epoch() -> None:
 
 async def test_what_is_said_about_the_inputs_counts_towards_the_bound_too() -> None:
     deciding = decider(2000)
-    named = [replace(arrival(number), event_id="e" * 3000) for number in range(150)]
+    named = [structs.replace(arrival(number), event_id="e" * 3000) for number in range(150)]
 
     batch = await deciding.next_batch(inbox_of(*named))
 
@@ -159,4 +159,4 @@ async def test_a_bug_in_deciding_names_the_record() -> None:
     record = Record(topic="interactions", partition=0, offset=3, key=None, value=b"", headers=(), timestamp_ms=0)
 
     with pytest.raises(DecisionFailedError, match=r"interactions\[0\]@3"):
-        await decider(2000, decide_input=buggy).next_batch(inbox_of(replace(arrival(1), record=record)))
+        await decider(2000, decide_input=buggy).next_batch(inbox_of(structs.replace(arrival(1), record=record)))

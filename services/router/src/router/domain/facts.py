@@ -1,7 +1,6 @@
 """A fact: something that became true in one tenant, as the journal holds it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -12,8 +11,7 @@ from contracts.topics import ROUTING_EVENTS
 from router.domain import internal
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """`data` is an instance of a data class of topic `routing.events`, or of `router.domain.internal`."""
 
     tenant_id: str

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import msgspec
 from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
@@ -10,16 +11,14 @@ InteractionData = InteractionStarted | InteractionUpdated | AttentionRequested |
 CommandData = AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionInput:
+class InteractionInput(msgspec.Struct, frozen=True):
     """An event of topic `interactions`."""
 
     tenant_id: str
     data: InteractionData
 
 
-@dataclass(frozen=True, slots=True)
-class CommandInput:
+class CommandInput(msgspec.Struct, frozen=True):
     """A command of topic `routing.inputs`. Each yields one `command.result`; a repeated id yields the first again."""
 
     tenant_id: str

@@ -89,13 +89,15 @@ class DomainState:
             return None
         registered = self.addresses.get(address)
         if registered is None:
-            names = (queue_hint, self.default_queue)
-        elif queue_hint in registered.queues:
-            names = (queue_hint, registered.queue)
-        else:
-            names = (registered.queue, None)
-        lines = (self.queues.get(name) for name in names if name is not None)
-        return next((line for line in lines if line is not None and not line.removed), None)
+            return self._open(queue_hint) or self._open(self.default_queue)
+        if queue_hint in registered.queues:
+            return self._open(queue_hint) or self._open(registered.queue)
+        return self._open(registered.queue)
+
+    def _open(self, name: str | None) -> QueueLine | None:
+        """The queue, if it takes tasks."""
+        line = self.queues.get(name) if name is not None else None
+        return None if line is None or line.removed else line
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """What waits to be decided: records, presence, snapshots' names; a bounded queue in front of the decider."""
 
 import asyncio
-from dataclasses import dataclass
 
+import msgspec
 from servicekit.ports import Record
 
 from router.domain.facts import Fact
@@ -10,8 +10,7 @@ from router.domain.inputs import Input
 from router.engine.journal import Cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to decide, or only a position that moves on (`input` none), or a fact of the engine itself.
 
     `record` is where the input came from; `cause` is none while more inputs of the same record follow.

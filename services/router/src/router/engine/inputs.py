@@ -24,6 +24,8 @@ GROUP: Final = "router-engine"
 READ_RECORDS_MAX: Final = 500
 READ_SECONDS: Final = 0.5
 ATTEMPTS_MAX: Final = 3
+INTERACTIONS_DECIDED: Final = (InteractionStarted, InteractionUpdated, AttentionRequested, InteractionEnded)
+COMMANDS_DECIDED: Final = (AcceptOffer, RejectOffer, SetAgentState, EndTask, CompleteTask)
 
 Failures = Counter[tuple[str, int, int]]
 """How often deciding the record at topic, partition, offset has failed."""
@@ -80,24 +82,23 @@ class InputReader:
         await self._reader.assign(assignment)
 
     async def _given(self, record: Record) -> list[Given]:
-        passed = [Given(cause=cause_of(record))]
-        if self._failures[record.topic, record.partition, record.offset] >= ATTEMPTS_MAX:
+        if self._failures and self._failures[record.topic, record.partition, record.offset] >= ATTEMPTS_MAX:
             await self._dead_letters.write(record, RejectError("deciding_failed"))
-            return passed
+            return _passed(record)
         try:
             event = decode(record.value, record.headers)
         except UnknownTypeError:
-            return passed
+            return _passed(record)
         except MalformedEventError as error:
             await self._dead_letters.write(record, error)
-            return passed
+            return _passed(record)
         home = await self._home_of(event)
         if home is not None and home != self._partition:
             await self._forward(record, home)
-            return passed
+            return _passed(record)
         if isinstance(event.data, ActivateConfiguration):
-            return await self._switch(event, event.data, record) or passed
-        return self._decidable(event, record) or passed
+            return await self._switch(event, event.data, record) or _passed(record)
+        return _decidable(event, record) or _passed(record)
 
     async def _home_of(self, event: Event) -> int | None:
         """The partition of the event's domain. For an unknown one `config` is read on, at most once a read."""
@@ -110,24 +111,6 @@ class InputReader:
             self._config_is_fresh = True
             home = self._configuration.partition_of(event.tenant_id, domain)
         return home
-
-    def _decidable(self, event: Event, record: Record) -> list[Given]:
-        match event.data:
-            case InteractionStarted() | InteractionUpdated() | AttentionRequested() | InteractionEnded() as data:
-                given_input: InteractionInput | CommandInput = InteractionInput(event.tenant_id, data)
-            case AcceptOffer() | RejectOffer() | SetAgentState() | EndTask() | CompleteTask() as command:
-                given_input = CommandInput(event.tenant_id, command)
-            case _:
-                return []
-        return [
-            Given(
-                input=given_input,
-                record=record,
-                cause=cause_of(record),
-                event_id=event.id,
-                traceparent=event.traceparent,
-            )
-        ]
 
     async def _switch(self, event: Event, wanted: ActivateConfiguration, record: Record) -> list[Given]:
         """The steps of a configuration; only the last moves the cause, so a take-over in between begins them anew."""
@@ -154,3 +137,27 @@ class InputReader:
             Outgoing(topic=record.topic, key=record.key, value=record.value, headers=record.headers, partition=home)
         )
         LOG.info("input_forwarded", extra={"topic": record.topic, "offset": record.offset, "to_partition": home})
+
+
+def _passed(record: Record) -> list[Given]:
+    """Nothing to decide; the position moves on."""
+    return [Given(cause=cause_of(record))]
+
+
+def _decidable(event: Event, record: Record) -> list[Given]:
+    given_input: InteractionInput | CommandInput
+    if isinstance(event.data, INTERACTIONS_DECIDED):
+        given_input = InteractionInput(event.tenant_id, event.data)
+    elif isinstance(event.data, COMMANDS_DECIDED):
+        given_input = CommandInput(event.tenant_id, event.data)
+    else:
+        return []
+    return [
+        Given(
+            input=given_input,
+            record=record,
+            cause=cause_of(record),
+            event_id=event.id,
+            traceparent=event.traceparent,
+        )
+    ]

@@ -1,9 +1,12 @@
 """Publishes confirmed batches to `routing.events`, strictly in order, at least once."""
 
 import asyncio
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from functools import cache
+from operator import attrgetter
+from typing import Final, cast
 
 from contracts import Event
 from contracts.envelope import headers_of
@@ -105,12 +108,11 @@ class Publisher:
 def record_of(published: Published, now_ms: int, partition: int) -> Outgoing:
     """The event as a record; id and sequence are the same whoever publishes it, however often."""
     data = published.fact.data
-    named = (getattr(data, name, None) for name in ("task_id", "agent_id", "domain"))
     event = Event(
         id=published.sequence,
         source=SOURCE,
         tenant_id=published.fact.tenant_id,
-        subject=next(name for name in named if name),
+        subject=_subject_of(data),
         time_ms=now_ms,
         data=data,
         sequence=published.sequence,
@@ -124,3 +126,18 @@ def record_of(published: Published, now_ms: int, partition: int) -> Outgoing:
         headers=tuple(headers_of(event)),
         partition=partition,
     )
+
+
+def _subject_of(data: object) -> str:
+    """What an event is about: the task, else the agent, else the domain."""
+    for name_of in _names_in(cast(type, type(data))):
+        name = name_of(data)
+        if name:
+            return name
+    raise AssertionError(f"nothing names what {type(data).__name__} is about")
+
+
+@cache
+def _names_in(data: type) -> list[Callable[[object], str | None]]:
+    fields = {field.name for field in dataclasses.fields(data)}
+    return [attrgetter(name) for name in ("task_id", "agent_id", "domain") if name in fields]

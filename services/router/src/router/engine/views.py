@@ -1,9 +1,13 @@
 """What agents and supervisors are shown, computed from the state and made JSON: the values of the Redis projection."""
 
-from collections.abc import Iterable
-from typing import Final
+import dataclasses
+from collections.abc import Callable, Iterable
+from functools import cache
+from operator import attrgetter
+from typing import Final, cast
 
 import msgspec
+from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
 
 from router.domain.agent import Agent
 from router.domain.facts import Fact
@@ -23,11 +27,24 @@ class Touched:
     def note(self, state: State, facts: Iterable[Fact]) -> None:
         """Add what these facts are about. A task's queue is looked up before the batch lets the task go."""
         for fact in facts:
-            if isinstance(fact.data, SnapshotNamed | LeasesReadable):
+            data = fact.data
+            if isinstance(data, SnapshotNamed | LeasesReadable):
                 continue
-            key = key_of(fact.tenant_id, getattr(fact.data, "domain", ""))
-            ids = self._ids.setdefault(key, {"agents": set(), "queues": set(), "assignments": set()})
-            self._add(ids, fact.data, state.domains.get(key))
+            key = key_of(fact.tenant_id, getattr(data, "domain", ""))
+            ids = self._ids.get(key)
+            if ids is None:
+                ids = self._ids[key] = {"agents": set(), "queues": set(), "assignments": set()}
+            if isinstance(data, ConfigurationRecordApplied):
+                self._add_configured(ids, data)
+                continue
+            for kind, name_of in _names_in(cast(type, type(data))):
+                name = name_of(data)
+                if name is not None:
+                    ids[kind].add(name)
+            if isinstance(data, _OF_A_TASK) and key in state.domains:
+                task = state.domains[key].tasks.get(data.task_id)
+                if task is not None:
+                    ids["queues"].add(task.queue)
 
     def views(self, state: State, sequences: Sequences) -> dict[str, Views]:
         """The touched views as the state has them now."""
@@ -36,22 +53,19 @@ class Touched:
         }
 
     @staticmethod
-    def _add(ids: dict[Kind, set[str]], data: object, domain: DomainState | None) -> None:
-        if isinstance(data, ConfigurationRecordApplied):
-            if data.record.kind == "agent":
-                ids["agents"].add(data.record.id.partition(":")[2])
-            elif data.record.kind == "queue":
-                ids["queues"].add(data.record.id.rpartition("/")[2])
-            return
-        task = domain.tasks.get(getattr(data, "task_id", None) or "") if domain else None
-        named: dict[Kind, str | None] = {
-            "agents": getattr(data, "agent_id", None),
-            "queues": getattr(data, "queue", None) or (task.queue if task else None),
-            "assignments": getattr(data, "assignment_id", None),
-        }
-        for kind, name in named.items():
-            if name is not None:
-                ids[kind].add(name)
+    def _add_configured(ids: dict[Kind, set[str]], data: ConfigurationRecordApplied) -> None:
+        if data.record.kind == "agent":
+            ids["agents"].add(data.record.id.partition(":")[2])
+        elif data.record.kind == "queue":
+            ids["queues"].add(data.record.id.rpartition("/")[2])
+
+
+@cache
+def _names_in(data: type) -> list[tuple[Kind, Callable[[object], str | None]]]:
+    """How to read what a fact's data name."""
+    fields = {field.name for field in dataclasses.fields(data)}
+    named: dict[Kind, str] = {"agents": "agent_id", "queues": "queue", "assignments": "assignment_id"}
+    return [(kind, attrgetter(name)) for kind, name in named.items() if name in fields]
 
 
 def all_views(state: State, sequences: Sequences) -> dict[str, Views]:
@@ -134,4 +148,6 @@ def _assignment(task: Task, sequences: Sequences) -> bytes:
     )
 
 
+_OF_A_TASK: Final = (OfferAccepted, OfferExpired, OfferRejected, OfferRescinded)
+"""Facts that name a task and not its queue."""
 _ENCODER: Final = msgspec.json.Encoder()
