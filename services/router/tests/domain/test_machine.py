@@ -1,5 +1,6 @@
 """Whatever happens in whatever order, the invariants of the design hold after every step."""
 
+import pytest
 from contracts.agents import CommandResult
 from contracts.commands import CompleteTask
 from contracts.configuration import Domain
@@ -159,7 +160,7 @@ def _refusal(happened: list[object]) -> str | None:
     return refusal.code if refusal else None
 
 
-TestMachine = Machine.TestCase
+TestMachine = pytest.mark.timeout(300)(Machine.TestCase)  # a minute of CPU on a machine that others load
 TestMachine.settings = settings(
     max_examples=150,
     stateful_step_count=60,
