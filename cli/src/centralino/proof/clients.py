@@ -1,12 +1,9 @@
-"""Customers' and agents' pages against running services: HTTP and WebSockets.
-
-Every customer has an address of their own in 127.0.0.0/8, because the gateway bounds what one address may open.
-"""
+"""Customers' and agents' pages against running services: HTTP and WebSockets."""
 
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -35,6 +32,7 @@ NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """All is plain HTTP here, and reading the machine's certificates would take longer than a chat."""
 
 Json = dict[str, Any]  # Any: a document
+Transport = Callable[[], httpx.AsyncBaseTransport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,17 @@ class Window:
     connect: Connect
 
 
-async def open_window(gateway: str, source: str, wanted: Mapping[str, object]) -> Window:
-    """Open a chat window from address `source`; `gateway` is the URL with prefix. Raises AwayError."""
-    transport = httpx.AsyncHTTPTransport(local_address=source, verify=NO_CERTIFICATES)
-    async with httpx.AsyncClient(transport=transport, timeout=REQUEST_SECONDS) as client:
+async def open_window(
+    gateway: str, source: str, wanted: Mapping[str, object], *, transport: Transport | None = None
+) -> Window:
+    """Open a chat window from address `source`; `gateway` is the URL with prefix. Raises AwayError.
+
+    Every customer needs an address of their own, because the gateway bounds what one address may open: one in
+    127.0.0.0/8, or by another `transport` the one that a proxy in front would name.
+    """
+    headers = {"x-forwarded-for": source} if transport else {}
+    way = transport() if transport else httpx.AsyncHTTPTransport(local_address=source, verify=NO_CERTIFICATES)
+    async with httpx.AsyncClient(transport=way, headers=headers, timeout=REQUEST_SECONDS) as client:
         try:
             answer = await client.post(f"{gateway}/windows", json=dict(wanted))
         except GONE as error:

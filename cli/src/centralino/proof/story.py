@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Final
 
 import httpx
@@ -14,7 +15,7 @@ from servicekit.system import SystemChance, SystemClock
 from centralino.children import StartError
 from centralino.home import Home
 from centralino.proof.checker import find_faults
-from centralino.proof.clients import NO_CERTIFICATES, REQUEST_SECONDS, HttpDesk, Window, open_window
+from centralino.proof.clients import NO_CERTIFICATES, REQUEST_SECONDS, HttpDesk, Transport, Window, open_window
 from centralino.proof.collect import Places, collect
 from centralino.proof.faults import Fault
 from centralino.proof.history import History, Request, Said
@@ -40,6 +41,7 @@ class Story:
     arrivals_per_second: float = 10.0
     ignore_odds: float = 0.03
     seconds_max: float = 180.0
+    transport: Transport | None = None
     customers: list[Customer] = field(default_factory=list)
     staff: list[AgentAtWork] = field(default_factory=list)
     clock: SystemClock = field(default_factory=SystemClock)
@@ -81,6 +83,18 @@ class Story:
                     await self.clock.sleep(1 / self.arrivals_per_second)
         finally:
             for customer in self.customers[told:]:
+                customer.give_up()
+
+    async def tell_until(self, enough: Callable[[], bool]) -> None:
+        """Chats begin until it is enough, and all come to their ends. Raises TimeoutError when there is no end."""
+        begun = count()
+        try:
+            async with asyncio.timeout(self.seconds_max), asyncio.TaskGroup() as chats:
+                while not enough():
+                    chats.create_task(self._chat(next(begun)))
+                    await self.clock.sleep(1 / self.arrivals_per_second)
+        finally:
+            for customer in self.customers:
                 customer.give_up()
 
     async def faults(self, judge: Judge | None = None) -> list[Fault]:
@@ -157,13 +171,15 @@ class Story:
         """As a page does: again until the gateway is there."""
         while True:
             try:
-                return await open_window(self.addresses["chat-gateway"], source, wanted)
+                gateway = self.addresses["chat-gateway"]
+                return await open_window(gateway, source, wanted, transport=self.transport)
             except AwayError:
                 await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
 
     def _client(self, url: str, token: str) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.AsyncClient(base_url=url, headers=headers, timeout=REQUEST_SECONDS, verify=NO_CERTIFICATES)
+        way = self.transport() if self.transport else httpx.AsyncHTTPTransport(verify=NO_CERTIFICATES)
+        return httpx.AsyncClient(base_url=url, headers=headers, timeout=REQUEST_SECONDS, transport=way)
 
 
 async def _done(meanwhile: Meanwhile) -> None:
