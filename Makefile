@@ -10,7 +10,7 @@ OWN := $(foreach name,centralino chat-gateway contracts crm router servicekit,--
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults soak fix bench compose-test model docs pins clean
+.PHONY: help run test check faults soak fix bench compose-test k8s-test model docs pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-13s %s\n' "$$name" "$$does"; done
@@ -20,6 +20,10 @@ run: $(VENV)/.run  ## start the whole stack here; ARGS=--fresh empties its data 
 
 test: $(VENV)/.dev  ## run every test; ARGS="-k words" chooses some
 	@$(BIN)/python -m pytest $(ARGS)
+
+k8s-test: $(VENV)/.dev  ## play the story on the Kubernetes of KUBECONFIG; deploy/k8s/README.md says how
+	@[ -n "$$KUBECONFIG" ] || { echo "KUBECONFIG names no cluster to test on: deploy/k8s/README.md says what it needs." >&2; exit 2; }
+	@$(BIN)/python -m pytest -s deploy/k8s/tests $(ARGS)
 
 check: $(VENV)/.dev  ## lint, types, import rules, house rules
 	@$(BIN)/ruff check .
