@@ -162,8 +162,9 @@ def test_a_writer_cannot_break_the_contract(wrong: str) -> None:
         encode(_event(broken, tenant_id="acme"))
     with pytest.raises(MalformedEventError, match="not JSON"):
         encode(_event(MessageReceived(**fields | {"personal": {"text": object()}}), tenant_id="acme"))
-    with pytest.raises(MalformedEventError, match="tenantid"):
-        encode(_event(data, tenant_id="*"))
+    for stranger in ("*", "\ud800"):
+        with pytest.raises(MalformedEventError, match="tenantid"):
+            encode(_event(data, tenant_id=stranger))
 
 
 def test_records_that_are_not_events_are_told_apart() -> None:

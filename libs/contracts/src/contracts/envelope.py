@@ -81,6 +81,8 @@ def headers_of(event: Event) -> list[tuple[str, bytes]]:
 
     Raises MalformedEventError for attributes that readers would refuse.
     """
+    if not (event.id and event.source and _is_tenant(event.tenant_id)):
+        _check_attributes(_attributes(event))
     headers = [
         _SPECVERSION,
         ("ce_id", event.id.encode()),
@@ -94,8 +96,7 @@ def headers_of(event: Event) -> list[tuple[str, bytes]]:
         headers.append(("ce_sequence", event.sequence.encode()))
     if event.causation_id is not None:
         headers.append(("ce_causationid", event.causation_id.encode()))
-    named = event.id and event.source and _is_tenant(event.tenant_id)
-    if not named or max([len(text) for _, text in headers]) > _ATTRIBUTE_LENGTH_MAX:
+    if max([len(text) for _, text in headers]) > _ATTRIBUTE_LENGTH_MAX:
         _check_attributes(_attributes(event))
     headers.append(("content-type", JSON))
     if event.traceparent:
