@@ -82,7 +82,7 @@ class ConsumerLoop:
         """Why this consumer is stuck, or none. A backend that is away is no trouble: restarting would not help."""
         return self._watch.trouble()
 
-    async def assigned(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
+    def assigned(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
         """GroupMember: a lane for each partition."""
         for partition in partitions:
             self._lanes[partition] = Lane(

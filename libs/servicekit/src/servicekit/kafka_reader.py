@@ -54,15 +54,15 @@ class KafkaReader:
 class KafkaGroupReader(ConsumerRebalanceListener):
     """GroupReader, and aiokafka's listener.
 
-    The listener calls come from a background task while `read` waits. Each newly assigned partition gets its position
-    by an explicit seek, and what was fetched before that is dropped: so nothing comes twice and nothing is missed.
+    The listener calls come from a background task while `read` waits. In one step without a wait all partitions get
+    their positions by explicit seeks and the member gets ready: what a `read` was answered before is dropped, because
+    the seeks go back behind it, and whatever comes later is answered, also to a `read` that began before the rebalance.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer, member: GroupMember, *, timeout_seconds: float) -> None:
         self._consumer = consumer
         self._member = member
         self._timeout_seconds = timeout_seconds
-        self._round = 0
         self._settled = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -74,10 +74,9 @@ class KafkaGroupReader(ConsumerRebalanceListener):
         except TimeoutError:
             self._raise_failure()
             return ()
-        round_before = self._round
         fetched = await self._consumer.getmany(timeout_ms=round(timeout_seconds * 1000), max_records=records_max)
         self._raise_failure()
-        return _records(fetched.values()) if self._round == round_before else ()
+        return _records(fetched.values()) if self._settled.is_set() else ()
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
         """Keep the offsets to read next."""
@@ -110,7 +109,6 @@ class KafkaGroupReader(ConsumerRebalanceListener):
     @override
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """aiokafka: the group is about to be shared out anew."""
-        self._round += 1
         self._settled.clear()
         await self._told(self._member.revoked(self, _partitions(revoked)))
 
@@ -118,16 +116,20 @@ class KafkaGroupReader(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """aiokafka: this is what we have got. What this raises aiokafka would only log, so `read` raises it."""
         await self._told(self._take(assigned))
-        self._round += 1
-        self._settled.set()
 
     async def _take(self, assigned: Collection[TopicPartition]) -> None:
-        for partition in assigned:
-            committed = await self._consumer.committed(partition)
-            if committed is None:
-                committed = (await self._consumer.beginning_offsets([partition]))[partition]
-            self._consumer.seek(partition, committed)
-        await self._member.assigned(self, _partitions(assigned))
+        starts = {partition: await self._start(partition) for partition in assigned}
+        for partition, offset in starts.items():
+            self._consumer.seek(partition, offset)
+        self._member.assigned(self, _partitions(assigned))
+        self._settled.set()
+
+    async def _start(self, partition: TopicPartition) -> int:
+        committed: int | None = await self._consumer.committed(partition)
+        if committed is not None:
+            return committed
+        first: int = (await self._consumer.beginning_offsets([partition]))[partition]
+        return first
 
     async def _told(self, call: Awaitable[None]) -> None:
         try:

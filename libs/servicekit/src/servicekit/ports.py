@@ -150,8 +150,11 @@ class LogAdmin(Protocol):
 class GroupMember(Protocol):
     """Who is told what a consumer group gives to a reader and takes away. Neither call may raise."""
 
-    async def assigned(self, reader: "GroupReader", partitions: Collection[Partition]) -> None:
-        """From now on `read` answers records of exactly these, each from its committed offset (else its first)."""
+    def assigned(self, reader: "GroupReader", partitions: Collection[Partition]) -> None:
+        """From now on `read` answers records of exactly these, each from its committed offset (else its first).
+
+        It waits for nothing: a `read` that is under way may answer the first of them as soon as this returns.
+        """
         ...
 
     async def revoked(self, reader: "GroupReader", partitions: Collection[Partition]) -> None:

@@ -196,6 +196,21 @@ class LogLaws:
 
         assert shared == {Partition(topic, 0), Partition(topic, 1)}
 
+    async def test_a_read_that_outlasts_a_rebalance_answers_what_comes_after_it(
+        self, log: LogFactory, topic: str
+    ) -> None:
+        first, second, group = _Member(), _Member(), f"{topic}.group"
+        async with log.group(group, [topic], first) as reader, log.writer("laws") as writer:
+            await eventually(lambda: len(first.owned) == 2, timeout_seconds=20)
+            reading = asyncio.create_task(reader.read(records_max=5, timeout_seconds=40))
+            async with log.group(group, [topic], second):
+                await eventually(lambda: len(first.owned) == len(second.owned) == 1, timeout_seconds=20)
+                [mine] = first.owned
+                await writer.append(Outgoing(topic=topic, key=None, value=b"x", partition=mine.number))
+                records = await reading
+
+        assert [record.value for record in records] == [b"x"]
+
     async def test_a_seek_wins_over_what_was_committed(self, log: LogFactory, topic: str) -> None:
         member = _Member(start=2)
         async with log.writer("laws") as writer:
@@ -237,7 +252,7 @@ class _Member:
         self.owned: frozenset[Partition] = frozenset()
         self._start = start
 
-    async def assigned(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
+    def assigned(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
         self.owned = frozenset(partitions)
         if self._start is not None:
             reader.seek(min(partitions, key=lambda partition: partition.number), self._start)

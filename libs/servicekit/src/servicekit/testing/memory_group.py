@@ -87,7 +87,7 @@ class _MemoryMember:
         self._reader.positions = {
             partition: max(self._group.committed.get(partition, 0), first[partition]) for partition in partitions
         }
-        await self._member.assigned(self, partitions)
+        self._member.assigned(self, partitions)
         self._settled.set()
 
     async def read(self, *, records_max: int, timeout_seconds: float) -> Sequence[Record]:
