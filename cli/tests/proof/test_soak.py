@@ -10,17 +10,26 @@ from centralino.proof.soak.verdict import MIB, Row, lag_faults, rows_of, slope_o
 CHANCE = random.Random(7)
 
 
-def uses(*, mib_per_hour: float = 0, noise_mib: float = 0, more_tasks: float = 0, restart: bool = False) -> list[Use]:
-    """A process that starts with a jump, looked at every 5 s for 20 minutes."""
+def uses(
+    *,
+    part: str = "engine",
+    mib_per_hour: float = 0,
+    noise_mib: float = 0,
+    more_tasks: float = 0,
+    restart: bool = False,
+    burst_at: float = 60,
+) -> list[Use]:
+    """A process that takes 20 MiB in a burst, looked at every 5 s for 20 minutes."""
     return [
         Use(
-            part="engine",
+            part=part,
             at_seconds=at,
             pid=2 if restart and at > 600 else 1,
-            pss_bytes=round(
-                MIB * (50 + (0 if at < 60 else 20) + mib_per_hour * at / 3600 + CHANCE.uniform(-noise_mib, noise_mib))
+            pss_bytes=0,
+            uss_bytes=round(
+                MIB
+                * (50 + (0 if at < burst_at else 20) + mib_per_hour * at / 3600 + CHANCE.uniform(-noise_mib, noise_mib))
             ),
-            uss_bytes=0,
             descriptors=30,
             threads=4,
             tasks=round(100 + more_tasks * at / 60),
@@ -29,8 +38,8 @@ def uses(*, mib_per_hour: float = 0, noise_mib: float = 0, more_tasks: float = 0
     ]
 
 
-def verdict(taken: list[Use]) -> Row:
-    [row] = rows_of(taken, warmup_seconds=300)
+def verdict(taken: list[Use], chats_per_second: float = 0) -> Row:
+    [row] = rows_of(taken, warmup_seconds=300, chats_per_second=chats_per_second)
     return row
 
 
@@ -55,6 +64,23 @@ def test_a_leak_is_found_in_spite_of_noise() -> None:
     assert len(row.faults) == 1
     assert row.faults[0].startswith("memory grows by ")
     assert "memory grows" in table([row])
+
+
+def test_what_a_burst_took_is_no_leak_and_a_leak_beside_it_is_one() -> None:
+    assert verdict(uses(noise_mib=1, burst_at=500)).faults == []
+    assert len(verdict(uses(noise_mib=1, burst_at=500, mib_per_hour=60)).faults) == 1
+
+
+def test_a_leak_that_begins_late_is_found() -> None:
+    early, late = uses(), uses(mib_per_hour=120)
+
+    assert len(verdict([*early[:150], *late[150:]]).faults) == 1
+
+
+def test_what_redis_keeps_of_each_chat_is_no_leak_and_more_than_that_is_one() -> None:
+    assert verdict(uses(part="redis", mib_per_hour=40), chats_per_second=1).faults == []
+    assert len(verdict(uses(part="redis", mib_per_hour=80), chats_per_second=1).faults) == 1
+    assert len(verdict(uses(part="engine", mib_per_hour=40), chats_per_second=1).faults) == 1
 
 
 def test_tasks_that_grow_and_a_restart_are_found() -> None:

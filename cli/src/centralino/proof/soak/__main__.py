@@ -56,7 +56,7 @@ async def soak(running: Running, options: argparse.Namespace) -> int:
         for task in watching:
             task.cancel()
         await asyncio.wait(watching)
-    rows = rows_of(meter.uses, WARMUP_SHARE * seconds)
+    rows = rows_of(meter.uses, WARMUP_SHARE * seconds, options.per_second)
     faults = [*lag_faults(watch.lags, watch.clock.now_ms())]
     broken = await story.faults()
     return _tell(options, rows, faults + ([report(broken)] if broken else []))
