@@ -241,6 +241,16 @@ def test_a_position_kept_with_the_state_wins_over_the_committed_one_even_when_it
     assert kept.offsets == [3, 4, 5]
 
 
+def test_more_records_than_are_queued_may_come_while_the_position_is_not_known_yet() -> None:
+    world, kept = World(), Kept(start=3)
+    for number in range(1200):
+        world.put(received(f"m{number}"))
+
+    run_virtual(running(world.loop(kept), lambda: 1199 in kept.offsets))
+
+    assert kept.offsets == list(range(3, 1200))
+
+
 def test_losing_a_partition_finishes_the_batch_in_flight_and_drops_what_is_queued() -> None:
     world = World()
     for number in range(300):

@@ -102,6 +102,7 @@ class Lane:
         start = await self._persist(partial(self._processor.starts_at, self.partition))
         if start is not None:
             self._queue.clear()
+            self._resume()
             self._reader.seek(self.partition, start)
             self.position = start
         while not self._closing.is_set():
@@ -117,10 +118,14 @@ class Lane:
         batch = list(islice(self._queue, self._limits.batch_records_max))
         for _ in batch:
             self._queue.popleft()
-        if self._paused and len(self._queue) <= self._limits.queue_records_max // 2:
+        if len(self._queue) <= self._limits.queue_records_max // 2:
+            self._resume()
+        return batch
+
+    def _resume(self) -> None:
+        if self._paused:
             self._paused = False
             self._reader.resume(self.partition)
-        return batch
 
     async def _handle(self, batch: Sequence[Record]) -> None:
         attempts = 0
