@@ -1,6 +1,10 @@
 import asyncio
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +14,7 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from centralino.prepare import CONSUMERS, PrepareSettings, create_database, prepare
+from centralino.proof.running import COMMAND
 from chat_gateway import consumers as chat_gateway
 from contracts.configuration import read_configuration
 from contracts.topics import TOPICS
@@ -85,6 +90,26 @@ async def test_backends_that_stay_away_end_it_after_a_bound(kafka_url: str) -> N
         async with asyncio.timeout(30):
             with pytest.raises(OSError, match="Errno"):
                 await prepare(prepare_settings(kafka_url, away, wait_seconds=0.1))
+
+
+def test_a_stopped_container_ends_it_while_it_waits() -> None:
+    with closing(socket.socket()) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = f"127.0.0.1:{nobody.getsockname()[1]}"
+        settings = prepare_settings(away, f"postgresql://admin:secret@{away}/centralino").model_dump()
+        given = {f"CENTRALINO_{name.upper()}": str(value) for name, value in settings.items() if isinstance(value, str)}
+        command = [sys.executable, "-c", COMMAND, "prepare"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | given) as waiting:
+            try:
+                assert waiting.stdout is not None
+                first = waiting.stdout.readline()
+                waiting.terminate()
+                ended = waiting.wait(timeout=30)
+            finally:
+                waiting.kill()
+
+    assert first.startswith("waiting")
+    assert ended == 128 + signal.SIGTERM
 
 
 def prepare_settings(kafka: str, admin_url: str, *, wait_seconds: float = 30) -> PrepareSettings:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +86,8 @@ def _prepare(_: argparse.Namespace, __: Sequence[ServiceSpec]) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    # The first process of a container has no default for it, and would go on waiting.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     asyncio.run(prepare(settings))
     return 0
 
