@@ -104,16 +104,21 @@ class SocketLine:
 
 @dataclass(slots=True)
 class HttpDesk:
-    """AgentDesk over the router's API; `listen` has to run beside it. `client` shows the agent's token."""
+    """AgentDesk over the router's API; `listen` has to run beside it. `client` shows the agent's token.
+
+    `crm` is the URL of the CRM, which tells what was said while frames got lost.
+    """
 
     client: httpx.AsyncClient
     agent_id: str
     clock: Clock
+    crm: str | None = None
     fates: dict[str, Literal["sent", "failed"]] = field(default_factory=dict)
     customer_numbers: dict[str, int] = field(default_factory=dict)
     _traces: dict[str, str] = field(default_factory=dict)
     """By offer or assignment id, the trace context that a frame about it came with."""
     _after: int | None = None
+    _lacks_frames: bool = False
     _view: DeskView | None = None
     _looked_at_ms: int = 0
     _fresh_until_ms: int = 0
@@ -207,9 +212,30 @@ class HttpDesk:
             try:
                 async for raw in socket:
                     self._hear(json.loads(raw))
+                    if self._lacks_frames:
+                        await self._read_up()
             finally:
                 beating.cancel()
                 await asyncio.wait([beating])
+
+    async def _read_up(self) -> None:
+        """Frames are gone: what they told of conversations stands in the CRM."""
+        self._view = await self._look()
+        for held in self._view.held if self.crm else ():
+            url = f"{self.crm}/interactions/{held.interaction_id}"
+            conversation, said = await self.client.get(url), await self.client.get(f"{url}/messages")
+            if conversation.status_code == said.status_code == httpx.codes.OK:
+                self.fates |= {each["message_id"]: "failed" for each in conversation.json()["failed_messages"]}
+                for message in said.json()["messages"]:
+                    self._know(message, held.interaction_id, is_from_agent=message["direction"] == "outbound")
+        self._lacks_frames = False
+
+    def _know(self, message: Json, interaction_id: str, *, is_from_agent: bool) -> None:
+        if is_from_agent:
+            self.fates[message["message_id"]] = "sent"
+            return
+        known = self.customer_numbers.get(interaction_id, 0)
+        self.customer_numbers[interaction_id] = max(known, message["number"])
 
     def _hear(self, frame: Json) -> None:
         self._after = frame.get("sequence", self._after)
@@ -218,13 +244,12 @@ class HttpDesk:
         if context := frame.get("traceparent"):
             self._traces |= {data[name]: context for name in ("offer_id", "assignment_id") if data.get(name)}
         match frame["type"]:
-            case "message.sent":
-                self.fates[data["message_id"]] = "sent"
+            case "message.sent" | "message.received":
+                self._know(data, data["interaction_id"], is_from_agent=frame["type"] == "message.sent")
             case "message.failed":
                 self.fates[data["message_id"]] = "failed"
-            case "message.received":
-                known = self.customer_numbers.get(data["interaction_id"], 0)
-                self.customer_numbers[data["interaction_id"]] = max(known, data["number"])
+            case "resync":
+                self._lacks_frames = True
             case _:
                 pass
 

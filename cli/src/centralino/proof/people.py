@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Protocol
 from contracts.tasks import Then
 from servicekit.ports import Chance, Clock
 
+from centralino.proof.faults import Fault
 from centralino.proof.history import Outcome, Request, RequestKind, Said
 from centralino.proof.requests import writing
 
@@ -22,6 +23,8 @@ LISTEN_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.4
 SAY_AGAIN_SECONDS: Final = 8.0
 PATIENCE_SECONDS: Final = 120.0
+SHOWN_SECONDS_MAX: Final = 30.0
+"""So long a desk may go on showing an assignment that was completed, or refused to be (L3)."""
 
 
 class AwayError(Exception):
@@ -224,7 +227,10 @@ class AgentDesk(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class AgentAtWork:
-    """Takes offers and answers conversations, until cancelled. Odds are from 0 to 1."""
+    """Takes offers and answers conversations, until cancelled. Odds are from 0 to 1.
+
+    What stays on the desk is served again, under new ids; that it stays although it was answered is a fault.
+    """
 
     agent_id: str
     desk: AgentDesk
@@ -236,9 +242,13 @@ class AgentAtWork:
     keep_open_odds: float = 0.0
     requests: list[Request] = field(default_factory=list)
     """Every try of a command or message, and how it went."""
+    faults: list[Fault] = field(default_factory=list)
+    """What no desk may show, or keep to itself."""
     _commands: int = 0
     _offers: set[str] = field(default_factory=set)
-    _serving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _serving: dict[str, asyncio.Task[Outcome]] = field(default_factory=dict)
+    _shown_since_ms: dict[str, int] = field(default_factory=dict)
+    """Of assignments that were answered: since when each look has shown them nevertheless."""
 
     async def work(self) -> None:
         """Look at the desk now and then and do what is there."""
@@ -247,6 +257,7 @@ class AgentAtWork:
                 try:
                     await self._turn()
                 except AwayError:
+                    self._shown_since_ms.clear()
                     await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
                 await self.clock.sleep(LOOK_SECONDS)
         finally:
@@ -263,10 +274,25 @@ class AgentAtWork:
                 await self._answer_offer(offer_id)
         for held in view.held:
             task = self._serving.get(held.assignment_id)
-            if task is None:
+            if task is None or (task.done() and self._is_left(held, task.result())):
                 self._serving[held.assignment_id] = asyncio.create_task(self._serve(held))
-            elif task.done():
-                task.result()
+        for assignment_id in self._shown_since_ms.keys() - {held.assignment_id for held in view.held}:
+            del self._shown_since_ms[assignment_id]
+
+    def _is_left(self, held: Held, outcome: Outcome) -> bool:
+        """Whether what was served is still there to do."""
+        if outcome == "unknown":
+            return True
+        now_ms = self.clock.now_ms()
+        shown_ms = now_ms - self._shown_since_ms.setdefault(held.assignment_id, now_ms)
+        if shown_ms <= SHOWN_SECONDS_MAX * 1000:
+            return False
+        del self._shown_since_ms[held.assignment_id]
+        self._note_fault(f"shows {held.assignment_id} {shown_ms} ms after its completion was answered {outcome}")
+        return True
+
+    def _note_fault(self, text: str) -> None:
+        self.faults.append(Fault("L3", f"desk of {self.agent_id}", text))
 
     async def _answer_offer(self, offer_id: str) -> None:
         drawn = self.chance.uniform(0, 1)
@@ -277,12 +303,13 @@ class AgentAtWork:
         else:
             await self._insist("accept", offer_id, lambda command_id: self.desk.accept(offer_id, command_id))
 
-    async def _serve(self, held: Held) -> None:
+    async def _serve(self, held: Held) -> Outcome:
+        """What came of its completion."""
         for number in range(0 if held.wrapup else self.answers):
             if not await self._say(held, number):
                 break
         then: Then = "keep_open" if self.chance.uniform(0, 1) < self.keep_open_odds else "close"
-        await self._insist(
+        return await self._insist(
             "complete",
             held.assignment_id,
             lambda command_id: self.desk.complete(
@@ -308,17 +335,20 @@ class AgentAtWork:
                     return False
                 said_at_ms = self.clock.now_ms() if outcome == "ok" else None
             await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
+        if said_at_ms is not None:
+            self._note_fault(f"is not told what became of {message_id}, which was taken {PATIENCE_SECONDS:.0f} s ago")
         return False
 
-    async def _insist(self, kind: RequestKind, about: str, command: Callable[[str], Awaitable[Outcome]]) -> None:
-        """Under one command id until its outcome is known, or it does not matter any more."""
+    async def _insist(self, kind: RequestKind, about: str, command: Callable[[str], Awaitable[Outcome]]) -> Outcome:
+        """Under one command id until its outcome is known, or patience is at its end."""
         self._commands += 1
         command_id = f"{self.agent_id}.c{self._commands}"
         deadline_ms = self.clock.now_ms() + round(PATIENCE_SECONDS * 1000)
-        while await self._try(kind, about, command_id, command(command_id)) == "unknown":
+        while (outcome := await self._try(kind, about, command_id, command(command_id))) == "unknown":
             if self.clock.now_ms() > deadline_ms:
-                return
+                break
             await self.clock.sleep(self.chance.uniform(*AGAIN_SECONDS))
+        return outcome
 
     async def _try(self, kind: RequestKind, about: str, key: str, answer: Awaitable[Outcome]) -> Outcome:
         """One try; one that is cut short by the end of the story has an unknown outcome."""

@@ -41,9 +41,12 @@ class Story:
     arrivals_per_second: float = 10.0
     ignore_odds: float = 0.03
     seconds_max: float = 180.0
+    end_seconds_max: float = 300.0
+    """How long chats that have begun may take to their ends, where more begin until it is enough."""
     transport: Transport | None = None
     customers: list[Customer] = field(default_factory=list)
     staff: list[AgentAtWork] = field(default_factory=list)
+    desks: dict[str, HttpDesk] = field(default_factory=dict)
     clock: SystemClock = field(default_factory=SystemClock)
     chance: Chance = field(default_factory=SystemChance)
 
@@ -89,10 +92,11 @@ class Story:
         """Chats begin until it is enough, and all come to their ends. Raises TimeoutError when there is no end."""
         begun = count()
         try:
-            async with asyncio.timeout(self.seconds_max), asyncio.TaskGroup() as chats:
+            async with asyncio.timeout(self.seconds_max) as limit, asyncio.TaskGroup() as chats:
                 while not enough():
                     chats.create_task(self._chat(next(begun)))
                     await self.clock.sleep(1 / self.arrivals_per_second)
+                limit.reschedule(asyncio.get_running_loop().time() + self.end_seconds_max)
         finally:
             for customer in self.customers:
                 customer.give_up()
@@ -102,7 +106,7 @@ class Story:
         judge = judge or partial(find_faults, finished=True)
         deadline_ms = self.clock.now_ms() + round(SETTLE_SECONDS_MAX * 1000)
         while True:
-            found = judge(await self.history())
+            found = judge(await self.history()) + [fault for agent in self.staff for fault in agent.faults]
             if not found or self.clock.now_ms() > deadline_ms:
                 return found
             await self.clock.sleep(1)
@@ -139,7 +143,7 @@ class Story:
         agent_id = f"agent-{number}"
         token = development_token(self.home, role="agent", subject=agent_id, tenant=TENANT)
         client = await stack.enter_async_context(self._client(self.addresses["router-api"], token))
-        desk = HttpDesk(client, agent_id, self.clock)
+        desk = self.desks[agent_id] = HttpDesk(client, agent_id, self.clock, self.addresses.get("crm"))
         agent = AgentAtWork(
             agent_id=agent_id,
             desk=desk,

@@ -104,6 +104,7 @@ class _Story:
                 task.result()  # people and supervisors do not fail: a bug of the story
         deaths = sorted(death for process in processes for death in process.deaths)
         faults += find_faults(self._history(), finished=True)
+        faults += [fault for agent in self.staff for fault in agent.faults]
         happened = self._happened(processes)
         return Told(self.plan, faults, deaths, self._fingerprint(), happened, asyncio.get_running_loop().time())
 
