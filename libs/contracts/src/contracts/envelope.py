@@ -23,6 +23,7 @@ STRUCTURED: Final = b"application/cloudevents+json"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUIRED: Final = ("specversion", "id", "type", "source", "time", "tenantid")
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", JSON)
 _ATTRIBUTE_LENGTH_MAX: Final = 512
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 
@@ -64,7 +65,17 @@ def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
 
     Raises MalformedEventError for what readers would refuse: attributes or data that break the contract.
     """
-    headers = headers_of(event)
+    headers = headers_of(
+        event.type,
+        event_id=event.id,
+        source=event.source,
+        tenant_id=event.tenant_id,
+        subject=event.subject,
+        time_ms=event.time_ms,
+        sequence=event.sequence,
+        causation_id=event.causation_id,
+        traceparent=event.traceparent,
+    )
     adapter = adapter_of(event.type.data)
     try:
         value = adapter.dump_json(event.data, warnings="none")
@@ -76,32 +87,52 @@ def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
     return value, headers
 
 
-def headers_of(event: Event) -> list[tuple[str, bytes]]:
+def headers_of(  # noqa: PLR0913 - an event's attributes, each by name
+    entry: EventType,
+    *,
+    event_id: str,
+    source: str,
+    tenant_id: str,
+    subject: str,
+    time_ms: int,
+    sequence: str | None,
+    causation_id: str | None,
+    traceparent: str | None,
+) -> list[tuple[str, bytes]]:
     """Binary mode's headers, for a writer that has the data as JSON already and knows that they keep the contract.
 
     Raises MalformedEventError for attributes that readers would refuse.
     """
-    if not (event.id and event.source and _is_tenant(event.tenant_id)):
-        _check_attributes(_attributes(event))
+    if not (event_id and source and _is_tenant(tenant_id)):
+        named = {"id": event_id, "type": entry.name, "source": source, "time": rfc3339(time_ms), "tenantid": tenant_id}
+        _check_attributes({"specversion": "1.0", **named})
     headers = [
-        _SPECVERSION,
-        ("ce_id", event.id.encode()),
-        ("ce_type", event.type.name.encode()),
-        ("ce_source", event.source.encode()),
-        ("ce_time", rfc3339(event.time_ms).encode()),
-        ("ce_subject", event.subject.encode()),
-        ("ce_tenantid", event.tenant_id.encode()),
+        *_headers_alike(entry.name, source, tenant_id, time_ms),
+        ("ce_id", event_id.encode()),
+        ("ce_subject", subject.encode()),
     ]
-    if event.sequence is not None:
-        headers.append(("ce_sequence", event.sequence.encode()))
-    if event.causation_id is not None:
-        headers.append(("ce_causationid", event.causation_id.encode()))
+    if sequence is not None:
+        headers.append(("ce_sequence", sequence.encode()))
+    if causation_id is not None:
+        headers.append(("ce_causationid", causation_id.encode()))
     if max([len(text) for _, text in headers]) > _ATTRIBUTE_LENGTH_MAX:
-        _check_attributes(_attributes(event))
-    headers.append(("content-type", JSON))
-    if event.traceparent:
-        headers.append(("traceparent", event.traceparent.encode()))
+        _check_attributes({name[3:]: text.decode() for name, text in headers})
+    headers.append(_CONTENT_TYPE)
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
     return headers
+
+
+@lru_cache(1024)
+def _headers_alike(name: str, source: str, tenant_id: str, time_ms: int) -> tuple[tuple[str, bytes], ...]:
+    """Those that many events of one batch have in common."""
+    return (
+        _SPECVERSION,
+        ("ce_type", name.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", rfc3339(time_ms).encode()),
+        ("ce_tenantid", tenant_id.encode()),
+    )
 
 
 def encode_structured(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:

@@ -8,8 +8,8 @@ from functools import cache
 from operator import attrgetter
 from typing import Final, cast
 
-from contracts import Event
 from contracts.envelope import headers_of
+from contracts.registry import BY_DATA
 from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import AppendUnknownError, Chance, Clock, LogAwayError, LogFactory, LogWriter, Outgoing
 from servicekit.telemetry import Telemetry, log
@@ -108,22 +108,23 @@ class Publisher:
 def record_of(published: Published, now_ms: int, partition: int) -> Outgoing:
     """The event as a record; id and sequence are the same whoever publishes it, however often."""
     data = published.fact.data
-    event = Event(
-        id=published.sequence,
+    subject = _subject_of(data)
+    headers = headers_of(
+        BY_DATA[cast(type, type(data))],
+        event_id=published.sequence,
         source=SOURCE,
         tenant_id=published.fact.tenant_id,
-        subject=_subject_of(data),
+        subject=subject,
         time_ms=now_ms,
-        data=data,
         sequence=published.sequence,
         causation_id=published.causation_id,
         traceparent=published.traceparent,
     )
     return Outgoing(
         topic=ROUTING_EVENTS.name,
-        key=event.subject.encode(),
+        key=subject.encode(),
         value=bytes(published.encoded),
-        headers=tuple(headers_of(event)),
+        headers=tuple(headers),
         partition=partition,
     )
 
