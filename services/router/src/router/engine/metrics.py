@@ -1,5 +1,6 @@
 """What the engine counts and measures, and what is asked of the partitions it owns when Prometheus looks."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -44,8 +45,8 @@ class EngineMetrics:
     def confirmed(self, label: str, sealed: Sealed, now_ms: int) -> None:
         """A batch counts."""
         self.batches.labels(label).inc()
-        for _, name, _ in sealed.record.facts:
-            self.facts.labels(label, name).inc()
+        for name, count in Counter(name for _, name, _ in sealed.record.facts).items():
+            self.facts.labels(label, name).inc(count)
         for event in sealed.confirmed.events:
             if isinstance(event.fact.data, TaskAssigned):
                 self.waits_seconds.observe(event.fact.data.waited_ms / 1000)
