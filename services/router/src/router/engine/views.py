@@ -17,6 +17,9 @@ from router.domain.task import Task
 from router.engine.live import Kind, Views
 from router.engine.sequences import Sequences
 
+OF_A_TASK: Final = (OfferAccepted, OfferExpired, OfferRejected, OfferRescinded)
+"""Facts that name a task and not its queue, and change what the queue's view shows."""
+
 
 class Touched:
     """Which agents, queues and assignments a batch's facts are about, per domain."""
@@ -41,7 +44,7 @@ class Touched:
                 name = name_of(data)
                 if name is not None:
                     ids[kind].add(name)
-            if isinstance(data, _OF_A_TASK) and key in state.domains:
+            if isinstance(data, OF_A_TASK) and key in state.domains:
                 task = state.domains[key].tasks.get(data.task_id)
                 if task is not None:
                     ids["queues"].add(task.queue)
@@ -148,6 +151,4 @@ def _assignment(task: Task, sequences: Sequences) -> bytes:
     )
 
 
-_OF_A_TASK: Final = (OfferAccepted, OfferExpired, OfferRejected, OfferRescinded)
-"""Facts that name a task and not its queue."""
 _ENCODER: Final = msgspec.json.Encoder()
