@@ -107,6 +107,24 @@ async def test_a_record_that_was_unknown_may_land_later(broker: DevelopmentBroke
     assert [record.value for record in records] == [b"first", b"unknown"]
 
 
+async def test_an_unknown_append_breaks_the_writer_for_its_partition_only(broker: DevelopmentBroker) -> None:
+    await create_topic(broker.address, "other", partitions=1)
+    other = Outgoing(topic="other", key=b"k", value=b"x", partition=0)
+    log = kafka_log(broker.address, delivery_timeout_seconds=1)
+    async with log.writer("w") as writer:
+        await writer.append(_record(b"first"))
+        await writer.append(other)
+        broker._process.send_signal(signal.SIGSTOP)
+        with pytest.raises(AppendUnknownError):
+            await writer.append(_record(b"unknown"))
+        broker._process.send_signal(signal.SIGCONT)
+        appended = await writer.append(other)
+        with pytest.raises(AppendUnknownError):
+            await writer.append(_record(b"after"))
+
+    assert appended.offset == 1
+
+
 async def test_a_killed_broker_that_comes_back_costs_no_record_and_doubles_none(broker: DevelopmentBroker) -> None:
     log = kafka_log(broker.address)
     async with log.writer("w") as writer, log.reader("r") as reader:

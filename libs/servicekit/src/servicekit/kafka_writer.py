@@ -2,7 +2,8 @@
 
 Measured on Apache Kafka 4.2 (parts.md section 1b): such a producer never gives up by itself, a record may land long
 after its sender stopped waiting, and an acknowledgement may lack the offset. Hence: the deadline is ours; whatever is
-not a plain acknowledgement is *unknown*, and one unknown breaks the writer, since nothing after it can be trusted.
+not a plain acknowledgement is *unknown*, and one unknown breaks the writer for that partition, since nothing after it
+can be trusted there: an idempotent producer numbers the batches of each partition by itself.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ RECORD_BYTES_MAX: Final = 1024 * 1024 - 16 * 1024
 """A little under the brokers' limit of 1 MiB for a batch (message.max.bytes), so that they never refuse one:
 a refused batch spoils the producer's sequence."""
 T = TypeVar("T")
+_At = tuple[str, int]
 
 
 class KafkaWriter:
@@ -56,8 +58,8 @@ class KafkaWriter:
         # aiokafka wakes all who wait for room at once, and a small record then overtakes a large one: queue here.
         self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._learning = asyncio.Lock()
-        self._pending: set[asyncio.Future[Any]] = set()  # of a record, or of nothing
-        self._broken: str | None = None
+        self._pending: dict[asyncio.Future[Any], _At] = {}  # of a record, or of nothing
+        self._broken: dict[_At | None, str] = {}  # none: as a whole
 
     async def append(self, outgoing: Outgoing) -> Record:
         """`send` and wait."""
@@ -81,28 +83,28 @@ class KafkaWriter:
 
     async def close(self) -> None:
         """Flush and close, within a bound; what is not confirmed by then is unknown."""
-        if self._broken is None:
+        if not self._broken:
             await closed(self._producer.stop())
-        if self._pending or self._broken is not None:
-            self._break("closed")
+        if self._pending or self._broken:
+            self._break(None, "closed")
             await self._drop()
 
     async def _hand_over(self, outgoing: Outgoing) -> Awaitable[Record]:
-        async with self._turn(outgoing) as (partition, deadline):
+        async with self._turn(outgoing) as (at, deadline):
             acknowledged = await self._producer.send(
                 outgoing.topic,
                 value=outgoing.value,
                 key=outgoing.key,
-                partition=partition,
+                partition=at[1],
                 headers=list(outgoing.headers),
             )
-        return self._track(acknowledged, deadline, partial(_record, outgoing))
+        return self._track(acknowledged, at, deadline, partial(_record, outgoing))
 
     async def _hand_over_all(self, outgoing: Sequence[Outgoing]) -> list[Awaitable[None]]:
-        async with self._turn(outgoing[0]) as (partition, deadline):
-            topic = outgoing[0].topic
+        async with self._turn(outgoing[0]) as (at, deadline):
+            topic, partition = at
             return [
-                self._track(await self._producer.send_batch(batch, topic, partition=partition), deadline, _nothing)
+                self._track(await self._producer.send_batch(batch, topic, partition=partition), at, deadline, _nothing)
                 for batch in self._batches(outgoing)
             ]
 
@@ -118,22 +120,23 @@ class KafkaWriter:
         yield batch
 
     @asynccontextmanager
-    async def _turn(self, outgoing: Outgoing) -> AsyncGenerator[tuple[int, float]]:
+    async def _turn(self, outgoing: Outgoing) -> AsyncGenerator[tuple[_At, float]]:
         """The partition for a record, when it is its turn there, and the deadline. Breaks the writer if that fails."""
         deadline = asyncio.get_running_loop().time() + self._deadline_seconds
+        at = None
         try:
             async with asyncio.timeout_at(deadline):
-                partition = await self._partition(outgoing)
-                async with self._turns[outgoing.topic, partition]:
-                    self._raise_if_broken()
-                    yield partition, deadline
+                at = (outgoing.topic, await self._partition(outgoing))
+                async with self._turns[at]:
+                    self._raise_if_broken(at)
+                    yield at, deadline
         except REFUSALS as error:
             raise _refusal(error) from error
         except (TimeoutError, KafkaError) as error:
-            raise self._break(f"not handed over: {type(error).__name__}") from error
+            raise self._break(at, f"not handed over: {type(error).__name__}") from error
 
     async def _partition(self, outgoing: Outgoing) -> int:
-        self._raise_if_broken()
+        self._raise_if_broken(None)
         cluster = self._producer.client.cluster
         partitions = cluster.partitions_for_topic(outgoing.topic)
         if partitions is None:
@@ -164,48 +167,55 @@ class KafkaWriter:
         raise TopicAwayError(f"there is no topic {topic}")
 
     def _track(
-        self, acknowledged: "asyncio.Future[RecordMetadata]", deadline: float, answer: Callable[[RecordMetadata], T]
+        self,
+        acknowledged: "asyncio.Future[RecordMetadata]",
+        at: _At,
+        deadline: float,
+        answer: Callable[[RecordMetadata], T],
     ) -> Awaitable[T]:
         loop = asyncio.get_running_loop()
         appended: asyncio.Future[T] = loop.create_future()
-        self._pending.add(appended)
-        timer = loop.call_at(deadline, self._break, "deadline passed")
-        acknowledged.add_done_callback(partial(self._settle, appended, timer, answer))
+        self._pending[appended] = at
+        timer = loop.call_at(deadline, self._break, at, "deadline passed")
+        acknowledged.add_done_callback(partial(self._settle, appended, at, timer, answer))
         return appended
 
     def _settle(
         self,
         appended: "asyncio.Future[T]",
+        at: _At,
         timer: asyncio.TimerHandle,
         answer: Callable[[RecordMetadata], T],
         acknowledged: "asyncio.Future[RecordMetadata]",
     ) -> None:
         timer.cancel()
-        self._pending.discard(appended)
+        self._pending.pop(appended, None)
         error = acknowledged.exception()
         if isinstance(error, REFUSALS):
             _fail(appended, _refusal(error))
-            self._break("a refused batch left a hole in the producer's sequence")
+            self._break(at, "a refused batch left a hole in the producer's sequence")
         elif error is not None:
-            _fail(appended, self._break(f"producer failed: {type(error).__name__}"))
+            _fail(appended, self._break(at, f"producer failed: {type(error).__name__}"))
         elif acknowledged.result().offset < 0:
-            _fail(appended, self._break("acknowledged without an offset"))
+            _fail(appended, self._break(at, "acknowledged without an offset"))
         elif not appended.done():
             appended.set_result(answer(acknowledged.result()))
 
-    def _break(self, reason: str) -> AppendUnknownError:
-        """From here on everything is unknown: what is in flight and what is still to come."""
-        if self._broken is None:
-            self._broken = reason
-            LOG.warning("writer_broken", extra={"reason": reason, "in_flight": len(self._pending)})
-        for appended in self._pending:
+    def _break(self, at: _At | None, reason: str) -> AppendUnknownError:
+        """From here on everything is unknown there: what is in flight and what is still to come."""
+        lost = [appended for appended, there in self._pending.items() if at in (None, there)]
+        if at not in self._broken:
+            self._broken[at] = reason
+            LOG.warning("writer_broken", extra={"at": at, "reason": reason, "in_flight": len(lost)})
+        for appended in lost:
             _fail(appended, AppendUnknownError(reason))
-        self._pending.clear()
+            del self._pending[appended]
         return AppendUnknownError(reason)
 
-    def _raise_if_broken(self) -> None:
-        if self._broken is not None:
-            raise AppendUnknownError(f"this writer is broken: {self._broken}")
+    def _raise_if_broken(self, at: _At | None) -> None:
+        reason = self._broken.get(None) or self._broken.get(at)
+        if reason is not None:
+            raise AppendUnknownError(f"this writer is broken: {reason}")
 
     async def _drop(self) -> None:
         """Close a producer that may wait for ever: `stop()` alone would flush first. aiokafka has no way to give up."""

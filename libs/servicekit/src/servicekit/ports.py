@@ -99,7 +99,7 @@ class LogWriter(Protocol):
 
         The returned awaitable ends within the delivery deadline: with the record as appended (its offset and
         partition known), or by AppendUnknownError or AppendRefusedError. After an AppendUnknownError this writer is
-        broken: every further call raises it; open a new writer.
+        broken, at least for that partition: every further call for it raises it; open a new writer.
         """
         ...
 
@@ -117,7 +117,7 @@ class LogWriter(Protocol):
 
 
 class LogReader(Protocol):
-    """Reads partitions by assignment, without a group. One task uses a reader at a time."""
+    """Reads partitions by assignment, without a group. One task uses a reader at a time; any may ask `bounds`."""
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """First offset still there, and the offset that the next record will get."""

@@ -143,8 +143,9 @@ class _MemoryWriter:
         self._landing_at: defaultdict[Partition, float] = defaultdict(float)
         self._under_way: Counter[Partition] = Counter()
         self._stuck: set[Partition] = set()
-        self._pending: dict[asyncio.Future[Record], asyncio.TimerHandle] = {}
-        self._broken: str | None = None
+        self._pending: dict[asyncio.Future[Record], tuple[Partition, asyncio.TimerHandle]] = {}
+        self._broken: dict[Partition, str] = {}
+        self._closed = False
 
     async def append(self, outgoing: Outgoing) -> Record:
         """`send` and wait."""
@@ -159,13 +160,13 @@ class _MemoryWriter:
 
     async def send(self, outgoing: Outgoing) -> Awaitable[Record]:
         """Hand a record over; it lands after its predecessors in the same partition."""
-        if self._broken is not None:
-            raise AppendUnknownError(f"this writer is broken: {self._broken}")
         partition = self._choose(outgoing)
+        if self._closed or partition in self._broken:
+            raise AppendUnknownError(f"this writer is broken: {self._broken.get(partition, 'closed')}")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._log.delivery_timeout_seconds
         appended: asyncio.Future[Record] = loop.create_future()
-        self._pending[appended] = loop.call_at(deadline, self._break, "deadline passed")
+        self._pending[appended] = partition, loop.call_at(deadline, self._break, partition, "deadline passed")
         fault = self._draw()
         landing_at = self._landing(partition, deadline if fault == "late" else loop.time(), late=fault == "late")
         if fault == "lost" and self._log.chance.uniform(0, 1) < 0.5:
@@ -179,7 +180,9 @@ class _MemoryWriter:
 
     def close(self) -> None:
         """What is not confirmed by now is unknown; it may still land."""
-        self._break("closed")
+        self._closed = True
+        for partition in {partition for partition, _ in self._pending.values()}:
+            self._break(partition, "closed")
 
     def _choose(self, outgoing: Outgoing) -> Partition:
         count = sum(partition.topic == outgoing.topic for partition in self._log.partitions)
@@ -241,21 +244,20 @@ class _MemoryWriter:
             self._log.happened[f"unknown but landed in {partition.topic}"] += 1
 
     def _acknowledge(self, appended: "asyncio.Future[Record]", record: Record) -> None:
-        timer = self._pending.get(appended)
-        if timer is None:
+        pending = self._pending.pop(appended, None)
+        if pending is None:
             self._log.happened[f"unknown but landed in {record.topic}"] += 1
-        else:
-            timer.cancel()
-            del self._pending[appended]
-            if not appended.done():
-                appended.set_result(record)
+            return
+        pending[1].cancel()
+        if not appended.done():
+            appended.set_result(record)
 
-    def _break(self, reason: str) -> None:
-        if self._broken is None:
-            self._broken = reason
-        for appended, timer in self._pending.items():
-            timer.cancel()
-            if not appended.done():
-                appended.set_exception(AppendUnknownError(reason))
-                appended.exception()  # seen: whoever sent it may be gone already
-        self._pending.clear()
+    def _break(self, partition: Partition, reason: str) -> None:
+        self._broken.setdefault(partition, reason)
+        for appended, (there, timer) in list(self._pending.items()):
+            if there == partition:
+                del self._pending[appended]
+                timer.cancel()
+                if not appended.done():
+                    appended.set_exception(AppendUnknownError(reason))
+                    appended.exception()  # seen: whoever sent it may be gone already

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from servicekit.live import Redis, Scripts
+from servicekit.together import Together
 
 Kind = Literal["agents", "queues", "assignments"]
 KINDS: Final[tuple[Kind, ...]] = ("agents", "queues", "assignments")
@@ -57,6 +58,7 @@ class RedisEngineLive:
     def __init__(self, redis: Redis) -> None:
         scripts = Scripts("router.engine")
         self._redis = redis
+        self._together = Together(redis)
         self._hold = scripts.load("hold")
         self._release = scripts.load("release")
         self._project = scripts.load("project")
@@ -75,7 +77,7 @@ class RedisEngineLive:
     async def project(
         self, domain: str, epoch: str, before: int, after: int, views: Views
     ) -> Literal["written", "gap", "stale"]:
-        """One script: check of the position, and the change."""
+        """One script: check of the position, and the change. Domains that change together share a pipeline."""
         arguments: list[str | bytes | int] = [epoch, before, after]
         for kind in KINDS:
             changed = views.get(kind, {})
@@ -83,7 +85,7 @@ class RedisEngineLive:
             kept = _flat(changed)
             arguments += [len(gone), *gone, len(kept), *kept]
         keys = [_key(domain, "meta"), *(_key(domain, kind) for kind in KINDS)]
-        return _said(await self._project(self._redis, keys, arguments))
+        return _said(await self._together.run(self._project, keys, arguments))
 
     async def rewrite(self, domain: str, epoch: str, position: int, views: Views) -> Literal["written", "stale"]:
         """Fill keys beside the live ones, in pieces so that Redis is never blocked for long; then swap them."""

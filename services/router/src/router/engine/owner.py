@@ -83,7 +83,7 @@ class Owner:
 
     async def _take_over_and_reign(self, stop: asyncio.Event, label: str) -> None:
         world = self._world
-        async with world.log.writer(f"journal-{self.partition}") as writer:
+        async with world.journal.open() as writer:
             claim = Claim(
                 partition=self.partition,
                 owner=self._owner,

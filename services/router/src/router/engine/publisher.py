@@ -11,7 +11,8 @@ from typing import Final, cast
 from contracts.envelope import headers_of
 from contracts.registry import BY_DATA
 from contracts.topics import ROUTING_EVENTS
-from servicekit.ports import AppendUnknownError, Chance, Clock, LogAwayError, LogFactory, LogWriter, Outgoing
+from servicekit.ports import AppendUnknownError, Chance, Clock, LogAwayError, LogWriter, Outgoing
+from servicekit.shared_log import SharedWriter
 from servicekit.telemetry import Telemetry, log
 
 from router.engine.journal import Confirmed
@@ -36,7 +37,7 @@ class Publisher:
 
     def __init__(
         self,
-        log_factory: LogFactory,
+        events: SharedWriter,
         partition: int,
         watermark: int,
         *,
@@ -45,7 +46,7 @@ class Publisher:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.watermark = watermark
-        self._log = log_factory
+        self._events = events
         self._partition = partition
         self._clock = clock
         self._chance = chance
@@ -102,7 +103,7 @@ class Publisher:
                 LOG.warning("log_away", extra={"partition": self._partition})
 
     async def _open(self, stack: AsyncExitStack) -> LogWriter:
-        return await stack.enter_async_context(self._log.writer(f"events-{self._partition}"))
+        return await stack.enter_async_context(self._events.open())
 
 
 def record_of(published: Published, now_ms: int, partition: int) -> Outgoing:

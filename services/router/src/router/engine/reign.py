@@ -7,6 +7,7 @@ from typing import Final
 
 from servicekit.dead_letters import DeadLetters
 from servicekit.ports import Chance, Clock, Ids, LogFactory, LogWriter
+from servicekit.shared_log import SharedReader, SharedWriter
 from servicekit.telemetry import Telemetry, log
 
 from router.domain.decide import decide
@@ -43,6 +44,10 @@ class World:
     clock: Clock
     ids: Ids
     chance: Chance
+    inputs: SharedReader
+    journal: SharedWriter
+    events: SharedWriter
+    forwards: SharedWriter
     configuration: Configuration
     snapshots: SnapshotMaker
     metrics: EngineMetrics
@@ -63,7 +68,7 @@ class Reign:
         self._inbox: Inbox = asyncio.Queue(maxsize=INBOX_MAX)
         clock, chance = world.clock, world.chance
         self.publisher = Publisher(
-            world.log, partition, fold.watermark, clock=clock, chance=chance, telemetry=world.telemetry
+            world.events, partition, fold.watermark, clock=clock, chance=chance, telemetry=world.telemetry
         )
         self.projection = Projection(
             world.live,
@@ -126,8 +131,8 @@ class Reign:
         world, partition = self._world, self._partition
         return InputReader(
             partition=partition,
-            reader=await stack.enter_async_context(world.log.reader(f"inputs-{partition}")),
-            forwards=await stack.enter_async_context(world.log.writer(f"forwards-{partition}")),
+            reader=await stack.enter_async_context(world.inputs.open()),
+            forwards=await stack.enter_async_context(world.forwards.open()),
             dead_letters=DeadLetters(GROUP, world.log, world.clock, world.telemetry),
             configuration=world.configuration,
             state=lambda: self.decider.state,

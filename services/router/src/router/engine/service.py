@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from servicekit.live import open_redis
 from servicekit.run import Service, Shell
+from servicekit.shared_log import SharedReader, SharedWriter
 
 from router.engine.configuration import open_configuration
 from router.engine.live import RedisEngineLive
@@ -26,6 +27,10 @@ async def open_engine(settings: EngineSettings, shell: Shell) -> AsyncGenerator[
             clock=shell.clock,
             ids=shell.ids,
             chance=shell.chance,
+            inputs=SharedReader(shell.log, "inputs", shell.clock),
+            journal=SharedWriter(shell.log, "journal"),
+            events=SharedWriter(shell.log, "events"),
+            forwards=SharedWriter(shell.log, "forwards"),
             configuration=configuration,
             snapshots=ChildSnapshots(),
             metrics=EngineMetrics(shell.telemetry),

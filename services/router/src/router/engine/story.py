@@ -52,8 +52,10 @@ class Engine:
     @property
     def domain(self) -> DomainState:
         """The live state of the story's domain."""
-        assert self.owner.reign is not None  # noqa: S101 - the story waited for it
-        return self.owner.reign.decider.state.domains[PLACE]
+        assert self.owner.reign is not None  # noqa: S101 - the story waits for it
+        domains = self.owner.reign.decider.state.domains
+        assert PLACE in domains  # noqa: S101 - likewise
+        return domains[PLACE]
 
     async def stop(self) -> None:
         """SIGTERM."""

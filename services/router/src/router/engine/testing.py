@@ -9,6 +9,7 @@ from typing import Final, Literal
 from contracts.topics import TOPICS, dead_letter_topic
 from servicekit.live import LiveAwayError
 from servicekit.ports import Chance, Clock, Ids, LogFactory
+from servicekit.shared_log import SharedReader, SharedWriter
 from servicekit.telemetry import Telemetry
 
 from router.engine.configuration import Configuration
@@ -194,6 +195,10 @@ def simulated_world(
         clock=clock,
         ids=ids,
         chance=chance,
+        inputs=SharedReader(log, "inputs", clock),
+        journal=SharedWriter(log, "journal"),
+        events=SharedWriter(log, "events"),
+        forwards=SharedWriter(log, "forwards"),
         configuration=configuration,
         snapshots=InProcessSnapshots(log, ids),
         metrics=EngineMetrics(telemetry),
