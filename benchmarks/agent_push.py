@@ -45,9 +45,10 @@ from router.api.seats import Seats
 from router.api.signals import Signals, SignalsLoop
 from router.api.store import SCHEMA, ApiStore
 from servicekit.auth import Principal
-from servicekit.consume import Delivery, Reactions, ReactionsProcessor
+from servicekit.consume import Delivery, PartitionProcessor, Reactions, ReactionsProcessor
 from servicekit.database import open_database
 from servicekit.http_server import http_server
+from servicekit.lane import LaneLimits
 from servicekit.live import open_redis
 from servicekit.ports import Record
 from servicekit.system import SystemChance, SystemClock, SystemIds
@@ -244,26 +245,26 @@ async def serve(name: str, given: Mapping[str, Any]) -> None:  # Any: JSON
     """One arm, until killed; it prints its address, then for each line `first count rate` when it began."""
     async with AsyncExitStack() as stack:
         made = our_arm(stack, given) if name == "ours" else stock_arm(name, given)
-        processor = ReactionsProcessor(await made, Telemetry("bench"))
+        pushing = await made
         while line := await asyncio.to_thread(sys.stdin.readline):
             first, count, rate = map(int, line.split())
             records = [record(number) for number in range(first, first + count)]
             started_at = time.monotonic() + 0.1
             print(started_at, flush=True)
             await asyncio.sleep(0.1)
-            await push(processor, records, rate, started_at)
+            await push(pushing, records, rate, started_at)
 
 
-async def push(processor: ReactionsProcessor, records: Sequence[Record], rate: int, started_at: float) -> None:
+async def push(pushing: PartitionProcessor, records: Sequence[Record], rate: int, started_at: float) -> None:
     """Hand over each record when it is due; a rate of 0: all of them at once."""
-    if not rate:
-        await processor.process(records)
+    for first in range(0, 0 if rate else len(records), LaneLimits().batch_records_max):
+        await pushing.process(records[first : first + LaneLimits().batch_records_max])
     for index, each in enumerate(records if rate else ()):
         await asyncio.sleep(max(0, started_at + index / rate - time.monotonic()))
-        await processor.process([each])
+        await pushing.process([each])
 
 
-async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> Reactions:  # Any: JSON
+async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> PartitionProcessor:  # Any: JSON
     """The API's sockets, signals and reactions, as `open_api` puts them together."""
     clock, chance, results = SystemClock(), SystemChance(), Results()
     database = await stack.enter_async_context(open_database(given["database_url"], schema=SCHEMA))
@@ -290,13 +291,13 @@ async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> Reactions:
     loop = asyncio.create_task(SignalsLoop(redis, signals, clock=clock, chance=chance).run(asyncio.Event()))
     stack.callback(loop.cancel)
     print(await stack.enter_async_context(http_server(app, "127.0.0.1", 0, drain_seconds=1)), flush=True)
-    return reactions(live)
+    return ReactionsProcessor(reactions(), Telemetry("bench"), live.push)
 
 
 SERVERS: Final[set[asyncio.Task[None]]] = set()
 
 
-async def stock_arm(name: str, given: Mapping[str, Any]) -> Reactions:  # Any: JSON
+async def stock_arm(name: str, given: Mapping[str, Any]) -> PartitionProcessor:  # Any: JSON
     """A stock application with one of the two plain ways to reach a socket."""
     redis, sockets = (
         StockRedis.from_url(given["redis_url"], decode_responses=True, max_connections=2 * AGENTS),
@@ -327,7 +328,7 @@ async def stock_arm(name: str, given: Mapping[str, Any]) -> Reactions:  # Any: J
 
     SERVERS.add(asyncio.create_task(uvicorn_serve(app)))
     handler = cast(Callable[[Delivery[OfferIssued]], Awaitable[None]], by_channel if name == "pubsub" else in_process)
-    return Reactions().on(OfferIssued, handler)
+    return ReactionsProcessor(Reactions().on(OfferIssued, handler), Telemetry("bench"))
 
 
 async def _hear(websocket: WebSocket) -> None:

@@ -408,3 +408,47 @@ def test_a_handler_registered_twice_is_refused() -> None:
 
     with pytest.raises(ValueError, match="handler already"):
         Reactions().on(MessageReceived, world.note).on(MessageReceived, world.note)
+
+
+def test_what_handlers_return_is_applied_a_batch_at_once_and_one_that_cannot_be_is_put_aside() -> None:
+    world, applied = World(), list[list[str]]()
+
+    async def say(delivery: Delivery[MessageReceived]) -> str | None:
+        world.seen.append(delivery.data.message_id)
+        return None if delivery.data.message_id == "m1" else delivery.data.message_id
+
+    async def apply(said: Sequence[str]) -> None:
+        applied.append(list(said))
+        if "m3" in said:
+            raise RejectError("m3")
+
+    reactions = Reactions().on(MessageReceived, say)
+    loop = world.loop(ReactionsProcessor(reactions, world.telemetry, apply))
+    for number in range(6):
+        world.put(received(f"m{number}"))
+    run_virtual(running(loop, lambda: applied[-1:] == [["m4", "m5"]]))
+
+    assert applied[:4] == [["m0", "m2", "m3", "m4", "m5"], ["m0"], ["m2"], ["m3"]]
+    [letter] = world.log.records(DLQ)
+    assert (dict(letter.headers)["ce_id"], dict(letter.headers)["dlq_reason"]) == (b"m3", b"m3")
+
+
+def test_what_was_returned_before_a_handler_fails_is_applied() -> None:
+    world, applied = World(), list[list[str]]()
+
+    async def say(delivery: Delivery[MessageReceived]) -> str:
+        if delivery.data.message_id == "m2":
+            raise RejectError("unwanted")
+        return delivery.data.message_id
+
+    async def apply(said: Sequence[str]) -> None:
+        applied.append(list(said))
+
+    reactions = Reactions().on(MessageReceived, say)
+    loop = world.loop(ReactionsProcessor(reactions, world.telemetry, apply))
+    for number in range(4):
+        world.put(received(f"m{number}"))
+    run_virtual(running(loop, lambda: len(applied) == 2))
+
+    assert applied == [["m0", "m1"], ["m3"]]
+    assert len(world.log.records(DLQ)) == 1

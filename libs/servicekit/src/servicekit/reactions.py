@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 from contracts import Event, UnknownTypeError, decode
 from contracts.registry import BY_DATA
@@ -31,18 +31,18 @@ class Reactions:
     """A table: type of data -> handler. A second handler for the same type is refused."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, Callable[[Delivery[object]], Awaitable[None]]] = {}
+        self._handlers: dict[str, Callable[[Delivery[object]], Awaitable[object]]] = {}
 
-    def on(self, data: type[T], handle: Callable[[Delivery[T]], Awaitable[None]]) -> Self:
+    def on(self, data: type[T], handle: Callable[[Delivery[T]], Awaitable[object]]) -> Self:
         """React to events whose data are `data`."""
         name = BY_DATA[data].name
         if name in self._handlers:
             raise ValueError(f"{name} has a handler already")
         # Sound: only deliveries of this very type are handed to it.
-        self._handlers[name] = cast(Callable[[Delivery[object]], Awaitable[None]], handle)
+        self._handlers[name] = cast(Callable[[Delivery[object]], Awaitable[object]], handle)
         return self
 
-    def handler(self, type_name: str) -> Callable[[Delivery[object]], Awaitable[None]] | None:
+    def handler(self, type_name: str) -> Callable[[Delivery[object]], Awaitable[object]] | None:
         """Who reacts to a type of event, if anybody."""
         return self._handlers.get(type_name)
 
@@ -68,11 +68,21 @@ class PartitionProcessor(Protocol):
 
 
 class ReactionsProcessor:
-    """Runs `Reactions`, one event at a time, each in a span whose parent is the trace that the event carries."""
+    """Runs `Reactions`, one event at a time, each in a span whose parent is the trace that the event carries.
 
-    def __init__(self, reactions: Reactions, telemetry: Telemetry) -> None:
+    What the handlers of a batch return, none aside, goes to `apply` in one call, in order; it must be idempotent, since
+    it may get all of it again.
+    """
+
+    def __init__(
+        self,
+        reactions: Reactions,
+        telemetry: Telemetry,
+        apply: Callable[[Sequence[Any]], Awaitable[object]] | None = None,  # Any: what the handlers return
+    ) -> None:
         self._reactions = reactions
         self._telemetry = telemetry
+        self._apply = apply
 
     async def starts_at(self, partition: Partition) -> int | None:
         """Nothing is kept here: Kafka's committed offset."""
@@ -80,31 +90,49 @@ class ReactionsProcessor:
 
     async def process(self, records: Sequence[Record]) -> None:
         """Handle what somebody reacts to; pass over the rest, unknown types too."""
+        answers: list[tuple[Record, object]] = []
         for record in records:
             try:
-                await self._handle(record)
+                answer = await self._handle(record)
             except BACKEND_AWAY:
                 raise
             except Exception as error:
+                await self._apply_all(answers)
                 raise PoisonedError(record, error) from error
+            if answer is not None:
+                answers.append((record, answer))
+        await self._apply_all(answers)
 
     async def skip(self, record: Record) -> None:
         """Nothing is kept here."""
 
-    async def _handle(self, record: Record) -> None:
+    async def _handle(self, record: Record) -> object:
         event = read_event(record, self._reactions.handler)
         if event is None:
-            return
+            return None
         handle = self._reactions.handler(event.type.name)
         if handle is None:
-            return
+            return None
         with self._telemetry.span(
             f"handle {event.type.name}",
             traceparent=event.traceparent,
             kind=SpanKind.CONSUMER,
             attributes={"messaging.destination.name": record.topic, "messaging.kafka.offset": record.offset},
         ):
-            await handle(Delivery(event, event.data, record))
+            return await handle(Delivery(event, event.data, record))
+
+    async def _apply_all(self, answers: Sequence[tuple[Record, object]]) -> None:
+        if self._apply is None or not answers:
+            return
+        try:
+            await self._apply([answer for _, answer in answers])
+        except BACKEND_AWAY:
+            raise
+        except Exception as error:
+            if len(answers) == 1:
+                raise PoisonedError(answers[0][0], error) from error
+            for each in answers:  # finds the one that cannot be applied
+                await self._apply_all([each])
 
 
 def read_event(record: Record, handler: Callable[[str], object | None]) -> Event | None:

@@ -12,7 +12,7 @@ from contracts import Event
 from contracts.agents import AgentStateChanged
 from contracts.messages import MessageFailed, MessageReceived
 from contracts.tasks import TaskAssigned, TaskCompleted
-from router.api.live import TYPING
+from router.api.live import SIGNALS, TYPING, EventPush, MessagePush, Place
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, append, running_api
 from servicekit.auth import Role
 from servicekit.system import SystemClock
@@ -189,6 +189,45 @@ async def test_a_reconnect_misses_nothing_and_doubles_nothing(api: RunningApi) -
     assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
+async def test_many_pushes_at_once_are_kept_in_order_for_each_agent_of_each_domain(api: RunningApi) -> None:
+    other = Place(api.tenant_id, "other")
+    pushes = [
+        EventPush(place, "tell", agent_id, sequence=f"0001-{number:015}-00000", frame=f'{{"n":{number}}}')
+        for number in range(30)
+        for place, agent_id in ((api.place, "ann"), (other, "ann"), (api.place, "bob"))
+        if (number + (agent_id == "bob")) % 2 == 0
+    ]
+    assert await api.live.push([*pushes, *pushes]) == [True] * len(pushes) + [False] * len(pushes)
+
+    for place, agent_id, first in ((api.place, "ann", 0), (other, "ann", 0), (api.place, "bob", 1)):
+        entries: Any = await api.redis.xrange(place.key(f"push:{agent_id}"))
+        assert [json.loads(fields[b"frame"])["n"] for _, fields in entries] == list(range(first, 30, 2))
+
+
+async def test_a_frame_comes_with_its_signal_and_a_gap_is_read_from_the_stream(api: RunningApi) -> None:
+    async def push(number: int) -> None:
+        sequence = f"0001-{number:015}-00000"
+        await api.live.push([EventPush(api.place, "tell", "ann", sequence=sequence, frame=f'{{"n":{number}}}')])
+
+    async with socket(api) as connection:
+        hello = await frame(connection)
+        first = hello["data"]["sequence"]
+        name = f"{api.place.tag}|ann"
+        # A signal whose frame fits is believed; this one the stream does not have.
+        await api.redis.publish(SIGNALS, f'{name}\n{first + 1}\n{{"n":"heard"}}')
+        heard = await frame(connection)
+        await push(1)  # numbered like the one before
+        await push(2)
+        stored = await frame(connection)
+        await api.redis.publish(SIGNALS, f'{name}\n{first + 9}\n{{"n":"too early"}}')
+        await push(3)
+        after = await frame(connection)
+
+    assert (heard["n"], heard["sequence"]) == ("heard", first + 1)
+    assert (stored["n"], stored["sequence"]) == (2, first + 2)
+    assert (after["n"], after["sequence"]) == (3, first + 3)
+
+
 async def test_a_routing_event_that_comes_again_is_not_pushed_again(api: RunningApi) -> None:
     await api.engine.publish(api.tenant_id, state_changed(api, 1))
     await api.engine.publish(api.tenant_id, state_changed(api, 1), again=True)
@@ -204,20 +243,19 @@ async def test_whoever_is_assigned_gets_the_talk_whichever_topic_is_read_first(
     api: RunningApi, *, spoken_first: bool
 ) -> None:
     place, live = api.place, api.live
-    take = {"sequence": "0001-000000000000007-00000", "frame": '{"type":"task.assigned"}', "interaction_id": "i1"}
+    sequence, frame = "0001-000000000000007-00000", '{"type":"task.assigned"}'
+    take = EventPush(place, "take", "ann", sequence=sequence, frame=frame, interaction_id="i1")
+    said = [MessagePush(place, "i1", offset=n, frame=f'{{"m":{n}}}', later_owners=True) for n in (0, 1, 0, 1)]
     if not spoken_first:
-        await live.push_event(place, "take", "ann", **take)
-    new = [
-        await live.push_message(place, "i1", offset=offset, frame=f'{{"m":{offset}}}', later_owners=True)
-        for offset in (0, 1, 0, 1)
-    ]
+        await live.push([take])
+    new = await live.push(said)
     if spoken_first:
-        await live.push_event(place, "take", "ann", **take)
-    repeated = await live.push_event(place, "take", "ann", **take)
+        await live.push([take])
+    repeated = await live.push([take])
     frames = await frames_of(api)
 
     assert new == [True, True, False, False]
-    assert not repeated
+    assert repeated == [False]
     assert frames == [b'{"type":"task.assigned"}', b'{"m":0}', b'{"m":1}']
 
 

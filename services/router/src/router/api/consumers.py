@@ -1,7 +1,7 @@
 """The group `router-push`: what happens to an agent, and what is said to them, goes to their stream in Redis.
 
-Handlers are idempotent: a routing event is refused by its sequence, a message by its offset, in the script
-that appends.
+Pushes are idempotent: a routing event is refused by its sequence, a message by its offset, in the scripts
+that append.
 """
 
 import json
@@ -19,7 +19,7 @@ from servicekit.consume import Delivery, Reactions
 from servicekit.errors import RejectError
 from servicekit.telemetry import traceparent
 
-from router.api.live import ApiLive, Place, What
+from router.api.live import EventPush, MessagePush, Place, Push, What
 
 GROUP: Final = "router-push"
 TOPICS: Final = (ROUTING_EVENTS.name, MESSAGES.name)
@@ -38,19 +38,19 @@ _TELL: Final = (
 _MESSAGES: Final = (MessageReceived, MessageSent, MessageDelivered, MessageFailed)
 
 
-Handler = Callable[[Delivery[Any]], Awaitable[None]]  # Any: one handler serves several types of data
+Handler = Callable[[Delivery[Any]], Awaitable[Push | None]]  # Any: one handler serves several types of data
 
 
-def reactions(live: ApiLive) -> Reactions:
-    """Who reacts to what."""
+def reactions() -> Reactions:
+    """What each event asks ApiLive.push for."""
     table = Reactions()
     for told in _TELL:
-        table.on(told, _telling(live))
-    table.on(TaskAssigned, _telling(live, "take"))
-    table.on(TaskRequeued, _telling(live, "release"))
-    table.on(TaskCompleted, _telling(live, "release"))
+        table.on(told, _telling())
+    table.on(TaskAssigned, _telling("take"))
+    table.on(TaskRequeued, _telling("release"))
+    table.on(TaskCompleted, _telling("release"))
     for said in _MESSAGES:
-        table.on(said, _passing_on(live))
+        table.on(said, _pass_on)
     return table
 
 
@@ -66,13 +66,13 @@ def frame_of(event: Event) -> str:
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
 
 
-def _telling(live: ApiLive, what: What = "tell") -> Handler:
-    async def tell(delivery: Delivery[Any]) -> None:  # Any: see Handler; all have agent_id and domain
+def _telling(what: What = "tell") -> Handler:
+    async def tell(delivery: Delivery[Any]) -> Push | None:  # Any: see Handler; all have agent_id and domain
         if delivery.event.sequence is None:
             raise RejectError("no_sequence")
         if delivery.data.agent_id is None:
-            return
-        await live.push_event(
+            return None
+        return EventPush(
             Place(delivery.event.tenant_id, delivery.data.domain),
             what,
             delivery.data.agent_id,
@@ -84,14 +84,11 @@ def _telling(live: ApiLive, what: What = "tell") -> Handler:
     return tell
 
 
-def _passing_on(live: ApiLive) -> Handler:
-    async def pass_on(delivery: Delivery[Any]) -> None:  # Any: see Handler; all have interaction_id and domain
-        await live.push_message(
-            Place(delivery.event.tenant_id, delivery.data.domain),
-            delivery.data.interaction_id,
-            offset=delivery.record.offset,
-            frame=frame_of(delivery.event),
-            later_owners=not isinstance(delivery.data, MessageFailed),
-        )
-
-    return pass_on
+async def _pass_on(delivery: Delivery[Any]) -> Push:  # Any: see Handler; all have interaction_id and domain
+    return MessagePush(
+        Place(delivery.event.tenant_id, delivery.data.domain),
+        delivery.data.interaction_id,
+        offset=delivery.record.offset,
+        frame=frame_of(delivery.event),
+        later_owners=not isinstance(delivery.data, MessageFailed),
+    )

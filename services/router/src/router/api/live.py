@@ -4,7 +4,9 @@ Keys of a domain share the hash tag `{<tenant>/<domain>}`. Nothing here is the o
 streams that hold what people wrote are bounded and expire. Waits and failures: `servicekit.live`.
 """
 
+import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, cast
@@ -17,7 +19,6 @@ from router.api.models import AgentView, AssignmentView, QueueView
 SIGNALS: Final = "router:push"
 TYPING: Final = "typing:"
 What = Literal["tell", "take", "release"]
-"""tell: only a frame; take: the agent owns the interaction from here on; release: not any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class PushLimits:
     owner_seconds: int = 8 * 86_400
     read_entries_max: int = 100
     look_back_entries_max: int = 200
+    script_pushes_max: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,41 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class EventPush:
+    """A routing event for an agent. take: the agent owns the interaction from here on; release: not any more;
+    restore: the agent owned it when Redis lost it."""
+
+    place: Place
+    what: What | Literal["restore"]
+    agent_id: str
+    sequence: str
+    frame: str
+    interaction_id: str = ""
+
+    def arguments(self) -> Sequence[str | int]:
+        """For push_events.lua."""
+        return self.what, self.sequence, self.agent_id, self.frame
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePush:
+    """A message for the agent who owns the interaction, and perhaps for later owners too."""
+
+    place: Place
+    interaction_id: str
+    offset: int
+    frame: str
+    later_owners: bool
+
+    def arguments(self) -> Sequence[str | int]:
+        """For push_messages.lua."""
+        return self.offset, self.frame, "all" if self.later_owners else "owner"
+
+
+Push = EventPush | MessagePush
+
+
+@dataclass(frozen=True, slots=True)
 class PushRead:
     """What an agent's stream answers; not `complete` means that frames which the device lacks are gone."""
 
@@ -68,8 +105,8 @@ class ApiLive:
         self._together = Together(redis)
         self._limits = limits
         self._heartbeat = scripts.load("heartbeat")
-        self._push_event = scripts.load("push_event")
-        self._push_message = scripts.load("push_message")
+        self._push_events = scripts.load("push_events")
+        self._push_messages = scripts.load("push_messages")
         self._push_read = scripts.load("push_read")
         self._push_start = scripts.load("push_start")
 
@@ -78,40 +115,28 @@ class ApiLive:
         arguments = [f"{agent_id}|{device_id}", "alive" if alive else "bye"]
         await self._together.run(self._heartbeat, [place.key("leases")], arguments)
 
-    async def push_event(
-        self, place: Place, what: What, agent_id: str, *, sequence: str, frame: str, interaction_id: str = ""
-    ) -> bool:
-        """Append a routing event's frame to the agent's stream; False for a repeat."""
-        return await self._push(place, what, agent_id, sequence, frame, interaction_id) > 0
+    async def push(self, pushes: Sequence[Push]) -> list[bool]:
+        """Append frames to agents' streams, in order within a domain; False for each repeat.
+
+        Those of a domain that are of one kind share scripts. One script follows the other: what a later one appended
+        would make an earlier one a repeat.
+        """
+        shares: defaultdict[tuple[Place, type[Push]], list[int]] = defaultdict(list)
+        for index, each in enumerate(pushes):
+            shares[each.place, type(each)].append(index)
+        answers = await asyncio.gather(
+            *(self._push(place, [pushes[index] for index in indices]) for (place, _), indices in shares.items())
+        )
+        new = [False] * len(pushes)
+        for indices, appended in zip(shares.values(), answers, strict=True):
+            for index, count in zip(indices, appended, strict=True):
+                new[index] = count > 0
+        return new
 
     async def restore_owner(self, place: Place, agent_id: str, interaction_id: str) -> None:
         """After a loss of Redis: the agent owns the interaction again and gets what was said since."""
-        await self._push(place, "restore", agent_id, "", "", interaction_id)
-
-    async def push_message(
-        self, place: Place, interaction_id: str, *, offset: int, frame: str, later_owners: bool
-    ) -> bool:
-        """Keep a message for the owner of the interaction, and for later ones too; False for a repeat."""
-        limits = self._limits
-        return bool(
-            await self._push_message(
-                self.redis,
-                [place.key(f"talk:{interaction_id}"), place.key(f"owner:{interaction_id}")],
-                [
-                    offset,
-                    frame,
-                    "all" if later_owners else "owner",
-                    place.key(""),
-                    SIGNALS,
-                    f"{place.tag}|",
-                    limits.stream_entries_max,
-                    limits.stream_seconds * 1000,
-                    limits.owner_seconds * 1000,
-                    limits.talk_entries_max,
-                    limits.talk_seconds * 1000,
-                ],
-            )
-        )
+        lost = EventPush(place, "restore", agent_id, sequence="", frame="", interaction_id=interaction_id)
+        await self._push(place, [lost])
 
     async def push_read(self, place: Place, agent_id: str, after: int | None) -> PushRead:
         """The frames after a number; without one only the last number."""
@@ -175,31 +200,48 @@ class ApiLive:
     async def _hash(self, key: str) -> Mapping[bytes, bytes]:
         return cast(Mapping[bytes, bytes], await self.redis.hgetall(key))
 
-    async def _push(
-        self, place: Place, what: str, agent_id: str, sequence: str, frame: str, interaction_id: str
-    ) -> int:
-        keys = [
-            place.key("pushed-sequence"),
-            *_stream(place, agent_id),
-            place.key(f"owner:{interaction_id}"),
-            place.key(f"talk:{interaction_id}"),
-        ]
-        arguments: list[str | bytes | int | float] = [
-            what,
-            sequence,
-            agent_id,
-            frame,
+    async def _push(self, place: Place, pushes: Sequence[Push]) -> list[int]:
+        """How many frames each appended."""
+        appended: list[int] = []
+        for first in range(0, len(pushes), self._limits.script_pushes_max):
+            appended += await self._push_some(place, pushes[first : first + self._limits.script_pushes_max])
+        return appended
+
+    async def _push_some(self, place: Place, pushes: Sequence[Push]) -> list[int]:
+        limits = self._limits
+        of_events = isinstance(pushes[0], EventPush)
+        keys = [place.key("pushed-sequence")] if of_events else []
+        arguments: list[str | int] = [
+            place.key(""),
             SIGNALS,
-            f"{place.tag}|{agent_id}",
-            self._limits.stream_entries_max,
-            self._limits.stream_seconds * 1000,
-            self._limits.owner_seconds * 1000,
+            f"{place.tag}|",
+            limits.stream_entries_max,
+            limits.stream_seconds * 1000,
+            limits.owner_seconds * 1000,
+            limits.talk_entries_max,
+            limits.talk_seconds * 1000,
         ]
-        return int(cast(int, await self._push_event(self.redis, keys, arguments)))
+        for each in pushes:
+            keys += [place.key(f"owner:{each.interaction_id}"), place.key(f"talk:{each.interaction_id}")]
+            arguments += each.arguments()
+        script = self._push_events if of_events else self._push_messages
+        return cast(list[int], await self._together.run(script, keys, arguments))
 
 
 def _stream(place: Place, agent_id: str) -> list[str]:
     return [place.key(f"push:{agent_id}"), place.key(f"pushed:{agent_id}")]
 
 
-__all__ = ["SIGNALS", "TYPING", "ApiLive", "LiveAwayError", "Place", "PushLimits", "PushRead", "What"]
+__all__ = [
+    "SIGNALS",
+    "TYPING",
+    "ApiLive",
+    "EventPush",
+    "LiveAwayError",
+    "MessagePush",
+    "Place",
+    "Push",
+    "PushLimits",
+    "PushRead",
+    "What",
+]

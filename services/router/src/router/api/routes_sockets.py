@@ -61,11 +61,10 @@ class AgentSocket(Socket):
             await self._greet(listener)
             while True:
                 listener.event.clear()
-                try:
-                    more = await self._send_new(listener)
-                except LiveAwayError:
-                    more = False
-                if not more:
+                await self._send_heard(listener)
+                if listener.must_look:
+                    await self._look(listener)
+                else:
                     await self._wait(listener)
 
     @override
@@ -111,20 +110,43 @@ class AgentSocket(Socket):
         elif not resumed:
             await self._resync()
 
-    async def _send_new(self, listener: Listener) -> bool:
-        """Send what is new; whether there may be more."""
+    async def _send_heard(self, listener: Listener) -> None:
+        """What came with signals, as far as it follows what was sent before."""
         while listener.typing:
             data = {"interaction_id": listener.typing.pop(), "from": "customer"}
             await self.send(json.dumps({"type": "typing", "data": data}))
+        for number, frame in listener.take_frames():
+            if number - 1 != self._cursor:
+                listener.must_look = True
+            if listener.must_look:
+                break
+            await self._send_frame(listener, number, frame)
+
+    async def _look(self, listener: Listener) -> None:
+        """What the stream has after what was sent before."""
+        listener.must_look = False
+        try:
+            more = await self._send_stored(listener)
+        except LiveAwayError:
+            await self._wait(listener)
+            more = True
+        if more:
+            listener.must_look = True
+
+    async def _send_stored(self, listener: Listener) -> bool:
+        """Whether there may be more."""
         read = await self._live.push_read(self._place, self._seat.agent_id, self._cursor)
         if not read.complete:
             await self._resync()
             return True
         for number, frame in read.frames:
-            await self.send(f'{{"sequence":{number},{frame[1:]}')
-            self._cursor = number
-            _follow(listener, frame)
+            await self._send_frame(listener, number, frame)
         return bool(read.frames)
+
+    async def _send_frame(self, listener: Listener, number: int, frame: str) -> None:
+        await self.send(f'{{"sequence":{number},{frame[1:]}')
+        self._cursor = number
+        _follow(listener, frame)
 
     async def _resync(self) -> None:
         """Frames are gone: the client reads its desk and the timelines again; the stream goes on from here."""
@@ -136,7 +158,7 @@ class AgentSocket(Socket):
             async with asyncio.timeout(self.limits.look_seconds):
                 await listener.event.wait()
         except TimeoutError:
-            return
+            listener.must_look = True
 
 
 class LiveSocket(Socket):
@@ -152,13 +174,13 @@ class LiveSocket(Socket):
         with self._parts.live_views.showing(self._tenant_id) as view:
             while True:
                 try:
-                    frame = await view.frame(age_seconds_max=self.limits.look_seconds / 2)
+                    frame = await view.frame(age_seconds_max=self.limits.view_seconds / 2)
                     if frame is not shown:
                         await self.send(frame)
                         shown = frame
                 except LiveAwayError:
                     shown = ""
-                await self._parts.clock.sleep(self.limits.look_seconds)
+                await self._parts.clock.sleep(self.limits.view_seconds)
 
     @override
     async def take(self, frame: ClientFrame) -> None:

@@ -61,7 +61,7 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
                 ConsumerLoop(
                     group=GROUP,
                     topics=TOPICS,
-                    processor=ReactionsProcessor(reactions(parts.live), shell.telemetry),
+                    processor=ReactionsProcessor(reactions(), shell.telemetry, parts.live.push),
                     log=shell.log,
                     clock=shell.clock,
                     chance=shell.chance,

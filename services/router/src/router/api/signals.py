@@ -17,6 +17,7 @@ LOG: Final = log("router.api.signals")
 READ_SECONDS_MAX: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 2.0
 TYPING_MAX: Final = 20
+HEARD_MAX: Final = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +29,24 @@ class Listener:
     """Conversations of which the socket wants to know who is typing."""
     typing: list[str] = field(default_factory=list)
     """Conversations in which the customer typed since; bounded by TYPING_MAX."""
+    frames: list[tuple[int, str]] = field(default_factory=list)
+    """Numbered frames that came with their signals; bounded by HEARD_MAX."""
+    must_look: bool = True
+    """There may be more in the stream than in `frames`."""
+
+    def hear(self, told: bytes) -> None:
+        """A signal: the frame's number and the frame, or nothing."""
+        number, _, frame = told.partition(b"\n")
+        if frame and len(self.frames) < HEARD_MAX:
+            self.frames.append((int(number), frame.decode()))
+        else:
+            self.must_look = True
+        self.event.set()
+
+    def take_frames(self) -> list[tuple[int, str]]:
+        """Those that came since the last call."""
+        frames, self.frames = self.frames, []
+        return frames
 
 
 class Signals:
@@ -53,10 +72,17 @@ class Signals:
         """Sockets that listen."""
         return sum(map(len, self._listeners.values()))
 
-    def pushed(self, name: str) -> None:
-        """There is a new frame in the stream of `<tenant>/<domain>|<agent>`."""
-        for listener in self._listeners.get(name, ()):
-            listener.event.set()
+    def pushed(self, signal: bytes) -> None:
+        """There is a new frame in the stream of `<tenant>/<domain>|<agent>`, whose number and text may follow."""
+        name, _, told = signal.partition(b"\n")
+        for listener in self._listeners.get(name.decode(), ()):
+            listener.hear(told)
+
+    def missed(self) -> None:
+        """Signals may have been lost: all are to look."""
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.hear(b"")
 
     def typed(self, interaction_id: str) -> None:
         """The customer is typing in the conversation."""
@@ -95,6 +121,7 @@ class SignalsLoop:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(SIGNALS)
             await pubsub.psubscribe(f"{TYPING}*")
+            self._signals.missed()
             while not stop.is_set():
                 message = await pubsub.get_message(timeout=READ_SECONDS_MAX)
                 if message is not None:
@@ -102,7 +129,7 @@ class SignalsLoop:
 
     def _tell(self, channel: str, data: bytes) -> None:
         if channel == SIGNALS:
-            self._signals.pushed(data.decode())
+            self._signals.pushed(data)
         elif _is_customer(data):
             self._signals.typed(channel.removeprefix(TYPING).strip("{}"))
 

@@ -35,7 +35,8 @@ class SocketLimits:
     close_seconds_max: float = 1
     frames_per_second: float = 10
     frames_burst: float = 40
-    look_seconds: float = 1
+    look_seconds: float = 3
+    view_seconds: float = 1
     heartbeat_seconds: float = 3
     seat_seconds: float = 30
 
