@@ -1,5 +1,6 @@
 """The benchmark's checker finds every kind of damage in a run, and nothing in a run without."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from heapq import heapify, heappush
 
@@ -7,7 +8,7 @@ import pytest
 from contracts import decode
 from contracts.interactions import InteractionEnded, InteractionStarted
 
-from benchmarks.pipeline.checker import Effect, effects_of, faults_in
+from benchmarks.pipeline.checker import Effect, answered, effects_of, faults_in
 from benchmarks.pipeline.job import CAPACITY, DOMAINS, RECORD_BYTES, Inputs, Job, interaction_name, job, size_of
 
 DOMAIN = 0
@@ -85,6 +86,18 @@ def waited(run: Centre) -> int:
 
 def test_a_run_without_damage_has_no_faults(run: Centre) -> None:
     assert faults(run.inputs, run.offers) == ""
+
+
+def test_a_run_that_ends_in_mid_work_is_judged_up_to_its_last_answer(run: Centre) -> None:
+    def found(inputs: Sequence[str], offers: Sequence[Effect]) -> str:
+        return "".join(faults_in(job(), DOMAIN, effects_of(inputs, offers), drained=False))
+
+    offers = run.offers[:300]
+    damaged = [*offers[: waited(run)], *offers[waited(run) + 1 :]]
+
+    assert "is idle while a task waits" in found(run.inputs, offers)
+    assert found(*answered(run.inputs, offers)) == ""
+    assert found(*answered(run.inputs, damaged)) != ""
 
 
 def test_an_offer_that_is_lost_is_found(run: Centre) -> None:

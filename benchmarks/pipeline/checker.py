@@ -41,6 +41,12 @@ def effects_of(inputs: Iterable[str], offers: Sequence[Effect]) -> list[Effect]:
     return effects + list(offers[at:])
 
 
+def answered(inputs: Sequence[str], offers: Sequence[Effect]) -> tuple[Sequence[str], Sequence[Effect]]:
+    """Of a run that ends in mid-work what can be judged: all before the last input that an offer names."""
+    last = offers[-1].cause
+    return inputs[: inputs.index(last)], [offer for offer in offers if offer.cause != last]
+
+
 def faults_in(job: Job, domain: int, effects: Sequence[Effect], *, drained: bool) -> list[str]:
     """What is wrong with one domain's run; nothing when all rules hold. `drained`: every task should have ended."""
     replay = _Replay(job, domain)

@@ -16,7 +16,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from benchmarks.pipeline.centre import open_centre
-from benchmarks.pipeline.checker import effects_of, faults_in
+from benchmarks.pipeline.checker import answered, effects_of, faults_in
 from benchmarks.pipeline.job import AGENTS, CAPACITY, DOMAINS, OUTSTANDING, domain_name, job, tenant_name
 from benchmarks.pipeline.link import open_link
 from benchmarks.pipeline.meters import PARTS, Meters
@@ -137,7 +137,8 @@ async def _faults(played: Play, redis: Redis, plan: Plan) -> list[str]:
                 faults.append(f"domain {domain}: not every task was relayed once and in order")
             continue
         if plan.arm != "ours-full":
-            effects = effects_of(played.sent[domain], effects)
+            inputs = played.sent[domain]
+            effects = effects_of(*(answered(inputs, effects) if plan.backlog else (inputs, effects)))
         faults += faults_in(job(), domain, effects, drained=not plan.backlog)
     if plan.arm != "null" and not plan.backlog:
         faults += await _loads_left(redis, ours=plan.ours)
