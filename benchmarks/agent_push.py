@@ -195,13 +195,8 @@ def tell(report: Report, rounds: Mapping[str, Sequence[Figures]]) -> None:
             report.write(f"agent_push.{name}.{figure}", median(values), unit, values=values)
     for peer in ARMS[1:]:
         pairs = list(zip(rounds["ours"], rounds[peer], strict=True))
-        goal, tail_goal = (">= 3", "<= 0.25") if peer == "pubsub" else ("", "")
-        rates = [ours.pushes_per_second / other.pushes_per_second for ours, other in pairs]
-        report.write(f"agent_push.over_{peer}", median(rates), "x", goal, values=rates)
-        spent = [other.burst_us / ours.burst_us for ours, other in pairs]
-        report.write(f"agent_push.over_{peer}.by_cpu", median(spent), "x", values=spent)
-        tails = [ours.p99_ms / other.p99_ms for ours, other in pairs]
-        report.write(f"agent_push.over_{peer}.p99", median(tails), "x", tail_goal, values=tails)
+        goals = (">= 3", "<= 0.25") if peer == "pubsub" else ("", "")
+        report.compare(f"agent_push.over_{peer}", pairs, rate="pushes_per_second", cost="burst_us", goals=goals)
 
 
 @contextmanager

@@ -158,13 +158,9 @@ def tell(report: Report, endpoint: str, rounds: Mapping[str, list[Figures]]) -> 
             report.write(f"hot_endpoints.{endpoint}.{arm}.{name}", median(values), unit, values=values)
     for peer in ARMS[1:]:
         pairs = list(zip(rounds["ours"], rounds[peer], strict=True))
-        rate_goal, tail_goal = (">= 2.5", "<= 0.5") if peer == "stock" else ("", "")
-        rates = [ours.requests_per_second / other.requests_per_second for ours, other in pairs]
-        report.write(f"hot_endpoints.{endpoint}.over_{peer}", median(rates), "x", rate_goal, values=rates)
-        spent = [other.cpu_us / ours.cpu_us for ours, other in pairs]
-        report.write(f"hot_endpoints.{endpoint}.over_{peer}.by_cpu", median(spent), "x", values=spent)
-        tails = [ours.p99_ms / other.p99_ms for ours, other in pairs]
-        report.write(f"hot_endpoints.{endpoint}.over_{peer}.p99", median(tails), "x", tail_goal, values=tails)
+        goals = (">= 2.5", "<= 0.5") if peer == "stock" else ("", "")
+        name = f"hot_endpoints.{endpoint}.over_{peer}"
+        report.compare(name, pairs, rate="requests_per_second", cost="cpu_us", goals=goals)
 
 
 @contextmanager

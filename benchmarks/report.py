@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from statistics import median
+from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parents[1] / "build" / "bench"
 
@@ -31,3 +32,23 @@ class Report:
         print(f"{name:<44} {value:>12,.3f} {unit:<6} {goal:<8} {spread}".rstrip())
         self._lines.append(json.dumps(figure))
         self._file.write_text("\n".join(self._lines) + "\n")
+
+    def compare(
+        self,
+        name: str,
+        pairs: Sequence[tuple[Any, Any]],  # Any: the figures of any benchmark
+        *,
+        rate: str,
+        cost: str,
+        goals: tuple[str, str],
+    ) -> None:
+        """Ours over a peer, both of one round: by the figure `rate`, by `cost` (`.by_cpu`) and by `p99_ms` (`.p99`).
+
+        The goals are those of the first and the last.
+        """
+        rates = [getattr(ours, rate) / getattr(other, rate) for ours, other in pairs]
+        self.write(name, median(rates), "x", goals[0], values=rates)
+        spent = [getattr(other, cost) / getattr(ours, cost) for ours, other in pairs]
+        self.write(f"{name}.by_cpu", median(spent), "x", values=spent)
+        tails = [ours.p99_ms / other.p99_ms for ours, other in pairs]
+        self.write(f"{name}.p99", median(tails), "x", goals[1], values=tails)
