@@ -1,9 +1,10 @@
 """The engine on real parts: a broker, Redis, and the snapshot follower in a process of its own."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -21,12 +22,14 @@ from router.engine.snapshot import ChildSnapshots, InProcessSnapshots
 from router.engine.testing import engine_topics
 from router.settings import EngineSettings
 from servicekit.kafka import KafkaLog
-from servicekit.ports import LogFactory, Outgoing, Partition
+from servicekit.ports import LogAwayError, LogFactory, LogWriter, Outgoing, Partition
 from servicekit.run import Shell
 from servicekit.system import SystemChance, SystemClock, SystemIds
 from servicekit.telemetry import Telemetry
 from servicekit.testing.eventually import eventually
+from servicekit.testing.kafka_clients import DevelopmentBroker
 from servicekit.testing.parts import create_topic, part
+from typing_extensions import override
 
 DOMAIN = f"d-{uuid4().hex[:8]}"
 
@@ -153,3 +156,34 @@ async def test_tasks_are_queued_once_across_engines_and_a_follower_makes_snapsho
         await eventually(lambda: has_queued(log, 20))
 
     assert sorted(set(await queued(log))) == sorted(f"i{number}" for number in range(20))
+
+
+async def test_an_engine_that_starts_while_kafka_is_away_waits_for_it(tmp_path: Path) -> None:
+    broker = DevelopmentBroker(tmp_path)
+    broker.start()
+    log = KafkaLog(broker.address, client_id="test", delivery_timeout_seconds=10, telemetry=Telemetry("test"))
+    for topic, partitions in engine_topics(1).items():
+        await create_topic(broker.address, topic, partitions=partitions)
+    await say(log, *configuration(), *arrivals(0, 1))
+    broker.stop()
+    away = asyncio.Event()
+
+    class Watched(KafkaLog):
+        @override
+        @asynccontextmanager
+        async def writer(self, name: str) -> AsyncIterator[LogWriter]:
+            try:
+                async with super().writer(name) as writer:
+                    yield writer
+            except LogAwayError:
+                away.set()
+                raise
+
+    watched = Watched(broker.address, client_id="engine", delivery_timeout_seconds=10, telemetry=Telemetry("test"))
+    with part("redis") as redis_url:  # of its own: another journal's views are there in the others' Redis
+        settings = EngineSettings(kafka_bootstrap=broker.address, redis_url=redis_url, domain_partitions=1)
+        async with Running(settings, watched):
+            await asyncio.wait_for(away.wait(), 20)
+            broker.start()
+            await eventually(partial(has_queued, log, 1), timeout_seconds=30)
+    broker.stop()

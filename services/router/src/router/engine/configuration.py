@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,8 +39,10 @@ class _Tenant:
 class Configuration:
     """The newest record of each key. Shared by the partitions of an engine."""
 
-    def __init__(self, reader: LogReader) -> None:
-        self._reader = reader
+    def __init__(self, log_factory: LogFactory, opened: AsyncExitStack) -> None:
+        self._log = log_factory
+        self._opened = opened
+        self._reader: LogReader | None = None
         self._turn = asyncio.Lock()
         self._position: int | None = None
         self._tenants: dict[str, _Tenant] = {}
@@ -48,6 +50,8 @@ class Configuration:
     async def refresh(self) -> None:
         """Read all that `config` holds by now. Raises LogAwayError."""
         async with self._turn:
+            if self._reader is None:  # not before it is needed: an engine that starts while Kafka is away waits for it
+                self._reader = await self._opened.enter_async_context(self._log.reader("config"))
             first, end = await self._reader.bounds(_AT)
             start = first if self._position is None else self._position
             async with aclosing(read_to(self._reader, _AT, start, end)) as records:
@@ -108,9 +112,9 @@ class Configuration:
 
 @asynccontextmanager
 async def open_configuration(log_factory: LogFactory) -> AsyncGenerator[Configuration]:
-    """Nothing is read before the first `refresh`."""
-    async with log_factory.reader("config") as reader:
-        yield Configuration(reader)
+    """Nothing is opened or read before the first `refresh`."""
+    async with AsyncExitStack() as opened:
+        yield Configuration(log_factory, opened)
 
 
 def _concerns(record: ConfigurationRecord, name: str, domain: DomainState) -> bool:

@@ -58,11 +58,12 @@ class Owner:
         return f"partition {self.partition}: deciding does not go round"
 
     async def _own(self, stop: asyncio.Event) -> None:
-        label, begun_ms = str(self.partition), self._world.clock.now_ms()
+        label, begun_ms, away = str(self.partition), self._world.clock.now_ms(), False
         try:
             await self._one_epoch(stop, label)
         except* STEP_DOWN as group:
             reasons = _leaves(group)
+            away = self.reign is None and all(isinstance(reason, LogAwayError) for reason in reasons)
             for reason in reasons:
                 self._note_failure(reason)
                 self._world.metrics.step_downs.labels(label, type(reason).__name__).inc()
@@ -70,7 +71,8 @@ class Owner:
                 "stepped_down", extra={"partition": self.partition, "reasons": [str(reason) for reason in reasons]}
             )
         finally:
-            short = self._world.clock.now_ms() - begun_ms < MINUTE_MS
+            # Where Kafka is away nothing was written: it is asked again soon, however long that lasts.
+            short = not away and self._world.clock.now_ms() - begun_ms < MINUTE_MS
             self._short_reigns = min(self._short_reigns + 1, DOUBLINGS_MAX) if short else 0
             self.reign = None
             self._world.metrics.owned.labels(label).set(0)
