@@ -12,7 +12,7 @@ from benchmarks.report import FOLDER
 LABEL_WIDTH: Final = 150
 PANEL_WIDTH: Final = 560
 ROW: Final = 26
-HEAD: Final = 52
+HEAD: Final = 56
 COLOURS: Final = {"ours": "#1a7f5a", "other": "#9aa7b4"}
 PANELS: Final = (
     ("router_us", "CPU of the router, us an event (less is better)"),
@@ -59,7 +59,7 @@ def _bars(figures: Sequence[dict[str, object]], name: str) -> list[Bar]:
 
 
 def _panel(title: str, bars: Sequence[Bar], top: int) -> Iterator[str]:
-    yield f'<text x="12" y="{top + 30}" font-weight="bold">{escape(title)}</text>'
+    yield f'<text x="12" y="{top + 24}" font-weight="bold">{escape(title)}</text>'
     low = 10 ** math.floor(math.log10(min(bar[2] for bar in bars)))
     high = 10 ** math.ceil(math.log10(max(bar[3] for bar in bars)))
 
@@ -81,7 +81,7 @@ def _panel(title: str, bars: Sequence[Bar], top: int) -> Iterator[str]:
         yield f'<rect x="{LABEL_WIDTH}" y="{y + 2}" width="{length:.1f}" height="16" fill="{colour}"/>'
         middle = f'y1="{y + 10}" y2="{y + 10}"'
         yield f'<line x1="{place(least):.1f}" x2="{place(greatest):.1f}" {middle} stroke="#223" stroke-width="1.5"/>'
-        yield f'<text x="{place(greatest) + 8:.1f}" y="{y + 14}">{value:,.4g}</text>'
+        yield f'<text x="{place(greatest) + 8:.1f}" y="{y + 14}">{value:,.{0 if value >= 100 else 1}f}</text>'
 
 
 if __name__ == "__main__":
