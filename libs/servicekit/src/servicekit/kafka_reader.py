@@ -26,8 +26,10 @@ class KafkaReader:
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """First offset still there, and the offset that the next record will get."""
         wanted = topic_partition(partition)
-        first = await connected(self._consumer.beginning_offsets([wanted]), self._timeout_seconds)
-        end = await connected(self._consumer.end_offsets([wanted]), self._timeout_seconds)
+        first, end = await asyncio.gather(
+            connected(self._consumer.beginning_offsets([wanted]), self._timeout_seconds),
+            connected(self._consumer.end_offsets([wanted]), self._timeout_seconds),
+        )
         return first[wanted], end[wanted]
 
     async def assign(self, positions: Mapping[Partition, int]) -> None:

@@ -120,7 +120,11 @@ class LogReader(Protocol):
     """Reads partitions by assignment, without a group. One task uses a reader at a time; any may ask `bounds`."""
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
-        """First offset still there, and the offset that the next record will get."""
+        """First offset still there, and the offset that the next record will get.
+
+        A reader with an assignment may answer as late as a broker waits for records (half a second): brokers answer
+        the requests of a connection in order.
+        """
         ...
 
     async def assign(self, positions: Mapping[Partition, int]) -> None:

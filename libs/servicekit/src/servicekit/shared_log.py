@@ -138,6 +138,8 @@ class _Consumer(_Client):
     """Reads for its parts, in a task of its own."""
 
     reader: LogReader
+    asking: LogReader
+    """For bounds alone: a reader that waits for records answers late, and who takes over is in a hurry."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -151,6 +153,7 @@ class _Consumer(_Client):
     @override
     async def start(self, log: LogFactory, name: str) -> None:
         self.reader = await self.open.enter_async_context(log.reader(name))
+        self.asking = await self.open.enter_async_context(log.reader(f"{name}-bounds"))
         self._reading = asyncio.create_task(self._read_on())
         self._reading.add_done_callback(self._ended)
         self.open.push_async_callback(self._stop, self._reading)
@@ -204,7 +207,7 @@ class _Part:
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """See LogReader."""
-        return await self._consumer.reader.bounds(partition)
+        return await self._consumer.asking.bounds(partition)
 
     async def assign(self, positions: Mapping[Partition, int]) -> None:
         """See LogReader."""

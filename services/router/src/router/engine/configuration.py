@@ -58,6 +58,9 @@ class Configuration:
                 async for record in records:
                     self._take(record.value, record.headers)
                     self._position = record.offset + 1
+            await self._reader.assign(
+                {}
+            )  # who waits for records is slow to tell the bounds, at a take-over of all times
 
     def partition_of(self, tenant_id: str, domain: str) -> int | None:
         """Where the domain lives; none for a domain that no configuration names."""

@@ -1,5 +1,6 @@
 """Reads a partition's inputs by assignment, without a group, from where the journal says, and makes them decidable."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -72,12 +73,12 @@ class InputReader:
 
     async def _seek(self, positions: dict[tuple[str, int], int]) -> None:
         assignment: dict[Partition, int] = {}
-        for topic in INPUT_TOPICS:
-            partition = Partition(topic.name, self._partition)
-            first, _ = await self._reader.bounds(partition)
-            position = positions.get((topic.name, self._partition), first)
+        partitions = [Partition(topic.name, self._partition) for topic in INPUT_TOPICS]
+        bounds = await asyncio.gather(*map(self._reader.bounds, partitions))
+        for partition, (first, _) in zip(partitions, bounds, strict=True):
+            position = positions.get((partition.topic, self._partition), first)
             if position < first:
-                LOG.error("inputs_expired_unread", extra={"topic": topic.name, "from": position, "to": first})
+                LOG.error("inputs_expired_unread", extra={"topic": partition.topic, "from": position, "to": first})
             assignment[partition] = max(first, position)
         await self._reader.assign(assignment)
 
