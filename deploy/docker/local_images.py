@@ -21,7 +21,6 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 PARTS: Final = ("python", "kafka", "valkey", "postgres", "otel-collector")
 DEBIAN: Final = "centralino-test/debian"
-DEBIAN_MIRROR: Final = "http://deb.debian.org/debian"
 AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 COLLECTOR_PARTS: Final = {
     "receivers": ["receiver/otlpreceiver"],
@@ -55,7 +54,7 @@ def build_stand_ins() -> None:
     """Those that are not there yet."""
     if not docker("image", "inspect", DEBIAN, may_fail=True):
         with tempfile.TemporaryDirectory() as folder:
-            bootstrap = ["debootstrap", "--variant=minbase", "bookworm", folder, DEBIAN_MIRROR]
+            bootstrap = ["debootstrap", "--variant=minbase", "bookworm", folder]  # its own default mirror
             subprocess.run(bootstrap, check=True, stdout=subprocess.DEVNULL, timeout=BUILD_SECONDS_MAX)
             archive = ["tar", "--create", "--directory", folder, "--exclude=./proc/*", "--exclude=./sys/*", "."]
             with subprocess.Popen(archive, stdout=subprocess.PIPE) as tar:
