@@ -11,6 +11,7 @@ from servicekit.ports import (
     GroupMember,
     GroupReader,
     LogAdmin,
+    LogAwayError,
     LogFactory,
     LogReader,
     LogWriter,
@@ -120,6 +121,28 @@ def test_users_have_one_client_that_closes_after_the_last_of_them() -> None:
             assert log.open == 0
         async with readers.open(), writers.open():
             assert (log.open, log.opened) == (3, 6)
+
+    run_virtual(story())
+
+
+def test_what_was_opened_before_the_log_went_away_is_closed() -> None:
+    class Away(Counting):
+        """Gone when the second client is opened."""
+
+        @override
+        @asynccontextmanager
+        async def reader(self, name: str) -> AsyncIterator[LogReader]:
+            if self.opened:
+                raise LogAwayError("away")
+            async with super().reader(name) as reader:
+                yield reader
+
+    async def story() -> None:
+        log = Away(1)
+        with pytest.raises(LogAwayError):
+            async with SharedReader(log, "r", VirtualClock()).open():
+                pass
+        assert (log.open, log.opened) == (0, 1)
 
     run_virtual(story())
 

@@ -56,7 +56,11 @@ class _Shared(Generic[C]):
         """The client that others use, or else `new`."""
         async with self._opening:
             if self._client is None or self._client.spent:
-                await new.start(self._log, self._name)
+                try:
+                    await new.start(self._log, self._name)
+                except BaseException:
+                    await new.open.aclose()  # what of it was opened before the failure
+                    raise
                 self._client = new
             client = self._client
             client.users += 1

@@ -504,7 +504,6 @@ async def shows_the_fold(story: Story) -> bool:
     return all_views(fold.state, fold.sequences)[PLACE] == story.live.views(PLACE)
 
 
-@pytest.mark.timeout(240)  # seed 3 takes a minute of CPU; it is not known yet what turns there
 @pytest.mark.parametrize("seed", range(8))
 def test_lost_late_and_doubled_appends_lose_and_double_nothing(seed: int) -> None:
     """Whatever the log does to the engine's appends, consumers see each task's life once and in order."""

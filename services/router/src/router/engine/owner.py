@@ -45,6 +45,9 @@ class Owner:
             while not stop.is_set():
                 if await self._holds_lease():
                     await self._own(stop)
+                    task = asyncio.current_task()
+                    if task is not None and task.cancelling():  # a task group that also failed says only the failure
+                        raise asyncio.CancelledError
                     await self._pause(stop, self._short_reigns)
                 else:
                     await self._pause(stop, 0)
