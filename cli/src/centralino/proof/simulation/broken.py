@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from chat_gateway.store import ChatTransaction
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.memory import MemoryChatTransaction
-from contracts.topics import MESSAGES, ROUTING_JOURNAL
+from contracts.topics import MESSAGES, ROUTING_EVENTS, ROUTING_JOURNAL
 from crm.testing import MemoryCrmStore, MemoryCrmTransaction
 from crm.transaction import CrmTransaction
 from router.engine.live import Views
@@ -47,13 +47,13 @@ class UnfencedLog(KeptLog):
 
 
 class TrustingLog(KeptLog):
-    """Takes events whose publishing is unknown for published."""
+    """Takes the engines' events whose publishing is unknown for published."""
 
     @override
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncGenerator[LogWriter]:
         async with super().writer(name) as writer:
-            yield _TrustingWriter(writer) if name.startswith("events-") else writer
+            yield _TrustingWriter(writer)
 
 
 class _TrustingWriter:
@@ -61,6 +61,8 @@ class _TrustingWriter:
         self._writer = writer
 
     async def send(self, outgoing: Outgoing) -> Awaitable[Record]:
+        if outgoing.topic != ROUTING_EVENTS.name:
+            return await self._writer.send(outgoing)
         try:
             return _Trusted(outgoing, await self._writer.send(outgoing))
         except AppendUnknownError:
