@@ -17,6 +17,7 @@ from crm.consumers import GROUP as CRM_GROUP
 from crm.consumers import TOPICS as CRM_TOPICS
 from router.api.configuration import changed_records, record_key
 from router.api.store import Seat
+from router.engine.owner import PAUSE_SECONDS_MAX
 from servicekit.ports import Outgoing, Record
 from servicekit.testing.virtual import SeededChance, VirtualClock, run_virtual
 
@@ -36,7 +37,8 @@ PARTITION: Final = 1
 ENGINES: Final = ("a", "b")
 HEARTBEAT_SECONDS: Final = 3.0
 STORY_SECONDS_MAX: Final = 600.0
-SILENCE_SECONDS: Final = 3.0
+SILENCE_SECONDS: Final = PAUSE_SECONDS_MAX + 3
+"""Longer than an engine may pause and then wait for a dead one's lease: Redis that was rolled back may look over."""
 
 
 @dataclass(frozen=True, slots=True)
