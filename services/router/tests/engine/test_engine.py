@@ -1,5 +1,6 @@
 """The engine as a whole, in one process under virtual time: what its owners promise whatever fails."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -245,6 +246,25 @@ def test_an_owner_that_is_fenced_again_and_again_takes_over_a_few_times_a_minute
         assert 5 <= begun <= 20
 
     told(telling)
+
+
+def test_an_owner_that_is_fenced_once_is_back_within_a_second() -> None:
+    gaps: list[float] = []
+
+    async def telling(story: Story) -> None:
+        engine = await ready_agent(story)
+        async with story.log.writer("rival") as rival:
+            await rival.append(to_append(0, EpochRecord(owner="rival", nonce="0", generation=1)))
+            await story.customer_arrives("i1")
+        await eventually(lambda: engine.owner.reign is None)
+        begun = asyncio.get_running_loop().time()
+        await eventually(lambda: engine.owner.reign is not None)
+        gaps.append(asyncio.get_running_loop().time() - begun)
+
+    for seed in range(5):
+        told(telling, seed=seed)
+
+    assert max(gaps) < 1
 
 
 def test_redis_away_the_owner_stays_decides_and_lets_no_grace_run() -> None:

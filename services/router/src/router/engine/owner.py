@@ -17,7 +17,8 @@ LOG: Final = log("engine.owner")
 PAUSE_SECONDS: Final = (0.3, 0.7)
 PAUSE_SECONDS_MAX: Final = 10.0
 DOUBLINGS_MAX: Final = 5
-"""Half a second, then twice as long after each reign shorter than a minute, up to 10 s: a few take-overs a minute."""
+"""Half a second, also after one reign shorter than a minute, as when Kafka fails over; from the second in a row on
+twice as long each time, up to 10 s: a few take-overs a minute."""
 LEASE_RENEWALS: Final = 4
 """How often a lease is renewed within its length."""
 MINUTE_MS: Final = 60_000
@@ -48,7 +49,7 @@ class Owner:
                     task = asyncio.current_task()
                     if task is not None and task.cancelling():  # a task group that also failed says only the failure
                         raise asyncio.CancelledError
-                    await self._pause(stop, self._short_reigns)
+                    await self._pause(stop, max(0, self._short_reigns - 1))
                 else:
                     await self._pause(stop, 0)
         finally:
@@ -76,7 +77,7 @@ class Owner:
         finally:
             # Where Kafka is away nothing was written: it is asked again soon, however long that lasts.
             short = not away and self._world.clock.now_ms() - begun_ms < MINUTE_MS
-            self._short_reigns = min(self._short_reigns + 1, DOUBLINGS_MAX) if short else 0
+            self._short_reigns = min(self._short_reigns, DOUBLINGS_MAX) + 1 if short else 0
             self.reign = None
             self._world.metrics.owned.labels(label).set(0)
 
@@ -129,7 +130,7 @@ class Owner:
                 self._failures[reason.record.topic, reason.record.partition, reason.record.offset] += 1
 
     async def _pause(self, stop: asyncio.Event, doublings: int) -> None:
-        """Wait with jitter, longer after each short reign: engines that fence each other must not fill the journal."""
+        """Wait with jitter, longer while reigns are short: engines that fence each other must not fill the journal."""
         shortest, longest = PAUSE_SECONDS
         seconds = min(PAUSE_SECONDS_MAX, self._world.chance.uniform(shortest, longest) * 2**doublings)
         with suppress(TimeoutError):
