@@ -1,7 +1,7 @@
 """The consumer loop on MemoryLog under virtual time: hours of retries pass in a moment."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -241,6 +241,44 @@ def test_a_position_kept_with_the_state_wins_over_the_committed_one_even_when_it
     assert kept.offsets == [3, 4, 5]
 
 
+def test_a_position_kept_with_the_state_is_committed_even_when_nothing_comes_after_it() -> None:
+    """Whoever died between keeping and committing left a lag behind that only this ends."""
+    world, kept, partition = World(), Kept(start=3), Partition("messages", 0)
+    for number in range(3):
+        world.put(received(f"m{number}"))
+
+    run_virtual(running(world.loop(kept), lambda: world.log.committed(GROUP).get(partition) == 3))
+
+    assert kept.offsets == []
+
+
+def test_a_commit_that_was_refused_comes_again_though_nothing_new_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, partition, refused = World(), Partition("messages", 0), 0
+    loop = world.reacting(world.note)
+
+    async def refuse(positions: Mapping[Partition, int]) -> bool:
+        nonlocal refused
+        refused += 1
+        return False
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(loop.run(stop))
+        await eventually(lambda: any(member.owned for member in world.log._groups[GROUP]._members))
+        member = world.log._groups[GROUP]._members[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(member, "commit", refuse)
+            world.put(received("m1"))
+            await eventually(lambda: refused > 1, timeout_seconds=100)
+        await eventually(lambda: world.log.committed(GROUP).get(partition) == 1, timeout_seconds=100)
+        stop.set()
+        await task
+
+    run_virtual(story())
+
+    assert world.seen == ["m1"]
+
+
 def test_more_records_than_are_queued_may_come_while_the_position_is_not_known_yet() -> None:
     world, kept = World(), Kept(start=3)
     for number in range(1200):
@@ -334,6 +372,28 @@ def test_records_that_are_there_but_never_read_are_trouble() -> None:
 
     assert healthy is None
     assert stuck == "messages[0] has records that are not read"
+
+
+def test_records_that_were_there_from_the_beginning_but_never_read_are_trouble_and_lag() -> None:
+    world = World()
+    loop = world.reacting(world.note)
+
+    async def story() -> str | None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(loop.run(stop))
+        await eventually(lambda: any(member.owned for member in world.log._groups[GROUP]._members))
+        world.log._groups[GROUP]._members[0].pause(Partition("messages", 0))
+        world.put(received("m1"))
+        await asyncio.sleep(200)
+        stuck = loop.trouble()
+        stop.set()
+        await task
+        return stuck
+
+    stuck = run_virtual(story())
+
+    assert stuck == "messages[0] has records that are not read"
+    assert world.telemetry.lag_records.labels(GROUP, "messages", 0)._value.get() == 1
 
 
 def test_a_loop_that_does_not_turn_is_trouble() -> None:

@@ -82,12 +82,12 @@ class ConsumerLoop:
         """Why this consumer is stuck, or none. A backend that is away is no trouble: restarting would not help."""
         return self._watch.trouble()
 
-    def assigned(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
+    def assigned(self, reader: GroupReader, starts: Mapping[Partition, int]) -> None:
         """GroupMember: a lane for each partition."""
-        for partition in partitions:
+        for partition, start in starts.items():
             self._lanes[partition] = Lane(
                 partition,
-                self._group,
+                start,
                 processor=self._processor,
                 reader=reader,
                 dead_letters=self._dead_letters,
@@ -96,7 +96,7 @@ class ConsumerLoop:
                 limits=self._limits.lane,
             )
         self._watch.settled()
-        LOG.info("partitions_assigned", extra={"group": self._group, "partitions": len(partitions)})
+        LOG.info("partitions_assigned", extra={"group": self._group, "partitions": len(starts)})
 
     async def revoked(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
         """GroupMember: finish the batches in flight, commit what is done."""
@@ -152,14 +152,15 @@ class ConsumerLoop:
             self._measure(await reader.ends())
 
     async def _commit(self, reader: GroupReader, lanes: Collection[Lane]) -> None:
-        positions = {lane.partition: offset for lane in lanes if (offset := lane.take_uncommitted()) is not None}
-        if positions:
-            await reader.commit(positions)
+        moved = [(lane, offset) for lane in lanes if (offset := lane.uncommitted) is not None]
+        if moved and await reader.commit({lane.partition: offset for lane, offset in moved}):
+            for lane, offset in moved:
+                lane.committed(offset)
 
     def _measure(self, ends: Mapping[Partition, int]) -> None:
         for partition, end in ends.items():
             lane = self._lanes.get(partition)
-            if lane is None or lane.position is None:
+            if lane is None:
                 continue
             self._telemetry.lag_records.labels(self._group, partition.topic, partition.number).set(end - lane.position)
             self._watch.looked(partition, behind=end > lane.position, idle=lane.idle, position=lane.position)

@@ -17,7 +17,7 @@ class DeadLetters:
     """Writes to `<topic>.<group>.dlq`. A writer is opened for each letter: they are rare, and none is left broken."""
 
     def __init__(self, group: str, log: LogFactory, clock: Clock, telemetry: Telemetry) -> None:
-        self._group = group
+        self.group = group
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
@@ -28,15 +28,15 @@ class DeadLetters:
         Raises AppendUnknownError (try again) or AppendRefusedError (there is no such topic, or it takes no such size).
         """
         letter = Outgoing(
-            topic=dead_letter_topic(record.topic, self._group),
+            topic=dead_letter_topic(record.topic, self.group),
             key=record.key,
             value=record.value,
             headers=(*record.headers, *self._context(record, error)),
             partition=0,
         )
-        async with self._log.writer(f"{self._group}-dead-letters") as writer:
+        async with self._log.writer(f"{self.group}-dead-letters") as writer:
             await writer.append(letter)
-        self._telemetry.dead_letters.labels(self._group, record.topic).inc()
+        self._telemetry.dead_letters.labels(self.group, record.topic).inc()
         LOG.error("record_parked", extra={name: text.decode() for name, text in self._context(record, error)})
 
     def _context(self, record: Record, error: Exception) -> list[tuple[str, bytes]]:
@@ -45,7 +45,7 @@ class DeadLetters:
             "dlq_partition": record.partition,
             "dlq_offset": record.offset,
             "dlq_timestamp_ms": record.timestamp_ms,
-            "dlq_group": self._group,
+            "dlq_group": self.group,
             "dlq_error": type(error).__name__,
             "dlq_reason": _reason(error),
             "dlq_parked_at_ms": self._clock.now_ms(),

@@ -80,13 +80,15 @@ class KafkaGroupReader(ConsumerRebalanceListener):
         self._raise_failure()
         return _records(fetched.values()) if self._settled.is_set() else ()
 
-    async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Keep the offsets to read next."""
+    async def commit(self, positions: Mapping[Partition, int]) -> bool:
+        """Keep the offsets to read next; whether they are kept."""
         offsets = {topic_partition(partition): offset for partition, offset in positions.items()}
         try:
             await connected(self._consumer.commit(offsets), self._timeout_seconds)
         except (KafkaError, IllegalStateError, LogAwayError) as error:
             LOG.warning("commit_refused", extra={"error": type(error).__name__})
+            return False
+        return True
 
     async def ends(self) -> Mapping[Partition, int]:
         """For each assigned partition the offset that its next record will get; asked of the brokers."""
@@ -120,18 +122,12 @@ class KafkaGroupReader(ConsumerRebalanceListener):
         await self._told(self._take(assigned))
 
     async def _take(self, assigned: Collection[TopicPartition]) -> None:
-        starts = {partition: await self._start(partition) for partition in assigned}
+        firsts = await self._consumer.beginning_offsets(assigned) if assigned else {}
+        starts = {each: max(await self._consumer.committed(each) or 0, first) for each, first in firsts.items()}
         for partition, offset in starts.items():
             self._consumer.seek(partition, offset)
-        self._member.assigned(self, _partitions(assigned))
+        self._member.assigned(self, {each: starts[topic_partition(each)] for each in _partitions(starts)})
         self._settled.set()
-
-    async def _start(self, partition: TopicPartition) -> int:
-        committed: int | None = await self._consumer.committed(partition)
-        if committed is not None:
-            return committed
-        first: int = (await self._consumer.beginning_offsets([partition]))[partition]
-        return first
 
     async def _told(self, call: Awaitable[None]) -> None:
         try:

@@ -39,7 +39,7 @@ class Lane:
     def __init__(
         self,
         partition: Partition,
-        group: str,
+        start: int,
         *,
         processor: PartitionProcessor,
         reader: GroupReader,
@@ -49,17 +49,18 @@ class Lane:
         limits: LaneLimits,
     ) -> None:
         self.partition = partition
-        self.position: int | None = None
-        self.idle = True
+        self.position = start
+        self.idle = False
         self._processor = processor
         self._reader = reader
         self._dead_letters = dead_letters
         self._chance = chance
         self._limits = limits
+        group = dead_letters.group
         self._fields = {"group": group, "topic": partition.topic, "partition": partition.number}
         self._seconds = telemetry.records_seconds.labels(group, partition.topic)
         self._retries = telemetry.retries.labels(group, partition.topic)
-        self._uncommitted: int | None = None
+        self._committed = start
         self._queue: deque[Record] = deque()
         self._paused = False
         self._arrived = asyncio.Event()
@@ -74,10 +75,14 @@ class Lane:
             self._paused = True
             self._reader.pause(self.partition)
 
-    def take_uncommitted(self) -> int | None:
-        """The offset to commit, if it has moved since the last call."""
-        offset, self._uncommitted = self._uncommitted, None
-        return offset
+    @property
+    def uncommitted(self) -> int | None:
+        """The offset to commit, if the brokers keep another one."""
+        return None if self.position == self._committed else self.position
+
+    def committed(self, offset: int) -> None:
+        """The brokers keep this offset now."""
+        self._committed = offset
 
     def raise_failure(self) -> None:
         """Raise what ended the lane against its will, if anything did."""
@@ -105,6 +110,7 @@ class Lane:
             self._resume()
             self._reader.seek(self.partition, start)
             self.position = start
+        self.idle = not self._queue
         while not self._closing.is_set():
             batch = await self._next_batch()
             self.idle = False
@@ -178,7 +184,6 @@ class Lane:
     def _did(self, records: Sequence[Record]) -> None:
         if records:
             self.position = records[-1].offset + 1
-            self._uncommitted = self.position
 
 
 def _hopeless(error: Exception) -> bool:

@@ -154,8 +154,9 @@ class LogAdmin(Protocol):
 class GroupMember(Protocol):
     """Who is told what a consumer group gives to a reader and takes away. Neither call may raise."""
 
-    def assigned(self, reader: "GroupReader", partitions: Collection[Partition]) -> None:
-        """From now on `read` answers records of exactly these, each from its committed offset (else its first).
+    def assigned(self, reader: "GroupReader", starts: Mapping[Partition, int]) -> None:
+        """From now on `read` answers records of exactly these, each from this offset on: the committed one, or the
+        first that is still there.
 
         It waits for nothing: a `read` that is under way may answer the first of them as soon as this returns.
         """
@@ -173,8 +174,11 @@ class GroupReader(Protocol):
         """The next records, in order within each partition; empty when none came in time."""
         ...
 
-    async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Keep the offsets to read next. A refused commit (membership changed) is passed over: records come again."""
+    async def commit(self, positions: Mapping[Partition, int]) -> bool:
+        """Keep the offsets to read next; whether they are kept.
+
+        They may not be: membership changed, or the brokers are away. Without another commit the records come again.
+        """
         ...
 
     async def ends(self) -> Mapping[Partition, int]:

@@ -229,12 +229,13 @@ class _DoomedReader:
     async def read(self, *, records_max: int, timeout_seconds: float) -> Sequence[Record]:
         return await self._reader.read(records_max=records_max, timeout_seconds=timeout_seconds)
 
-    async def commit(self, positions: Mapping[Partition, int]) -> None:
+    async def commit(self, positions: Mapping[Partition, int]) -> bool:
         if self._doom.struck.is_set():
-            return
+            return False
         await self._doom.step("before offsets are committed")
-        await self._reader.commit(positions)
+        kept = await self._reader.commit(positions)
         await self._doom.step("after offsets are committed")
+        return kept
 
     async def ends(self) -> Mapping[Partition, int]:
         return await self._reader.ends()

@@ -5,7 +5,7 @@ A test class inherits `LogLaws` and gives the fixtures `log` (a LogFactory with 
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -172,12 +172,37 @@ class LogLaws:
                 await writer.append(_outgoing(topic, b"%d" % number))
         async with log.group(f"{topic}.group", [topic], member) as reader:
             first = await read_some(reader, 4)
-            await reader.commit({Partition(topic, 0): 3})
+            kept = await reader.commit({Partition(topic, 0): 3})
         async with log.group(f"{topic}.group", [topic], member) as reader:
             second = await read_some(reader, 1)
 
+        assert kept
+        assert member.starts == {Partition(topic, 0): 3, Partition(topic, 1): 0}
         assert [record.value for record in first] == [b"0", b"1", b"2", b"3"]
         assert [record.value for record in second] == [b"3"]
+
+    async def test_a_commit_for_what_is_not_assigned_is_refused_and_says_so(self, log: LogFactory, topic: str) -> None:
+        async with log.group(f"{topic}.group", [topic], _Member()) as reader, log.writer("laws") as writer:
+            await writer.append(_outgoing(topic, b"0"))
+            await read_some(reader, 1)
+            kept = await reader.commit({Partition(topic, 0): 1, Partition(f"{topic}.other", 0): 3})
+
+        assert not kept
+
+    async def test_a_group_starts_with_the_first_record_that_is_still_there(self, log: LogFactory, topic: str) -> None:
+        member = _Member()
+        async with log.writer("laws") as writer, log.admin() as admin:
+            for number in range(3):
+                await writer.append(_outgoing(topic, b"%d" % number))
+            async with log.group(f"{topic}.group", [topic], member) as reader:
+                await read_some(reader, 3)
+                await reader.commit({Partition(topic, 0): 1})
+            await admin.delete_before(Partition(topic, 0), 2)
+            async with log.group(f"{topic}.group", [topic], member) as reader:
+                records = await read_some(reader, 1)
+
+        assert member.starts[Partition(topic, 0)] == 2
+        assert [record.value for record in records] == [b"2"]
 
     async def test_a_second_member_gets_its_share_and_the_first_is_told(self, log: LogFactory, topic: str) -> None:
         first, second, group = _Member(), _Member(), f"{topic}.group"
@@ -250,12 +275,13 @@ async def read_some(reader: LogReader | GroupReader, count: int, *, timeout_seco
 class _Member:
     def __init__(self, *, start: int | None = None) -> None:
         self.owned: frozenset[Partition] = frozenset()
+        self.starts: Mapping[Partition, int] = {}
         self._start = start
 
-    def assigned(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
-        self.owned = frozenset(partitions)
+    def assigned(self, reader: GroupReader, starts: Mapping[Partition, int]) -> None:
+        self.owned, self.starts = frozenset(starts), starts
         if self._start is not None:
-            reader.seek(min(partitions, key=lambda partition: partition.number), self._start)
+            reader.seek(min(starts, key=lambda partition: partition.number), self._start)
 
     async def revoked(self, reader: GroupReader, partitions: Collection[Partition]) -> None:
         self.owned -= frozenset(partitions)

@@ -87,7 +87,7 @@ class _MemoryMember:
         self._reader.positions = {
             partition: max(self._group.committed.get(partition, 0), first[partition]) for partition in partitions
         }
-        self._member.assigned(self, partitions)
+        self._member.assigned(self, dict(self._reader.positions))
         self._settled.set()
 
     async def read(self, *, records_max: int, timeout_seconds: float) -> Sequence[Record]:
@@ -99,11 +99,12 @@ class _MemoryMember:
             return ()
         return await self._reader.read(records_max=records_max, timeout_seconds=timeout_seconds)
 
-    async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Keep the offsets to read next; those of partitions not owned are passed over."""
-        self._group.committed.update(
-            (partition, offset) for partition, offset in positions.items() if partition in self.owned
-        )
+    async def commit(self, positions: Mapping[Partition, int]) -> bool:
+        """Keep the offsets to read next; whether they are kept."""
+        if not positions.keys() <= self.owned:
+            return False
+        self._group.committed.update(positions)
+        return True
 
     async def ends(self) -> Mapping[Partition, int]:
         """The end of each owned partition."""
