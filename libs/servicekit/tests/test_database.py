@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from asyncpg.exceptions import InternalClientError
 from servicekit.database import DatabaseAwayError, Row, Transaction, kept_as, open_database
 from servicekit.migrate import apply, read_migrations, role_of
 from servicekit.outbox import PostgresOutbox
@@ -18,6 +20,7 @@ from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.store_laws import said, waiting_ids
 from servicekit.testing.tenants import unguarded_tables
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from typing_extensions import override
 
@@ -183,6 +186,31 @@ async def test_a_lost_connection_is_told_as_away_and_the_next_transaction_works(
             await transaction.first_time("sms", "id-1")
     async with kept.database.transaction("acme") as transaction:
         assert await transaction.first_time("sms", "id-1")
+
+
+async def test_a_connection_that_asyncpg_is_confused_about_is_told_as_away_and_used_no_more(
+    kept: MigratedDatabase,
+) -> None:
+    """What asyncpg sometimes raises when the server dies, and then for every query of that connection."""
+    confused: set[object] = set()
+
+    def confuse(cursor: Any, *_: object) -> None:  # Any: SQLAlchemy's adapter, which translates asyncpg's errors
+        connection = cursor._adapt_connection
+        if not confused:
+            confused.add(connection.driver_connection)
+        if connection.driver_connection in confused:
+            connection._handle_exception(cast(Any, InternalClientError)("cannot switch to state 12"))
+
+    async with kept.database.transaction(EVERY_TENANT) as transaction:
+        await transaction.one("SELECT 1")
+    event.listen(kept.database._engine.sync_engine, "do_execute", confuse)
+    with pytest.raises(DatabaseAwayError):
+        async with kept.database.transaction(EVERY_TENANT) as transaction:
+            await transaction.one("SELECT 2")
+    async with kept.database.transaction(EVERY_TENANT) as transaction:
+        row = await transaction.one("SELECT 3 AS three")
+
+    assert row == {"three": 3}
 
 
 async def test_nobody_listening_is_told_as_away() -> None:

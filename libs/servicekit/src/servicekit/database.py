@@ -13,8 +13,9 @@ from dataclasses import fields
 from functools import cache, lru_cache
 from typing import Any, Final, TypeVar, cast, overload
 
-from sqlalchemy import TextClause, make_url, text
-from sqlalchemy.engine import CursorResult
+from asyncpg.exceptions import InternalClientError
+from sqlalchemy import TextClause, event, make_url, text
+from sqlalchemy.engine import CursorResult, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -177,10 +178,17 @@ async def open_database(
         pool_timeout=pool_timeout_seconds,
         connect_args={"timeout": CONNECT_TIMEOUT_SECONDS, "command_timeout": ANSWER_TIMEOUT_SECONDS},
     )
+    event.listen(engine.sync_engine, "handle_error", _note_lost_connection)
     try:
         yield Database(engine, schema)
     finally:
         await engine.dispose()
+
+
+def _note_lost_connection(context: ExceptionContext) -> None:
+    """A server that dies between two steps of a query leaves asyncpg confused: such a connection is lost as well."""
+    if isinstance(context.original_exception.__cause__, InternalClientError):
+        context.is_disconnect = True
 
 
 @contextmanager

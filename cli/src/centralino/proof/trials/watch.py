@@ -10,7 +10,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from servicekit.system import SystemClock
@@ -31,7 +31,7 @@ OUTBOXES: Final = {
     "chat_gateway": "SELECT count(*) FROM chat_gateway.outbox",
     "crm": "SELECT count(*) FROM crm.outbox",
 }
-AWAY: Final = (OSError, TimeoutError, RedisError, KafkaError, PostgresError, InterfaceError)
+AWAY: Final = (OSError, TimeoutError, RedisError, KafkaError, PostgresError, InterfaceError, InternalClientError)
 
 Json = dict[str, str]
 

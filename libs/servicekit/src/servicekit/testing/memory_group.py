@@ -13,6 +13,8 @@ class MemoryGroup:
 
     def __init__(self, partitions: Mapping[Partition, MemoryPartition]) -> None:
         self.committed: dict[Partition, int] = {}
+        self.refusals = 0
+        """How many commits will be refused, as while a coordinator moves."""
         self.partitions = partitions
         self._members: list[_MemoryMember] = []
         self._turn = asyncio.Lock()
@@ -101,6 +103,9 @@ class _MemoryMember:
 
     async def commit(self, positions: Mapping[Partition, int]) -> bool:
         """Keep the offsets to read next; whether they are kept."""
+        if self._group.refusals:
+            self._group.refusals -= 1
+            return False
         if not positions.keys() <= self.owned:
             return False
         self._group.committed.update(positions)
