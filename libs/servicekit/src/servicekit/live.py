@@ -128,12 +128,15 @@ class _LivePubSub(PubSub):
 
 @contextmanager
 def _away_is_said() -> Iterator[None]:
+    # redis-py loses a cancellation that comes while it connects or sends: asyncio.wait_for of Python 3.11 does, when what
+    # it waits for ends at that moment. Without this, time-outs around it would never end.
     asked = _cancel_requests()
     try:
         yield
     except (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError) as error:
+        if _cancel_requests() > asked:
+            raise asyncio.CancelledError from error
         raise LiveAwayError(type(error).__name__) from error
-    # redis-py loses a cancellation that comes while it connects; without this, time-outs around it would never end.
     if _cancel_requests() > asked:
         raise asyncio.CancelledError
 
