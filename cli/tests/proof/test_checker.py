@@ -15,9 +15,9 @@ from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import InteractionStarted
 from contracts.messages import MessageFailed, MessageReceived, MessageSent
 from contracts.offers import Decision, OfferAccepted, OfferExpired, OfferIssued
-from contracts.tasks import Requirement, TaskAssigned, TaskCompleted, TaskQueued
+from contracts.tasks import Requirement, TaskAssigned, TaskCompleted, TaskQueued, WrapupStarted
 from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS, ROUTING_JOURNAL
-from servicekit.ports import Record
+from servicekit.ports import Partition, Record
 
 DOMAIN = "acme.main"
 RoutingData = list[object]
@@ -41,13 +41,16 @@ class Run:
     parked: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     commands: list[object] = field(default_factory=list)
+    later_agents: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By a version that was never applied."""
 
     def history(self) -> History:
         journal, sequences = self._journal()
         starts = [interaction_started(interaction_id) for interaction_id in self.started]
         configured = [
-            ConfigurationRecord(kind="agent", id=f"agent:{name}", domain=DOMAIN, version=1, value=value)
-            for name, value in self.agents.items()
+            ConfigurationRecord(kind="agent", id=f"agent:{name}", domain=DOMAIN, version=version, value=value)
+            for version, agents in ((1, self.agents), (2, self.later_agents))
+            for name, value in agents.items()
         ]
         records = {
             ROUTING_JOURNAL.name: journal,
@@ -221,6 +224,18 @@ def sent(number: int, assignment_id: str = "i1.t1.o1.a") -> MessageSent:
         assignment_id=assignment_id,
         sent_at_ms=0,
         personal={"text": "an answer"},
+    )
+
+
+def failed(message_id: str) -> MessageFailed:
+    return MessageFailed(
+        message_id=message_id,
+        interaction_id="i1",
+        domain=DOMAIN,
+        agent_id="ann",
+        reason="assignment_over",
+        detail="The conversation is over.",
+        failed_at_ms=0,
     )
 
 
@@ -412,6 +427,34 @@ def _dead_letter(run: Run) -> None:
     run.parked.append("messages.crm.dlq@0")
 
 
+def _about_no_task(run: Run) -> None:
+    run.routing.insert(7, completed("i9.t1"))
+
+
+def _accepted_by_somebody_else(run: Run) -> None:
+    run.routing[5] = replace(accepted("bob")[0], agent_id="bob")  # type: ignore[type-var]  # a dataclass, as `object`
+
+
+def _assigned_by_another_offer(run: Run) -> None:
+    run.routing[6] = replace(accepted()[1], offer_id="i1.t1.o9")  # type: ignore[type-var]  # a dataclass, as `object`
+
+
+def _never_queued_but_in_the_crm(run: Run) -> None:
+    run.crm_tasks["i9.t1"] = "waiting"
+
+
+def _by_skills_that_came_later(run: Run) -> None:
+    run.agents["ann"] = ann() | {"skills": {"billing": 1}}
+    run.later_agents["ann"] = ann()
+
+
+def _kept_under_two_numbers(run: Run) -> None:
+    """Everybody agrees; only the customer knows that it was said once."""
+    run.messages.append(replace(received(4), message_id="m4"))
+    for kept in (run.gateway, run.crm):
+        kept.append(said(run.messages[-1]))
+
+
 def _never_answered(run: Run) -> None:
     run.commands.append(AcceptOffer(command_id="c1", domain=DOMAIN, agent_id="ann", offer_id="i1.t1.o1"))
 
@@ -436,19 +479,10 @@ def test_an_answer_that_was_not_true_is_named(run: Run, answer: Request, found: 
 
 
 def test_a_message_that_was_taken_over_may_be_told_to_have_failed(run: Run) -> None:
-    failed = MessageFailed(
-        message_id="m9",
-        interaction_id="i1",
-        domain=DOMAIN,
-        agent_id="ann",
-        reason="assignment_over",
-        detail="The conversation is over.",
-        failed_at_ms=0,
-    )
     run.requests.append(asked("say", "m9", "ok"))
     history = run.history()
     place = history.messages[0].at
-    told = replace(history, messages=[*history.messages, Stood(place, 9, event_of(failed), 0)])
+    told = replace(history, messages=[*history.messages, Stood(place, 9, event_of(failed("m9")), 0)])
 
     assert report(find_faults(told, finished=True)) == ""
 
@@ -484,6 +518,12 @@ def test_a_message_that_was_taken_over_may_be_told_to_have_failed(run: Run) -> N
         (_out_of_order, "S6 at messages[0]@0: i1 has number 2 where 1 is next"),
         (_repeat_with_other_words, "message m1 differs from its first copy"),
         (_words_of_somebody_else, "S6 at table message of the gateway: message 2 of i1 is"),
+        (_about_no_task, "S1 at 0001-000000000000008-00000: TaskCompleted about i9.t1, which was never queued"),
+        (_accepted_by_somebody_else, "OfferAccepted of i1.t1.o1; the live offer is i1.t1.o1"),
+        (_assigned_by_another_offer, "i1.t1 was assigned by i1.t1.o9, which nobody accepted"),
+        (_never_queued_but_in_the_crm, "S1 at table task of the CRM: i9.t1 was never queued"),
+        (_by_skills_that_came_later, "i1.t1.o1 needs billing 2, ann has 1"),
+        (_kept_under_two_numbers, "S6 at write of somebody: i1: hello has had its effect 2 times"),
         (_never_answered, "offer.accept c1 was never answered"),
         (_dead_letter, "L5 at messages.crm.dlq@0: a valid record was parked"),
     ],
@@ -492,6 +532,48 @@ def test_each_damage_is_named(run: Run, damage: Callable[[Run], None], found: st
     damage(run)
 
     assert any(found in fault for fault in faults_of(run))
+
+
+def test_a_message_that_was_sent_and_failed_is_named(run: Run) -> None:
+    history = run.history()
+    told = replace(history, messages=[*history.messages, Stood(history.messages[0].at, 9, event_of(failed("m3")), 0)])
+
+    assert "S6 at messages[0]@9: message m3 was sent and failed" in map(str, find_faults(told, finished=True))
+
+
+def test_what_is_no_event_is_named(run: Run) -> None:
+    history = replace(run.history(), malformed=["messages[0]@7"])
+
+    assert "L5 at messages[0]@7: is no event" in map(str, find_faults(history, finished=True))
+
+
+def test_an_interaction_may_have_a_new_task_while_the_last_one_is_in_wrap_up(run: Run) -> None:
+    wrapping = WrapupStarted(
+        task_id="i1.t1",
+        interaction_id="i1",
+        domain=DOMAIN,
+        queue="help",
+        assignment_id="i1.t1.o1.a",
+        agent_id="ann",
+        reason="agent_ended",
+        then="close",
+        seen_number=1,
+        started_at_ms=0,
+        ends_at_ms=1,
+    )
+    run.routing[7:7] = [wrapping, queued("i1.t2")]
+    run.crm_tasks["i1.t2"] = "waiting"
+
+    assert faults_of(run, finished=False) == []
+
+
+def test_a_take_over_of_another_partition_leaves_agents_confirmed(run: Run) -> None:
+    history, other = run.history(), replace(run, routing=[present("zoe")]).history()
+    journal = [*history.journal, *(replace(record, partition=1) for record in other.journal)]
+    [seen_there] = [replace(stood, at=Partition(ROUTING_EVENTS.name, 1)) for stood in other.routing]
+    before_the_offer = [*history.routing[:4], seen_there, *history.routing[4:]]
+
+    assert report(find_faults(replace(history, journal=journal, routing=before_the_offer), finished=True)) == ""
 
 
 def test_an_offer_after_one_that_expired_is_no_second_one(run: Run) -> None:

@@ -158,6 +158,11 @@ def test_nobody_ready_or_skilled_or_free_is_no_fault() -> None:
     assert [found(story(*steps)) for steps in (not_ready, no_skill, busy)] == [[], [], []]
 
 
+def test_a_wait_that_was_too_long_before_the_trouble_began_is_a_fault() -> None:
+    assert found(story((1100, queued()), (8100, issued())), Trouble(7500, 8000)) != []
+    assert found(story((1100, queued()), (8100, issued())), Trouble(4000, 8000)) == []
+
+
 def assigned() -> TaskAssigned:
     return TaskAssigned(
         task_id="i1.t1",

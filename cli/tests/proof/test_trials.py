@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from centralino.proof.trials.plan import PARTS, Plan, cases, plan_of
-from centralino.proof.trials.report import line, percentile, summary
+from centralino.proof.trials.report import line, percentile, summary, unmet
 from centralino.proof.trials.trial import Verdict
 
 KILLS = cases(kinds=["kill"])
@@ -53,6 +53,31 @@ def test_the_report_counts_runs_faults_and_figures() -> None:
     assert "| kill crm, embedded | 3 | 1 | 1.0 3.0 3.0 | - | - | - | 6 of 30 | 0 | 0 |" in table
     assert "1 faults: S1 at the end: lost" in line(broken, 3, 3)
     assert "sound (next offer 1.0 s, 2 unknown" in line(verdict(1, 1000), 1, 3)
+
+
+def death(next_offer_ms: int) -> Verdict:
+    plan = Plan(seed=1, part="router-engine", kind="kill", at_share=0.5, delay_seconds=0.1)
+    return replace(verdict(1, next_offer_ms), plan=plan)
+
+
+def test_a_campaign_whose_engines_are_replaced_too_late_has_not_kept_its_promise() -> None:
+    one_is_late = [death(2000)] * 19 + [death(9000)]
+
+    assert unmet(one_is_late, 1) == []
+    assert unmet([*one_is_late, death(6000)], 1) == [
+        "after an engine's death the next offer came within 6.0 s (p95), not 5"
+    ]
+    assert unmet([*one_is_late, death(6000)], 2) == []
+    assert unmet([verdict(1, 60_000)], 1) == []
+
+
+def test_engines_that_were_never_frozen_in_an_append_have_shown_nothing() -> None:
+    plan = Plan(seed=1, part="router-engine", kind="mid-append", at_share=0.5, delay_seconds=0.1)
+    empty = replace(verdict(1), plan=plan)
+
+    assert unmet([empty] * 4, 1) == []
+    assert "frozen with a batch on its way" in unmet([empty] * 5, 1)[0]
+    assert unmet([*[empty] * 5, replace(empty, void_batches=1)], 1) == []
 
 
 def test_a_trial_that_did_not_come_to_its_end_is_not_sound() -> None:

@@ -28,6 +28,7 @@ class Epoch:
 
     partition: int
     position: Position
+    appended_at_ms: int
 
 
 def position_of(sequence: str) -> Position:
@@ -64,7 +65,7 @@ def counted(journal: Sequence[Record]) -> Iterator[Epoch | Batch]:
         entry = json.loads(record.value or b"")
         if entry["kind"] == "epoch":
             latest[record.partition] = (entry["generation"], record.offset, 0)
-            yield Epoch(record.partition, Position(entry["generation"], record.offset))
+            yield Epoch(record.partition, Position(entry["generation"], record.offset), record.timestamp_ms)
             continue
         generation, epoch, number = latest.get(record.partition, (0, -1, 0))
         if (entry["epoch"], entry["number"]) == (epoch, number + 1):

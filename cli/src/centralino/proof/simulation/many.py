@@ -3,6 +3,7 @@
 python -m centralino.proof.simulation.many 500 3000     tells the seeds from 500 up to but not including 3000
 """
 
+import argparse
 import logging
 import multiprocessing
 import os
@@ -41,9 +42,15 @@ def _be_quiet() -> None:
 
 def main() -> int:
     """Answers 1 when a seed failed."""
+    parser = argparse.ArgumentParser(prog="python -m centralino.proof.simulation.many", description=__doc__)
+    parser.add_argument("first", type=int, help="the first seed")
+    parser.add_argument("end", type=int, help="the seed after the last one")
+    options = parser.parse_args()
+    if options.end <= options.first:
+        parser.error("the end has to come after the first seed")
     happened: Counter[str] = Counter()
     failed = 0
-    for told in tell_many(range(int(sys.argv[1]), int(sys.argv[2]))):
+    for told in tell_many(range(options.first, options.end)):
         happened.update(told.happened)
         if told.faults:
             failed += 1

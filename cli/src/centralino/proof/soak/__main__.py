@@ -23,6 +23,7 @@ from centralino.proof.trials.watch import Watch
 EXIT_FAULTS: Final = 1
 WARMUP_SHARE: Final = 0.25
 GRACE_SECONDS: Final = 240
+STOP_SECONDS_MAX: Final = 60
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,7 +56,7 @@ async def soak(running: Running, options: argparse.Namespace) -> int:
         await story.tell()
         for task in watching:
             task.cancel()
-        await asyncio.wait(watching)
+        await asyncio.wait(watching, timeout=STOP_SECONDS_MAX)
     rows = rows_of(meter.uses, WARMUP_SHARE * seconds, options.per_second)
     faults = [*lag_faults(watch.lags, watch.clock.now_ms())]
     broken = await story.faults()
@@ -75,10 +76,18 @@ def _tell(options: argparse.Namespace, rows: Sequence[Row], faults: Sequence[str
     return 0 if sound else EXIT_FAULTS
 
 
+def above_nought(text: str) -> float:
+    """A number above nought."""
+    number = float(text)
+    if number <= 0:
+        raise ValueError
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="centralino.proof.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--per-second", type=float, default=1.0, help="chats that begin in a second")
+    parser.add_argument("--minutes", type=above_nought, default=20)
+    parser.add_argument("--per-second", type=above_nought, default=1.0, help="chats that begin in a second")
     parser.add_argument("--agents", type=int, default=20)
     parser.add_argument("--kafka", choices=("embedded", "real"), default="embedded")
     parser.add_argument("--out", type=Path, default=Path("build/soak"), help="emptied data go below it")

@@ -13,7 +13,7 @@ from typing import Final
 from servicekit.testing import kafka_jars
 
 from centralino.proof.trials.plan import KINDS, PARTS, Plan, cases, plan_of
-from centralino.proof.trials.report import line, summary
+from centralino.proof.trials.report import line, summary, unmet
 from centralino.proof.trials.trial import Size, Verdict, judge_plans
 
 EXIT_FAULTS: Final = 1
@@ -21,7 +21,7 @@ EXIT_USAGE: Final = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: every promise was kept in every trial; 1: not; 2: there is nothing to do, or no Java for Apache Kafka."""
+    """0: every promise was kept, in each trial and by all together; 1: not; 2: nothing to do, or no Java for Kafka."""
     options = _parser().parse_args(arguments)
     chosen = cases(options.part or PARTS, options.kind or KINDS)
     missing = kafka_jars.available() if options.kafka == "real" else None
@@ -32,10 +32,11 @@ def main(arguments: Sequence[str]) -> int:
     for plan in plans:
         print(plan, flush=True)
     verdicts = Campaign(options).run(plans)
-    told = summary(verdicts)
+    broken = unmet(verdicts, options.patience)
+    told = "\n\n".join([summary(verdicts), *broken])
     (options.out / "summary.md").write_text(f"{told}\n")
     print(f"\n{told}\n\nEach trial is a line of {options.out / 'trials.jsonl'}.", flush=True)
-    return 0 if all(verdict.sound for verdict in verdicts) else EXIT_FAULTS
+    return 0 if all(verdict.sound for verdict in verdicts) and not broken else EXIT_FAULTS
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Campaign:
         options, stories = self.options, self.options.stories
         size = Size(chats=options.chats, real_kafka=options.kafka == "real", patience=options.patience)
         options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "trials.jsonl").write_text("")
         waiting = [plans[start : start + stories] for start in range(0, len(plans), stories)]
         running: dict[Future[list[Verdict]], Sequence[Plan]] = {}
         # Not forked: a trial has an event loop and threads of its own.
@@ -84,22 +86,32 @@ class Campaign:
         """The command that carries out the plans of this stack again, the last of which was not sound."""
         options, count = self.options, len(judged)
         words = [f"FIRST={judged[0].plan.seed} SEEDS={count} STORIES={count} CHATS={options.chats}"]
-        words += [f"KAFKA={options.kafka}"]
+        words += [f"KAFKA={options.kafka} PATIENCE={options.patience:g}"]
         words += [f"PART='{' '.join(options.part)}'"] if options.part else []
         words += [f"KIND='{' '.join(options.kind)}'"] if options.kind else []
         return f"make faults {' '.join(words)}"
 
 
+def positive(text: str) -> int:
+    """A whole number above nought."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m centralino.proof.trials", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=7, metavar="N", help="how many trials (default: %(default)s)")
+    parser.add_argument("--seeds", type=positive, default=7, metavar="N", help="how many trials (default: %(default)s)")
     parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first seed (default: %(default)s)")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only this kind; may be repeated")
     parser.add_argument("--kafka", choices=("embedded", "real"), default="embedded")
-    parser.add_argument("--chats", type=int, default=Size().chats, metavar="N", help="of each story")
-    parser.add_argument("--stories", type=int, default=5, metavar="N", help="trials on one stack, one after the other")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="stacks at the same time")
+    parser.add_argument("--chats", type=positive, default=Size().chats, metavar="N", help="of each story")
+    parser.add_argument(
+        "--stories", type=positive, default=5, metavar="N", help="trials on one stack, one after the other"
+    )
+    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="stacks at the same time")
     parser.add_argument("--patience", type=float, default=1.0, metavar="X", help="stretches every bound of time")
     parser.add_argument("--out", type=Path, default=Path("build/faults"), metavar="DIR", help="default: %(default)s")
     return parser

@@ -38,13 +38,13 @@ class Probe:
                 return name
         return None
 
-    async def all_ready(self) -> bool:
-        """Every part runs, and every service says that it is ready."""
+    async def missing(self) -> list[str]:
+        """Parts that do not run, and services that do not say that they are ready."""
         state = self.stack.home.state()
-        if state is None or not all(process_of(part.pid, part.created) for part in state.parts):
-            return False
-        pages = [await self._page(part.ready_url) for part in state.parts if part.ready_url]
-        return all(page is not None for page in pages)
+        if state is None:
+            return ["the whole stack"]
+        gone = [part.name for part in state.parts if not process_of(part.pid, part.created)]
+        return gone or [part.name for part in state.parts if part.ready_url and not await self._page(part.ready_url)]
 
     def _engines(self) -> Sequence[str]:
         state = self.stack.home.state()

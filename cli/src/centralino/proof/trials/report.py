@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from centralino.proof.trials.trial import Verdict
+from centralino.services import ENGINE
 
 HEAD: Final = (
     "part and kind, Kafka",
@@ -20,6 +21,11 @@ HEAD: Final = (
 )
 
 
+NEXT_OFFER_SECONDS_MAX: Final = 5.0
+APPENDS_MIN: Final = 5
+"""Runs of mid-append of which at least one should have met a batch on its way."""
+
+
 def summary(verdicts: Sequence[Verdict]) -> str:
     """A Markdown table, one line for each part, kind and Kafka."""
     cases: defaultdict[tuple[bool, str, str], list[Verdict]] = defaultdict(list)
@@ -28,6 +34,22 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     rows = [HEAD, tuple("---" for _ in HEAD)]
     rows += [_row(f"{kind} {part}, {_kafka(real)}", cases[real, kind, part]) for real, kind, part in sorted(cases)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def unmet(verdicts: Sequence[Verdict], patience: float) -> list[str]:
+    """What a campaign as a whole promises and did not show."""
+    told: list[str] = []
+    deaths = [v for v in verdicts if (v.plan.kind, v.plan.part) == ("kill", ENGINE)]
+    offers = [v.next_offer_ms / 1000 for v in deaths if v.next_offer_ms is not None]
+    if offers and percentile(offers, 0.95) > NEXT_OFFER_SECONDS_MAX * patience:
+        late = percentile(offers, 0.95)
+        told.append(
+            f"after an engine's death the next offer came within {late:.1f} s (p95), not {NEXT_OFFER_SECONDS_MAX:g}"
+        )
+    appends = [v for v in verdicts if v.plan.kind == "mid-append"]
+    if len(appends) >= APPENDS_MIN and not any(v.void_batches for v in appends):
+        told.append("no engine was frozen with a batch on its way: the runs of mid-append have shown nothing")
+    return told
 
 
 def line(verdict: Verdict, done: int, wanted: int) -> str:

@@ -39,7 +39,16 @@ class Striker:
         """Returns from when until when something was broken: until every part runs and is ready."""
         await self.clock.sleep(self.plan.delay_seconds)
         struck_at_ms = await self._strike()
-        await eventually(self.probe.all_ready, timeout_seconds=BACK_SECONDS_MAX)
+        missing: list[str] = []
+
+        async def ready() -> bool:
+            missing[:] = await self.probe.missing()
+            return not missing
+
+        try:
+            await eventually(ready, timeout_seconds=BACK_SECONDS_MAX)
+        except AssertionError:
+            raise LookupError(f"{', '.join(missing)}: not ready {BACK_SECONDS_MAX:.0f} s after the blow") from None
         return Trouble(struck_at_ms, self.clock.now_ms())
 
     async def _strike(self) -> int:

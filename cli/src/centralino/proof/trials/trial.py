@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from centralino.proof.faults import Fault
 from centralino.proof.history import History
 from centralino.proof.journal import epochs, void_batches
 from centralino.proof.lag import caught_up_at_ms, lag_faults
+from centralino.proof.leftovers import events
 from centralino.proof.projection import current_again_ms, due_positions, projection_faults
 from centralino.proof.requests import ambiguous
 from centralino.proof.running import Running, running_stack
@@ -39,6 +40,7 @@ STORY_SECONDS_MAX: Final = 240.0
 EMPTIED_SECONDS: Final = 10.0
 """Within which the views are there again after Redis was emptied."""
 CHATS_PER_AGENT: Final = 4
+LAST_EVENTS: Final = 5
 QUIET_SECONDS_MAX: Final = 60.0
 
 
@@ -100,7 +102,7 @@ def judge_plans(plans: Sequence[Plan], size: Size, folder: Path) -> list[Verdict
             asyncio.run(_Trials(size, running, node, verdicts).run(plans))
     except Exception as error:  # noqa: BLE001 - whatever it was, the trial has no sound end
         if not verdicts:
-            verdicts.append(Verdict(plan=plans[len(verdicts)], real_kafka=size.real_kafka))
+            verdicts.append(Verdict(plan=plans[0], real_kafka=size.real_kafka))
         verdicts[-1].error = _innermost(error)[:2000]
     if all(verdict.sound for verdict in verdicts):
         remove_postgres_data(folder / "data")
@@ -149,7 +151,11 @@ class _Trials:
             troubles.append(await striker.strike())
 
         watch.forget()
-        await story.tell(strike, at_share=plan.at_share)
+        try:
+            await story.tell(strike, at_share=plan.at_share)
+        except TimeoutError:
+            if not troubles:
+                raise TimeoutError(f"the plan was not carried out within {STORY_SECONDS_MAX:.0f} s") from None
         with suppress(AssertionError):  # what is not quiet is told below
             await eventually(watch.quiet, timeout_seconds=QUIET_SECONDS_MAX)
         bounds = Bounds(patience=self.size.patience)
@@ -164,10 +170,12 @@ class _Trials:
         faults = await story.faults(judge)
         history = histories[-1]
         faults += timing_faults(history, troubles[0], bounds, since_ms=began_at_ms)
+        faults += _endless(story, history)
         verdict.faults, verdict.error = [str(fault) for fault in faults], None
         verdict.seconds = round((story.clock.now_ms() - began_at_ms) / 1000, 1)
         asked = [request for request in history.requests if request.asked_at_ms >= began_at_ms]
         verdict.requests, verdict.ambiguous = len(asked), ambiguous(asked)
+        verdict.take_overs = sum(epoch.appended_at_ms >= began_at_ms for epoch in epochs(history.journal))
         self._measure(history, watch, troubles[0])
 
     def _measure(self, history: History, watch: Watch, trouble: Trouble) -> None:
@@ -177,9 +185,7 @@ class _Trials:
         current_ms = current_again_ms(due_positions(history, DOMAIN), watch.samples, trouble)
         verdict.views_ms = _since(struck_at_ms, current_ms)
         verdict.caught_up_ms = _since(struck_at_ms, caught_up_at_ms(watch.lags, trouble))
-        before = self.verdicts[:-1]
-        verdict.take_overs = len(epochs(history.journal)) - sum(each.take_overs for each in before)
-        verdict.void_batches = void_batches(history.journal) - sum(each.void_batches for each in before)
+        verdict.void_batches = void_batches(history.journal) - sum(each.void_batches for each in self.verdicts[:-1])
 
 
 def _settled_faults(watch: Watch, trouble: Trouble, bounds: Bounds, history: History) -> list[Fault]:
@@ -189,6 +195,14 @@ def _settled_faults(watch: Watch, trouble: Trouble, bounds: Bounds, history: His
         *projection_faults(history, watch.samples, DOMAIN, trouble, bounds),
         *lag_faults(watch.lags, trouble, bounds),
     ]
+
+
+def _endless(story: Story, history: History) -> Iterator[Fault]:
+    """Chats that had no end, with the last that is known of them."""
+    for customer in story.customers:
+        if not customer.over:
+            known = "; ".join(events(history, customer.interaction_id)[-LAST_EVENTS:])
+            yield Fault("L1", customer.interaction_id, f"had no end within {STORY_SECONDS_MAX:.0f} s. Last: {known}")
 
 
 def _since(struck_at_ms: int, at_ms: int | None) -> int | None:

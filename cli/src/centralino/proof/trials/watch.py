@@ -73,14 +73,14 @@ class Watch:
 
     async def watch_lags(self) -> None:
         """Ask now and then how far everybody is."""
-        while True:
+        while _wanted():
             with suppress(*AWAY):
                 async with AsyncExitStack() as stack:
                     await self._again(await self._lag(stack), LAG_SECONDS, for_ever=False)
             await self.clock.sleep(LOOK_SECONDS)
 
     async def _again(self, look: Callable[[], Awaitable[None]], pause_seconds: float, *, for_ever: bool = True) -> None:
-        while True:
+        while _wanted():
             try:
                 async with asyncio.timeout(ANSWER_SECONDS_MAX):
                     await look()
@@ -119,3 +119,9 @@ class Watch:
             self.lags.append(Lag(self.clock.now_ms(), behind))
 
         return look
+
+
+def _wanted() -> bool:
+    """Not cancelled yet: asyncio.wait_for of Python 3.11, which redis-py and aiokafka use, may lose a cancellation."""
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()
