@@ -1,11 +1,14 @@
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from redis.exceptions import ResponseError
 from servicekit.live import LiveAwayError, Redis, Script, Scripts, open_redis
+from servicekit.testing.parts import part
+from servicekit.together import Together
 
 COUNT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 
@@ -75,6 +78,68 @@ async def test_a_server_that_is_not_there_is_away_by_every_door(use: Callable[[R
     async with open_redis("redis://127.0.0.1:1/0") as redis:
         with pytest.raises(LiveAwayError):
             await use(redis)
+
+
+async def _in_a_transaction(redis: Redis) -> object:
+    async with redis.pipeline(transaction=True) as pipeline:
+        pipeline.set("k", "v")
+        return await pipeline.execute()
+
+
+async def _together(redis: Redis) -> object:
+    return await Together(redis).run(Script("return redis.call('SET', KEYS[1], 'v')"), ["k"])
+
+
+WRITES: dict[str, Callable[[Redis], Awaitable[object]]] = {
+    "command": lambda redis: redis.set("k", "v"),
+    "script": lambda redis: Script("return redis.call('SET', KEYS[1], 'v')")(redis, ["k"]),
+    "transaction": _in_a_transaction,
+    "together": _together,
+}
+
+
+@pytest.fixture(scope="module")
+def own_redis_url() -> Iterator[str]:
+    with part("redis") as url:
+        yield url
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize(
+    ("hinder", "help_again"),
+    [
+        (["REPLICAOF", "127.0.0.1", "9"], ["REPLICAOF", "NO", "ONE"]),
+        (["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
+        (["CONFIG", "SET", "min-replicas-to-write", "1"], ["CONFIG", "SET", "min-replicas-to-write", "0"]),
+    ],
+    ids=["a replica after a failover", "full", "too few replicas"],
+)
+async def test_a_server_that_cannot_write_now_is_away_by_every_door(
+    own_redis_url: str, write: Callable[[Redis], Awaitable[object]], hinder: list[str], help_again: list[str]
+) -> None:
+    async with open_redis(own_redis_url) as redis:
+        await redis.execute_command(*hinder)
+        try:
+            with pytest.raises(LiveAwayError):
+                await write(redis)
+        finally:
+            await redis.execute_command(*help_again)
+        await write(redis)
+
+
+async def test_a_pipeline_that_answers_errors_says_away_too(own_redis_url: str) -> None:
+    async with open_redis(own_redis_url) as redis:
+        await redis.execute_command("REPLICAOF", "127.0.0.1", "9")
+        try:
+            pipeline = redis.pipeline(transaction=False)
+            pipeline.set("k", "v")
+            pipeline.lpush("k")
+            answers = await pipeline.execute(raise_on_error=False)
+        finally:
+            await redis.execute_command("REPLICAOF", "NO", "ONE")
+
+    assert isinstance(answers[0], LiveAwayError)
+    assert isinstance(answers[1], ResponseError)
 
 
 async def test_messages_arrive_by_subscription(redis: Redis) -> None:

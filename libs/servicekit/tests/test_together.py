@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from redis.exceptions import ResponseError
-from servicekit.live import LiveAwayError, Redis, Script, open_redis
+from servicekit.live import COMMAND_TIMEOUT_SECONDS, LiveAwayError, Redis, Script, open_redis
 from servicekit.together import CALLS_MAX, Together
 
 COUNT = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
@@ -107,3 +107,22 @@ async def test_a_server_that_is_away_is_said_to_everybody_and_asked_again() -> N
             answers = await asyncio.gather(*(together.run(COUNT, ["k"], [1]) for _ in range(3)), return_exceptions=True)
 
             assert [type(answer) for answer in answers] == [LiveAwayError] * 3
+
+
+async def test_a_server_that_hangs_costs_everybody_one_time_out() -> None:
+    """Not one after the other: a thousand sockets would wait for minutes."""
+    silent = await asyncio.start_server(_says_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with silent, open_redis(f"redis://127.0.0.1:{port}/0") as hanging:
+        together = Together(hanging)
+        async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS * 2):
+            asked = (together.run(COUNT, ["k"], [1]) for _ in range(CALLS_MAX * 4))
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(answer) for answer in answers} == {LiveAwayError}
+
+
+async def _says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        pass
+    writer.close()

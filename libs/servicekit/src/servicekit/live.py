@@ -6,6 +6,7 @@ runs again (reliability.md, decision 7). Callers that may repeat do so themselve
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
@@ -15,7 +16,16 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import Pipeline, PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, NoScriptError, ReadOnlyError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import override
@@ -28,6 +38,18 @@ CONNECT_TIMEOUT_SECONDS: Final = 2.0
 COMMAND_TIMEOUT_SECONDS: Final = 5.0
 BLOCK_SECONDS_MAX: Final = 3.0
 CONNECTIONS_MAX: Final = 64
+
+_AWAY: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,
+    TryAgainError,
+)
+# Those that redis-py has no class for; its pipelines put words of their own before.
+_CANNOT_NOW: Final = re.compile(r"(?:^|caused error: \(')(?:BUSY|MISCONF|NOREPLICAS) ")
 
 
 class LiveAwayError(RetryLaterError):
@@ -86,7 +108,8 @@ class Scripts:
 
 
 class LiveRedis(Redis):
-    """redis-py's client that says LiveAwayError where it would say one of five kinds of connection failure."""
+    """redis-py's client that says LiveAwayError where the server cannot be reached, or does not take the command now:
+    it is a replica after a failover, is loading, full, or cannot save."""
 
     @override
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # the library's own signature
@@ -106,7 +129,8 @@ class _LivePipeline(Pipeline):
     @override
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # the library's own signature
         with _away_is_said():
-            return await super().execute(raise_on_error)
+            answers = await super().execute(raise_on_error)
+        return [LiveAwayError(type(answer).__name__) if _is_away(answer) else answer for answer in answers]
 
     @override
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:  # the library's own signature
@@ -128,17 +152,24 @@ class _LivePubSub(PubSub):
 
 @contextmanager
 def _away_is_said() -> Iterator[None]:
-    # redis-py loses a cancellation that comes while it connects or sends: asyncio.wait_for of Python 3.11 does, when what
-    # it waits for ends at that moment. Without this, time-outs around it would never end.
+    # redis-py loses a cancellation that comes while it connects or sends: asyncio.wait_for of Python 3.11 does, when
+    # what it waits for ends at that moment. Without this, time-outs around it would never end.
     asked = _cancel_requests()
     try:
         yield
-    except (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError) as error:
+    except RedisError as error:
         if _cancel_requests() > asked:
             raise asyncio.CancelledError from error
-        raise LiveAwayError(type(error).__name__) from error
+        if _is_away(error):
+            raise LiveAwayError(type(error).__name__) from error
+        raise
     if _cancel_requests() > asked:
         raise asyncio.CancelledError
+
+
+def _is_away(error: object) -> bool:
+    """Whether the server, not the question, is what was wrong."""
+    return isinstance(error, _AWAY) or (isinstance(error, ResponseError) and _CANNOT_NOW.search(str(error)) is not None)
 
 
 def _cancel_requests() -> int:

@@ -55,6 +55,8 @@ class Together:
                 answers = await pipeline.execute(raise_on_error=False)
         except LiveAwayError as error:
             answers = [LiveAwayError(str(error)) for _ in wanted]
+            while self._calls:  # they would wait out the same time-out once more, one pipeline after the other
+                self._calls.popleft().settle(LiveAwayError(str(error)))
         finally:  # whatever happened, nobody waits for ever
             for call, answer in zip(wanted, answers, strict=True):
                 call.settle(answer)
