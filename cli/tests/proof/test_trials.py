@@ -25,6 +25,7 @@ def test_as_many_seeds_as_cases_meet_each_case_once() -> None:
 def test_only_sensible_kinds_are_planned() -> None:
     assert cases(["crm"]) == [("crm", "kill"), ("crm", "restart"), ("crm", "freeze")]
     assert cases(["redis", "kafka"], ["empty", "mid-append"]) == [("redis", "empty")]
+    assert cases(["redis"], ["read-only", "mid-append"]) == [("redis", "read-only")]
     assert cases(["router-engine"], ["mid-append"]) == [("router-engine", "mid-append")]
 
 

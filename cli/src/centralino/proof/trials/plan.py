@@ -10,7 +10,7 @@ from typing_extensions import override
 from centralino.services import ENGINE
 
 Part = Literal["router-engine", "router-api", "chat-gateway", "crm", "kafka", "redis", "postgres"]
-Kind = Literal["kill", "restart", "freeze", "mid-append", "empty"]
+Kind = Literal["kill", "restart", "freeze", "mid-append", "empty", "read-only"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 ENGINES: Final = 2
@@ -26,7 +26,8 @@ class Plan:
     kill: SIGKILL, and the supervisor starts it again. restart: asked to end, and started again. freeze: SIGSTOP, and
     SIGCONT after `seconds`; of engines the one that owns the story's partition, until another has taken over and
     `seconds` more. mid-append: the same of the engine while the broker is frozen too, from `lead_seconds` before until
-    the lease has run out, so that appends are on their way. empty: FLUSHALL.
+    the lease has run out, so that appends are on their way. empty: FLUSHALL. read-only: for `seconds` Valkey is a
+    replica, as after a failover.
     """
 
     seed: int
@@ -49,7 +50,7 @@ class Plan:
 
 def cases(parts: Sequence[Part] = PARTS, kinds: Sequence[Kind] = KINDS) -> list[tuple[Part, Kind]]:
     """Every part with every kind that makes sense for it."""
-    only = {"mid-append": ENGINE, "empty": "redis"}
+    only = {"mid-append": ENGINE, "empty": "redis", "read-only": "redis"}
     return [(part, kind) for kind in kinds for part in parts if only.get(kind, part) == part]
 
 
@@ -59,7 +60,8 @@ def plan_of(seed: int, chosen: Sequence[tuple[Part, Kind]]) -> Plan:
     at_share, delay_seconds = chance.uniform(0.2, 0.8), chance.uniform(0, 1)
     longer, lead = chance.uniform(0, 1), chance.uniform(0, 1)
     part, kind = chosen[seed % len(chosen)]
-    seconds = {"freeze": 3 + 5 * longer, "mid-append": 2 * longer}.get(kind, 0.0)
+    few = 3 + 5 * longer
+    seconds = {"freeze": few, "read-only": few, "mid-append": 2 * longer}.get(kind, 0.0)
     if (part, kind) == ("kafka", "freeze"):
         seconds = BROKER_FROZEN_SECONDS
     return Plan(

@@ -21,6 +21,8 @@ from centralino.services import ENGINE
 
 BACK_SECONDS_MAX: Final = 120.0
 TAKE_OVER_SECONDS_MAX: Final = 40.0
+NOBODYS_PORT: Final = 9
+"""Discard: no server answers there."""
 STOP_SIGNALS: Final = {"postgres": signal.SIGINT}
 """As `centralino up` stops it; all others by SIGTERM."""
 
@@ -63,6 +65,8 @@ class Striker:
                 return await self._freeze_in_an_append()
             case "empty":
                 return await self._empty()
+            case "read-only":
+                return await self._make_read_only()
 
     async def _end_part(self, number: signal.Signals) -> int:
         if self.plan.part == "kafka" and self.node is not None:
@@ -82,6 +86,16 @@ class Striker:
         async with Redis.from_url(self.stack.addresses["redis"]) as redis:
             struck_at_ms = self.clock.now_ms()
             await redis.flushall()
+        return struck_at_ms
+
+    async def _make_read_only(self) -> int:
+        async with Redis.from_url(self.stack.addresses["redis"]) as redis:
+            struck_at_ms = self.clock.now_ms()
+            await redis.replicaof("127.0.0.1", NOBODYS_PORT)
+            try:
+                await self.clock.sleep(self.plan.seconds)
+            finally:
+                await redis.replicaof("NO", "ONE")
         return struck_at_ms
 
     async def _freeze(self) -> int:
