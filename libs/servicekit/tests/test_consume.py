@@ -152,6 +152,23 @@ def test_a_bug_is_tried_a_few_times_with_pauses_and_then_parked_without_its_mess
     assert b"break_on_first" in dict(letter.headers)["dlq_reason"]
 
 
+def test_each_record_has_its_own_attempts() -> None:
+    """The one before it used up some of the batch's: that does not count against it."""
+    world = World()
+    world.put(received("m1"))
+    world.put(received("m2"))
+
+    async def break_on_the_second_for_ever(delivery: Delivery[MessageReceived]) -> None:
+        await world.note(delivery)
+        if delivery.data.message_id == "m2" or world.seen.count("m1") < 4:
+            raise RuntimeError("a bug")
+
+    run_virtual(running(world.reacting(break_on_the_second_for_ever), lambda: world.log.records(DLQ)))
+
+    assert (world.seen.count("m1"), world.seen.count("m2")) == (4, 5)
+    assert dict(world.log.records(DLQ)[0].headers)["dlq_offset"] == b"1"
+
+
 def test_a_backend_that_is_away_is_waited_for_and_nothing_is_parked() -> None:
     world = World()
     world.put(received("m1"))
@@ -261,6 +278,22 @@ def test_a_commit_that_was_refused_comes_again_though_nothing_new_was_read() -> 
 
     assert world.seen == ["m1"]
     assert world.log._groups[GROUP].refusals == 0
+
+
+def test_what_is_committed_is_not_committed_again() -> None:
+    world = World()
+    world.put(received("m1"))
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(world.reacting(world.note).run(stop))
+        await asyncio.sleep(60)
+        stop.set()
+        await task
+
+    run_virtual(story())
+
+    assert world.log._groups[GROUP].commits == 1
 
 
 def test_more_records_than_are_queued_may_come_while_the_position_is_not_known_yet() -> None:

@@ -231,6 +231,28 @@ async def test_a_full_pool_is_told_as_away(kept: MigratedDatabase) -> None:
                 pass
 
 
+async def test_a_table_that_was_changed_under_a_cached_plan_is_read_by_the_next_try(
+    postgres: FreshDatabase, kept: MigratedDatabase, tmp_path: Path
+) -> None:
+    await add_notes(postgres, kept, tmp_path)
+    async with open_database(kept.application_url, schema="servicekit", pool_size_max=1) as database:
+        async with database.transaction("acme") as transaction:
+            await write_note(transaction, "acme", "n-1")
+            await transaction.all("SELECT * FROM note")
+        async with (
+            open_database(postgres.admin_url, schema="servicekit") as admin,
+            admin.transaction("acme") as transaction,
+        ):
+            await transaction.execute("ALTER TABLE note ADD COLUMN pinned boolean")
+        with pytest.raises(DatabaseAwayError):
+            async with database.transaction("acme") as transaction:
+                await transaction.all("SELECT * FROM note")
+        async with database.transaction("acme") as transaction:
+            rows = await transaction.all("SELECT * FROM note")
+
+    assert [row["pinned"] for row in rows] == [None]
+
+
 @dataclass(frozen=True)
 class Note:
     tenant_id: str

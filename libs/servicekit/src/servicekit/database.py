@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, cast, overload
 
 from asyncpg.exceptions import InternalClientError
 from sqlalchemy import TextClause, event, make_url, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import CursorResult, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -205,6 +206,9 @@ def _away() -> Iterator[None]:
 
 
 def _is_transient(error: DBAPIError) -> bool:
+    # A migration has changed the table. SQLAlchemy has forgotten the plan, so that the next try makes a new one.
+    if isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+        return True
     code = _sqlstate(error)
     if code is not None:
         return code.startswith(_TRANSIENT_CLASSES) or code in _TRANSIENT_CODES

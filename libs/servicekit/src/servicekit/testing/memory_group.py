@@ -15,6 +15,8 @@ class MemoryGroup:
         self.committed: dict[Partition, int] = {}
         self.refusals = 0
         """How many commits will be refused, as while a coordinator moves."""
+        self.commits = 0
+        """How many were asked for."""
         self.partitions = partitions
         self._members: list[_MemoryMember] = []
         self._turn = asyncio.Lock()
@@ -103,6 +105,7 @@ class _MemoryMember:
 
     async def commit(self, positions: Mapping[Partition, int]) -> bool:
         """Keep the offsets to read next; whether they are kept."""
+        self._group.commits += 1
         if self._group.refusals:
             self._group.refusals -= 1
             return False
