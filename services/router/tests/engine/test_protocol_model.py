@@ -20,6 +20,15 @@ SEEN = {
         "takes over and publishes again": 1_000,
     },
     "story": {"an agent accepts": 5_000, "decides accept": 5_000, "a zombie's batch lands": 4_000},
+    "expiry": {
+        "decides expire": 300,
+        "a zombie's batch that expires lands": 1_000,
+        "a zombie's batch that expires lands twice": 500,
+        "a zombie's batch that expires overtakes another and lands": 200,
+        "a batch that expires lands; the fence": 1_000,
+        "an agent accepts": 5_000,
+        "takes over and publishes again": 300,
+    },
     "reader": {"publishes and does not know it": 10_000, "the reader restarts": 40_000},
     "redis": {
         "Redis is wiped": 5_000,

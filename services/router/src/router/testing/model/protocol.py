@@ -165,6 +165,8 @@ class Protocol:
 
     def _landings(self, world: World, at: int, owner: Owner, place: int) -> Iterator[Step]:
         whose = "a batch" if at == len(world.owners) - 1 else "a zombie's batch"
+        if any(fact.kind == "expired" for fact in owner.flying[place][0].facts):
+            whose += " that expires"
         faulty = world._replace(faults=world.faults - 1)
         if place == self._unlanded(owner)[0]:
             yield self.land(world, at, place, whose)

@@ -10,6 +10,8 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "journal": Scope(engines=3, accepts=False, kinds=frozenset({"doubled", "overtaken"})),
     # Two contacts, two agents, from the arrival to the assignment.
     "story": Scope(kinds=frozenset({"doubled", "overtaken"})),
+    # An offer that expires while its engine is a zombie, whose batches also come twice and out of order.
+    "expiry": Scope(contacts=1, offers=2, faults=2, kinds=frozenset({"doubled", "overtaken"})),
     "reader": Scope(engines=3, accepts=False, kinds=frozenset({"unknown event", "reader restarts"})),
     "redis": Scope(accepts=False, redis=True, faults=2, kinds=frozenset({"roll-back"})),
     "presence": Scope(contacts=1, accepts=False, presence=True, in_flight=1, kinds=frozenset({"device"})),
