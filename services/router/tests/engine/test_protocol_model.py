@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from router.testing.model.__main__ import main
 from router.testing.model.rules import RULES
 from router.testing.model.scopes import SCOPES
 from router.testing.model.search import Found, search
@@ -97,6 +98,26 @@ def test_without_the_rule_some_order_breaks_a_promise(rule: str) -> None:
     found = search(SCOPES[RULES[rule].scope], without=rule)
 
     assert found.broken == RULES[rule].promise, "\n".join(found.story)
+
+
+def test_a_scope_that_there_is_not_is_refused_with_the_names_of_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["story", "fable"])
+    said = capsys.readouterr().err
+
+    assert ended.value.code == 2
+    assert "no such scope: fable;" in said
+    assert all(name in said for name in SCOPES)
+
+
+def test_without_a_name_all_scopes_are_searched(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = main(["--worlds-max", "10"])
+    said = capsys.readouterr().out
+
+    assert broken == 0
+    assert all(f"{name}: " in said for name in SCOPES)
 
 
 @pytest.mark.parametrize("place", ELSEWHERE.values(), ids=ELSEWHERE)

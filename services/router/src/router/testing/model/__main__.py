@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +13,7 @@ from router.testing.model.search import search
 SIZES: Final = ("contacts", "engines", "in_flight", "offers", "faults")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Answers 1 when a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m router.testing.model", description="Searches the commit protocol.")
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help=f"of {', '.join(SCOPES)}; all, if none is named")
@@ -20,7 +21,11 @@ def main() -> int:
     parser.add_argument("--worlds-max", type=int, default=2_000_000, help="look at no more than so many")
     for name in SIZES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="instead of the scope's own")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
+    # No `choices`: Python 3.11 would then refuse to be given none.
+    unknown = [name for name in given.scopes if name not in SCOPES]
+    if unknown:
+        parser.error(f"no such scope: {', '.join(unknown)}; there are {', '.join(SCOPES)}")
     changes = {name: getattr(given, name) for name in SIZES if getattr(given, name) is not None}
     broken = 0
     for name in given.scopes or ([RULES[given.without].scope] if given.without else SCOPES):
