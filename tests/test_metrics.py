@@ -118,6 +118,28 @@ def test_state_of_an_engine_is_exported(told: tuple[CollectorRegistry, Samples, 
     assert value(after, "engine_projection_behind_domains", partition="0") == 1
 
 
+def test_a_partition_whose_engine_died_while_redis_is_away_shows_as_owned_by_nobody() -> None:
+    """Who is left can take no lease: the alert sees the partition only if it says that it does not own it."""
+    told: list[Samples] = []
+
+    async def run() -> None:
+        async with open_story(seed=1) as story:
+            first, second = story.start_engine(), story.start_engine()
+            await eventually(lambda: first.owner.reign or second.owner.reign, timeout_seconds=60)
+            owner, other = (first, second) if first.owner.reign else (second, first)
+            told.append(samples_of(other.registry))
+            story.live.away = True
+            await owner.kill()
+            await story.clock.sleep(60)
+            told.append(samples_of(other.registry))
+
+    run_virtual(run())
+
+    assert [value(samples, "engine_owned", partition="0") for samples in told] == [0, 0]
+    assert value(told[0], "engine_take_overs_total", partition="0") == 0
+    assert value(told[0], "engine_decision_seconds_count", partition="0") == 0
+
+
 def test_page_names_every_metric_with_its_kind_and_labels(told: tuple[CollectorRegistry, Samples, Samples]) -> None:
     registry, _, after = told
     telemetry = Telemetry("tests")

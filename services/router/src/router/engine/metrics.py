@@ -42,6 +42,14 @@ class EngineMetrics:
         )
         self.waits_seconds = telemetry.histogram("engine_wait_seconds", "How long a task waited until its assignment.")
 
+    def expect(self, label: str) -> None:
+        """Tell of a partition before it is owned: that nobody owns it shows only where somebody says so, and of a
+        series that begins at 1 Prometheus sees no increase.
+        """
+        self.owned.labels(label).set(0)
+        for metric in (self.take_overs, self.void_batches, self.decisions_seconds):
+            metric.labels(label)
+
     def confirmed(self, label: str, sealed: Sealed, now_ms: int) -> None:
         """A batch counts."""
         self.batches.labels(label).inc()

@@ -42,6 +42,7 @@ class Owner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own the partition whenever its lease can be had. Raises what only an operator can mend."""
+        self._world.metrics.expect(str(self.partition))
         try:
             while not stop.is_set():
                 if await self._holds_lease():
