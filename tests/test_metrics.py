@@ -16,6 +16,7 @@ from contracts.tasks import TaskAssigned
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from router.domain.facts import PUBLIC
+from router.engine.inputs import GROUP, INPUT_TOPICS
 from router.engine.story import DOMAIN, Engine, open_story
 from servicekit.telemetry import Telemetry
 from servicekit.testing.eventually import eventually
@@ -113,6 +114,8 @@ def test_state_of_an_engine_is_exported(told: tuple[CollectorRegistry, Samples, 
     assert value(before, "engine_projection_age_seconds", partition="0") == 0
     assert value(before, "engine_publish_behind_batches", partition="0") == 0
     assert value(before, "engine_inbox_inputs", partition="0") == 0
+    for topic in INPUT_TOPICS:
+        assert value(before, "dead_letters_total", group=GROUP, topic=topic.name) == 0
     # Redis was away for the last five seconds.
     assert 4 <= value(after, "engine_projection_age_seconds", partition="0") <= 6
     assert value(after, "engine_projection_behind_domains", partition="0") == 1
@@ -188,6 +191,17 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
         by = {label.strip() for each in re.findall(r"by \(([^)]*)\)", expression) for label in each.split(",")}
         assert by <= given, expression
         assert set(re.findall(r'type="([^"]+)"', expression)) <= PUBLIC.keys(), expression
+
+
+def test_an_alert_on_any_increase_also_sees_what_a_new_series_began_with() -> None:
+    """What happens before a process is first scraped is in no increase."""
+    asked = 0
+    for group in yaml.safe_load((DASHBOARDS / "alerts.yaml").read_text())["groups"]:
+        for rule in group["rules"]:
+            for name, window in re.findall(r"increase\((\w+)\[(\w+)\]\)\)? > 0", rule["expr"]):
+                asked += 1
+                assert f"{name} unless {name} offset {window}" in rule["expr"], rule["alert"]
+    assert asked == 2
 
 
 def test_panels_stand_side_by_side_under_ids_of_their_own() -> None:

@@ -50,6 +50,11 @@ class World:
         self.tried.append(asyncio.get_running_loop().time())
         self.seen.append(delivery.data.message_id)
 
+    def dead_letters(self) -> float | None:
+        """What Prometheus is told; nothing, if that."""
+        labels = {"group": GROUP, "topic": "messages"}
+        return self.telemetry.registry.get_sample_value("centralino_dead_letters_total", labels)
+
     def put(self, event_or_value: Event | bytes, *, partition: int = 0) -> Record:
         if isinstance(event_or_value, Event):
             value, encoded = encode(event_or_value)
@@ -116,6 +121,21 @@ def test_a_malformed_record_goes_to_the_dead_letters_with_its_context_and_the_pa
     assert context["dlq_group"] == GROUP.encode()
     assert context["dlq_error"] == b"MalformedEventError"
     assert context["dlq_reason"].startswith(b"CloudEvents attribute missing")
+
+
+def test_dead_letters_are_counted_from_0_so_that_an_alert_sees_the_first_one_come() -> None:
+    world = World()
+    counts: list[float | None] = []
+
+    async def reject(delivery: Delivery[MessageReceived]) -> None:
+        counts.append(world.dead_letters())
+        raise RejectError("channel_unknown")
+
+    world.put(received("m1"))
+    run_virtual(running(world.reacting(reject), lambda: world.log.records(DLQ)))
+    counts.append(world.dead_letters())
+
+    assert counts == [0, 1]
 
 
 def test_a_rejected_record_is_parked_at_once_with_its_reason() -> None:

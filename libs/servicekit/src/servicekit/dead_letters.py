@@ -22,6 +22,10 @@ class DeadLetters:
         self._log = log
         self._clock = clock
 
+    def expect(self, topic: str) -> None:
+        """Tell of the topic before its first letter: of a counter that is born at 1 Prometheus sees no increase."""
+        self._telemetry.dead_letters.labels(self.group, topic)
+
     async def write(self, record: Record, error: Exception) -> None:
         """Append value, key and headers unchanged plus `dlq_*` headers; twice is possible, never is not.
 

@@ -60,6 +60,7 @@ class Lane:
         self._fields = {"group": group, "topic": partition.topic, "partition": partition.number}
         self._seconds = telemetry.records_seconds.labels(group, partition.topic)
         self._retries = telemetry.retries.labels(group, partition.topic)
+        dead_letters.expect(partition.topic)
         self._committed = start
         self._queue: deque[Record] = deque()
         self._paused = False

@@ -59,6 +59,8 @@ class InputReader:
         self._state = state
         self._failures = failures
         self._config_is_fresh = False
+        for topic in INPUT_TOPICS:
+            dead_letters.expect(topic.name)
 
     async def run(self, inbox: Inbox, positions: dict[tuple[str, int], int]) -> None:
         """Read on for ever. The inbox's bound is what slows this down."""
