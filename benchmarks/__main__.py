@@ -10,10 +10,7 @@ SHARED: Final = {"__init__", "__main__", "report"}
 
 def main() -> None:
     """Each measurement as `python -m benchmarks.<name>` would run it, in the order of names."""
-    folder = Path(__file__).parent
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in SHARED)
-    known += sorted(path.parent.name for path in folder.glob("*/__main__.py"))
-    options = sys.argv[1:]
+    known, options = measurements(), sys.argv[1:]
     names = []
     while options and not options[0].startswith("-"):
         names.append(options.pop(0))
@@ -24,6 +21,13 @@ def main() -> None:
         print(f"# {name}", flush=True)
         sys.argv[1:] = options
         runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)
+
+
+def measurements() -> list[str]:
+    """Their names; docs/benchmarks.md has the same in its table."""
+    folder = Path(__file__).parent
+    names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in SHARED)
+    return names + sorted(path.parent.name for path in folder.glob("*/__main__.py"))
 
 
 if __name__ == "__main__":
