@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """All rounds, then the report over them and those kept from before."""
     options = _options(arguments)
     if not options.resume:
-        figures.ROUNDS.unlink(missing_ok=True)
+        aside = figures.set_aside()
+        if aside is not None:
+            print(f"the rounds of before are in {aside}")
     before = len(figures.rounds())
     with backends() as parts:
         for number in range(before, before + options.rounds):

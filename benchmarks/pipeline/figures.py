@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -29,6 +30,15 @@ def keep(run: Run, *, number: int, load: float) -> None:
     ROUNDS.parent.mkdir(parents=True, exist_ok=True)
     with ROUNDS.open("a") as file:
         file.write(json.dumps({**run, "round": number, "load_average": round(load, 2)}) + "\n")
+
+
+def set_aside(path: Path = ROUNDS) -> Path | None:
+    """Make place for other rounds, so that a quick look costs no hours of measuring; returns where they are now."""
+    if not path.exists():
+        return None
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    return path.rename(aside)
 
 
 def rounds(path: Path = ROUNDS) -> list[Round]:
