@@ -149,6 +149,20 @@ def test_somebody_idle_while_work_waits_is_found(run: Centre) -> None:
     assert "is idle while a task waits" in faults(run.inputs, offers)
 
 
+def test_a_task_that_arrives_and_waits_although_somebody_is_free_is_found(run: Centre) -> None:
+    """Its offer comes with the next arrival."""
+    arrival, following = run.inputs[:2]
+    offers = [replace(run.offers[0], cause=following), *run.offers[1:]]
+
+    assert f"after {arrival} somebody is idle while a task waits" in faults(run.inputs, offers)
+
+
+def test_a_task_that_comes_twice_is_found(run: Centre) -> None:
+    first = run.offers[0].number
+
+    assert faults([run.inputs[0], *run.inputs], run.offers) == f"domain {DOMAIN}: task {first} came twice"
+
+
 def test_who_came_later_and_went_first_is_found() -> None:
     signature, priority = job().task(DOMAIN, 0)
     alike = [number for number in range(8_000) if job().task(DOMAIN, number) == (signature, priority)][:2]
