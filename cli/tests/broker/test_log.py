@@ -8,7 +8,7 @@ import pytest
 from aiokafka import errors
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from centralino.broker.batch import parse, records_of
-from centralino.broker.log import LogSettings, PartitionLog
+from centralino.broker.log import PRODUCERS_MAX, LogSettings, PartitionLog
 from centralino.broker.offsets import STALE_LINES_MAX, CommittedOffsets
 from centralino.broker.segment import DamagedLogError
 from hypothesis import given, settings
@@ -136,6 +136,33 @@ def test_deleted_records_stay_deleted_after_a_restart(tmp_path: Path) -> None:
     assert append(opened(tmp_path), b"next") == [5]
     with pytest.raises(errors.PolicyViolationError):
         opened(tmp_path / "other", COMPACTED).delete_before(0)
+
+
+def test_deleted_records_are_not_found_by_their_time(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    append(log, b"0", b"1", at_ms=NOW_MS)
+    log.append(batch_of((b"k", b"2"), (b"k", b"3"), at_ms=NOW_MS + 1), NOW_MS)
+    found = [log.first_since(NOW_MS)]
+    for start in (2, 3, -1):
+        log.delete_before(start)
+        found.append(log.first_since(NOW_MS))
+
+    assert found == [(NOW_MS, 0), (NOW_MS + 1, 2), (NOW_MS + 1, 3), (-1, -1)]
+
+
+def test_of_too_many_producers_the_one_that_was_silent_longest_is_forgotten(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+
+    def write(producer_id: int, sequence: int = 0) -> int:
+        return log.append(batch_of((b"k", b"v"), producer_id=producer_id, sequence=sequence), NOW_MS)
+
+    for producer_id in range(PRODUCERS_MAX):
+        write(producer_id)
+    write(0, sequence=1)
+    newcomer = write(PRODUCERS_MAX)
+
+    assert write(0) == 0, "known: it wrote again"
+    assert write(1) == newcomer + 1, "forgotten: its repeated batch is taken for a new one"
 
 
 def test_a_repeated_batch_is_known_after_a_restart(tmp_path: Path) -> None:
