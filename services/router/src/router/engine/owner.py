@@ -17,11 +17,12 @@ LOG: Final = log("engine.owner")
 PAUSE_SECONDS: Final = (0.3, 0.7)
 PAUSE_SECONDS_MAX: Final = 10.0
 DOUBLINGS_MAX: Final = 5
-"""Half a second, also after one reign shorter than a minute, as when Kafka fails over; from the second in a row on
-twice as long each time, up to 10 s: a few take-overs a minute."""
+"""Half a second, also after one short reign, as when Kafka fails over; from the second in a row on twice as long each
+time, up to 10 s."""
 LEASE_RENEWALS: Final = 4
 """How often a lease is renewed within its length."""
-MINUTE_MS: Final = 60_000
+SHORT_REIGN_MS: Final = 10_000
+"""Whoever reigns longer takes over six times a minute at most, without any pause."""
 STUCK_MS: Final = 60_000
 
 STEP_DOWN: Final = (StepDownError, AppendUnknownError, AppendRefusedError, LogAwayError, OffsetGoneError)
@@ -77,7 +78,7 @@ class Owner:
             )
         finally:
             # Where Kafka is away nothing was written: it is asked again soon, however long that lasts.
-            short = not away and self._world.clock.now_ms() - begun_ms < MINUTE_MS
+            short = not away and self._world.clock.now_ms() - begun_ms < SHORT_REIGN_MS
             self._short_reigns = min(self._short_reigns, DOUBLINGS_MAX) + 1 if short else 0
             self.reign = None
             self._world.metrics.owned.labels(label).set(0)
