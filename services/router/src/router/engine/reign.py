@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from servicekit.dead_letters import DeadLetters
@@ -53,6 +53,8 @@ class World:
     metrics: EngineMetrics
     telemetry: Telemetry
     decide: Decide = decide
+    one_snapshot: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whoever makes a snapshot holds it: each takes memory for a whole state, beside those of all partitions."""
 
 
 class Reign:
@@ -150,11 +152,12 @@ class Reign:
         metrics, label = self._world.metrics, str(self._partition)
         while True:
             await self._world.clock.sleep(SNAPSHOT_LOOK_SECONDS)
-            upto = self.publisher.watermark
-            if upto - self._snapshot_at < self._world.settings.snapshot_every_records:
+            if not self._snapshot_due():
                 continue
             try:
-                named = await self._world.snapshots.make(self._partition, upto)
+                async with self._world.one_snapshot:  # other partitions' come first, each within its bound
+                    upto = self.publisher.watermark
+                    named = await self._world.snapshots.make(self._partition, upto)
             except SnapshotFailedError as error:
                 LOG.warning("snapshot_failed", extra={"partition": self._partition, "reason": str(error)})
                 metrics.snapshots.labels(label, "failed").inc()
@@ -163,6 +166,9 @@ class Reign:
             await self._inbox.put(Given(fact=Fact("", named)))
             self._snapshot_at = upto
             metrics.snapshots.labels(label, "named").inc()
+
+    def _snapshot_due(self) -> bool:
+        return self.publisher.watermark - self._snapshot_at >= self._world.settings.snapshot_every_records
 
     async def _drain(self) -> None:
         try:

@@ -53,7 +53,10 @@ class InProcessSnapshots:
 
 
 class ChildSnapshots:
-    """SnapshotMaker in a process of its own, so that folding never holds up the owner's loop."""
+    """SnapshotMaker in a process of its own, so that folding never holds up the owner's loop.
+
+    The engine's memory limit counts the child: `World.one_snapshot` lets one at a time.
+    """
 
     async def make(self, partition: int, upto: int) -> SnapshotNamed:
         """Start the child, which reads the same settings from the environment, and wait for its answer."""
