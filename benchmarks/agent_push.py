@@ -39,6 +39,7 @@ from router.api.consumers import frame_of, reactions
 from router.api.handlers import Desk
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
+from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
 from router.api.results import Results
 from router.api.seats import Seats
@@ -276,6 +277,7 @@ async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> PartitionP
         live=live,
         live_views=LiveViews(desk, live, clock),
         signals=signals,
+        open_sockets=OpenSockets(sockets_max=AGENTS),
         tickets=Tickets(redis, "router"),
         keys_of=None,
         origins=frozenset(),

@@ -49,6 +49,7 @@ from router.api.models import (
     MessageTaken,
     StateChoice,
 )
+from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
 from router.api.results import Results
 from router.api.seats import Seats
@@ -253,6 +254,7 @@ async def serve(arm: str, given: Mapping[str, Any]) -> None:  # Any: JSON
                 live=live,
                 live_views=LiveViews(desk, live, clock),
                 signals=Signals(),
+                open_sockets=OpenSockets(sockets_max=1),
                 tickets=Tickets(redis, "router"),
                 keys_of=None,
                 origins=frozenset(),

@@ -26,6 +26,7 @@ class ApiSettings(ServiceSettings):
         4, ge=1, le=1024, description="Partitions of the topics that domains are spread over."
     )
     command_wait_seconds: float = Field(3, gt=0, le=20, description="How long a request waits for a command's result.")
+    sockets_max: int = Field(2000, ge=1, description="Agents' and supervisors' sockets that one replica holds.")
     allowed_origins: str = Field("", description="Web origins whose pages may call the API, comma-separated.")
     api_key_pepper: SecretStr | None = Field(
         None, min_length=32, description="Secret of at least 32 bytes behind API keys; without it there are none."

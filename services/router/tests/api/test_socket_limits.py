@@ -1,4 +1,5 @@
-"""How a socket ends when its client does not read or speak, a backend is away, or the agent works elsewhere now."""
+"""How a socket ends when its client does not read or speak, a backend is away, the agent works elsewhere now, or there
+are too many."""
 
 import asyncio
 from dataclasses import replace
@@ -7,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from router.api.live import PushRead
+from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
 from router.api.routes_sockets import AgentSocket
 from router.api.signals import Signals
@@ -102,7 +104,14 @@ class DeskOf:
 async def worked(now_at: Seat | None) -> tuple[int | None, bool]:
     """How the socket of an agent who works there now ended, and whether the last word on the device was "alive"."""
     client, live, clock = SilentClient(reads=True), EmptyLive(), SystemClock()
-    parts = SimpleNamespace(clock=clock, live=live, desk=DeskOf(now_at), signals=Signals(), chance=SystemChance())
+    parts = SimpleNamespace(
+        clock=clock,
+        live=live,
+        desk=DeskOf(now_at),
+        signals=Signals(),
+        open_sockets=OpenSockets(sockets_max=1),
+        chance=SystemChance(),
+    )
     socket = AgentSocket(
         cast(WebSocket, client),
         PRINCIPAL,
@@ -116,9 +125,16 @@ async def worked(now_at: Seat | None) -> tuple[int | None, bool]:
     return client.closed_with, live.alive[-1]
 
 
-async def served(client: SilentClient, kind: type[ChattySocket] = ChattySocket) -> int | None:
-    parts = cast(Parts, SimpleNamespace(clock=SystemClock()))  # all that a socket itself uses
-    await asyncio.wait_for(kind(cast(WebSocket, client), PRINCIPAL, parts, LIMITS).run(), 5)
+async def served(
+    client: SilentClient,
+    kind: type[ChattySocket] = ChattySocket,
+    *,
+    principal: Principal = PRINCIPAL,
+    open_sockets: OpenSockets | None = None,
+) -> int | None:
+    parts = SimpleNamespace(clock=SystemClock(), open_sockets=open_sockets or OpenSockets(sockets_max=1))
+    socket = kind(cast(WebSocket, client), principal, cast(Parts, parts), LIMITS)  # all that a socket itself uses
+    await asyncio.wait_for(socket.run(), 5)
     return client.closed_with
 
 
@@ -142,3 +158,18 @@ async def test_an_agent_who_works_elsewhere_now_comes_back_there_and_one_who_is_
     now_at: Seat | None, code: int, *, alive: bool
 ) -> None:
     assert await worked(now_at) == (code, alive)
+
+
+async def test_a_caller_and_a_replica_have_a_bounded_number_of_sockets_and_a_closed_one_leaves_its_place() -> None:
+    open_sockets = OpenSockets(sockets_max=3, sockets_per_caller_max=2)
+    of_another_tenant = replace(PRINCIPAL, tenant_id="u")
+
+    async def opened(*principals: Principal) -> list[int | None]:
+        sockets = (served(SilentClient(reads=True), principal=each, open_sockets=open_sockets) for each in principals)
+        return await asyncio.gather(*sockets)
+
+    by_one = await opened(PRINCIPAL, PRINCIPAL, PRINCIPAL, of_another_tenant)
+    in_all = await opened(*(replace(PRINCIPAL, subject=f"a{number}") for number in range(4)))
+
+    assert by_one == [4408, 4408, 4429, 4408]
+    assert in_all == [4408, 4408, 4408, 4429]

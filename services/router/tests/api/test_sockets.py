@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -404,6 +404,35 @@ async def test_a_flood_of_frames_closes_the_socket(api: RunningApi) -> None:
             for _ in range(1000):
                 await connection.send('{"type":"heartbeat"}')
         code = await close_code(connection)
+
+    assert code == 4429
+
+
+async def test_one_agent_has_a_bounded_number_of_sockets_whatever_their_devices(api: RunningApi) -> None:
+    async with AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(socket(api, device=f"d{number}")) for number in range(10)]
+        for connection in connections:
+            await frame(connection)
+        async with socket(api, device="d10") as refused:
+            refused_with = await close_code(refused)
+        await connections[0].close()
+        async with socket(api, device="d10") as late:
+            hello = await frame(late)
+
+    assert (refused_with, refused.close_reason) == (4429, "too many sockets are open")
+    assert hello["type"] == "hello"
+
+
+async def test_a_replica_has_a_bounded_number_of_sockets_of_all_kinds(
+    redis_url: str, postgres: FreshDatabase, tmp_path: Path
+) -> None:
+    log, admin_url = MemoryLog(TOPIC_PARTITIONS), postgres.admin_url
+    async with running_api(log, redis_url=redis_url, admin_url=admin_url, folder=tmp_path, sockets_max=1) as api:
+        await api.configure()
+        async with socket(api, "live-socket", ticket=await ticket(api, "sue", "supervisor")) as first:
+            await frame(first)
+            async with socket(api) as second:
+                code = await close_code(second)
 
     assert code == 4429
 

@@ -18,6 +18,7 @@ from router.api.administration import Administration
 from router.api.handlers import Desk
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
+from router.api.open_sockets import OpenSockets
 from router.api.signals import Signals
 from router.api.store import ApiStore, Seat
 
@@ -32,6 +33,7 @@ class Parts:
     live: ApiLive
     live_views: LiveViews
     signals: Signals
+    open_sockets: OpenSockets
     tickets: Tickets
     keys_of: Callable[[str], ApiKeys] | None
     """Makes the keeper of API keys for an actor; none where there are no API keys."""

@@ -24,6 +24,7 @@ from router.api.handlers import Desk
 from router.api.keys import KeptApiKeys
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
+from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
 from router.api.results import Results, ResultsLoop
 from router.api.seats import Seats
@@ -98,6 +99,7 @@ def _parts(
         live=live,
         live_views=LiveViews(desk, live, shell.clock),
         signals=Signals(),
+        open_sockets=OpenSockets(sockets_max=settings.sockets_max),
         tickets=Tickets(redis, "router"),
         keys_of=keys_of if pepper else None,
         origins=frozenset(_origins(settings)),

@@ -1,8 +1,8 @@
 """What every WebSocket of the API has in common: ticket, origin, limits, and a way to end.
 
 Close codes: 4400 bad frame, 4401 not (or no longer) authenticated, 4403 forbidden, 4408 silent, 4413 frame too large,
-4429 too many frames, 1013 too slow or a backend away, 1012 the server restarts or the agent works elsewhere now: after
-these two come back with `after`.
+4429 too many frames or sockets, 1013 too slow or a backend away, 1012 the server restarts or the agent works elsewhere
+now: after these two come back with `after`.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from servicekit.errors import RetryLaterError
 from servicekit.telemetry import log
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from router.api.open_sockets import TooManySocketsError
 from router.api.parts import Parts
 
 LOG: Final = log("router.api.sockets")
@@ -86,7 +87,19 @@ class Socket(ABC):
         """Every `heartbeat_seconds` while the socket is open; a reason to close, if there is one."""
 
     async def run(self) -> None:
-        """Serve until the client is gone or we close."""
+        """Serve until the client is gone or we close; one socket too many is closed at once."""
+        try:
+            with self._parts.open_sockets.one_more(self._principal):
+                await self._serve()
+        except TooManySocketsError:
+            await self._close(Close(4429, "too many sockets are open"))
+
+    async def send(self, text: str) -> None:
+        """Send a frame. Raises TimeoutError when the client does not read."""
+        async with asyncio.timeout(self.limits.send_seconds_max):
+            await self._websocket.send_text(text)
+
+    async def _serve(self) -> None:
         duties = [asyncio.create_task(duty) for duty in (self._receive(), self._feed(), self._watch())]
         try:
             ended, _ = await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
@@ -98,11 +111,6 @@ class Socket(ABC):
             close = duty.result()
             if close is not None:
                 await self._close(close)
-
-    async def send(self, text: str) -> None:
-        """Send a frame. Raises TimeoutError when the client does not read."""
-        async with asyncio.timeout(self.limits.send_seconds_max):
-            await self._websocket.send_text(text)
 
     async def _feed(self) -> Close | None:
         try:
