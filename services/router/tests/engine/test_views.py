@@ -1,10 +1,20 @@
 """Which views a batch's facts touch."""
 
 import dataclasses
+import json
+from collections.abc import Callable
 
-from router.domain.facts import INTERNAL, PUBLIC
+import pytest
+from contracts.configuration import Domain
+from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
+from router.domain.facts import INTERNAL, PUBLIC, Fact
 from router.domain.internal import AttentionJoined, RefusalLapsed
-from router.engine.views import OF_A_TASK
+from router.engine.sequences import Sequences
+from router.engine.views import OF_A_TASK, Touched, all_views
+from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.story import TENANT, Story
+
+Step = Callable[[Story], list[object]]
 
 
 def test_the_queue_is_looked_up_for_every_fact_that_changes_a_task_without_naming_its_queue() -> None:
@@ -12,3 +22,25 @@ def test_the_queue_is_looked_up_for_every_fact_that_changes_a_task_without_namin
     without_queue = {data for data, fields in named.items() if "task_id" in fields and "queue" not in fields}
 
     assert without_queue - {AttentionJoined, RefusalLapsed} == set(OF_A_TASK)
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "state"),
+    [
+        (OfferAccepted, lambda told: told.accept("ann", "i1.t1.o1"), "assigned"),
+        (OfferRejected, lambda told: told.reject("ann", "i1.t1.o1"), "waiting"),
+        (OfferExpired, lambda told: told.wait(20), "waiting"),
+        (OfferRescinded, lambda told: told.configure(removed="agent:ann"), "waiting"),
+    ],
+)
+def test_what_becomes_of_an_offer_renews_the_view_of_its_task_s_queue(kind: type, step: Step, state: str) -> None:
+    told, touched, sequences = Story(), Touched(), Sequences()
+    told.configure(Domain(id=DOMAIN), queue("billing", "billing"), address("billing"), agent("ann", "billing"))
+    told.on_duty("ann")
+    told.start("i1")
+
+    touched.note(told.state, [Fact(TENANT, data) for data in step(told) if isinstance(data, kind)])
+
+    [(domain, views)] = touched.views(told.state, sequences).items()
+    assert views["queues"] == all_views(told.state, sequences)[domain]["queues"]
+    assert json.loads(views["queues"]["billing"] or b"")[state] == 1
