@@ -125,6 +125,25 @@ async def test_an_unknown_append_breaks_the_writer_for_its_partition_only(broker
     assert appended.offset == 1
 
 
+async def test_what_is_in_flight_for_another_partition_is_confirmed_when_one_breaks(broker: DevelopmentBroker) -> None:
+    await create_topic(broker.address, "other", partitions=1)
+    other = Outgoing(topic="other", key=b"k", value=b"x", partition=0)
+    log = kafka_log(broker.address, delivery_timeout_seconds=3)
+    async with log.writer("w") as writer:
+        await writer.append(_record(b"first"))
+        await writer.append(other)
+        broker._process.send_signal(signal.SIGSTOP)
+        lost = asyncio.ensure_future(await writer.send(_record(b"unknown")))
+        await asyncio.wait([lost], timeout=1.5)  # so much later than the first is the second's deadline
+        in_flight = await writer.send(other)
+        with pytest.raises(AppendUnknownError):
+            await lost
+        broker._process.send_signal(signal.SIGCONT)
+        appended = await in_flight
+
+    assert appended.offset == 1
+
+
 async def test_a_killed_broker_that_comes_back_costs_no_record_and_doubles_none(broker: DevelopmentBroker) -> None:
     log = kafka_log(broker.address)
     async with log.writer("w") as writer, log.reader("r") as reader:
