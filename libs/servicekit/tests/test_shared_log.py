@@ -232,6 +232,22 @@ def test_when_one_user_moves_or_leaves_the_others_get_each_record_once() -> None
     run_virtual(story())
 
 
+def test_a_record_that_comes_while_its_user_goes_back_does_not_lead_past_those_before_it() -> None:
+    async def story() -> None:
+        log = Counting(1)
+        readers = SharedReader(log, "r", VirtualClock())
+        async with readers.open() as reader, log.writer("w") as writer:
+            await writer.append(_record(b"0", partition=0))
+            await reader.assign({Partition("t", 0): 1})
+            assert await reader.read(records_max=1, timeout_seconds=2.5 * LOOK_SECONDS) == []
+            await writer.append(_record(b"1", partition=0))  # the read that is under way brings it
+            await reader.assign({Partition("t", 0): 0})
+
+            assert [record.offset for record in await read_some(reader, 2)] == [0, 1]
+
+    run_virtual(story())
+
+
 def test_what_ends_the_reading_is_raised_to_every_user_and_who_comes_next_reads_anew() -> None:
     async def story() -> None:
         log = Counting(2)
