@@ -9,8 +9,6 @@ class EngineSettings(ServiceSettings):
 
     domain_partitions: int = Field(4, ge=1, le=1000, description="Partitions that routing domains are spread over.")
     owner_lease_seconds: Seconds = Field(2, description="A dead engine's partitions are free after so long.")
-    device_lease_seconds: Seconds = Field(10, description="A device without a heartbeat for so long is gone.")
-    presence_poll_seconds: Seconds = Field(1, description="How often heartbeats are looked at.")
     snapshot_every_records: int = Field(
         2000, ge=10, description="A snapshot is made when the journal has grown by so many published records."
     )

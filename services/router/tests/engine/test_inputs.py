@@ -208,7 +208,7 @@ def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
         for name in ("ann", "bob"):
             domain.agents[name] = Agent(agent_id=name, skills={}, capacity=1, presence="unconfirmed")
         await story.live.rewrite(PLACE, "0001", 0, {})
-        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()
         story.device_on("ann")
         await story.clock.sleep(1)
@@ -233,7 +233,7 @@ def test_a_clock_that_is_set_makes_no_lease_length_shorter_or_longer() -> None:
         agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
         state.home(TENANT, DOMAIN).agents["ann"] = agent
         await story.live.rewrite(PLACE, "0001", 0, {})
-        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()
         await watch.look(inbox)
         assert inbox.get_nowait().input == LeasesRead(True)
@@ -257,7 +257,7 @@ def test_many_agents_are_observed_in_bounded_inputs() -> None:
         for name in (f"a{number}" for number in range(600)):
             domain.agents[name] = Agent(agent_id=name, skills={}, capacity=1)
             story.live.heartbeat(PLACE, name)
-        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()
         await watch.look(inbox)
         given = [inbox.get_nowait().input for _ in range(inbox.qsize())]
@@ -272,7 +272,7 @@ def test_redis_that_was_away_starts_the_lease_length_anew() -> None:
         state = State()
         agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
         state.home(TENANT, DOMAIN).agents["ann"] = agent
-        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()
         await story.live.rewrite(PLACE, "0001", 0, {})
         story.live.heartbeat(PLACE, "ann")
@@ -294,7 +294,7 @@ def test_a_wipe_starts_the_lease_length_anew() -> None:
         state = State()
         agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
         state.home(TENANT, DOMAIN).agents["ann"] = agent
-        watch = PresenceWatch(story.live, story.clock, lambda: state, lease_ms=10_000, poll_seconds=1)
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()
         await story.live.rewrite(PLACE, "0001", 0, {})
         story.live.heartbeat(PLACE, "ann")

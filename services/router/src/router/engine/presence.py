@@ -16,6 +16,10 @@ from router.engine.live import EngineLive, Leases
 
 LOG: Final = log("engine.presence")
 OBSERVED_MAX: Final = 256
+LEASE_MS: Final = 10_000
+"""A device without a heartbeat for so long is gone: the API renews every 3 s, so two may be lost."""
+POLL_SECONDS: Final = 1.0
+"""How often heartbeats are looked at."""
 
 
 class PresenceWatch:
@@ -25,14 +29,10 @@ class PresenceWatch:
     or a loss of Redis every living device has renewed its lease by then.
     """
 
-    def __init__(
-        self, live: EngineLive, clock: Clock, state: Callable[[], State], *, lease_ms: int, poll_seconds: float
-    ) -> None:
+    def __init__(self, live: EngineLive, clock: Clock, state: Callable[[], State]) -> None:
         self._live = live
         self._clock = clock
         self._state = state
-        self._lease_ms = lease_ms
-        self._poll_seconds = poll_seconds
         self._readable: bool | None = None
         self._readable_since_seconds: dict[str, float] = {}
         """By the loop's time: a wall clock may be set."""
@@ -41,14 +41,14 @@ class PresenceWatch:
         """Look for ever."""
         while True:
             await self.look(inbox)
-            await self._clock.sleep(self._poll_seconds)
+            await self._clock.sleep(POLL_SECONDS)
 
     async def look(self, inbox: Inbox) -> None:
         """Look once at every domain."""
         observed: list[tuple[DomainState, Leases]] = []
         try:
             for key, domain in list(self._state().domains.items()):
-                observed.append((domain, await self._live.read_leases(key, self._lease_ms)))
+                observed.append((domain, await self._live.read_leases(key, LEASE_MS)))
         except LiveAwayError:
             self._readable_since_seconds.clear()
             await self._say_readable(inbox, readable=False)
@@ -73,7 +73,7 @@ class PresenceWatch:
         presence = {name: agent.presence for name, agent in domain.agents.items()}
         seen = sorted(name for name in leases.agents if presence.get(name, "present") != "present")
         gone: list[str] = []
-        if (now_seconds - since_seconds) * 1000 >= self._lease_ms:
+        if (now_seconds - since_seconds) * 1000 >= LEASE_MS:
             alive = ("present", "unconfirmed")
             gone = sorted(name for name, was in presence.items() if was in alive and name not in leases.agents)
         return _observations(domain, seen, gone)

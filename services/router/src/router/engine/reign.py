@@ -93,14 +93,7 @@ class Reign:
         """Own the partition until `stop`, then let out what is decided. Raises an ExceptionGroup on any failure."""
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             inputs = await self._inputs(stack)
-            settings = self._world.settings
-            presence = PresenceWatch(
-                self._world.live,
-                self._world.clock,
-                lambda: self.decider.state,
-                lease_ms=round(settings.device_lease_seconds * 1000),
-                poll_seconds=settings.presence_poll_seconds,
-            )
+            presence = PresenceWatch(self._world.live, self._world.clock, lambda: self.decider.state)
             duties = [
                 group.create_task(duty)
                 for duty in (
