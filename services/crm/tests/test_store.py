@@ -225,6 +225,27 @@ class TestPostgres(StoreSuite):
         assert outcomes[0] is None
         assert isinstance(outcomes[1], TakenMeanwhileError)
 
+    @pytest.mark.parametrize("prover", ["c-1", "c-2"])
+    async def test_who_proved_an_identifier_after_it_was_looked_up_keeps_it(self, store: CrmStore, prover: str) -> None:
+        proven = replace(VISITOR, verified=True)
+        async with store.transaction(EVERY_TENANT) as tx:
+            for customer_id in ("c-1", "c-2", "c-3"):
+                await tx.add_customer("acme", customer_id, created_at_ms=1)
+            await tx.attach("acme", VISITOR, customer_id="c-1", decision_id="d", held_by=None)
+
+        async def take_it_late() -> None:
+            async with store.transaction(EVERY_TENANT) as late:
+                await late.holdings("acme", [VISITOR.key])
+                async with store.transaction(EVERY_TENANT) as tx:
+                    await tx.attach("acme", proven, customer_id=prover, decision_id="d", held_by="c-1")
+                await late.attach("acme", proven, customer_id="c-3", decision_id="d", held_by="c-1")
+
+        with pytest.raises(TakenMeanwhileError):
+            await take_it_late()
+
+        async with store.transaction(EVERY_TENANT) as tx:
+            assert await tx.holdings("acme", [VISITOR.key]) == {VISITOR.key: Holding(prover, verified=True)}
+
 
 async def keep(store: CrmStore, *messages: Message) -> None:
     async with store.transaction(EVERY_TENANT) as tx:
