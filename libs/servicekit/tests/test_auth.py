@@ -15,9 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
-from servicekit.auth import KeysAwayError, Principal, TokenRefusedError, TokenVerifier, jwks_source, read_keys
+from servicekit.auth import (
+    REMEMBERED_MAX,
+    KeysAwayError,
+    Principal,
+    TokenRefusedError,
+    TokenVerifier,
+    jwks_source,
+    read_keys,
+)
 from servicekit.http_server import Receive, Send, http_server
 from servicekit.testing.tokens import TokenIssuer
+from typing_extensions import override
 
 NOW_MS = 1_767_225_600_000
 NOW = NOW_MS // 1000
@@ -57,6 +66,17 @@ class Keys:
         if self.away:
             raise OSError("away")
         return json.dumps({"keys": self.entries}).encode()
+
+
+class Counting(TokenVerifier):
+    """Knows how many signatures it checked."""
+
+    proven = 0
+
+    @override
+    def _proven(self, token: str, key: jwt.PyJWK) -> Mapping[str, object]:
+        self.proven += 1
+        return super()._proven(token, key)
 
 
 def entries_of(issuer: TokenIssuer) -> list[object]:
@@ -266,6 +286,20 @@ async def test_a_token_is_remembered_for_itself_alone() -> None:
     for text in forged:
         with pytest.raises(TokenRefusedError, match="token_invalid"):
             await verifier.verify(text)
+
+
+async def test_of_the_remembered_tokens_the_oldest_gives_way() -> None:
+    verifier = Counting(Keys(ISSUER), issuer="centralino", audience="centralino", clock=SetClock())
+    first, *_, last = tokens = [ISSUER.sign({**CLAIMS, "sub": f"a-{number}"}) for number in range(REMEMBERED_MAX + 1)]
+    for token in tokens:
+        await verifier.verify(token)
+    verifier.proven = 0
+
+    await verifier.verify(last)
+    proven_of_last = verifier.proven
+    await verifier.verify(first)
+
+    assert (proven_of_last, verifier.proven) == (0, 1)
 
 
 async def test_without_any_key_the_answer_is_later_not_never() -> None:
