@@ -21,7 +21,8 @@ from chat_gateway.settings import ChatSettings
 from crm.settings import CrmSettings
 from pydantic_settings import BaseSettings
 from router.settings import ApiSettings, EngineSettings
-from servicekit.settings import PREFIX
+from servicekit.migrate import CONNECT_TIMEOUT_SECONDS
+from servicekit.settings import PREFIX, ServiceSettings
 
 K8S = Path(__file__).parents[1] / "deploy/k8s"
 OLDEST_SUPPORTED = "1.32"
@@ -133,6 +134,21 @@ def test_every_service_is_deployed() -> None:
     deployed = [deployment["metadata"]["name"] for deployment in DEPLOYMENTS]
     for folder in (K8S.parents[1] / "services").iterdir():
         assert any(f"{name}-".startswith(f"{folder.name}-") for name in deployed), folder.name
+
+
+def test_an_upgrade_applies_everything_but_the_services_first() -> None:
+    left_out = re.findall(r"name notin \(([\w, -]+)\)", (K8S / "README.md").read_text())
+    labels = {each["metadata"]["labels"]["app.kubernetes.io/name"] for each in DEPLOYMENTS}
+
+    assert [set(names.split(", ")) for names in left_out] == [labels]
+
+
+@named(DEPLOYMENTS)
+def test_a_service_may_wait_for_its_schema_before_its_start_has_failed(workload: Document) -> None:
+    probe = containers(workload)[0]["startupProbe"]
+    waits_seconds = ServiceSettings.model_fields["schema_wait_seconds"].default + CONNECT_TIMEOUT_SECONDS
+
+    assert probe["periodSeconds"] * probe["failureThreshold"] > waits_seconds
 
 
 def test_nothing_flows_but_what_a_policy_names() -> None:

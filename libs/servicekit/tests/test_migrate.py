@@ -8,11 +8,14 @@ import pytest
 from servicekit.migrate import (
     Migration,
     MigrationRefusedError,
+    SchemaMissingError,
     apply,
     ensure_application_role,
     migrate,
     read_migrations,
+    wait_until_applied,
 )
+from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
 
 SAFE = "-- safe with previous release: yes\n"
@@ -21,11 +24,12 @@ SECOND = Migration("notes", 2, "0002_more.sql", f"{SAFE}ALTER TABLE note ADD mor
 ROLE = "centralino_test"
 
 
+def application_url(postgres: FreshDatabase) -> str:
+    return f"postgresql://{ROLE}:{ROLE}@{postgres.admin_url.rpartition('@')[2]}"
+
+
 async def apply_here(postgres: FreshDatabase, *wanted: Migration, role: str = ROLE) -> list[str]:
-    address = postgres.admin_url.rpartition("@")[2]
-    await ensure_application_role(
-        admin_url=postgres.admin_url, application_url=f"postgresql://{ROLE}:centralino_test@{address}"
-    )
+    await ensure_application_role(admin_url=postgres.admin_url, application_url=application_url(postgres))
     return await apply(list(wanted), schema="notes", admin_url=postgres.admin_url, application_role=role)
 
 
@@ -79,28 +83,92 @@ async def test_a_role_that_could_bypass_row_level_security_is_refused(postgres: 
         await apply_here(postgres, FIRST, role="nobody_like_this")
 
 
-async def test_the_application_role_may_use_tables_but_not_the_ledger(postgres: FreshDatabase) -> None:
+async def wait_here(url: str, *wanted: Migration, wait_seconds: float = 20, stop: asyncio.Event | None = None) -> bool:
+    return await wait_until_applied(
+        list(wanted), schema="notes", application_url=url, wait_seconds=wait_seconds, stop=stop or asyncio.Event()
+    )
+
+
+async def test_the_application_role_may_use_tables_and_read_the_ledger_but_change_neither(
+    postgres: FreshDatabase,
+) -> None:
     await apply_here(postgres, FIRST, SECOND)
-    address = postgres.admin_url.rpartition("@")[2]
-    connection = await asyncpg.connect(f"postgresql://{ROLE}:centralino_test@{address}", timeout=10)
+    connection = await asyncpg.connect(application_url(postgres), timeout=10)
     try:
         notes = await connection.fetchval("SELECT count(*) FROM notes.note")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.fetch("SELECT * FROM notes.schema_migration")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute("DROP TABLE notes.note")
+        applied = await connection.fetchval("SELECT count(*) FROM notes.schema_migration")
+        for statement in ("DELETE FROM notes.schema_migration", "DROP TABLE notes.note"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
     finally:
         await connection.close(timeout=10)
 
-    assert notes == 1
+    assert (notes, applied) == (1, 2)
+
+
+async def test_a_service_waits_until_its_migrations_are_applied(
+    postgres: FreshDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    await apply_here(postgres, FIRST)
+    waiting = asyncio.create_task(wait_here(application_url(postgres), FIRST, SECOND))
+    await eventually(lambda: "schema_awaited" in caplog.messages)
+    waited = not waiting.done()
+    await apply_here(postgres, FIRST, SECOND)
+
+    assert waited
+    assert await waiting
+    assert [getattr(record, "why", "") for record in caplog.records if record.message == "schema_awaited"] == [
+        "lacks notes/0002_more.sql"
+    ]
+
+
+async def test_a_service_waits_for_a_schema_that_nobody_has_made_yet(
+    postgres: FreshDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = asyncio.create_task(wait_here(application_url(postgres), FIRST))
+    await eventually(lambda: "schema_awaited" in caplog.messages)
+    await apply_here(postgres, FIRST)
+
+    assert await waiting
+
+
+async def test_a_service_of_the_previous_release_does_not_wait_beside_a_newer_schema(postgres: FreshDatabase) -> None:
+    await apply_here(postgres, FIRST, SECOND)
+
+    assert await wait_here(application_url(postgres), FIRST, wait_seconds=0)
+
+
+async def test_a_service_does_not_wait_for_its_migrations_for_ever(postgres: FreshDatabase) -> None:
+    await apply_here(postgres, FIRST)
+
+    with pytest.raises(SchemaMissingError, match=r"^schema notes lacks notes/0002_more\.sql: run the migrations"):
+        await wait_here(application_url(postgres), FIRST, SECOND, wait_seconds=0)
+
+
+async def test_a_file_of_another_content_is_lacking(postgres: FreshDatabase) -> None:
+    await apply_here(postgres, FIRST)
+    other = Migration("notes", 1, "0001_note.sql", FIRST.sql + " -- of another branch")
+
+    with pytest.raises(SchemaMissingError, match=r"lacks notes/0001_note\.sql"):
+        await wait_here(application_url(postgres), other, wait_seconds=0)
+
+
+async def test_a_database_that_is_away_is_waited_for_until_the_service_is_stopped() -> None:
+    stop = asyncio.Event()
+    url = f"postgresql://{ROLE}@127.0.0.1:1/nowhere"
+    waiting = asyncio.create_task(wait_here(url, FIRST, stop=stop))
+    with pytest.raises(SchemaMissingError, match=r"cannot be read \(ConnectionRefusedError\)"):
+        await wait_here(url, FIRST, wait_seconds=0)
+    stop.set()
+
+    assert not await waiting
 
 
 async def test_a_package_is_migrated_with_the_common_tables_first(postgres: FreshDatabase) -> None:
-    address = postgres.admin_url.rpartition("@")[2]
-    application_url = f"postgresql://{ROLE}:centralino_test@{address}"
-    await ensure_application_role(admin_url=postgres.admin_url, application_url=application_url)
+    url = application_url(postgres)
+    await ensure_application_role(admin_url=postgres.admin_url, application_url=url)
 
-    applied = await migrate("servicekit", admin_url=postgres.admin_url, application_url=application_url)
+    applied = await migrate("servicekit", admin_url=postgres.admin_url, application_url=url)
 
     assert applied[0] == "servicekit/0001_common.sql"
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from servicekit.testing.databases import ROLE, migrated
+from servicekit.testing.plugin import FreshDatabase
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -49,8 +51,9 @@ class Process:
 
 
 @asynccontextmanager
-async def toy(*arguments: str, **settings: str) -> AsyncGenerator[Process]:
+async def toy(*arguments: str, migrations: str | None = None, **settings: str) -> AsyncGenerator[Process]:
     environment = {**os.environ, **{f"CENTRALINO_{name.upper()}": value for name, value in settings.items()}}
+    environment |= {"TOY_MIGRATIONS": migrations} if migrations else {}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(TOY),
@@ -199,6 +202,41 @@ async def test_migrating_a_service_without_a_database_is_refused() -> None:
 
     assert code == 2
     assert errors.startswith("migrate: ")
+
+
+async def test_a_service_opens_only_on_the_schema_of_its_release(postgres: FreshDatabase) -> None:
+    url = f"postgresql://{ROLE}:{ROLE}@{postgres.admin_url.rpartition('@')[2]}"
+    async with toy(migrations="servicekit", database_url=url) as service:
+        await service.event("schema_awaited")
+        async with migrated(postgres.admin_url, "servicekit"):
+            await service.event("service_ready")
+            service.terminate()
+            code, _ = await service.end()
+
+    assert code == 0
+    assert service.events[0]["event"] == "schema_awaited"
+
+
+async def test_a_schema_that_does_not_come_ends_the_process_with_a_sentence() -> None:
+    url = "postgresql://nobody@127.0.0.1:1/nowhere"
+    async with toy(migrations="servicekit", database_url=url, schema_wait_seconds="0.1") as service:
+        code, _ = await service.end()
+    failed = service.events[-1]
+
+    assert code == 1
+    assert failed["error"] == "SchemaMissingError"
+    assert failed["message"].startswith("schema servicekit cannot be read (ConnectionRefusedError): run the migrations")
+    assert "service_ready" not in [event["event"] for event in service.events]
+
+
+async def test_a_service_that_waits_for_its_schema_stops_when_asked() -> None:
+    async with toy(migrations="servicekit", database_url="postgresql://nobody@127.0.0.1:1/nowhere") as service:
+        await service.event("schema_awaited")
+        service.terminate()
+        code, _ = await service.end()
+
+    assert code == 0
+    assert [event["event"] for event in service.events] == ["schema_awaited"]
 
 
 async def test_a_port_that_is_taken_ends_the_process() -> None:

@@ -1,6 +1,7 @@
 """A small service that the tests of the run shell start as a process."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -56,4 +57,4 @@ async def open_service(settings: ToySettings, shell: Shell) -> AsyncGenerator[Se
 
 
 if __name__ == "__main__":
-    run("toy", ToySettings, open_service)
+    run("toy", ToySettings, open_service, migrations=os.environ.get("TOY_MIGRATIONS"))

@@ -2,8 +2,12 @@
 
 A package's files stand in its folder `migrations/` as `NNNN_name.sql`; its schema is named like the package. The files
 of servicekit itself (outbox, inbox, positions, tenant guard) come first in every schema.
+
+A release that runs on an older schema would park what it was promised to keep: so a service waits, before it does
+anything, until the ledger holds all of its files. A ledger that holds more is that of a newer release beside it.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator
@@ -15,13 +19,16 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+from asyncpg.exceptions import InterfaceError, PostgresError
 
+from servicekit.store import wait_for_event
 from servicekit.telemetry import log
 
 LOG: Final = log("migrate")
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
 LOCK_TIMEOUT: Final = "30s"
+AGAIN_SECONDS: Final = 0.5
 
 _FILE_NAME: Final = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _FIRST_LINE: Final = re.compile(r"^-- safe with previous release: (yes|no)\n")
@@ -35,6 +42,10 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 
 class MigrationRefusedError(RuntimeError):
     """The schema was left as it was: a file, the ledger or the application role is not as it must be."""
+
+
+class SchemaMissingError(RuntimeError):
+    """The database lacks migrations of this release: run them (the Job `prepare`), and the service starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +68,19 @@ async def migrate(package: str, *, admin_url: str, application_url: str) -> list
 
     `application_url` names the role that gets rights on the tables, not more. Raises MigrationRefusedError.
     """
-    wanted: list[Migration] = []
-    for each in dict.fromkeys(("servicekit", package)):
-        wanted += read_migrations(each, files(each) / "migrations")
-    return await apply(wanted, schema=package, admin_url=admin_url, application_role=role_of(application_url))
+    role = role_of(application_url)
+    return await apply(migrations_of(package), schema=package, admin_url=admin_url, application_role=role)
+
+
+async def wait_until_migrated(package: str, *, application_url: str, wait_seconds: float, stop: asyncio.Event) -> bool:
+    """Wait until the schema of a package is that of this release, or newer; false if `stop` came first.
+
+    A database that is away, or does not know the role yet, is waited for as well. Raises SchemaMissingError.
+    """
+    wanted = migrations_of(package)
+    return await wait_until_applied(
+        wanted, schema=package, application_url=application_url, wait_seconds=wait_seconds, stop=stop
+    )
 
 
 async def apply(wanted: list[Migration], *, schema: str, admin_url: str, application_role: str) -> list[str]:
@@ -70,8 +90,7 @@ async def apply(wanted: list[Migration], *, schema: str, admin_url: str, applica
         await connection.execute("SELECT pg_advisory_lock(hashtext('centralino migrate'), hashtext($1))", schema)
         await _refuse_mighty(connection, application_role)
         await _prepare(connection, schema, application_role)
-        rows = await connection.fetch("SELECT package, number, sha256 FROM schema_migration")
-        ledger = {(row["package"], row["number"]): row["sha256"] for row in rows}
+        ledger = await _read_ledger(connection)
         for migration in wanted:
             if ledger.get((migration.package, migration.number), migration.sha256) != migration.sha256:
                 raise MigrationRefusedError(f"{migration.package}/{migration.name} was changed after it was applied")
@@ -79,6 +98,33 @@ async def apply(wanted: list[Migration], *, schema: str, admin_url: str, applica
         for migration in missing:
             await _apply_one(connection, migration)
         return [f"{migration.package}/{migration.name}" for migration in missing]
+
+
+async def wait_until_applied(
+    wanted: list[Migration], *, schema: str, application_url: str, wait_seconds: float, stop: asyncio.Event
+) -> bool:
+    """See `wait_until_migrated`."""
+    clock = asyncio.get_running_loop().time
+    deadline, told = clock() + wait_seconds, ""
+    while not stop.is_set():
+        lack = await _lack(wanted, schema, application_url)
+        if lack is None:
+            return True
+        if clock() >= deadline:
+            raise SchemaMissingError(f"schema {schema} {lack}: run the migrations of this release, then it starts")
+        if lack != told:
+            LOG.warning("schema_awaited", extra={"schema": schema, "why": lack})
+            told = lack
+        await wait_for_event(stop, timeout_seconds=AGAIN_SECONDS)
+    return False
+
+
+def migrations_of(package: str) -> list[Migration]:
+    """All files that the schema of a package is made of, in order. Raises MigrationRefusedError."""
+    wanted: list[Migration] = []
+    for each in dict.fromkeys(("servicekit", package)):
+        wanted += read_migrations(each, files(each) / "migrations")
+    return wanted
 
 
 def read_migrations(package: str, folder: Traversable) -> list[Migration]:
@@ -157,9 +203,27 @@ async def _prepare(connection: asyncpg.Connection, schema: str, role: str) -> No
     await connection.execute(_LEDGER)
     await connection.execute(f"""
         GRANT USAGE ON SCHEMA {quoted} TO {grantee};
+        GRANT SELECT ON schema_migration TO {grantee};
         ALTER DEFAULT PRIVILEGES IN SCHEMA {quoted} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {grantee};
         ALTER DEFAULT PRIVILEGES IN SCHEMA {quoted} GRANT USAGE ON SEQUENCES TO {grantee};
         """)
+
+
+async def _read_ledger(connection: asyncpg.Connection) -> dict[tuple[str, int], str]:
+    rows = await connection.fetch("SELECT package, number, sha256 FROM schema_migration")
+    return {(row["package"], row["number"]): row["sha256"] for row in rows}
+
+
+async def _lack(wanted: list[Migration], schema: str, application_url: str) -> str | None:
+    """What the schema lacks, in words; a file of another content counts as lacking."""
+    try:
+        async with _connection(application_url) as connection, connection.transaction(readonly=True):
+            await connection.execute("SELECT set_config('search_path', quote_ident($1), true)", schema)
+            ledger = await _read_ledger(connection)
+    except (OSError, PostgresError, InterfaceError) as error:
+        return f"cannot be read ({type(error).__name__})"
+    lacking = [each for each in wanted if ledger.get((each.package, each.number)) != each.sha256]
+    return f"lacks {lacking[0].package}/{lacking[0].name}" if lacking else None
 
 
 async def _apply_one(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -66,8 +66,9 @@ class LoopEndedError(Exception):
 def run(name: str, settings_class: type[S], open_service: OpenService[S], *, migrations: str | None = None) -> None:
     """Run a service until SIGTERM or SIGINT; with the argument `migrate` bring its database up to date instead.
 
-    `migrations` names the package whose migrations those are. Exit codes: 0 stopped as asked, 1 a duty failed,
-    2 settings are wrong (one sentence per fault on standard error).
+    `migrations` names the package whose migrations those are: the service opens once all of them are applied. Exit
+    codes: 0 stopped as asked, 1 a duty failed or the schema is too old, 2 settings are wrong (one sentence per fault on
+    standard error).
     """
     sys.exit(_main(name, settings_class, open_service, migrations))
 
@@ -155,7 +156,7 @@ def _main(name: str, settings_class: type[S], open_service: OpenService[S], migr
     telemetry.export_as_told()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve_until_signal(name, settings, open_service, telemetry))
+            runner.run(_serve_until_signal(name, settings, open_service, telemetry, migrations))
     except Exception:
         LOG.exception("service_failed")
         return EXIT_FAILED
@@ -164,10 +165,14 @@ def _main(name: str, settings_class: type[S], open_service: OpenService[S], migr
     return 0
 
 
-async def _serve_until_signal(name: str, settings: S, open_service: OpenService[S], telemetry: Telemetry) -> None:
+async def _serve_until_signal(
+    name: str, settings: S, open_service: OpenService[S], telemetry: Telemetry, migrations: str | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if migrations is not None and not await _is_migrated(migrations, settings, stop):
+        return
     kafka = KafkaLog(
         settings.kafka_bootstrap,
         client_id=name,
@@ -177,6 +182,13 @@ async def _serve_until_signal(name: str, settings: S, open_service: OpenService[
     )
     shell = Shell(SystemClock(), SystemIds(), SystemChance(), kafka, telemetry)
     await serve(name, settings, open_service, shell=shell, stop=stop)
+
+
+async def _is_migrated(package: str, settings: ServiceSettings, stop: asyncio.Event) -> bool:
+    from servicekit.migrate import wait_until_migrated  # as in _migrate
+
+    url, wait_seconds = settings.database_url, settings.schema_wait_seconds
+    return await wait_until_migrated(package, application_url=url, wait_seconds=wait_seconds, stop=stop)
 
 
 def _migrate(settings: ServiceSettings, package: str | None) -> int:

@@ -25,6 +25,9 @@ class ServiceSettings(BaseSettings):
         description="PostgreSQL as the application role, which owns nothing and cannot bypass row-level security.",
     )
     database_admin_url: str | None = Field(None, description="PostgreSQL as the owner of the schemas; for `migrate`.")
+    schema_wait_seconds: Seconds = Field(
+        90, description="A starting service with a database waits so long for its migrations to be applied, then ends."
+    )
     host: str = Field("127.0.0.1", description="Address that the API and the health page listen on.")
     port: Port = Field(0, description="Port of the API; 0 takes a free one, named in the event `service_ready`.")
     health_port: Port = Field(0, description="Port of /health/live, /health/ready and /metrics; 0 takes a free one.")
