@@ -1,19 +1,30 @@
 import asyncio
+import hashlib
+import hmac
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from base64 import b64decode
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from centralino.prepare import CONSUMERS, PrepareSettings, create_database, prepare
+from centralino.prepare import (
+    CONSUMERS,
+    PrepareSettings,
+    application_url,
+    create_database,
+    migrate_schema,
+    prepare,
+)
 from centralino.proof.running import COMMAND
 from chat_gateway import consumers as chat_gateway
 from contracts.configuration import read_configuration
@@ -21,6 +32,7 @@ from contracts.topics import TOPICS
 from crm import consumers as crm
 from router.api import consumers as router_push
 from router.engine import inputs as router_engine
+from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tokens import TokenIssuer
 
 
@@ -61,6 +73,18 @@ async def test_given_backends_are_prepared_and_may_be_prepared_again(
     assert rows == 0
     assert "topics: 0 created" in said
     assert "schema crm: 0 migrations applied" in said
+
+
+async def test_a_role_gets_the_password_that_its_url_encodes(postgres: FreshDatabase) -> None:
+    password = "p@ss/w%rd:%41"
+    url = application_url(postgres.admin_url, "encoded", password)
+
+    for _ in range(2):
+        await migrate_schema("crm", admin_url=postgres.admin_url, url=url)
+        kept = await verifier(postgres.admin_url, "centralino_encoded")
+
+        assert kept[2] == stored_key(password, kept)
+        assert kept[2] != stored_key(quote(password, safe=""), kept)
 
 
 async def test_a_development_stack_gets_a_key_that_stays_and_pages_that_find_the_services(
@@ -110,6 +134,23 @@ def test_a_stopped_container_ends_it_while_it_waits() -> None:
 
     assert first.startswith("waiting")
     assert ended == 128 + signal.SIGTERM
+
+
+async def verifier(admin_url: str, role: str) -> tuple[int, bytes, bytes]:
+    """What PostgreSQL keeps of a password: iterations, salt, stored key. One that trusts everybody keeps it too."""
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        kept = await connection.fetchval("SELECT rolpassword FROM pg_authid WHERE rolname = $1", role, timeout=10)
+    finally:
+        await connection.close()
+    _, rounds, salt, stored, _ = re.split(r"[$:]", kept)
+    return int(rounds), b64decode(salt), b64decode(stored)
+
+
+def stored_key(password: str, kept: tuple[int, bytes, bytes]) -> bytes:
+    """https://www.rfc-editor.org/rfc/rfc5802#section-3"""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), kept[1], kept[0])
+    return hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
 
 
 def prepare_settings(kafka: str, admin_url: str, *, wait_seconds: float = 30) -> PrepareSettings:

@@ -15,7 +15,7 @@ from contracts import topics
 from contracts.topics import TOPICS, Topic, dead_letter_topic
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from servicekit.migrate import ensure_application_role, migrate
+from servicekit.migrate import ensure_application_role, migrate, password_of, role_of
 from servicekit.settings import PREFIX, Seconds
 
 from centralino.children import StartError
@@ -121,7 +121,7 @@ def application_url(admin_url: str, package: str, password: str) -> str:
     """The URL by which a service connects: its own role, which owns nothing."""
     parts = urlsplit(admin_url)
     place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"centralino_{package}:{quote(password)}@{place}"))
+    return urlunsplit(parts._replace(netloc=f"centralino_{package}:{quote(password, safe='')}@{place}"))
 
 
 async def migrate_schema(package: str, *, admin_url: str, url: str) -> int:
@@ -132,8 +132,8 @@ async def migrate_schema(package: str, *, admin_url: str, url: str) -> int:
         # A given server may know the role from another data folder, with another password.
         statement = await connection.fetchval(
             "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)",
-            urlsplit(url).username,
-            urlsplit(url).password,
+            role_of(url),
+            password_of(url),
         )
         await connection.execute(statement)
     finally:

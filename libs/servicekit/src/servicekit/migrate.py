@@ -149,13 +149,12 @@ def read_migrations(package: str, folder: Traversable) -> list[Migration]:
 
 async def ensure_application_role(*, admin_url: str, application_url: str) -> None:
     """Make the application role of the URL, with its password, unless it is there."""
-    url = urlsplit(application_url)
     async with _connection(admin_url) as connection:
         statement = await connection.fetchval(
             "SELECT format('CREATE ROLE %I LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE PASSWORD %L',"
             " $1::text, $2::text) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1::text)",
             role_of(application_url),
-            unquote(url.password or ""),
+            password_of(application_url),
         )
         if statement is not None:
             with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):  # somebody else was first
@@ -168,6 +167,11 @@ def role_of(url: str) -> str:
     if not role:
         raise MigrationRefusedError("the database URL of the application names no role")
     return unquote(role)
+
+
+def password_of(url: str) -> str:
+    """The password in a database URL, as it was before it was percent-encoded; empty without one."""
+    return unquote(urlsplit(url).password or "")
 
 
 @asynccontextmanager
