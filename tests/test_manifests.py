@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings
 from router.settings import ApiSettings, EngineSettings
 from servicekit.migrate import CONNECT_TIMEOUT_SECONDS
 from servicekit.settings import PREFIX, ServiceSettings
+from servicekit.telemetry import OTLP_VARIABLES
 
 K8S = Path(__file__).parents[1] / "deploy/k8s"
 OLDEST_SUPPORTED = "1.32"
@@ -34,6 +35,10 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "crm": CrmSettings,
     "prepare": PrepareSettings,
 }
+BACKENDS = {"kafka": 9092, "valkey": 6379, "postgresql": 5432, "opentelemetry-collector": 4318}
+"""By `app.kubernetes.io/name`, with the port of each."""
+HARD_SPREAD = {"router-engine"}
+"""Two on one node would be lost together, and nobody would decide; the others serve as well from one node."""
 CLOSING_SECONDS = 10
 """What a service may need beside its drain to close its clients."""
 RENDER_SECONDS_MAX = 50
@@ -49,6 +54,7 @@ MANIFESTS = sorted(path for path in K8S.rglob("*.yaml") if path.name != "kustomi
 ALL = [document for path in MANIFESTS for document in documents(path)]
 WORKLOADS = [document for document in ALL if "template" in document.get("spec", {})]
 DEPLOYMENTS = [document for document in WORKLOADS if document["kind"] == "Deployment"]
+OURS = [document for document in WORKLOADS if document["metadata"]["name"] in SETTINGS]
 COMMON = dict(
     line.split("=", 1)
     for line in (K8S / "base/centralino.env").read_text().splitlines()
@@ -127,6 +133,7 @@ def test_a_deployment_survives_the_loss_of_a_node_and_may_be_drained(workload: D
     assert not (scalers and "replicas" in workload["spec"]), "two would set the number of replicas"
     assert {each["topologyKey"] for each in spread} >= {"kubernetes.io/hostname"}
     assert all(selects(each["labelSelector"], labels) for each in spread)
+    assert hard_spread(workload) == (["kubernetes.io/hostname"] if labels_name(labels) in HARD_SPREAD else [])
     assert workload["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
@@ -174,7 +181,42 @@ def test_a_pod_is_reached_on_its_ports_by_a_policy_only(workload: Document) -> N
     assert any("Egress" in spec["policyTypes"] and not spec["podSelector"] for spec in selecting)
 
 
-@named([document for document in WORKLOADS if document["metadata"]["name"] in SETTINGS])
+@named(OURS)
+def test_a_pod_is_let_out_to_the_backends_of_its_settings_and_to_no_other(workload: Document) -> None:
+    assert let_out_to(workload, every("NetworkPolicy")) == backends_of(workload)
+
+
+@named(OURS)
+def test_the_backends_of_the_local_overlay_let_their_clients_in_and_nobody_else(workload: Document) -> None:
+    let_in = {name for name in BACKENDS if lets_in(name, workload, every("NetworkPolicy"))}
+
+    assert let_in == backends_of(workload) - {"opentelemetry-collector"}, "the overlay brings no collector"
+
+
+@pytest.mark.parametrize(
+    ("policy", "names", "workload", "lost", "gained"),
+    [
+        ("to-redis", ["router-engine", "router-api"], "chat-gateway", {"valkey"}, set()),
+        ("to-redis", ["router-engine", "router-api", "chat-gateway", "crm"], "crm", set(), {"valkey"}),
+        ("to-postgresql", ["router-api", "chat-gateway", "crm"], "prepare", {"postgresql"}, set()),
+        ("to-postgresql", ["router-engine", "prepare"], "router-engine", set(), {"postgresql"}),
+    ],
+)
+def test_a_policy_with_one_name_too_few_or_too_many_is_found(
+    policy: str, names: list[str], workload: str, lost: set[str], gained: set[str]
+) -> None:
+    policies = deepcopy(every("NetworkPolicy"))
+    wrong = next(each for each in policies if each["metadata"]["name"] == policy)
+    wrong["spec"]["podSelector"]["matchExpressions"][0]["values"] = names
+    concerned = next(each for each in OURS if each["metadata"]["name"] == workload)
+
+    found = let_out_to(concerned, policies)
+
+    assert backends_of(concerned) - found == lost
+    assert found - backends_of(concerned) == gained
+
+
+@named(OURS)
 def test_a_service_is_given_settings_that_it_knows_and_all_that_it_needs(workload: Document) -> None:
     settings = SETTINGS[workload["metadata"]["name"]]
     own = {each["name"] for each in containers(workload)[0].get("env", [])}
@@ -253,6 +295,60 @@ def container_faults(container: Document) -> Iterator[str]:
 def containers(workload: Document) -> list[Document]:
     found: list[Document] = workload["spec"]["template"]["spec"]["containers"]
     return found
+
+
+def hard_spread(workload: Document) -> list[str]:
+    spread = workload["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    return [each["topologyKey"] for each in spread if each["whenUnsatisfiable"] == "DoNotSchedule"]
+
+
+def backends_of(workload: Document) -> set[str]:
+    """Those that its settings name; a collector may be named to whoever gets the common settings."""
+    container = containers(workload)[0]
+    told = {each["name"] for each in container.get("env", [])}
+    common = {"configMapRef": {"name": "centralino"}} in container.get("envFrom", [])
+    told |= COMMON.keys() | set(OTLP_VARIABLES) if common else set()
+    endings = {
+        "kafka": ("_KAFKA_BOOTSTRAP",),
+        "valkey": ("_REDIS_URL",),
+        "postgresql": ("_DATABASE_URL", "_DATABASE_ADMIN_URL"),
+        "opentelemetry-collector": OTLP_VARIABLES,
+    }
+    return {backend for backend, ends in endings.items() if any(name.endswith(ends) for name in told)}
+
+
+def let_out_to(workload: Document, policies: list[Document]) -> set[str]:
+    """The backends that a policy lets the pods of the workload out to, on the port of each, in any namespace."""
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    rules = [
+        rule
+        for policy in policies
+        if selects(policy["spec"]["podSelector"], labels)
+        for rule in policy["spec"].get("egress", [])
+    ]
+    return {
+        name
+        for name, port in BACKENDS.items()
+        for rule in rules
+        if any(each["port"] == port for each in rule["ports"])
+        and any(
+            peer.get("namespaceSelector") == {} and selects(peer["podSelector"], {"app.kubernetes.io/name": name})
+            for peer in rule["to"]
+            if "podSelector" in peer
+        )
+    }
+
+
+def lets_in(backend: str, workload: Document, policies: list[Document]) -> bool:
+    """Whether a policy of the backend lets the pods of the workload in, by the backend's named port."""
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    return any(
+        any(each["port"] == backend for each in rule["ports"])
+        and any("podSelector" in peer and selects(peer["podSelector"], labels) for peer in rule["from"])
+        for policy in policies
+        if policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": backend}}
+        for rule in policy["spec"].get("ingress", [])
+    )
 
 
 def selects(selector: Document, labels: Mapping[str, str]) -> bool:
