@@ -22,6 +22,7 @@ from centralino.prepare import (
     PrepareSettings,
     application_url,
     create_database,
+    create_topics,
     migrate_schema,
     prepare,
 )
@@ -32,6 +33,9 @@ from contracts.topics import TOPICS
 from crm import consumers as crm
 from router.api import consumers as router_push
 from router.engine import inputs as router_engine
+from servicekit.kafka_security import KafkaSecurity
+from servicekit.testing import kafka_jars
+from servicekit.testing.certificates import make_certificate
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tokens import TokenIssuer
 
@@ -85,6 +89,19 @@ async def test_a_role_gets_the_password_that_its_url_encodes(postgres: FreshData
 
         assert kept[2] == stored_key(password, kept)
         assert kept[2] != stored_key(quote(password, safe=""), kept)
+
+
+@pytest.mark.real_kafka
+async def test_topics_are_created_over_tls_with_a_password(tmp_path: Path) -> None:
+    reason = kafka_jars.available()
+    if reason is not None:
+        pytest.skip(reason)
+    made = make_certificate(tmp_path)
+    security = KafkaSecurity(protocol="SASL_SSL", username="u", password="p", ca_file=str(made.certificate))
+    with kafka_jars.kafka_secured(tmp_path / "kafka", security, made.key) as bootstrap:
+        created = await create_topics(bootstrap, domain_partitions=1, security=security)
+
+    assert created > len(TOPICS)
 
 
 async def test_a_development_stack_gets_a_key_that_stays_and_pages_that_find_the_services(

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaConnectionError
 from contracts import topics
 from contracts.topics import TOPICS, Topic, dead_letter_topic
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.kafka_security import PLAINTEXT, KafkaSecurity, KafkaSecuritySettings
 from servicekit.migrate import ensure_application_role, migrate, password_of, role_of
 from servicekit.settings import PREFIX, Seconds
 
@@ -39,7 +40,7 @@ _AWAY: Final = (KafkaConnectionError, OSError, asyncpg.CannotConnectNowError)
 _TOPIC_EXISTS: Final = 36  # https://kafka.apache.org/protocol#protocol_error_codes
 
 
-class PrepareSettings(BaseSettings):
+class PrepareSettings(KafkaSecuritySettings):
     """Of `centralino prepare`, from the environment, prefix `CENTRALINO_`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -68,6 +69,7 @@ async def prepare(settings: PrepareSettings) -> None:
         settings.kafka_bootstrap,
         domain_partitions=settings.domain_partitions,
         replicas=settings.topic_replicas,
+        security=settings.kafka_security(),
     )
     made = await _until_there(deadline, create)
     print(f"topics: {made} created", flush=True)
@@ -86,9 +88,11 @@ async def prepare(settings: PrepareSettings) -> None:
         lay_out_pages(public / "pages", settings.page_addresses)
 
 
-async def create_topics(bootstrap: str, *, domain_partitions: int, replicas: int = 1) -> int:
+async def create_topics(
+    bootstrap: str, *, domain_partitions: int, replicas: int = 1, security: KafkaSecurity = PLAINTEXT
+) -> int:
     """Create every topic that is missing; returns how many those were."""
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="centralino-up")
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="centralino-up", **security.client_settings())
     try:
         await client.start()
         there = set(await client.list_topics())

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from servicekit.kafka_connection import closed, connected, topic_partition
 from servicekit.kafka_reader import KafkaGroupReader, KafkaReader
+from servicekit.kafka_security import PLAINTEXT, KafkaSecurity
 from servicekit.kafka_writer import RECORD_BYTES_MAX, KafkaWriter
 from servicekit.ports import GroupMember, GroupReader, LogAdmin, LogAwayError, LogReader, LogWriter, Partition
 from servicekit.telemetry import Telemetry
@@ -43,8 +44,9 @@ class KafkaLog:
         delivery_timeout_seconds: float,
         telemetry: Telemetry,
         session_timeout_seconds: float = SESSION_TIMEOUT_SECONDS,
+        security: KafkaSecurity = PLAINTEXT,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._brokers = {"bootstrap_servers": bootstrap, **security.client_settings()}
         self._client_id = client_id
         self._timeout_seconds = delivery_timeout_seconds
         # A third of the deadline: a lost answer can be asked for again, and then again.
@@ -56,7 +58,7 @@ class KafkaLog:
     async def writer(self, name: str) -> AsyncGenerator[LogWriter]:
         """A new idempotent producer."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             client_id=f"{self._client_id}-{name}",
             enable_idempotence=True,  # implies acks=all
             linger_ms=0,
@@ -106,7 +108,7 @@ class KafkaLog:
     @asynccontextmanager
     async def admin(self) -> AsyncGenerator[LogAdmin]:
         """A new admin client."""
-        client = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id=f"{self._client_id}-admin")
+        client = AIOKafkaAdminClient(**self._brokers, client_id=f"{self._client_id}-admin")
         try:
             await connected(client.start(), self._timeout_seconds)
             yield _KafkaAdmin(client, self._timeout_seconds)
@@ -115,7 +117,7 @@ class KafkaLog:
 
     def _consumer(self, name: str, **settings: object) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             client_id=f"{self._client_id}-{name}",
             enable_auto_commit=False,
             isolation_level="read_committed",

@@ -179,6 +179,7 @@ async def _serve_until_signal(
         delivery_timeout_seconds=settings.delivery_timeout_seconds,
         telemetry=telemetry,
         session_timeout_seconds=settings.group_session_seconds,
+        security=settings.kafka_security(),
     )
     shell = Shell(SystemClock(), SystemIds(), SystemChance(), kafka, telemetry)
     await serve(name, settings, open_service, shell=shell, stop=stop)

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from servicekit.errors import SettingsError
+from servicekit.kafka_security import KafkaSecuritySettings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -13,7 +14,7 @@ Seconds = Annotated[float, Field(gt=0)]
 PREFIX: Final = "CENTRALINO_"
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(KafkaSecuritySettings):
     """Read once from the environment, prefix `CENTRALINO_`; never changed afterwards."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from servicekit.kafka_security import KafkaSecurity
+
 KAFKA_VERSION = "4.2.0"
 CLUSTER_ID = "Q2VudHJhbGlub1Rlc3RzMA"  # a base64 UUID, as the format tool wants it
 DOWNLOAD_TIMEOUT_SECONDS = 300
@@ -47,6 +49,18 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
+# A second listener, over TLS and with a password; the node speaks to itself by the first one.
+SECURED = """listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},SASL_SSL://127.0.0.1:{secured_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secured_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+inter.broker.listener.name=PLAINTEXT
+ssl.keystore.type=PEM
+ssl.keystore.location={directory}/keystore.pem
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+
+
 class KafkaNotStartedError(RuntimeError):
     """Apache Kafka did not open its port in time; its last output is in the message, all of it in `kafka.log`."""
 
@@ -60,18 +74,23 @@ def available() -> str | None:
 class KafkaNode:
     """A node with its files in a folder; `start` it, `end` it by a signal, start it again on its port with its data."""
 
-    def __init__(self, directory: Path) -> None:
-        self._port, controller_port = _free_ports()
+    def __init__(self, directory: Path, security: KafkaSecurity | None = None, key: Path | None = None) -> None:
+        self._port, controller_port, secured_port = _free_ports()
+        self.secured_url = f"127.0.0.1:{secured_port}"
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._properties = directory / "server.properties"
-        self._properties.write_text(
-            PROPERTIES.format(port=self._port, controller_port=controller_port, directory=directory)
-        )
+        properties, more = PROPERTIES, []
+        if security is not None and security.ca_file is not None and key is not None:
+            properties += SECURED
+            (directory / "keystore.pem").write_text(key.read_text() + Path(security.ca_file).read_text())
+            more = ["--add-scram", f"SCRAM-SHA-512=[name={security.username},password={security.password}]"]
+        ports = {"port": self._port, "controller_port": controller_port, "secured_port": secured_port}
+        self._properties.write_text(properties.format(directory=directory, **ports))
         self._java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         self._java += ["-cp", f"{jars()}/*"]
         if not (directory / "data").exists():
-            arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._properties)]
+            arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._properties), *more]
             subprocess.run([*self._java, *arguments], check=True, capture_output=True, timeout=START_TIMEOUT_SECONDS)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -116,6 +135,17 @@ def kafka_node(directory: Path) -> Iterator[KafkaNode]:
 
 
 @contextmanager
+def kafka_secured(directory: Path, security: KafkaSecurity, key: Path) -> Iterator[str]:
+    """Host and port of a node that takes SASL_SSL with this name and password; the CA file is its own certificate."""
+    node = KafkaNode(directory, security, key)
+    try:
+        node.start()
+        yield node.secured_url
+    finally:
+        node.end()
+
+
+@contextmanager
 def kafka_from_jars(directory: Path) -> Iterator[str]:
     """The same; yields "127.0.0.1:port"."""
     with kafka_node(directory) as node:
@@ -139,11 +169,11 @@ def jars() -> Path:
     return jars
 
 
-def _free_ports() -> tuple[int, int]:
-    with closing(socket.socket()) as one, closing(socket.socket()) as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _free_ports() -> tuple[int, int, int]:
+    with closing(socket.socket()) as one, closing(socket.socket()) as other, closing(socket.socket()) as third:
+        for each in (one, other, third):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1], third.getsockname()[1]
 
 
 def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, output: Path) -> None:
