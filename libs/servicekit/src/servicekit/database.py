@@ -10,11 +10,12 @@ import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import fields
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, Final, TypeVar, cast, overload
 
+import asyncpg
 from asyncpg.exceptions import InternalClientError
-from sqlalchemy import TextClause, event, make_url, text
+from sqlalchemy import TextClause, event, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import CursorResult, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError
@@ -171,13 +172,19 @@ class Database:
 async def open_database(
     url: str, *, schema: str, pool_size_max: int = 10, pool_timeout_seconds: float = 5.0
 ) -> AsyncGenerator[Database, None]:
-    """A pool for `postgresql://role:password@host:port/database`; connects on first use."""
+    """A pool for `postgresql://role:password@host:port/database?sslmode=...`; connects on first use.
+
+    asyncpg reads the URL, as it does for migrations: in libpq's words, which SQLAlchemy does not know (`sslmode`,
+    `sslrootcert`). https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+    """
     engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
+        async_creator=partial(
+            asyncpg.connect, url, timeout=CONNECT_TIMEOUT_SECONDS, command_timeout=ANSWER_TIMEOUT_SECONDS
+        ),
         pool_size=pool_size_max,
         max_overflow=0,
         pool_timeout=pool_timeout_seconds,
-        connect_args={"timeout": CONNECT_TIMEOUT_SECONDS, "command_timeout": ANSWER_TIMEOUT_SECONDS},
     )
     event.listen(engine.sync_engine, "handle_error", _note_lost_connection)
     try:
