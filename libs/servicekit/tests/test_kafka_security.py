@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 from servicekit.errors import SettingsError
 from servicekit.kafka import KafkaLog
 from servicekit.kafka_security import KafkaSecurity
@@ -99,9 +100,14 @@ async def test_a_wrong_password_and_an_unknown_certificate_are_refused(
 
 
 def log_of(bootstrap: str, security: KafkaSecurity) -> KafkaLog:
-    return KafkaLog(
-        bootstrap, client_id="t", delivery_timeout_seconds=10, telemetry=Telemetry("test"), security=security
+    settings = ServiceSettings(
+        kafka_bootstrap=bootstrap,
+        kafka_security_protocol=security.protocol,
+        kafka_sasl_username=security.username,
+        kafka_sasl_password=SecretStr(security.password),
+        kafka_ssl_ca_file=security.ca_file,
     )
+    return KafkaLog.by_settings(settings, client_id="t", telemetry=Telemetry("test"))
 
 
 async def create_topic(bootstrap: str, security: KafkaSecurity) -> None:

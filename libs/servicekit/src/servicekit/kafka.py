@@ -7,7 +7,7 @@ committed offset of a group races with a seek, so positions are always set expli
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -19,6 +19,7 @@ from servicekit.kafka_reader import KafkaGroupReader, KafkaReader
 from servicekit.kafka_security import PLAINTEXT, KafkaSecurity
 from servicekit.kafka_writer import RECORD_BYTES_MAX, KafkaWriter
 from servicekit.ports import GroupMember, GroupReader, LogAdmin, LogAwayError, LogReader, LogWriter, Partition
+from servicekit.settings import ServiceSettings
 from servicekit.telemetry import Telemetry
 
 BATCH_BYTES: Final = 256 * 1024
@@ -53,6 +54,18 @@ class KafkaLog:
         self._request_timeout_ms = max(1000, round(delivery_timeout_seconds * 1000 / 3))
         self._session_timeout_ms = round(session_timeout_seconds * 1000)
         self._telemetry = telemetry
+
+    @classmethod
+    def by_settings(cls, settings: ServiceSettings, *, client_id: str, telemetry: Telemetry) -> Self:
+        """Of a process that read these settings, a service's children included."""
+        return cls(
+            settings.kafka_bootstrap,
+            client_id=client_id,
+            delivery_timeout_seconds=settings.delivery_timeout_seconds,
+            telemetry=telemetry,
+            session_timeout_seconds=settings.group_session_seconds,
+            security=settings.kafka_security(),
+        )
 
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncGenerator[LogWriter]:

@@ -173,14 +173,7 @@ async def _serve_until_signal(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if migrations is not None and not await _is_migrated(migrations, settings, stop):
         return
-    kafka = KafkaLog(
-        settings.kafka_bootstrap,
-        client_id=name,
-        delivery_timeout_seconds=settings.delivery_timeout_seconds,
-        telemetry=telemetry,
-        session_timeout_seconds=settings.group_session_seconds,
-        security=settings.kafka_security(),
-    )
+    kafka = KafkaLog.by_settings(settings, client_id=name, telemetry=telemetry)
     shell = Shell(SystemClock(), SystemIds(), SystemChance(), kafka, telemetry)
     await serve(name, settings, open_service, shell=shell, stop=stop)
 

@@ -83,12 +83,7 @@ class ChildSnapshots:
 
 
 async def _make(settings: EngineSettings, partition: int, upto: int) -> SnapshotNamed:
-    kafka = KafkaLog(
-        settings.kafka_bootstrap,
-        client_id="router-snapshot",
-        delivery_timeout_seconds=settings.delivery_timeout_seconds,
-        telemetry=Telemetry("router-snapshot"),
-    )
+    kafka = KafkaLog.by_settings(settings, client_id="router-snapshot", telemetry=Telemetry("router-snapshot"))
     return await InProcessSnapshots(kafka, SystemIds()).make(partition, upto)
 
 
