@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,23 +12,31 @@ from centralino.development import lay_out_pages
 from centralino.home import Home
 from centralino.services import Backends, ServiceSpec, Setting, command, database_url, environment, port_names, services
 from servicekit.migrate import apply, ensure_application_role, migrations_of, role_of
-from servicekit.testing.plugin import FreshDatabase
+from servicekit.testing.parts import part
 
 STEP_SECONDS_MAX = 30
 
 
+@pytest.fixture(scope="module")
+def own_postgres_url() -> Iterator[str]:
+    """Roles belong to a whole server, and other tests give those of the services other passwords."""
+    with part("postgres") as url:
+        yield url
+
+
 @pytest.mark.parametrize("spec", [spec for spec in services() if spec.schema], ids=lambda spec: spec.name)
 async def test_a_service_is_not_ready_before_its_last_migration(
-    spec: ServiceSpec, postgres: FreshDatabase, redis_url: str, kafka_url: str, tmp_path: Path
+    spec: ServiceSpec, own_postgres_url: str, redis_url: str, kafka_url: str, tmp_path: Path
 ) -> None:
     assert spec.schema is not None
-    backends = Backends(kafka=kafka_url, redis=redis_url, postgres=postgres.admin_url)
+    admin_url = own_postgres_url
+    backends = Backends(kafka=kafka_url, redis=redis_url, postgres=admin_url)
     ports = dict.fromkeys(port_names([spec]), 0) | {"router-api": 0}
     setting = Setting(home=Home.open(tmp_path), backends=backends, ports=ports, pages=tmp_path / "pages")
     lay_out_pages(setting.pages, {})
     release, url = migrations_of(spec.schema), database_url(spec.schema, setting)
-    await ensure_application_role(admin_url=postgres.admin_url, application_url=url)
-    admin_url, role = postgres.admin_url, role_of(url)
+    await ensure_application_role(admin_url=admin_url, application_url=url)
+    role = role_of(url)
     await apply(release[:-1], schema=spec.schema, admin_url=admin_url, application_role=role)
     async with started(spec, setting) as told:
         early = await until(told, "schema_awaited")
