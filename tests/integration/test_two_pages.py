@@ -10,6 +10,7 @@ import pytest_asyncio
 from centralino.backends import remove_postgres_data
 from centralino.testing import started
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from servicekit.testing.eventually import eventually
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -66,8 +67,12 @@ async def test_a_customer_writes_an_agent_answers_and_the_story_is_kept(
     await expect(agent.locator("#messages")).to_contain_text("mi tienda de campaña")
     await expect(customer.locator("#with")).to_have_text("Diego")
 
-    await customer.locator("#text").press_sequentially("¿")
-    await expect(agent.locator("#typing")).to_be_visible()
+    async def typing_is_seen() -> bool:
+        """Nobody keeps such a signal: the first may come before the agent's page listens to this chat."""
+        await customer.locator("#text").press_sequentially("¿")
+        return await agent.locator("#typing").is_visible()
+
+    await eventually(typing_is_seen, timeout_seconds=WAIT_MS / 1000)
     await customer.fill("#text", "")
     await say(agent, "Hola Marta, te mando una nueva.")
     await expect(customer.locator("#messages")).to_contain_text("te mando una nueva")
