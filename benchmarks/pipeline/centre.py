@@ -12,8 +12,9 @@ from typing import Final
 
 from contracts import Event, encode
 from contracts.commands import ActivateConfiguration, SetAgentState
-from contracts.configuration import Agent, Domain, Queue, RequiredSkill
+from contracts.configuration import Domain
 from contracts.configuration_records import ConfigurationRecord, RecordKind
+from contracts.routing_parts import Agent, Queue, RequiredSkill
 from redis.asyncio import Redis
 
 from benchmarks.pipeline.job import (

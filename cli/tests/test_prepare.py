@@ -28,7 +28,7 @@ from centralino.prepare import (
 )
 from centralino.proof.running import COMMAND
 from chat_gateway import consumers as chat_gateway
-from contracts.configuration import read_configuration
+from contracts.configuration_faults import read_configuration
 from contracts.topics import TOPICS
 from crm import consumers as crm
 from router.api import consumers as router_push

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from contracts.configuration import InvalidConfigurationError, read_configuration
+from contracts.configuration_faults import InvalidConfigurationError, read_configuration
 
 GOOD: dict[str, object] = {
     "clients": ["acme-books"],
@@ -85,6 +85,94 @@ def test_every_dangling_reference_is_named_by_its_path() -> None:
     }
 
 
+def test_every_dangling_reference_of_a_routing_plan_is_named_by_its_path() -> None:
+    overflow = {"to": "queue", "queue": "nowhere"}
+    queue = {
+        "id": "sales",
+        "domain": "acme.main",
+        "name": "Sales",
+        "any_of": [[{"skill": "charm"}]],
+        "none_of": [{"skill": "rude"}],
+        "teams": ["north"],
+        "plan": "patient",
+        "escalates_to": "tier-2",
+        "closed": overflow,
+        "waiting_max": 3,
+        "full": overflow,
+    }
+    steps = [
+        {"after_seconds": 0, "agents": ["bo"], "requirements": [{"skill": "charm"}], "teams": ["north"]},
+        {"after_seconds": 9, "any_of": [[{"skill": "charm"}]], "none_of": [{"skill": "rude"}], "overflow": overflow},
+    ]
+    document = (
+        GOOD
+        | {
+            "domains": [{"id": "acme.main", "client_shares": [{"client": "other"}]}],
+            "queues": [queue, *GOOD["queues"]],  # type: ignore[misc]  # the document above is plain
+            "plans": [
+                {"id": "slow", "domain": "acme.main", "steps": steps},
+                {"id": "x", "domain": "no", "steps": steps[:1]},
+            ],
+            "teams": [{"id": "south", "domain": "no", "name": "South"}],
+            "agents": [{"id": "ana", "domain": "acme.main", "name": "Ana", "team": "north", "clients": ["other"]}],
+        }
+    )
+
+    assert _faults(document) == {
+        "/domains/0/client_shares/0/client",
+        "/queues/0/any_of/0/0/skill",
+        "/queues/0/none_of/0/skill",
+        "/queues/0/teams/0",
+        "/queues/0/plan",
+        "/queues/0/escalates_to",
+        "/queues/0/closed/queue",
+        "/queues/0/full/queue",
+        "/plans/0/steps/0/agents/0",
+        "/plans/0/steps/0/requirements/0/skill",
+        "/plans/0/steps/0/teams/0",
+        "/plans/0/steps/1/any_of/0/0/skill",
+        "/plans/0/steps/1/none_of/0/skill",
+        "/plans/0/steps/1/overflow/queue",
+        "/plans/1/domain",
+        "/plans/1/steps/0/agents/0",
+        "/plans/1/steps/0/requirements/0/skill",
+        "/plans/1/steps/0/teams/0",
+        "/teams/0/domain",
+        "/agents/0/team",
+        "/agents/0/clients/0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "says"),
+    [
+        ("requirements", [{"skill": "billing", "minimum": 4, "maximum": 2}], "nobody has"),
+        ("closed", {"to": "queue"}, "belongs to"),
+        ("closed", {"to": "callback", "queue": "billing"}, "belongs to"),
+        ("closed", {"to": "message"}, "needs the message"),
+        ("waiting_max", 5, "belong together"),
+        ("alerts", [{"id": "long", "measure": "waiting", "above": 1, "below": 2}], "either"),
+    ],
+)
+def test_a_part_that_contradicts_itself_is_refused(part: str, value: object, says: str) -> None:
+    queue = {"id": "billing", "domain": "acme.main", "name": "Billing", part: value}
+
+    assert says in _messages(GOOD | {"queues": [queue]})
+
+
+@pytest.mark.parametrize("times", [[3, 3], [9, 3]])
+def test_the_steps_of_a_plan_stand_in_order(times: list[int]) -> None:
+    plan = {"id": "patient", "domain": "acme.main", "steps": [{"after_seconds": seconds} for seconds in times]}
+
+    assert "order" in _messages(GOOD | {"plans": [plan]})
+
+
+def test_no_step_comes_after_an_overflow() -> None:
+    steps = [{"after_seconds": 0, "overflow": {"to": "voicemail"}}, {"after_seconds": 9}]
+
+    assert "after an overflow" in _messages(GOOD | {"plans": [{"id": "p", "domain": "acme.main", "steps": steps}]})
+
+
 def test_every_name_used_twice_is_named_by_its_path() -> None:
     solved = {"id": "solved", "label": "Solved"}
     queue = {"id": "sales", "domain": "acme.main", "name": "Sales", "requirements": [{"skill": "billing"}] * 2}
@@ -110,6 +198,12 @@ def test_bytes_that_are_not_json_are_one_fault_of_the_whole() -> None:
     with pytest.raises(InvalidConfigurationError) as refused:
         read_configuration(b"{")
     assert [fault.path for fault in refused.value.faults] == [""]
+
+
+def _messages(document: dict[str, object]) -> str:
+    with pytest.raises(InvalidConfigurationError) as refused:
+        read_configuration(json.dumps(document).encode())
+    return " ".join(fault.message for fault in refused.value.faults)
 
 
 def _faults(document: dict[str, object]) -> set[str]:

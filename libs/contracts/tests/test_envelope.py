@@ -55,7 +55,7 @@ def test_the_golden_event_is_read_and_written_with_nothing_lost(entry: EventType
     golden = json.loads(text)
     assert isinstance(event.data, entry.data)
     assert again | {"data": None} == golden | {"data": None}
-    assert {**again["data"], **golden["data"]} == again["data"]
+    assert _keeps(again["data"], golden["data"])
 
 
 @every_type
@@ -66,7 +66,7 @@ def test_the_cloudevents_sdk_reads_what_we_write(entry: EventType) -> None:
     seen = from_kafka_event(KafkaMessage(headers=dict(headers), key=None, value=value))
 
     golden = json.loads(text)
-    assert seen.get_data() == golden["data"]
+    assert _keeps(seen.get_data(), golden["data"])
     assert (seen.get_id(), seen.get_type(), seen.get_source()) == (event.id, entry.name, event.source)
     assert seen.get_subject() == event.subject
     assert seen.get_extension("tenantid") == event.tenant_id
@@ -203,3 +203,12 @@ def _read(message: KafkaMessage) -> Event:
 
 def _trace(event: Event) -> bytes:
     return (event.traceparent or "").encode()
+
+
+def _keeps(whole: object, part: object) -> bool:
+    """Whether all of `part`, which may be of an older release, stands in `whole`."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(name in whole and _keeps(whole[name], value) for name, value in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return len(whole) == len(part) and all(map(_keeps, whole, part))
+    return whole == part

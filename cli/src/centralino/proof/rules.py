@@ -1,8 +1,8 @@
 """Agents as they were configured at a journal position."""
 
 from contracts.agents import ConfigurationApplied
-from contracts.configuration import Agent
 from contracts.configuration_records import ConfigurationRecord
+from contracts.routing_parts import Agent
 from pydantic import ValidationError
 
 from centralino.proof.history import History

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from contracts.configuration import Agent, ChannelAddress, Domain, Queue, RequiredSkill, TenantConfiguration
+from contracts.configuration import ChannelAddress, Domain, TenantConfiguration
+from contracts.routing_parts import Agent, Queue, RequiredSkill
 
 TENANT: Final = "proof"
 DOMAIN: Final = "proof.main"

@@ -23,6 +23,57 @@ class AgentStateChanged:
     reason_code: Code | None
     cause: StateCause
     changed_at_ms: InstantMs
+    by: Id | None = None
+    """The supervisor who chose it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatePending:
+    """Asked for during an offer or an assignment: it takes effect when the last of them ends. Until then no offers."""
+
+    agent_id: Id
+    domain: Id
+    state: AgentState | None
+    """None: what was pending is taken back."""
+    reason_code: Code | None
+    asked_at_ms: InstantMs
+    by: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBackedOff:
+    """After an offer that came to nothing the agent gets no other before `until_ms`."""
+
+    agent_id: Id
+    domain: Id
+    cause: Code
+    """`rejected`, `expired`, `connect_failed`."""
+    until_ms: InstantMs
+    backed_off_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentClocked:
+    """The agent began or ended a shift."""
+
+    agent_id: Id
+    domain: Id
+    clocked_in: bool
+    clocked_at_ms: InstantMs
+    by: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAdherenceChanged:
+    """Whether the agent works when the shift says so, and only then."""
+
+    agent_id: Id
+    domain: Id
+    adherent: bool
+    expected: bool
+    """At work, by the shift calendar."""
+    clocked_in: bool
+    changed_at_ms: InstantMs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +85,8 @@ class AgentPresenceChanged:
     presence: Presence
     grace_ends_at_ms: InstantMs | None
     changed_at_ms: InstantMs
+    devices: tuple[Code, ...] = ()
+    """Which of the agent's devices are alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +110,8 @@ class CommandResult:
     decided_at_ms: InstantMs
     assignment_id: Id | None = None
     """The assignment that an accepted offer made."""
+    task_id: Id | None = None
+    """The task that a transfer or a request made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

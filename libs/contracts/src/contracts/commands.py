@@ -1,10 +1,11 @@
 """What people and services ask for: imperative types in `routing.inputs` and `commands.<gateway>`."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from contracts.agents import AgentState
-from contracts.fields import Code, Count, Id, InstantMs, Number, Personal
-from contracts.tasks import Then
+from contracts.fields import Band, Channel, Code, Count, Id, InstantMs, Number, Personal, Priority, Text
+from contracts.tasks import Requirement, TaskKind, Then, TransferKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,22 @@ class SetAgentState:
     agent_id: Id
     state: AgentState
     reason_code: Code | None = None
+    when: Literal["when_free", "now"] = "when_free"
+    """when_free: asked for during an offer or an assignment it takes effect when the last of them ends; until then no
+    other offer comes."""
+    by: Id | None = None
+    """The supervisor who chooses for the agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockAgent:
+    """The agent begins or ends a shift; ending it makes not ready."""
+
+    command_id: Id
+    domain: Id
+    agent_id: Id
+    clocked_in: bool
+    by: Id | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +79,178 @@ class CompleteTask:
     disposition: Code | None = None
     then: Then = "close"
     seen_number: Number | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldTask:
+    """The customer goes on hold, or (`held` false) comes back."""
+
+    command_id: Id
+    domain: Id
+    agent_id: Id
+    assignment_id: Id
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkTask:
+    """The agent puts the task aside: it takes no capacity, and comes back to them first when it is due."""
+
+    command_id: Id
+    domain: Id
+    agent_id: Id
+    assignment_id: Id
+    until_ms: InstantMs | None = None
+    """None: until the customer writes, or somebody takes it up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnparkTask:
+    """A parked task waits for an agent again."""
+
+    command_id: Id
+    domain: Id
+    agent_id: Id
+    task_id: Id
+    by: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTask:
+    """Another agent is asked to take the task over (cold) or to help first (consult); the owner stays meanwhile.
+
+    Exactly one target: a queue, an agent, requirements within the queue, or the next tier.
+    """
+
+    command_id: Id
+    domain: Id
+    agent_id: Id
+    """The owner."""
+    assignment_id: Id
+    kind: TransferKind = "cold"
+    queue: Code | None = None
+    to_agent_id: Id | None = None
+    requirements: tuple[Requirement, ...] = ()
+    escalate: bool = False
+    priority_add: Priority = 0
+    forced: bool = False
+    """Also to a target that is closed or where nobody is at work."""
+    by: Id | None = None
+    """The supervisor who reassigns, or the gateway whose phone asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveTransfer:
+    """The owner hands over (complete), lets the customer in (conference), or takes it back (cancel)."""
+
+    command_id: Id
+    domain: Id
+    agent_id: Id
+    transfer_id: Id
+    move: Literal["complete", "conference", "cancel"]
+    by: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerouteTask:
+    """A supervisor moves a waiting task: to another queue, to one agent, up or down."""
+
+    command_id: Id
+    domain: Id
+    task_id: Id
+    by: Id
+    queue: Code | None = None
+    to_agent_id: Id | None = None
+    priority: Priority | None = None
+    band: Band | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishTask:
+    """A supervisor ends a task that is stuck, whatever its state; the gateway ends the interaction."""
+
+    command_id: Id
+    domain: Id
+    task_id: Id
+    by: Id
+    disposition: Code | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideQueue:
+    """A supervisor closes a queue at once, opens it again, or changes its priority; replaces the override before.
+
+    `queue` none: all queues of the domain.
+    """
+
+    command_id: Id
+    domain: Id
+    by: Id
+    queue: Code | None = None
+    closed: bool = False
+    message: Text | None = None
+    priority: Priority | None = None
+    until_ms: InstantMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTask:
+    """A task that no customer asks for just now: a callback, a case, a call to dial. Written by any service."""
+
+    request_id: Id
+    """Names the task for ever: a repeat makes no second one."""
+    interaction_id: Id
+    """Of the conversation to be; new, unless the task belongs to a known one."""
+    domain: Id
+    kind: TaskKind
+    client: Id
+    channel: Channel
+    queue: Code
+    requested_at_ms: InstantMs
+    due_at_ms: InstantMs | None = None
+    """Not before; the wait counts from then."""
+    agent_id: Id | None = None
+    """Whose it is: theirs alone for `agent_only_seconds` once due."""
+    agent_only_seconds: Count = 3600
+    priority: Priority | None = None
+    labels: tuple[Code, ...] = ()
+    language: Code | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCallback:
+    """The waiting customer hangs up and keeps the place in line, or (`due_at_ms`) wants to be called at a time."""
+
+    request_id: Id
+    interaction_id: Id
+    domain: Id
+    requested_at_ms: InstantMs
+    due_at_ms: InstantMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectAssignment:
+    """The gateway has connected customer and agent, or could not (`failure`): the task waits again."""
+
+    assignment_id: Id
+    interaction_id: Id
+    domain: Id
+    reported_at_ms: InstantMs
+    failure: Code | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerFacts:
+    """What the CRM knows of the customer of an interaction, as far as routing may need it."""
+
+    interaction_id: Id
+    domain: Id
+    known: bool
+    found_at_ms: InstantMs
+    tier: Code | None = None
+    language: Code | None = None
+    last_agent_id: Id | None = None
+    labels: tuple[Code, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

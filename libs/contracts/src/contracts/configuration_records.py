@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.fields import Count, Id
+from contracts.fields import Code, Count, Id
 
 RecordKind = Literal["domain", "queue", "agent", "channel", "version"]
 
@@ -21,5 +21,18 @@ class ConfigurationRecord:
     id: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[a-z]+(:[A-Za-z0-9][A-Za-z0-9._:@/-]*)?$")]
     """`domain:<domain>`, `queue:<domain>/<queue>`, `agent:<agent>`, `channel:<address>` or `version`."""
     domain: Id | None
+    version: Count
+    value: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationPart:
+    """A record of a kind that came later: its own event, for readers of `config.record` know only their kinds."""
+
+    kind: Code
+    """`plan`, `rules`, `calendar` or `team`."""
+    id: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[a-z]+:[A-Za-z0-9][A-Za-z0-9._:@/-]*$")]
+    """`plan:<domain>/<plan>`, `calendar:<domain>/<calendar>`, `team:<domain>/<team>`, `rules:<domain>`."""
+    domain: Id
     version: Count
     value: dict[str, object] | None

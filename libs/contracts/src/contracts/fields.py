@@ -1,6 +1,6 @@
 """Field types that several events share: their limits stand here once and reach the JSON Schemas."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,12 @@ Proficiency = Annotated[int, Field(ge=1, le=5)]
 
 Priority = Annotated[int, Field(ge=0, le=9)]
 """Importance class of a task: 9 is served before 0."""
+
+Band = Annotated[int, Field(ge=0, le=9)]
+"""Strict class of tasks: whatever is in band 9 is served before band 8, whatever its priority."""
+
+Direction = Literal["inbound", "outbound"]
+"""Who opened the conversation: the customer, or the centre."""
 
 Cost = Annotated[int, Field(ge=1, le=1000)]
 """Capacity units."""

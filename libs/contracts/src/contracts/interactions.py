@@ -38,6 +38,16 @@ class InteractionUpdated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityChanged:
+    """The customer has fallen silent, or is back: a silent one takes no capacity of the agent."""
+
+    interaction_id: Id
+    domain: Id
+    active: bool
+    changed_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionRequested:
     """An open interaction needs an agent again; joins its live task if there is one."""
 

@@ -20,6 +20,8 @@ class Decision:
     """Agents out of scope by `Exclusion`; the first reason that applies, in the order of that type."""
     idle_ms: DurationMs | None = None
     waited_ms: DurationMs = 0
+    version: Count = 0
+    """Of the configuration that decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class OfferIssued:
     expires_at_ms: InstantMs
     queued_at_ms: InstantMs
     decision: Decision
+    auto_accept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,19 @@ class OfferRescinded:
     agent_id: Id
     reason: RescindReason
     rescinded_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferWithdrawn:
+    """The router took it back for the task's sake; beside `offer.rescinded`, whose reasons are the agent's."""
+
+    offer_id: Id
+    task_id: Id
+    domain: Id
+    agent_id: Id
+    reason: Code
+    """`answered_by_another`, `rerouted`, `by_supervisor`, `transfer_over`."""
+    withdrawn_at_ms: InstantMs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from contracts import agents, commands, interactions, messages, offers, tasks
-from contracts.configuration_records import ConfigurationRecord
+from contracts import agents, assignments, commands, interactions, messages, offers, queues, tasks
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.topics import (
     COMMANDS_CHAT,
     CONFIG,
@@ -18,6 +18,7 @@ from contracts.topics import (
 GATEWAYS: Final = ("chat-gateway",)
 ENGINE: Final = ("router-engine",)
 API: Final = ("router-api",)
+CRM: Final = ("crm",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class EventType:
 EVENT_TYPES: Final = (
     EventType("interaction.started", interactions.InteractionStarted, INTERACTIONS, GATEWAYS),
     EventType("interaction.updated", interactions.InteractionUpdated, INTERACTIONS, GATEWAYS),
+    EventType("interaction.activity_changed", interactions.ActivityChanged, INTERACTIONS, GATEWAYS),
     EventType("interaction.attention_requested", interactions.AttentionRequested, INTERACTIONS, GATEWAYS),
     EventType("interaction.ended", interactions.InteractionEnded, INTERACTIONS, GATEWAYS),
     EventType("message.received", messages.MessageReceived, MESSAGES, GATEWAYS),
@@ -40,19 +42,37 @@ EVENT_TYPES: Final = (
     EventType("message.delivered", messages.MessageDelivered, MESSAGES, GATEWAYS),
     EventType("message.failed", messages.MessageFailed, MESSAGES, GATEWAYS),
     EventType("task.queued", tasks.TaskQueued, ROUTING_EVENTS, ENGINE),
+    EventType("task.rerouted", tasks.TaskRerouted, ROUTING_EVENTS, ENGINE),
+    EventType("task.deferred", tasks.TaskDeferred, ROUTING_EVENTS, ENGINE),
+    EventType("task.resumed", tasks.TaskResumed, ROUTING_EVENTS, ENGINE),
     EventType("task.assigned", tasks.TaskAssigned, ROUTING_EVENTS, ENGINE),
     EventType("task.requeued", tasks.TaskRequeued, ROUTING_EVENTS, ENGINE),
+    EventType("task.unassigned", tasks.TaskUnassigned, ROUTING_EVENTS, ENGINE),
     EventType("task.wrapup_started", tasks.WrapupStarted, ROUTING_EVENTS, ENGINE),
     EventType("task.completed", tasks.TaskCompleted, ROUTING_EVENTS, ENGINE),
     EventType("task.abandoned", tasks.TaskAbandoned, ROUTING_EVENTS, ENGINE),
+    EventType("task.transferred_out", tasks.TaskTransferredOut, ROUTING_EVENTS, ENGINE),
+    EventType("assignment.connected", assignments.AssignmentConnected, ROUTING_EVENTS, ENGINE),
+    EventType("assignment.held", assignments.AssignmentHeld, ROUTING_EVENTS, ENGINE),
+    EventType("assignment.retrieved", assignments.AssignmentRetrieved, ROUTING_EVENTS, ENGINE),
+    EventType("assignment.capacity_changed", assignments.AssignmentCapacityChanged, ROUTING_EVENTS, ENGINE),
+    EventType("assignment.role_changed", assignments.AssignmentRoleChanged, ROUTING_EVENTS, ENGINE),
+    EventType("transfer.changed", assignments.TransferChanged, ROUTING_EVENTS, ENGINE),
     EventType("offer.issued", offers.OfferIssued, ROUTING_EVENTS, ENGINE),
     EventType("offer.accepted", offers.OfferAccepted, ROUTING_EVENTS, ENGINE),
     EventType("offer.rejected", offers.OfferRejected, ROUTING_EVENTS, ENGINE),
     EventType("offer.expired", offers.OfferExpired, ROUTING_EVENTS, ENGINE),
     EventType("offer.rescinded", offers.OfferRescinded, ROUTING_EVENTS, ENGINE),
+    EventType("offer.withdrawn", offers.OfferWithdrawn, ROUTING_EVENTS, ENGINE),
     EventType("decision.recorded", offers.DecisionRecorded, ROUTING_EVENTS, ENGINE),
     EventType("agent.state_changed", agents.AgentStateChanged, ROUTING_EVENTS, ENGINE),
+    EventType("agent.state_pending", agents.AgentStatePending, ROUTING_EVENTS, ENGINE),
+    EventType("agent.backed_off", agents.AgentBackedOff, ROUTING_EVENTS, ENGINE),
+    EventType("agent.clocked", agents.AgentClocked, ROUTING_EVENTS, ENGINE),
+    EventType("agent.adherence_changed", agents.AgentAdherenceChanged, ROUTING_EVENTS, ENGINE),
     EventType("agent.presence_changed", agents.AgentPresenceChanged, ROUTING_EVENTS, ENGINE),
+    EventType("queue.overridden", queues.QueueOverridden, ROUTING_EVENTS, ENGINE),
+    EventType("alert.changed", queues.AlertChanged, ROUTING_EVENTS, ENGINE),
     EventType("command.result", agents.CommandResult, ROUTING_EVENTS, ENGINE),
     EventType("config.applied", agents.ConfigurationApplied, ROUTING_EVENTS, ENGINE),
     EventType("offer.accept", commands.AcceptOffer, ROUTING_INPUTS, API),
@@ -60,9 +80,23 @@ EVENT_TYPES: Final = (
     EventType("agent.set_state", commands.SetAgentState, ROUTING_INPUTS, API),
     EventType("task.end", commands.EndTask, ROUTING_INPUTS, API),
     EventType("task.complete", commands.CompleteTask, ROUTING_INPUTS, API),
+    EventType("task.hold", commands.HoldTask, ROUTING_INPUTS, API),
+    EventType("task.park", commands.ParkTask, ROUTING_INPUTS, API),
+    EventType("task.unpark", commands.UnparkTask, ROUTING_INPUTS, API),
+    EventType("task.transfer", commands.TransferTask, ROUTING_INPUTS, API + GATEWAYS),
+    EventType("transfer.move", commands.MoveTransfer, ROUTING_INPUTS, API),
+    EventType("task.reroute", commands.RerouteTask, ROUTING_INPUTS, API),
+    EventType("task.finish", commands.FinishTask, ROUTING_INPUTS, API),
+    EventType("queue.override", commands.OverrideQueue, ROUTING_INPUTS, API),
+    EventType("agent.clock", commands.ClockAgent, ROUTING_INPUTS, API),
+    EventType("task.requested", commands.RequestTask, ROUTING_INPUTS, API + GATEWAYS + CRM),
+    EventType("callback.requested", commands.RequestCallback, ROUTING_INPUTS, API + GATEWAYS),
+    EventType("assignment.connect", commands.ConnectAssignment, ROUTING_INPUTS, GATEWAYS),
+    EventType("customer.facts", commands.CustomerFacts, ROUTING_INPUTS, CRM),
     EventType("config.activate", commands.ActivateConfiguration, ROUTING_INPUTS, API),
     EventType("message.send", commands.SendMessage, COMMANDS_CHAT, API),
     EventType("config.record", ConfigurationRecord, CONFIG, API),
+    EventType("config.part", ConfigurationPart, CONFIG, API),
 )
 
 BY_NAME: Final = {entry.name: entry for entry in EVENT_TYPES}

@@ -3,7 +3,21 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.fields import Channel, Code, Cost, DurationMs, Id, InstantMs, Number, Priority, Proficiency
+from contracts.fields import (
+    Band,
+    Channel,
+    Code,
+    Cost,
+    Count,
+    Direction,
+    DurationMs,
+    Id,
+    InstantMs,
+    Number,
+    Priority,
+    Proficiency,
+    Text,
+)
 
 Then = Literal["close", "keep_open"]
 """What the gateway does with the interaction: close it (unless the customer has said more), or keep it open."""
@@ -12,14 +26,47 @@ RequeueReason = Literal["agent_lost", "agent_removed"]
 WrapupReason = Literal["interaction_ended", "agent_ended"]
 AbandonReason = Literal["customer_left", "agent_closed", "idle", "never_answered", "refused"]
 CompletionReason = Literal["completed_by_agent", "wrapup_timed_out", "agent_lost", "agent_removed"]
+TaskKind = Literal["contact", "callback", "case", "dial"]
+DeferredFor = Literal["customer_facts", "parked", "scheduled", "closed"]
+TransferKind = Literal["cold", "consult"]
+Role = Literal["owner", "consultant", "participant"]
+"""owner: answers for the task; consultant: helps the owner unseen by the customer; participant: all talk together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A skill and the lowest proficiency (1 to 5) that will do."""
+    """A skill and the proficiencies (1 to 5) that will do."""
 
     skill: Code
     minimum: Proficiency = 1
+    maximum: Proficiency = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which terms a task waits, beside its queue, priority and requirements."""
+
+    band: Band = 0
+    any_of: tuple[tuple[Requirement, ...], ...] = ()
+    none_of: tuple[Requirement, ...] = ()
+    teams: tuple[Code, ...] = ()
+    agents: tuple[Id, ...] = ()
+    """These agents alone, if any are named."""
+    step: Count = 0
+    """How many steps of the queue's plan the task has behind it."""
+    next_step_at_ms: InstantMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A task that a transfer made: whose help or place is asked for."""
+
+    kind: TransferKind
+    from_task_id: Id
+    from_assignment_id: Id
+    from_agent_id: Id
+    requested_by: Id
+    """The agent, or the supervisor who reassigns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +85,119 @@ class TaskQueued:
     queued_at_ms: InstantMs
     request_id: Id | None = None
     """The `interaction.attention_requested` that asked for it; none for the first task of an interaction."""
+    kind: TaskKind = "contact"
+    direction: Direction = "inbound"
+    terms: Terms | None = None
+    labels: tuple[Code, ...] = ()
+    """What the classification rules say of the contact."""
+    language: Code | None = None
+    entered_at_ms: InstantMs | None = None
+    """When it came into this queue; `queued_at_ms` stays the customer's."""
+    expected_wait_ms: DurationMs | None = None
+    position: Count | None = None
+    """How many waited in the queue, this one included."""
+    deferred_for: DeferredFor | None = None
+    """It waits, but is not offered to anybody before `task.resumed`."""
+    deferred_until_ms: InstantMs | None = None
+    transfer: Origin | None = None
+    last_agent_id: Id | None = None
+    """Who served this customer last, as far as the customer's facts are known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRerouted:
+    """A waiting task goes on waiting on other terms; the values are those that hold from now on."""
+
+    task_id: Id
+    interaction_id: Id
+    domain: Id
+    queue: Code
+    from_queue: Code
+    reason: Code
+    """`relaxed` (a step of the plan), `overflowed`, `closed`, `classified` (the customer's facts came),
+    `prioritised`, `moved` (by a supervisor), `longest_wait`, `callback` (the customer hangs up and keeps the place)."""
+    priority: Priority
+    requirements: tuple[Requirement, ...]
+    terms: Terms
+    rerouted_at_ms: InstantMs
+    entered_at_ms: InstantMs
+    kind: TaskKind = "contact"
+    labels: tuple[Code, ...] = ()
+    language: Code | None = None
+    last_agent_id: Id | None = None
+    by: Id | None = None
+    """The supervisor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDeferred:
+    """A waiting task is not offered to anybody for now; a parked one keeps its place."""
+
+    task_id: Id
+    interaction_id: Id
+    domain: Id
+    queue: Code
+    reason: DeferredFor
+    until_ms: InstantMs | None
+    """None: until something happens."""
+    deferred_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResumed:
+    """A deferred task may be offered again."""
+
+    task_id: Id
+    interaction_id: Id
+    domain: Id
+    queue: Code
+    reason: Code
+    """`due`, `facts_known`, `customer_returned`, `opened`, `by_agent`, `by_supervisor`."""
+    resumed_at_ms: InstantMs
+    entered_at_ms: InstantMs | None = None
+    """Given when its time in the queue, by which steps count, begins only now: a scheduled callback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTransferredOut:
+    """The router has given the task up to somebody else; terminal."""
+
+    task_id: Id
+    interaction_id: Id
+    domain: Id
+    queue: Code
+    to: Literal["callback", "voicemail", "message", "handed_over", "finished"]
+    """What the gateway does: offer a callback, record a message, say the last words and end, nothing (another task of
+    the interaction took its place), end."""
+    reason: Code
+    """`overflowed`, `closed`, `full`, `transferred`, `by_supervisor`, `transfer_over`."""
+    transferred_at_ms: InstantMs
+    waited_ms: DurationMs
+    message: Text | None = None
+    assignment_id: Id | None = None
+    agent_id: Id | None = None
+    to_task_id: Id | None = None
+    disposition: Code | None = None
+    handled_ms: DurationMs | None = None
+    held_ms: DurationMs = 0
+    by: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskUnassigned:
+    """The assignment ended without completion for a reason that is not the agent's absence; the task waits again."""
+
+    task_id: Id
+    interaction_id: Id
+    domain: Id
+    queue: Code
+    assignment_id: Id
+    agent_id: Id
+    reason: Code
+    """`connect_failed`, `parked`."""
+    queued_at_ms: InstantMs
+    unassigned_at_ms: InstantMs
+    handled_ms: DurationMs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +214,10 @@ class TaskAssigned:
     agent_id: Id
     assigned_at_ms: InstantMs
     waited_ms: DurationMs
+    kind: TaskKind = "contact"
+    role: Role = "owner"
+    expected_wait_ms: DurationMs | None = None
+    """What was expected when the task was queued; `waited_ms` is what came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +251,8 @@ class WrapupStarted:
     """The last customer message the agent had seen; the gateway asks again if a later one exists."""
     started_at_ms: InstantMs
     ends_at_ms: InstantMs
+    handed_over_to: Id | None = None
+    """The task that took the place of this one: `task.transferred_out` follows instead of `task.completed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +271,8 @@ class TaskCompleted:
     seen_number: Number | None
     completed_at_ms: InstantMs
     handled_ms: DurationMs
+    held_ms: DurationMs = 0
+    """Of it, on hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,8 @@ def _of(schema: Schema) -> Strategy:
     match schema["type"]:
         case "null":
             return st.none()
+        case "boolean":
+            return st.booleans()
         case "integer":
             return st.integers(cast(int, schema.get("minimum", -_EXACT)), cast(int, schema.get("maximum", _EXACT)))
         case "string":

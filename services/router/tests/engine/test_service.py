@@ -10,9 +10,10 @@ from uuid import uuid4
 import pytest
 from contracts import Event, decode, encode
 from contracts.commands import ActivateConfiguration
-from contracts.configuration import Domain, Queue
+from contracts.configuration import Domain
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import InteractionStarted
+from contracts.routing_parts import Queue
 from contracts.tasks import TaskQueued
 from contracts.topics import ROUTING_EVENTS, ROUTING_SNAPSHOTS
 from router.engine.journal import EpochRecord, to_append

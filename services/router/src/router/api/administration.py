@@ -5,17 +5,9 @@ from typing import Any, Final
 
 from contracts import Event
 from contracts.commands import ActivateConfiguration
-from contracts.configuration import (
-    Agent,
-    ChannelAddress,
-    Disposition,
-    Domain,
-    Fault,
-    Queue,
-    RequiredSkill,
-    TenantConfiguration,
-    reference_faults,
-)
+from contracts.configuration import ChannelAddress, Disposition, Domain, TenantConfiguration
+from contracts.configuration_faults import Fault, reference_faults
+from contracts.routing_parts import Agent, Queue, RequiredSkill
 from pydantic import BaseModel
 from servicekit.auth import Principal
 from servicekit.ports import Clock

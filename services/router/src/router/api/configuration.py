@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from contracts.configuration import Fault, TenantConfiguration, reference_faults
+from contracts.configuration import TenantConfiguration
+from contracts.configuration_faults import Fault, reference_faults
 from contracts.configuration_records import ConfigurationRecord, RecordKind
 from pydantic import BaseModel
 

@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
 
-from contracts.configuration import Agent, Disposition, TenantConfiguration
+from contracts.configuration import Disposition, TenantConfiguration
+from contracts.routing_parts import Agent
 from servicekit.database import Database, Row, Transaction
 from servicekit.statements import statements
 from servicekit.store import Tenant

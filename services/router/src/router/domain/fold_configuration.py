@@ -4,8 +4,9 @@ Values are read open: a field that this release does not know is passed over, so
 """
 
 from contracts.agents import ConfigurationApplied
-from contracts.configuration import Agent as ConfiguredAgent
-from contracts.configuration import ChannelAddress, Domain, Queue
+from contracts.configuration import ChannelAddress, Domain
+from contracts.routing_parts import Agent as ConfiguredAgent
+from contracts.routing_parts import Queue
 
 from router.domain.agent import Agent
 from router.domain.holding import refile, settle_shedding, start_shedding

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from contracts.configuration import Queue
+from contracts.routing_parts import Queue
 from contracts.tasks import Requirement
 
 from router.domain.heaps import Bucket

@@ -13,9 +13,10 @@ from typing import Final, TypeVar
 
 from contracts import Event, decode, encode
 from contracts.commands import ActivateConfiguration
-from contracts.configuration import Agent, ChannelAddress, Domain, Queue, RequiredSkill
+from contracts.configuration import ChannelAddress, Domain
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import InteractionEnded, InteractionStarted
+from contracts.routing_parts import Agent, Queue, RequiredSkill
 from contracts.topics import CONFIG, ROUTING_EVENTS, Topic
 from pydantic import BaseModel
 from servicekit.ports import LogFactory, Outgoing

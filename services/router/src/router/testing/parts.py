@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from contracts.configuration import Agent, ChannelAddress, Domain, Queue, RequiredSkill
+from contracts.configuration import ChannelAddress, Domain
 from contracts.configuration_records import ConfigurationRecord, RecordKind
+from contracts.routing_parts import Agent, Queue, RequiredSkill
 
 DOMAIN: Final = "acme.main"
 Part = Domain | Queue | Agent | ChannelAddress

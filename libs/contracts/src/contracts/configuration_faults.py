@@ -1,0 +1,179 @@
+"""What is wrong with a configuration document: its form, names used twice, references to what is not there."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from contracts.configuration import TenantConfiguration
+from contracts.routing_parts import Agent, Queue, RequiredSkill, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the document; `path` is a JSON Pointer (RFC 6901) into it."""
+
+    path: str
+    message: str
+
+
+class InvalidConfigurationError(ValueError):
+    """The configuration document is wrong at every path that `faults` names; the version before it stays in force."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5]))
+        self.faults = tuple(faults)
+
+
+def read_configuration(document: bytes) -> TenantConfiguration:
+    """The document (JSON), checked as a whole; references are looked at once every value has its form.
+
+    Raises InvalidConfigurationError.
+    """
+    try:
+        configuration = TenantConfiguration.model_validate_json(document, strict=True)
+    except ValidationError as error:
+        raise InvalidConfigurationError(form_faults(error)) from error
+    faults = reference_faults(configuration)
+    if faults:
+        raise InvalidConfigurationError(faults)
+    return configuration
+
+
+def form_faults(error: ValidationError) -> list[Fault]:
+    """Where and why pydantic refused a document, without the refused values."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    return [Fault("".join(f"/{_escaped(part)}" for part in fault["loc"]), fault["msg"]) for fault in faults]
+
+
+def reference_faults(configuration: TenantConfiguration) -> list[Fault]:
+    """Every name used twice and every reference to something that is not there."""
+    return [*_doubles(configuration), *_dangling(configuration)]
+
+
+def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
+    named: tuple[tuple[str, list[str]], ...] = (
+        ("clients", list(configuration.clients)),
+        ("skills", list(configuration.skills)),
+        ("domains", [domain.id for domain in configuration.domains]),
+        ("queues", [f"{queue.domain}/{queue.id}" for queue in configuration.queues]),
+        ("agents", [agent.id for agent in configuration.agents]),
+        ("channels", [channel.address for channel in configuration.channels]),
+        ("plans", [f"{plan.domain}/{plan.id}" for plan in configuration.plans]),
+        ("teams", [f"{team.domain}/{team.id}" for team in configuration.teams]),
+        *(
+            (f"domains/{index}/dispositions", [disposition.id for disposition in domain.dispositions])
+            for index, domain in enumerate(configuration.domains)
+        ),
+        *(
+            (f"queues/{index}/requirements", [required.skill for required in queue.requirements])
+            for index, queue in enumerate(configuration.queues)
+        ),
+    )
+    for part, names in named:
+        counts = Counter(names)
+        for index, name in enumerate(names):
+            if counts[name] > 1:
+                yield Fault(f"/{part}/{index}", f"{name!r} stands {counts[name]} times; names must be unique")
+
+
+def _dangling(configuration: TenantConfiguration) -> Iterator[Fault]:
+    names = _Names(configuration)
+    for index, domain in enumerate(configuration.domains):
+        for place, share in enumerate(domain.client_shares):
+            yield from names.unknown(f"/domains/{index}/client_shares/{place}/client", "client", share.client)
+    for index, queue in enumerate(configuration.queues):
+        yield from _of_queue(f"/queues/{index}", queue, names)
+    for index, plan in enumerate(configuration.plans):
+        yield from names.unknown(f"/plans/{index}/domain", "domain", plan.domain)
+        for place, step in enumerate(plan.steps):
+            yield from _of_step(f"/plans/{index}/steps/{place}", plan.domain, step, names)
+    for index, team in enumerate(configuration.teams):
+        yield from names.unknown(f"/teams/{index}/domain", "domain", team.domain)
+    for index, agent in enumerate(configuration.agents):
+        yield from _of_agent(f"/agents/{index}", agent, names)
+    for index, channel in enumerate(configuration.channels):
+        path = f"/channels/{index}"
+        yield from names.unknown(f"{path}/client", "client", channel.client)
+        yield from names.unknown(f"{path}/domain", "domain", channel.domain)
+        for place, name in enumerate([channel.queue, *channel.queues]):
+            field = f"{path}/queue" if place == 0 else f"{path}/queues/{place - 1}"
+            yield from names.unknown_in(field, "queue", channel.domain, name)
+
+
+class _Names:
+    """What the document defines."""
+
+    def __init__(self, configuration: TenantConfiguration) -> None:
+        self._known: dict[str, set[str]] = {
+            "client": set(configuration.clients),
+            "skill": set(configuration.skills),
+            "domain": {domain.id for domain in configuration.domains},
+            "agent": {agent.id for agent in configuration.agents},
+        }
+        self._known_in: dict[str, set[tuple[str, str]]] = {
+            "queue": {(queue.domain, queue.id) for queue in configuration.queues},
+            "plan": {(plan.domain, plan.id) for plan in configuration.plans},
+            "team": {(team.domain, team.id) for team in configuration.teams},
+        }
+
+    def unknown(self, path: str, kind: str, name: str) -> Iterator[Fault]:
+        """A fault if the document has no such thing."""
+        if name not in self._known[kind]:
+            yield Fault(path, f"there is no {kind} {name!r} in this document")
+
+    def unknown_in(self, path: str, kind: str, domain: str, name: str | None) -> Iterator[Fault]:
+        """A fault if a name is given and the domain has no such thing."""
+        if name is not None and (domain, name) not in self._known_in[kind]:
+            yield Fault(path, f"domain {domain!r} has no {kind} {name!r}")
+
+
+def _of_queue(path: str, queue: Queue, names: _Names) -> Iterator[Fault]:
+    yield from names.unknown(f"{path}/domain", "domain", queue.domain)
+    yield from _of_skills(path, (queue.requirements, queue.any_of, queue.none_of), names)
+    for place, team in enumerate(queue.teams):
+        yield from names.unknown_in(f"{path}/teams/{place}", "team", queue.domain, team)
+    yield from names.unknown_in(f"{path}/plan", "plan", queue.domain, queue.plan)
+    yield from names.unknown_in(f"{path}/escalates_to", "queue", queue.domain, queue.escalates_to)
+    for name, destination in (("closed", queue.closed), ("full", queue.full)):
+        if destination is not None:
+            yield from names.unknown_in(f"{path}/{name}/queue", "queue", queue.domain, destination.queue)
+
+
+def _of_step(path: str, domain: str, step: Step, names: _Names) -> Iterator[Fault]:
+    yield from _of_skills(path, (step.requirements or [], step.any_of or [], step.none_of or []), names)
+    for place, team in enumerate(step.teams or []):
+        yield from names.unknown_in(f"{path}/teams/{place}", "team", domain, team)
+    for place, agent in enumerate(step.agents):
+        yield from names.unknown(f"{path}/agents/{place}", "agent", agent)
+    if step.overflow is not None:
+        yield from names.unknown_in(f"{path}/overflow/queue", "queue", domain, step.overflow.queue)
+
+
+def _of_skills(
+    path: str,
+    required: tuple[Sequence[RequiredSkill], Sequence[Sequence[RequiredSkill]], Sequence[RequiredSkill]],
+    names: _Names,
+) -> Iterator[Fault]:
+    all_of, any_of, none_of = required
+    for place, each in enumerate(all_of):
+        yield from names.unknown(f"{path}/requirements/{place}/skill", "skill", each.skill)
+    for group, choices in enumerate(any_of):
+        for place, each in enumerate(choices):
+            yield from names.unknown(f"{path}/any_of/{group}/{place}/skill", "skill", each.skill)
+    for place, each in enumerate(none_of):
+        yield from names.unknown(f"{path}/none_of/{place}/skill", "skill", each.skill)
+
+
+def _of_agent(path: str, agent: Agent, names: _Names) -> Iterator[Fault]:
+    yield from names.unknown(f"{path}/domain", "domain", agent.domain)
+    for skill in agent.skills:
+        yield from names.unknown(f"{path}/skills/{skill}", "skill", skill)
+    yield from names.unknown_in(f"{path}/team", "team", agent.domain, agent.team)
+    for place, client in enumerate(agent.clients):
+        yield from names.unknown(f"{path}/clients/{place}", "client", client)
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
