@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, reset_tzpath
 
 import pytest
 from contracts.calendars import Calendar
-from contracts.configuration import form_faults
+from contracts.configuration_faults import form_faults
 from contracts.time_zones import UnknownTimeZoneError, time_zone, time_zone_names
 from pydantic import ValidationError
 

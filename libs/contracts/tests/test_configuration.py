@@ -95,6 +95,7 @@ def test_every_dangling_reference_of_a_routing_plan_is_named_by_its_path() -> No
         "none_of": [{"skill": "rude"}],
         "teams": ["north"],
         "plan": "patient",
+        "calendar": "always",
         "escalates_to": "tier-2",
         "closed": overflow,
         "waiting_max": 3,
@@ -114,7 +115,17 @@ def test_every_dangling_reference_of_a_routing_plan_is_named_by_its_path() -> No
                 {"id": "x", "domain": "no", "steps": steps[:1]},
             ],
             "teams": [{"id": "south", "domain": "no", "name": "South"}],
-            "agents": [{"id": "ana", "domain": "acme.main", "name": "Ana", "team": "north", "clients": ["other"]}],
+            "agents": [
+                {
+                    "id": "ana",
+                    "domain": "acme.main",
+                    "name": "Ana",
+                    "team": "north",
+                    "clients": ["other"],
+                    "shift_calendar": "n",
+                }
+            ],
+            "calendars": [{"id": "c", "domain": "no", "time_zone": "UTC", "weekly": {}}],
         }
     )
 
@@ -124,6 +135,7 @@ def test_every_dangling_reference_of_a_routing_plan_is_named_by_its_path() -> No
         "/queues/0/none_of/0/skill",
         "/queues/0/teams/0",
         "/queues/0/plan",
+        "/queues/0/calendar",
         "/queues/0/escalates_to",
         "/queues/0/closed/queue",
         "/queues/0/full/queue",
@@ -139,6 +151,8 @@ def test_every_dangling_reference_of_a_routing_plan_is_named_by_its_path() -> No
         "/plans/1/steps/0/teams/0",
         "/teams/0/domain",
         "/agents/0/team",
+        "/agents/0/shift_calendar",
+        "/calendars/0/domain",
         "/agents/0/clients/0",
     }
 

@@ -4,18 +4,15 @@ import datetime
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from contracts.fields import Code, Id
+from contracts.part import Label, Part
 from contracts.time_zones import time_zone_names
 
 TimeOfDay = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 """A time on the wall clock, `HH:MM`; `24:00` is the end of the day."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _forward(interval: tuple[str, str]) -> tuple[str, str]:
@@ -57,7 +54,7 @@ TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known)]
 """A name of the IANA database: `Europe/Berlin`."""
 
 
-class Week(_Part):
+class Week(Part):
     """The hours of each day of the week; a day that is left out is closed."""
 
     mon: DayHours = Field(default_factory=list)
@@ -69,11 +66,11 @@ class Week(_Part):
     sun: DayHours = Field(default_factory=list)
 
 
-class CalendarException(_Part):
+class CalendarException(Part):
     """A date that differs: its hours stand in place of the whole day, midnight to midnight, of the week's hours."""
 
     date: datetime.date
-    name: Annotated[str, Field(min_length=1, max_length=120)]
+    name: Label
     hours: DayHours = Field(default_factory=list)
     """None: a holiday."""
 
@@ -89,7 +86,7 @@ def _once_each(exceptions: list[CalendarException]) -> list[CalendarException]:
     return exceptions
 
 
-class Calendar(_Part):
+class Calendar(Part):
     """Opening hours. Who names a calendar has its hours and no others: they do not add up, and none is the default.
 
     Times are those of the wall clock in `time_zone`, so hours keep their times when daylight saving begins or ends.

@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from contracts.calendars import Calendar
 from contracts.fields import Channel, Code, Cost, Id
 from contracts.part import Label, Part, Seconds
 from contracts.routing_parts import (
@@ -94,4 +95,5 @@ class TenantConfiguration(Part):
     agents: list[Agent] = Field(default_factory=list, max_length=15_000)
     channels: list[ChannelAddress] = Field(default_factory=list, max_length=5000)
     plans: list[Plan] = Field(default_factory=list, max_length=1000)
+    calendars: list[Calendar] = Field(default_factory=list, max_length=1000)
     teams: list[Team] = Field(default_factory=list, max_length=1000)

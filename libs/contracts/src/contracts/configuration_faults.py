@@ -61,6 +61,7 @@ def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
         ("agents", [agent.id for agent in configuration.agents]),
         ("channels", [channel.address for channel in configuration.channels]),
         ("plans", [f"{plan.domain}/{plan.id}" for plan in configuration.plans]),
+        ("calendars", [f"{calendar.domain}/{calendar.id}" for calendar in configuration.calendars]),
         ("teams", [f"{team.domain}/{team.id}" for team in configuration.teams]),
         *(
             (f"domains/{index}/dispositions", [disposition.id for disposition in domain.dispositions])
@@ -89,17 +90,13 @@ def _dangling(configuration: TenantConfiguration) -> Iterator[Fault]:
         yield from names.unknown(f"/plans/{index}/domain", "domain", plan.domain)
         for place, step in enumerate(plan.steps):
             yield from _of_step(f"/plans/{index}/steps/{place}", plan.domain, step, names)
+    for index, calendar in enumerate(configuration.calendars):
+        yield from names.unknown(f"/calendars/{index}/domain", "domain", calendar.domain)
     for index, team in enumerate(configuration.teams):
         yield from names.unknown(f"/teams/{index}/domain", "domain", team.domain)
     for index, agent in enumerate(configuration.agents):
         yield from _of_agent(f"/agents/{index}", agent, names)
-    for index, channel in enumerate(configuration.channels):
-        path = f"/channels/{index}"
-        yield from names.unknown(f"{path}/client", "client", channel.client)
-        yield from names.unknown(f"{path}/domain", "domain", channel.domain)
-        for place, name in enumerate([channel.queue, *channel.queues]):
-            field = f"{path}/queue" if place == 0 else f"{path}/queues/{place - 1}"
-            yield from names.unknown_in(field, "queue", channel.domain, name)
+    yield from _of_channels(configuration, names)
 
 
 class _Names:
@@ -115,6 +112,7 @@ class _Names:
         self._known_in: dict[str, set[tuple[str, str]]] = {
             "queue": {(queue.domain, queue.id) for queue in configuration.queues},
             "plan": {(plan.domain, plan.id) for plan in configuration.plans},
+            "calendar": {(calendar.domain, calendar.id) for calendar in configuration.calendars},
             "team": {(team.domain, team.id) for team in configuration.teams},
         }
 
@@ -129,12 +127,23 @@ class _Names:
             yield Fault(path, f"domain {domain!r} has no {kind} {name!r}")
 
 
+def _of_channels(configuration: TenantConfiguration, names: _Names) -> Iterator[Fault]:
+    for index, channel in enumerate(configuration.channels):
+        path = f"/channels/{index}"
+        yield from names.unknown(f"{path}/client", "client", channel.client)
+        yield from names.unknown(f"{path}/domain", "domain", channel.domain)
+        for place, name in enumerate([channel.queue, *channel.queues]):
+            field = f"{path}/queue" if place == 0 else f"{path}/queues/{place - 1}"
+            yield from names.unknown_in(field, "queue", channel.domain, name)
+
+
 def _of_queue(path: str, queue: Queue, names: _Names) -> Iterator[Fault]:
     yield from names.unknown(f"{path}/domain", "domain", queue.domain)
     yield from _of_skills(path, (queue.requirements, queue.any_of, queue.none_of), names)
     for place, team in enumerate(queue.teams):
         yield from names.unknown_in(f"{path}/teams/{place}", "team", queue.domain, team)
     yield from names.unknown_in(f"{path}/plan", "plan", queue.domain, queue.plan)
+    yield from names.unknown_in(f"{path}/calendar", "calendar", queue.domain, queue.calendar)
     yield from names.unknown_in(f"{path}/escalates_to", "queue", queue.domain, queue.escalates_to)
     for name, destination in (("closed", queue.closed), ("full", queue.full)):
         if destination is not None:
@@ -171,6 +180,7 @@ def _of_agent(path: str, agent: Agent, names: _Names) -> Iterator[Fault]:
     for skill in agent.skills:
         yield from names.unknown(f"{path}/skills/{skill}", "skill", skill)
     yield from names.unknown_in(f"{path}/team", "team", agent.domain, agent.team)
+    yield from names.unknown_in(f"{path}/shift_calendar", "calendar", agent.domain, agent.shift_calendar)
     for place, client in enumerate(agent.clients):
         yield from names.unknown(f"{path}/clients/{place}", "client", client)
 
