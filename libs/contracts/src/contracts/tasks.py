@@ -55,6 +55,8 @@ class Terms:
     step: Count = 0
     """How many steps of the queue's plan the task has behind it."""
     next_step_at_ms: InstantMs | None = None
+    longest_wait: bool = False
+    """It has waited the longest that the domain allows, and goes before everything that has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

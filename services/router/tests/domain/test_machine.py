@@ -1,21 +1,37 @@
 """Whatever happens in whatever order, the invariants of the design hold after every step."""
 
+from typing import Any, Literal
+
 import pytest
 from contracts.agents import CommandResult
 from contracts.commands import CompleteTask
 from contracts.configuration import Domain
+from contracts.routing_parts import Step
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from router.domain.inputs import CommandInput
-from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import TENANT, Story
+from router.testing.walk import AGENT_FIELDS, CLIENTS, DOMAIN_FIELDS, OFFICE_HOURS, PLANS, QUEUE_FIELDS
 
 SKILLS = ("billing:1", "billing:3", "english:2", "english:4")
 AGENTS = ("ann", "bob", "cid", "dee", "eve")
 QUEUES = ("calls", "chats", "mails")
 CHANNELS = ("webchat", "voice", "email")
 
+
+def _some(most: int, fields: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """At most so many of these fields, each with one of its values."""
+    pairs = [(name, value) for name, values in fields.items() for value in values]
+    return st.lists(st.sampled_from(pairs), max_size=most, unique_by=lambda pair: pair[0]).map(dict)
+
+
+domains = _some(3, DOMAIN_FIELDS)
+queues = _some(2, {name: values for name, values in QUEUE_FIELDS.items() if name != "priority"}).map(
+    lambda chosen: chosen | {"waiting_max": 2} if "full" in chosen else chosen
+)
+agents = _some(1, AGENT_FIELDS)
 agent_ids = st.sampled_from(AGENTS)
 interaction_ids = st.integers(1, 12).map("i{}".format)
 skills = st.lists(st.sampled_from(SKILLS), max_size=2)
@@ -27,31 +43,37 @@ class Machine(RuleBasedStateMachine):
         self.told = Story(reruns=True)
         self.results: dict[str, CommandResult] = {}
 
-    @initialize(backoff=st.sampled_from([5, 60]), keep=st.booleans())
-    def configure(self, backoff: int, keep: bool) -> None:
+    @initialize(domain=domains, of_queues=st.tuples(*[queues] * 3), of_agents=st.tuples(*[agents] * 3))
+    def configure(
+        self,
+        domain: dict[str, Any],
+        of_queues: tuple[dict[str, Any], ...],
+        of_agents: tuple[dict[str, Any], ...],
+    ) -> None:
         self.told.configure(
-            Domain(
-                id=DOMAIN,
-                refused_backoff_seconds=backoff,
-                costs={"voice": 2},
-                keep_on_agent_loss=["email"] if keep else [],
-                presence_grace_seconds=10,
-            ),
-            queue("calls", "billing:2"),
-            queue("chats", "english:1"),
-            queue("mails", priority=7),
+            Domain.model_validate({"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10} | domain),
+            *PLANS,
+            OFFICE_HOURS,
+            queue("calls", "billing:2", **of_queues[0]),
+            queue("chats", "english:1", **of_queues[1]),
+            queue("mails", priority=7, **of_queues[2]),
             address("chats", "calls", "mails"),
-            agent("ann", "billing:3", capacity=2),
-            agent("bob", "billing:2", "english:2", capacity=3),
-            agent("cid", "english:4"),
+            agent("ann", "billing:3", "english:1", capacity=2, **of_agents[0]),
+            agent("bob", "billing:2", "english:2", capacity=3, **of_agents[1]),
+            agent("cid", "english:4", **of_agents[2]),
         )
         self.told.on_duty("ann", "bob", "cid")
 
-    @rule(interaction=interaction_ids, name=st.sampled_from((None, *QUEUES)), channel=st.sampled_from(CHANNELS))
-    def start(self, interaction: str, name: str | None, channel: str) -> None:
+    @rule(
+        interaction=interaction_ids,
+        name=st.sampled_from((None, *QUEUES)),
+        channel=st.sampled_from(CHANNELS),
+        client=st.sampled_from(CLIENTS),
+    )
+    def start(self, interaction: str, name: str | None, channel: str, client: str) -> None:
         known = interaction in self.told.domain.interactions
 
-        assert bool(self.told.start(interaction, queue=name, channel=channel)) != known
+        assert bool(self.told.start(interaction, queue=name, channel=channel, client=client)) != known
 
     @rule(interaction=interaction_ids, request=st.integers(1, 20))
     def attention(self, interaction: str, request: int) -> None:
@@ -67,8 +89,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), take=st.booleans())
     def answer(self, data: st.DataObject, take: bool) -> None:
         offer_id = data.draw(st.sampled_from(sorted(self.told.domain.offers)))
-        offer = self.told.domain.offers[offer_id].offer
-        assert offer is not None
+        offer = self.told.domain.offers[offer_id].offer_of(offer_id)
         happened = (self.told.accept if take else self.told.reject)(offer.agent_id, offer_id)
 
         assert _result(happened).outcome == "done"
@@ -78,9 +99,9 @@ class Machine(RuleBasedStateMachine):
     def answer_stale_or_foreign(self, agent_id: str, interaction: str) -> None:
         self.told.accept(agent_id, f"{interaction}.t1.o1")
 
-    @rule(agent_id=agent_ids, ready=st.booleans())
-    def set_state(self, agent_id: str, ready: bool) -> None:
-        self.told.set_state(agent_id, ready=ready)
+    @rule(agent_id=agent_ids, ready=st.booleans(), when=st.sampled_from(["when_free", "now"]))
+    def set_state(self, agent_id: str, ready: bool, when: Literal["when_free", "now"]) -> None:
+        self.told.set_state(agent_id, ready=ready, when=when)
 
     @precondition(lambda self: self.told.domain.assignments)
     @rule(data=st.data(), done=st.booleans())
@@ -111,37 +132,34 @@ class Machine(RuleBasedStateMachine):
     def leases(self, readable: bool) -> None:
         self.told.leases(readable=readable)
 
-    @rule(seconds=st.sampled_from([0.5, 3, 10, 20, 61, 4000]))
+    @rule(seconds=st.sampled_from([0.5, 3, 10, 20, 61, 400]))
     def wait(self, seconds: float) -> None:
         self.told.wait(seconds)
 
         due_ms = self.told.state.next_due_ms()
         assert due_ms is None or due_ms > self.told.now_ms
 
-    @rule(agent_id=agent_ids, has=skills, capacity=st.integers(1, 4))
-    def change_agent(self, agent_id: str, has: list[str], capacity: int) -> None:
-        self.told.configure(agent(agent_id, *has, capacity=capacity))
-
-    @rule(agent_id=agent_ids)
-    def remove_agent(self, agent_id: str) -> None:
-        self.told.configure(removed=f"agent:{agent_id}")
-
-        assert agent_id not in self.told.domain.agents
-
-    @rule(name=st.sampled_from(QUEUES), needs=skills, priority=st.sampled_from([5, 7]))
-    def change_queue(self, name: str, needs: list[str], priority: int) -> None:
-        self.told.configure(queue(name, *needs, priority=priority))
-
-    @rule(name=st.sampled_from(QUEUES))
-    def remove_queue(self, name: str) -> None:
-        self.told.configure(removed=f"queue:{DOMAIN}/{name}")
-
-    @rule(removed=st.booleans())
-    def change_domain(self, removed: bool) -> None:
-        if removed:
-            self.told.configure(removed=f"domain:{DOMAIN} channel:web:main")
-        else:
-            self.told.configure(Domain(id=DOMAIN, keep_on_agent_loss=["webchat"]), address("chats", "mails"))
+    @rule(data=st.data())
+    def change_configuration(self, data: st.DataObject) -> None:
+        name, agent_id = data.draw(st.sampled_from(QUEUES)), data.draw(agent_ids)
+        needs, priority = data.draw(skills), data.draw(st.sampled_from([5, 7]))
+        match data.draw(st.sampled_from(["agent", "queue", "domain", "plan", "-agent", "-queue", "-domain"])):
+            case "agent":
+                self.told.configure(agent(agent_id, *needs, capacity=data.draw(st.integers(1, 4)), **data.draw(agents)))
+            case "queue":
+                self.told.configure(queue(name, *needs, priority=priority, **data.draw(queues)))
+            case "domain":
+                settings = data.draw(domains)
+                self.told.configure(Domain.model_validate({"id": DOMAIN} | settings), address("chats", "mails"))
+            case "plan":
+                self.told.configure(plan("patient", Step(after_seconds=5, requirements=[], band=1)))
+            case "-agent":
+                self.told.configure(removed=f"agent:{agent_id}")
+                assert agent_id not in self.told.domain.agents
+            case "-queue":
+                self.told.configure(removed=f"queue:{DOMAIN}/{name}")
+            case _:
+                self.told.configure(removed=f"domain:{DOMAIN} channel:web:main")
 
     @rule()
     def take_over(self) -> None:
@@ -162,8 +180,8 @@ def _refusal(happened: list[object]) -> str | None:
 
 TestMachine = pytest.mark.timeout(300)(Machine.TestCase)  # a minute of CPU on a machine that others load
 TestMachine.settings = settings(
-    max_examples=150,
-    stateful_step_count=60,
+    max_examples=100,
+    stateful_step_count=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

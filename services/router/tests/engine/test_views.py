@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from contracts.agents import CommandResult
 from contracts.configuration import Domain
 from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
 from router.domain.facts import INTERNAL, PUBLIC, Fact
@@ -21,7 +22,10 @@ def test_the_queue_is_looked_up_for_every_fact_that_changes_a_task_without_namin
     named = {data: {field.name for field in dataclasses.fields(data)} for data in (PUBLIC | INTERNAL).values()}
     without_queue = {data for data, fields in named.items() if "task_id" in fields and "queue" not in fields}
 
-    assert without_queue - {AttentionJoined, RefusalLapsed} == set(OF_A_TASK)
+    of_no_queue = {AttentionJoined, CommandResult, RefusalLapsed} | {
+        data for name, data in PUBLIC.items() if name.startswith("assignment.")
+    }
+    assert without_queue - of_no_queue == set(OF_A_TASK)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from contracts import Event
-from contracts.agents import AgentPresenceChanged, AgentStateChanged, CommandResult
+from contracts.agents import AgentBackedOff, AgentPresenceChanged, AgentStateChanged, AgentStatePending, CommandResult
 from contracts.envelope import adapter_of
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
-from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded
-from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued, WrapupStarted
+from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
+from contracts.tasks import (
+    TaskAssigned,
+    TaskCompleted,
+    TaskRequeued,
+    TaskTransferredOut,
+    TaskUnassigned,
+    WrapupStarted,
+)
 from contracts.topics import MESSAGES, ROUTING_EVENTS
 from servicekit.consume import Delivery, Reactions
 from servicekit.errors import RejectError
@@ -30,8 +37,11 @@ _TELL: Final = (
     OfferRejected,
     OfferExpired,
     OfferRescinded,
+    OfferWithdrawn,
     WrapupStarted,
     AgentStateChanged,
+    AgentStatePending,
+    AgentBackedOff,
     AgentPresenceChanged,
     CommandResult,
 )
@@ -48,6 +58,8 @@ def reactions() -> Reactions:
         table.on(told, _telling())
     table.on(TaskAssigned, _telling("take"))
     table.on(TaskRequeued, _telling("release"))
+    table.on(TaskUnassigned, _telling("release"))
+    table.on(TaskTransferredOut, _telling("release"))
     table.on(TaskCompleted, _telling("release"))
     for said in _MESSAGES:
         table.on(said, _pass_on)

@@ -3,12 +3,12 @@
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.tasks import TaskAbandoned
 
+from router.domain.admission import queue_or_park
 from router.domain.inputs import InteractionInput
 from router.domain.internal import AttentionJoined, InteractionClosed, InteractionParked
-from router.domain.match import serve
 from router.domain.state import DomainState
 from router.domain.task import Task
-from router.domain.tasks import queue_or_park, rescind, start_wrapup
+from router.domain.tasks import rescind, start_wrapup
 from router.domain.turn import Turn
 
 
@@ -75,13 +75,10 @@ def _ended(turn: Turn, domain: DomainState, data: InteractionEnded) -> None:
     if task.state == "assigned":
         start_wrapup(turn, domain, task, "interaction_ended", then="close", seen_number=None)
         return
-    offer = task.offer
-    if offer is not None:
-        rescind(turn, domain, task, "interaction_ended")
+    for agent_id in sorted(task.offers):
+        rescind(turn, domain, task, agent_id, "interaction_ended")
+        turn.freed.append((domain.key, agent_id))
     _abandon(turn, domain, task, data)
-    agent = domain.agents.get(offer.agent_id) if offer is not None else None
-    if agent is not None:
-        serve(turn, domain, agent)
 
 
 def _abandon(turn: Turn, domain: DomainState, task: Task, data: InteractionEnded) -> None:

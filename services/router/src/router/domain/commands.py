@@ -4,17 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.agents import AgentStateChanged, CommandResult, Refusal
+from contracts.agents import AgentStateChanged, AgentStatePending, CommandResult, Refusal
 from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
-from contracts.offers import OfferAccepted, OfferRejected
-from contracts.tasks import TaskAssigned
+from contracts.offers import OfferRejected
 
 from router.domain.agent import Agent
 from router.domain.inputs import CommandData, CommandInput
-from router.domain.match import place_all, serve
+from router.domain.match import place_all, serve, take
 from router.domain.state import DomainState
 from router.domain.task import Task
-from router.domain.tasks import complete, shed, start_wrapup
+from router.domain.tasks import back_off, complete, shed, start_wrapup
 from router.domain.turn import Turn
 
 
@@ -60,28 +59,7 @@ def _accept(turn: Turn, domain: DomainState, data: AcceptOffer) -> Outcome:
     refusal = _offer_refusal(task, data)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
-    accepted = OfferAccepted(
-        offer_id=data.offer_id,
-        task_id=task.task_id,
-        domain=domain.domain,
-        agent_id=data.agent_id,
-        accepted_at_ms=turn.now_ms,
-    )
-    turn.emit(domain, accepted)
-    assigned = TaskAssigned(
-        task_id=task.task_id,
-        interaction_id=task.interaction_id,
-        domain=domain.domain,
-        queue=task.queue,
-        channel=task.channel,
-        assignment_id=f"{data.offer_id}.a",
-        offer_id=data.offer_id,
-        agent_id=data.agent_id,
-        assigned_at_ms=turn.now_ms,
-        waited_ms=max(0, turn.now_ms - task.queued_at_ms),
-    )
-    turn.emit(domain, assigned)
-    return Outcome(assignment_id=assigned.assignment_id)
+    return Outcome(assignment_id=take(turn, domain, task, data.agent_id).assignment_id)
 
 
 def _reject(turn: Turn, domain: DomainState, data: RejectOffer) -> Outcome:
@@ -98,15 +76,26 @@ def _reject(turn: Turn, domain: DomainState, data: RejectOffer) -> Outcome:
         rejected_at_ms=turn.now_ms,
     )
     turn.emit(domain, rejected)
-    return Outcome(waiting=[task], free=domain.agents.get(data.agent_id))
+    agent = domain.agents.get(data.agent_id)
+    if agent is not None:
+        back_off(turn, domain, agent, "rejected", domain.settings.agent_backoff.rejected_seconds)
+    return Outcome(waiting=[task], free=agent)
 
 
 def _set_state(turn: Turn, domain: DomainState, data: SetAgentState) -> Outcome:
     agent = domain.agents.get(data.agent_id)
     if agent is None or agent.shed == "agent_removed":
         return _refused("unknown_agent", 404, "The configuration of this domain has no such agent.")
-    if (agent.state, agent.reason_code) == (data.state, data.reason_code):
+    refusal = _reason_refusal(domain, data)
+    if refusal is not None:
+        return Outcome(refusal=refusal)
+    if agent.pending is not None and (data.state == "ready" or data.when == "now"):
+        _set_pending(turn, domain, agent, data, taken_back=True)
+    elif data.state == "not_ready" and agent.state == "ready" and agent.tasks and data.when == "when_free":
+        _set_pending(turn, domain, agent, data, taken_back=False)
         return Outcome()
+    if (agent.state, agent.reason_code) == (data.state, data.reason_code):
+        return Outcome(free=agent)
     changed = AgentStateChanged(
         agent_id=data.agent_id,
         domain=domain.domain,
@@ -114,9 +103,29 @@ def _set_state(turn: Turn, domain: DomainState, data: SetAgentState) -> Outcome:
         reason_code=data.reason_code,
         cause="command",
         changed_at_ms=turn.now_ms,
+        by=data.by,
     )
     turn.emit(domain, changed)
     return Outcome(waiting=shed(turn, domain, agent), free=agent)
+
+
+def _set_pending(turn: Turn, domain: DomainState, agent: Agent, data: SetAgentState, *, taken_back: bool) -> None:
+    pending = AgentStatePending(
+        agent_id=agent.agent_id,
+        domain=domain.domain,
+        state=None if taken_back else data.state,
+        reason_code=None if taken_back else data.reason_code,
+        asked_at_ms=turn.now_ms,
+        by=data.by,
+    )
+    turn.emit(domain, pending)
+
+
+def _reason_refusal(domain: DomainState, data: SetAgentState) -> Refusal | None:
+    known = {reason.id for reason in domain.settings.not_ready_reasons}
+    if data.state == "ready" or not known or data.reason_code is None or data.reason_code in known:
+        return None
+    return _refusal("unknown_reason", 422, "The configuration of this domain has no such reason for not being ready.")
 
 
 def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
@@ -159,9 +168,9 @@ _HANDLERS: Final[dict[type[CommandData], Callable[..., Outcome]]] = {
 
 
 def _offer_refusal(task: Task | None, data: AcceptOffer | RejectOffer) -> Refusal | None:
-    if task is None or task.offer is None:
+    if task is None:
         return _refusal("offer_gone", 409, "The offer has been answered, has expired or was taken back.")
-    if task.offer.agent_id != data.agent_id:
+    if task.offer_of(data.offer_id).agent_id != data.agent_id:
         return _refusal("offer_of_another", 403, "The offer was made to another agent.")
     return None
 

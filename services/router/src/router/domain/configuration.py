@@ -1,10 +1,10 @@
 """A new version of the configuration, record by record."""
 
 from contracts.agents import ConfigurationApplied
-from contracts.configuration_records import ConfigurationRecord
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 
 from router.domain.inputs import ConfigurationStep
-from router.domain.internal import ConfigurationRecordApplied
+from router.domain.internal import ConfigurationPartApplied, ConfigurationRecordApplied
 from router.domain.match import place_all, serve
 from router.domain.state import DomainState
 from router.domain.tasks import shed
@@ -16,9 +16,15 @@ def step(turn: Turn, given: ConfigurationStep) -> None:
     if given.version <= turn.state.find(given.tenant_id, given.domain).version:
         return
     for record in given.records:
+        if isinstance(record, ConfigurationPart):
+            turn.emit_in(given.tenant_id, ConfigurationPartApplied(domain=given.domain, part=record))
+            continue
         turn.emit_in(given.tenant_id, ConfigurationRecordApplied(domain=given.domain, record=record))
         if record.kind == "agent":
             _agent_changed(turn, turn.state.find(given.tenant_id, given.domain), record)
+    domain = turn.state.find(given.tenant_id, given.domain)
+    domain.lanes.suspect_all()
+    turn.touched[domain.key] = domain
     if given.last:
         applied = ConfigurationApplied(
             domain=given.domain, version=given.version, hash=given.hash, applied_at_ms=turn.now_ms

@@ -7,6 +7,7 @@ from router.domain.arrivals import interaction
 from router.domain.commands import command
 from router.domain.configuration import step
 from router.domain.facts import Fact
+from router.domain.finish import finish
 from router.domain.inputs import (
     CommandInput,
     ConfigurationStep,
@@ -32,6 +33,7 @@ def decide(state: State, given: Input, now_ms: int) -> list[Fact]:
     """
     turn = Turn(state, now_ms)
     _DECIDERS[type(given)](turn, given)
+    finish(turn)
     return turn.facts
 
 

@@ -26,8 +26,12 @@ INTERNAL: Final[dict[str, type]] = {
     "internal.refusal_lapsed": internal.RefusalLapsed,
     "internal.matching_deferred": internal.MatchingDeferred,
     "internal.matching_resumed": internal.MatchingResumed,
+    "internal.backoff_lapsed": internal.BackoffLapsed,
+    "internal.gates_deferred": internal.GatesDeferred,
+    "internal.gates_resumed": internal.GatesResumed,
     "internal.leases_readable": internal.LeasesReadable,
     "internal.configuration_record_applied": internal.ConfigurationRecordApplied,
+    "internal.configuration_part_applied": internal.ConfigurationPartApplied,
     "internal.snapshot_named": internal.SnapshotNamed,
 }
 _TYPES: Final = PUBLIC | INTERNAL

@@ -1,9 +1,16 @@
 """How facts about agents and commands change the state. For `fold` alone."""
 
-from contracts.agents import AgentPresenceChanged, AgentStateChanged, CommandResult
+from contracts.agents import (
+    AgentBackedOff,
+    AgentPresenceChanged,
+    AgentStateChanged,
+    AgentStatePending,
+    CommandResult,
+)
 
+from router.domain.agent import PendingState
 from router.domain.holding import start_shedding
-from router.domain.internal import MatchingDeferred, MatchingResumed
+from router.domain.internal import BackoffLapsed, GatesDeferred, GatesResumed, MatchingDeferred, MatchingResumed
 from router.domain.state import RESULTS_KEPT_MS, RESULTS_MAX, DomainState, State
 
 
@@ -14,11 +21,50 @@ def agent_state_changed(state: State, domain: DomainState, data: AgentStateChang
     agent.state = data.state
     agent.reason_code = data.reason_code
     domain.lanes.agent_changed(agent)
+    agent.pending = None
+    domain.settled.discard(agent.agent_id)
     if turned_ready:
-        agent.idle_since_ms = data.changed_at_ms
+        if "ready" in domain.settings.idle_reset_by or not agent.idle_since_ms:
+            agent.idle_since_ms = data.changed_at_ms
         agent.unanswered = 0
+        agent.backoff_ends_at_ms = None
     elif data.state == "not_ready" and agent.shed is None:
         start_shedding(state, domain, agent, "agent_not_ready")
+
+
+def agent_state_pending(_: State, domain: DomainState, data: AgentStatePending, now_ms: int) -> None:
+    """It takes effect when the agent holds nothing any more."""
+    agent = domain.agents[data.agent_id]
+    agent.pending = None
+    if data.state is not None:
+        agent.pending = PendingState(state=data.state, reason_code=data.reason_code, by=data.by)
+    domain.lanes.agent_changed(agent)
+
+
+def agent_backed_off(state: State, domain: DomainState, data: AgentBackedOff, now_ms: int) -> None:
+    """No offer before then."""
+    agent = domain.agents[data.agent_id]
+    agent.backoff_ends_at_ms = data.until_ms
+    domain.lanes.agent_changed(agent)
+    state.schedule(data.until_ms, "backoff", domain.key, agent.agent_id)
+
+
+def backoff_lapsed(_: State, domain: DomainState, data: BackoffLapsed, now_ms: int) -> None:
+    """Offers may go to the agent again."""
+    agent = domain.agents[data.agent_id]
+    agent.backoff_ends_at_ms = None
+    domain.lanes.agent_changed(agent)
+
+
+def gates_deferred(state: State, domain: DomainState, data: GatesDeferred, now_ms: int) -> None:
+    """A continuation timer goes on."""
+    domain.gates_deferred = True
+    state.schedule(0, "gates", domain.key, "")
+
+
+def gates_resumed(_: State, domain: DomainState, data: GatesResumed, now_ms: int) -> None:
+    """It goes on now."""
+    domain.gates_deferred = False
 
 
 def agent_presence_changed(state: State, domain: DomainState, data: AgentPresenceChanged, now_ms: int) -> None:
@@ -27,6 +73,7 @@ def agent_presence_changed(state: State, domain: DomainState, data: AgentPresenc
     if agent.presence == "absent" and data.presence == "present":
         agent.idle_since_ms = data.changed_at_ms
     agent.presence = data.presence
+    agent.devices = data.devices
     agent.grace_ends_at_ms = data.grace_ends_at_ms
     domain.lanes.agent_changed(agent)
     if data.grace_ends_at_ms is not None:

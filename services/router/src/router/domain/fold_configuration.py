@@ -3,18 +3,23 @@
 Values are read open: a field that this release does not know is passed over, so that the API may be newer.
 """
 
+from typing import TypeVar
+
 from contracts.agents import ConfigurationApplied
+from contracts.calendars import Calendar
 from contracts.configuration import ChannelAddress, Domain
 from contracts.routing_parts import Agent as ConfiguredAgent
-from contracts.routing_parts import Queue
+from contracts.routing_parts import Plan, Queue
 
 from router.domain.agent import Agent
-from router.domain.holding import refile, settle_shedding, start_shedding
-from router.domain.internal import ConfigurationRecordApplied
-from router.domain.queue import line_of
+from router.domain.holding import count_channels, refile, settle_shedding, start_shedding
+from router.domain.hours import Hours
+from router.domain.internal import ConfigurationPartApplied, ConfigurationRecordApplied
+from router.domain.queue import QueueLine
 from router.domain.state import DomainState, State
 
 Value = dict[str, object] | None
+Kept = TypeVar("Kept")
 
 
 def configuration_applied(state: State, domain: DomainState, data: ConfigurationApplied, now_ms: int) -> None:
@@ -50,21 +55,46 @@ def configuration_record_applied(
             pass
 
 
+def configuration_part_applied(_: State, domain: DomainState, data: ConfigurationPartApplied, now_ms: int) -> None:
+    """A part of a kind that this release does not know is passed over."""
+    part = data.part
+    value = part.value if part.domain == domain.domain else None
+    name = part.id.rpartition("/")[2]
+    match part.kind:
+        case "plan":
+            _keep(domain.plans, name, None if value is None else Plan.model_validate(value, extra="ignore"))
+        case "calendar":
+            calendar = None if value is None else Calendar.model_validate(value, extra="ignore")
+            _keep(domain.calendars, name, calendar)
+            _keep(domain.hours, name, None if calendar is None else Hours(calendar))
+
+
+def _keep(parts: dict[str, Kept], name: str, part: Kept | None) -> None:
+    if part is None:
+        parts.pop(name, None)
+    else:
+        parts[name] = part
+
+
 def _domain(domain: DomainState, value: Value) -> None:
     domain.configured = value is not None
-    if value is not None:
-        domain.settings = Domain.model_validate(value, extra="ignore")
-        for agent in list(domain.agents.values()):
-            settle_shedding(domain, agent)  # the channels that stay with a lost agent may be others now
+    if value is None:
+        return
+    domain.settings = Domain.model_validate(value, extra="ignore")
+    for agent in list(domain.agents.values()):
+        settle_shedding(domain, agent)  # the channels that stay with a lost agent may be others now
+    if domain.gates.configure(domain.settings.client_shares, domain.settings.outbound_idle_reserve):
+        refile(domain)
 
 
 def _queue(domain: DomainState, name: str, value: Value) -> None:
     known = domain.queues.get(name)
     if value is not None:
-        line = line_of(Queue.model_validate(value, extra="ignore"))
-        if known is not None:
-            line.counts, line.line = known.counts, known.line
-        domain.queues[name] = line
+        settings = Queue.model_validate(value, extra="ignore")
+        if known is None:
+            domain.queues[name] = QueueLine(queue=name, settings=settings)
+        else:
+            known.configure(settings)
     elif known is not None:
         known.removed = True
         if known.empty:
@@ -80,14 +110,17 @@ def _agent(state: State, domain: DomainState, agent_id: str, value: Value) -> No
         return
     configured = ConfiguredAgent.model_validate(value, extra="ignore")
     if known is None:
-        known = domain.agents[agent_id] = Agent(
-            agent_id=agent_id, skills=dict(configured.skills), capacity=configured.capacity
-        )
-    else:
-        known.skills = dict(configured.skills)
-        known.capacity = configured.capacity
-        known.profile = -1
-        known.shed = None if known.shed == "agent_removed" else known.shed
+        known = domain.agents[agent_id] = Agent(agent_id=agent_id, skills={}, capacity=1)
+    known.skills = dict(configured.skills)
+    known.capacity = configured.capacity
+    known.team = configured.team
+    known.channels = dict(configured.channels)
+    known.clients = tuple(configured.clients)
+    known.directions = tuple(configured.directions)
+    known.shift_calendar = configured.shift_calendar
+    known.profile = -1
+    known.shed = None if known.shed == "agent_removed" else known.shed
+    count_channels(known)
     domain.lanes.agent_changed(known)
 
 

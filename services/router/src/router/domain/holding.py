@@ -1,21 +1,46 @@
 """The moves that several facts share: tasks change their state, agents take them and get rid of them; for `fold`."""
 
+from contracts.tasks import TaskAssigned
+
 from router.domain.agent import Agent, Shed
 from router.domain.lanes import Lanes
-from router.domain.state import DomainState, State
+from router.domain.state import DomainState, State, steps_at_ms
 from router.domain.task import Task, TaskState
 
 
-def move(domain: DomainState, task: Task, state: TaskState) -> None:
+def move(state: State, domain: DomainState, task: Task, to: TaskState) -> None:
     """Into another state of a live task."""
     line = domain.queues[task.queue]
     line.leaves(task)
-    if task.state == "waiting":
-        domain.lanes.task_leaves(task)
-    task.state = state
+    task.state = to
     line.enters(task)
-    if state == "waiting":
+    settle(domain, task)
+    schedule_step(state, domain, task)
+
+
+def settle(domain: DomainState, task: Task) -> None:
+    """The lanes have the task if, and only if, it seeks an agent."""
+    if task.seeks == task.in_line:
+        return
+    task.in_line = task.seeks
+    if task.in_line:
         domain.lanes.task_waits(task)
+    else:
+        domain.lanes.task_leaves(task)
+
+
+def out_of_line(domain: DomainState, task: Task) -> None:
+    """What follows changes how the task stands in line; `settle` puts it back."""
+    if task.in_line:
+        task.in_line = False
+        domain.lanes.task_leaves(task)
+
+
+def schedule_step(state: State, domain: DomainState, task: Task) -> None:
+    """Set the timer of the task's next step, if one is to come."""
+    at_ms = steps_at_ms(task)
+    if at_ms is not None:
+        state.schedule(at_ms, "step", domain.key, task.task_id)
 
 
 def remove(domain: DomainState, task: Task) -> None:
@@ -24,8 +49,7 @@ def remove(domain: DomainState, task: Task) -> None:
     line.leaves(task)
     if line.removed and line.empty:
         del domain.queues[task.queue]
-    if task.state == "waiting":
-        domain.lanes.task_leaves(task)
+    out_of_line(domain, task)
     del domain.tasks[task.task_id]
     for agent_id in task.refused_by:
         agent = domain.agents.get(agent_id)
@@ -38,28 +62,64 @@ def remove(domain: DomainState, task: Task) -> None:
 
 def hold(domain: DomainState, agent: Agent, task: Task) -> None:
     """The agent's capacity is taken by the task."""
-    agent.held += task.cost
     agent.tasks[task.task_id] = task
-    domain.lanes.agent_changed(agent)
+    if task.counted:
+        take_units(domain, agent, task, 1)
 
 
 def release(domain: DomainState, agent: Agent, task: Task, *, free_since_ms: int | None = None) -> None:
     """The agent's capacity is free again; `free_since_ms` when they had worked on the task."""
-    agent.held -= task.cost
     del agent.tasks[task.task_id]
-    if free_since_ms is not None:
+    if task.counted:
+        take_units(domain, agent, task, -1)
+    resets = domain.settings.idle_reset_by
+    if free_since_ms is not None and ("outbound" if task.direction == "outbound" else "assignment") in resets:
         agent.idle_since_ms = free_since_ms
     domain.lanes.agent_changed(agent)
+    if agent.pending is not None and not agent.tasks:
+        domain.settled.add(agent.agent_id)
     settle_shedding(domain, agent)
 
 
-def take_back_offer(domain: DomainState, agent_id: str, offer_id: str) -> Task:
-    """The offer ends without an assignment: the task takes its old place in line."""
+def take_units(domain: DomainState, agent: Agent, task: Task, sign: int) -> None:
+    """The task's cost comes to (1) or goes from (-1) what the agent holds."""
+    if task.interruptible:
+        agent.held_interruptible += sign * task.cost
+    else:
+        agent.held += sign * task.cost
+    if task.channel in agent.channels:
+        agent.on_channel[task.channel] = agent.on_channel.get(task.channel, 0) + sign
+    domain.gates.held(task.client, sign * task.cost)
+    domain.lanes.agent_changed(agent)
+
+
+def count_channels(agent: Agent) -> None:
+    """Count anew what the agent has of each channel that has a maximum."""
+    agent.on_channel = dict.fromkeys(agent.channels, 0)
+    for task in agent.tasks.values():
+        if task.counted and task.channel in agent.channels:
+            agent.on_channel[task.channel] += 1
+
+
+def take_back_offer(state: State, domain: DomainState, agent_id: str, offer_id: str) -> Task:
+    """The offer ends without an assignment: the task takes its old place in line, unless others have it offered."""
     task = domain.offers.pop(offer_id)
-    task.offer = None
+    del task.offers[agent_id]
     release(domain, domain.agents[agent_id], task)
-    move(domain, task, "waiting")
+    if task.offers:
+        settle(domain, task)
+    else:
+        move(state, domain, task, "waiting")
     return task
+
+
+def end_assignment(domain: DomainState, assignment_id: str) -> tuple[Task, TaskAssigned]:
+    """Nobody owns the task any more."""
+    task = domain.assignments.pop(assignment_id)
+    assigned = task.assigned
+    if assigned is None:
+        raise AssertionError(f"task {task.task_id} has no assignment")
+    return task, assigned
 
 
 def start_shedding(state: State, domain: DomainState, agent: Agent, reason: Shed) -> None:
@@ -79,6 +139,7 @@ def settle_shedding(domain: DomainState, agent: Agent) -> None:
         for task in agent.refused.values():
             del task.refused_by[agent.agent_id]
         del domain.agents[agent.agent_id]
+        domain.settled.discard(agent.agent_id)
         domain.lanes.agent_removed(agent)
     else:
         agent.shed = None
@@ -87,10 +148,10 @@ def settle_shedding(domain: DomainState, agent: Agent) -> None:
 
 def refile(domain: DomainState) -> None:
     """Build the lanes anew, without what long gone tasks and agents left behind."""
-    domain.lanes = Lanes()
+    domain.lanes = Lanes(domain.gates)
     for task in domain.tasks.values():
         task.signature = -1
-        if task.state == "waiting":
+        if task.in_line:
             domain.lanes.task_waits(task)
     for agent in domain.agents.values():
         agent.profile = -1

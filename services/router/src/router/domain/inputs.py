@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
-from contracts.configuration_records import ConfigurationRecord
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 
 InteractionData = InteractionStarted | InteractionUpdated | AttentionRequested | InteractionEnded
@@ -37,7 +37,7 @@ class ConfigurationStep:
     domain: str
     version: int
     hash: str
-    records: tuple[ConfigurationRecord, ...]
+    records: tuple[ConfigurationRecord | ConfigurationPart, ...]
     last: bool
 
 

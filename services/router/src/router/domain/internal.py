@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contracts.configuration_records import ConfigurationRecord
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,28 @@ class MatchingResumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackoffLapsed:
+    """The agent may get offers again."""
+
+    agent_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatesDeferred:
+    """More tasks could go through a gate that has opened, but the batch is full: a continuation timer goes on."""
+
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatesResumed:
+    """They go on in this batch."""
+
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesReadable:
     """Whether the agents' presence leases can be read; of the whole partition, so its tenant is empty."""
 
@@ -77,6 +99,14 @@ class ConfigurationRecordApplied:
 
     domain: str
     record: ConfigurationRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationPartApplied:
+    """As `ConfigurationRecordApplied`, for a record of a kind that came later."""
+
+    domain: str
+    part: ConfigurationPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,22 +3,31 @@
 from collections.abc import Iterable
 from typing import Final
 
-from contracts.offers import Decision, DecisionRecorded, OfferIssued
+from contracts.offers import Decision, DecisionRecorded, OfferAccepted, OfferIssued, OfferWithdrawn
+from contracts.tasks import TaskAssigned
 
 from router.domain.agent import Agent
-from router.domain.internal import MatchingDeferred
+from router.domain.internal import GatesDeferred, MatchingDeferred
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.turn import Turn
 
-CHOOSES_AGENT: Final = "least_loaded_longest_idle"
-CHOOSES_TASK: Final = "priority_longest_waiting"
+GATE_OPENED: Final = "gate_opened"
+RULES: Final = {
+    "least_loaded": "least_loaded_longest_idle",
+    "longest_idle": "longest_idle",
+    "best_proficiency": "best_proficiency_least_loaded",
+    "round_robin": "round_robin",
+}
+"""What the decision calls the way in which an agent was chosen for a task."""
+FIRST_IN_LINE: Final = "priority_longest_waiting"
+"""What it calls the way in which a task was chosen for an agent."""
 
 
 def place(turn: Turn, domain: DomainState, task: Task) -> None:
-    """Offer the waiting task to the best agent, or record why there is none."""
-    if not try_to_place(turn, domain, task):
-        decision = _decision(turn, domain, task, CHOOSES_AGENT, None)
+    """Offer the waiting task to the best agents, as many as it may have, or record why there is none."""
+    if task.seeks and not try_to_place(turn, domain, task):
+        decision = _decision(turn, domain, task, RULES[task.choice], None)
         turn.emit(
             domain,
             DecisionRecorded(
@@ -38,27 +47,93 @@ def place_all(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
 
 
 def try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
-    """Offer the waiting task to the best agent, if there is one."""
-    agent_id = domain.lanes.best_agent(task)
-    if agent_id is None:
-        return False
-    _issue(turn, domain, task, domain.agents[agent_id], CHOOSES_AGENT)
-    return True
+    """Offer the task to the best agents, as many as it may have; whether there was one."""
+    if domain.lanes.gates.blocked:
+        open_gates(turn, domain)  # a gate may have opened just now, and others wait there already
+    found = bool(task.offers)
+    while task.seeks:
+        agent_id = domain.lanes.best_agent(task)
+        if agent_id is None:
+            break
+        found = True
+        _issue(turn, domain, task, domain.agents[agent_id], RULES[task.choice])
+    return found
 
 
 def serve(turn: Turn, domain: DomainState, agent: Agent) -> None:
     """Offer waiting tasks to the agent, the first in line first, as long as there are any and capacity is left."""
-    while agent.routable and agent.free > 0:
+    while agent.routable and agent.room[0] > 0:
         task_id = domain.lanes.best_task(agent)
         if task_id is None:
             return
         if turn.full:
             turn.emit(domain, MatchingDeferred(agent_id=agent.agent_id, domain=domain.domain))
             return
-        _issue(turn, domain, domain.tasks[task_id], agent, CHOOSES_TASK)
+        _issue(turn, domain, domain.tasks[task_id], agent, FIRST_IN_LINE)
+
+
+def open_gates(turn: Turn, domain: DomainState) -> None:
+    """Match what only a closed gate kept apart: a client's cap, the agents kept back for inbound work."""
+    while not domain.gates_deferred:
+        pair = domain.lanes.unblocked(domain.tasks, domain.agents)
+        if pair is None:
+            return
+        if turn.full:
+            turn.emit(domain, GatesDeferred(domain=domain.domain))
+            return
+        _issue(turn, domain, domain.tasks[pair[0]], domain.agents[pair[1]], GATE_OPENED)
+
+
+def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssigned:
+    """The agent has accepted their offer: it is the task's only one from now on, and the task theirs."""
+    offer = task.offers[agent_id]
+    accepted = OfferAccepted(
+        offer_id=offer.offer_id,
+        task_id=task.task_id,
+        domain=domain.domain,
+        agent_id=agent_id,
+        accepted_at_ms=turn.now_ms,
+    )
+    turn.emit(domain, accepted)
+    withdraw(turn, domain, task, "answered_by_another", keep=agent_id)
+    assigned = TaskAssigned(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        channel=task.channel,
+        assignment_id=f"{offer.offer_id}.a",
+        offer_id=offer.offer_id,
+        agent_id=agent_id,
+        assigned_at_ms=turn.now_ms,
+        waited_ms=max(0, turn.now_ms - task.queued_at_ms),
+        kind=task.kind,
+        role="consultant" if task.transfer is not None and task.transfer.kind == "consult" else "owner",
+        expected_wait_ms=task.expected_wait_ms,
+    )
+    turn.emit(domain, assigned)
+    if task.transfer is not None:
+        turn.handovers.append((domain.key, task.task_id))
+    return assigned
+
+
+def withdraw(turn: Turn, domain: DomainState, task: Task, reason: str, *, keep: str | None = None) -> None:
+    """Take the live offers back, but for one agent's; who had them is served when the input has been decided."""
+    for agent_id in sorted(task.offers.keys() - {keep}):
+        withdrawn = OfferWithdrawn(
+            offer_id=task.offers[agent_id].offer_id,
+            task_id=task.task_id,
+            domain=domain.domain,
+            agent_id=agent_id,
+            reason=reason,
+            withdrawn_at_ms=turn.now_ms,
+        )
+        turn.emit(domain, withdrawn)
+        turn.freed.append((domain.key, agent_id))
 
 
 def _issue(turn: Turn, domain: DomainState, task: Task, agent: Agent, rule: str) -> None:
+    timeout_seconds = domain.settings.offer_timeouts.get(task.channel, task.offer_timeout_seconds)
     offer = OfferIssued(
         offer_id=f"{task.task_id}.o{task.offers_made + 1}",
         task_id=task.task_id,
@@ -69,11 +144,14 @@ def _issue(turn: Turn, domain: DomainState, task: Task, agent: Agent, rule: str)
         priority=task.priority,
         agent_id=agent.agent_id,
         issued_at_ms=turn.now_ms,
-        expires_at_ms=turn.now_ms + task.offer_timeout_seconds * 1000,
+        expires_at_ms=turn.now_ms + timeout_seconds * 1000,
         queued_at_ms=task.queued_at_ms,
         decision=_decision(turn, domain, task, rule, agent),
+        auto_accept=task.auto_accept,
     )
     turn.emit(domain, offer)
+    if task.auto_accept:
+        take(turn, domain, task, agent.agent_id)
 
 
 def _decision(turn: Turn, domain: DomainState, task: Task, rule: str, agent: Agent | None) -> Decision:
@@ -85,4 +163,5 @@ def _decision(turn: Turn, domain: DomainState, task: Task, rule: str, agent: Age
         excluded=census.excluded,
         idle_ms=None if agent is None else max(0, turn.now_ms - agent.idle_since_ms),
         waited_ms=max(0, turn.now_ms - task.queued_at_ms),
+        version=domain.version,
     )

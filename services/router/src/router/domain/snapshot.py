@@ -6,15 +6,20 @@ from typing import Final
 
 import msgspec
 from contracts.agents import CommandResult
+from contracts.calendars import Calendar
 from contracts.configuration import ChannelAddress, Domain
+from contracts.queues import QueueOverridden
+from contracts.routing_parts import Plan, Queue
 
 from router.domain.agent import Agent
+from router.domain.holding import count_channels, hold, settle
+from router.domain.hours import Hours
 from router.domain.internal import SnapshotNamed
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, Interaction, Parked, State, timers_of
-from router.domain.task import Task
+from router.domain.task import PLAIN, Task
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Rises when a release can no longer read the snapshots of the one before."""
 
 
@@ -47,37 +52,40 @@ def load(data: bytes) -> State:
 
 
 def index(domain: DomainState) -> None:
-    """Rebuild everything derived, from tasks, agents and queues."""
+    """Rebuild everything derived, from tasks, agents, queues and calendars."""
+    domain.gates.configure(domain.settings.client_shares, domain.settings.outbound_idle_reserve)
+    domain.hours = {name: Hours(calendar) for name, calendar in domain.calendars.items()}
+    for agent in domain.agents.values():
+        count_channels(agent)
+        domain.lanes.agent_changed(agent)
     for task in domain.tasks.values():
         domain.queues[task.queue].enters(task)
         _index_task(domain, task)
-    for agent in domain.agents.values():
-        domain.lanes.agent_changed(agent)
     domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
 
 
 def _index_task(domain: DomainState, task: Task) -> None:
+    if task.terms == PLAIN:
+        task.terms = PLAIN
     for agent_id in task.refused_by:
         if agent_id in domain.agents:
             domain.agents[agent_id].refused[task.task_id] = task
-    holder = task.offer or task.assigned
-    if holder is None:
-        domain.lanes.task_waits(task)
-        return
-    agent = domain.agents[holder.agent_id]
-    agent.held += task.cost
-    agent.tasks[task.task_id] = task
-    if task.offer is not None:
-        domain.offers[task.offer.offer_id] = task
+    for offer in task.offers.values():
+        hold(domain, domain.agents[offer.agent_id], task)
+        domain.offers[offer.offer_id] = task
     if task.assigned is not None:
+        hold(domain, domain.agents[task.assigned.agent_id], task)
         domain.assignments[task.assigned.assignment_id] = task
+    settle(domain, task)
 
 
 def _dump_domain(domain: DomainState) -> dict[str, object]:
     plain = _plain(domain)
     plain["settings"] = domain.settings.model_dump(mode="json")
     plain["addresses"] = [domain.addresses[name].model_dump(mode="json") for name in sorted(domain.addresses)]
-    plain["queues"] = [_plain(domain.queues[name]) for name in sorted(domain.queues)]
+    plain["queues"] = [_dump_queue(domain.queues[name]) for name in sorted(domain.queues)]
+    plain["plans"] = [domain.plans[name].model_dump(mode="json") for name in sorted(domain.plans)]
+    plain["calendars"] = [domain.calendars[name].model_dump(mode="json") for name in sorted(domain.calendars)]
     plain["agents"] = [_plain(domain.agents[name]) for name in sorted(domain.agents)]
     plain["tasks"] = [_plain(domain.tasks[name]) for name in sorted(domain.tasks)]
     plain["parked"] = [domain.parked[name] for name in sorted(domain.parked)]
@@ -87,8 +95,26 @@ def _dump_domain(domain: DomainState) -> dict[str, object]:
     return plain
 
 
+def _dump_queue(line: QueueLine) -> dict[str, object]:
+    return _plain(line) | {"settings": line.settings.model_dump(mode="json")}
+
+
+def _load_queue(plain: dict[str, object]) -> QueueLine:
+    kept = {name: plain[name] for name in ("queue", "removed", "override", "pace_ms", "started_at_ms")}
+    line = msgspec.convert(kept, _KeptQueue)
+    return QueueLine(settings=Queue.model_validate(plain["settings"]), **msgspec.structs.asdict(line))
+
+
+class _KeptQueue(msgspec.Struct):
+    queue: str
+    removed: bool
+    override: QueueOverridden | None
+    pace_ms: int | None
+    started_at_ms: int | None
+
+
 def _load_domain(plain: dict[str, object]) -> DomainState:
-    addresses = [ChannelAddress.model_validate(each) for each in msgspec.convert(plain["addresses"], list[object])]
+    addresses = [ChannelAddress.model_validate(each) for each in _parts(plain["addresses"])]
     domain = DomainState(
         tenant_id=msgspec.convert(plain["tenant_id"], str),
         domain=msgspec.convert(plain["domain"], str),
@@ -97,7 +123,11 @@ def _load_domain(plain: dict[str, object]) -> DomainState:
         version=msgspec.convert(plain["version"], int),
         hash=msgspec.convert(plain["hash"], str),
         addresses={each.address: each for each in addresses},
-        queues={each.queue: each for each in msgspec.convert(plain["queues"], list[QueueLine])},
+        queues={each.queue: each for each in map(_load_queue, _parts(plain["queues"]))},
+        plans={each.id: each for each in map(Plan.model_validate, _parts(plain["plans"]))},
+        calendars={each.id: each for each in map(Calendar.model_validate, _parts(plain["calendars"]))},
+        offers_made=msgspec.convert(plain["offers_made"], int),
+        gates_deferred=msgspec.convert(plain["gates_deferred"], bool),
         agents={each.agent_id: each for each in msgspec.convert(plain["agents"], list[Agent])},
         tasks={each.task_id: each for each in msgspec.convert(plain["tasks"], list[Task])},
         parked={each.interaction.interaction_id: each for each in msgspec.convert(plain["parked"], list[Parked])},
@@ -107,6 +137,10 @@ def _load_domain(plain: dict[str, object]) -> DomainState:
     )
     index(domain)
     return domain
+
+
+def _parts(plain: object) -> list[dict[str, object]]:
+    return msgspec.convert(plain, list[dict[str, object]])
 
 
 def _plain(item: object) -> dict[str, object]:

@@ -6,9 +6,13 @@ from heapq import heappop, heappush
 from typing import Final, Literal
 
 from contracts.agents import CommandResult
+from contracts.calendars import Calendar
 from contracts.configuration import ChannelAddress, Domain
+from contracts.routing_parts import Plan
 
 from router.domain.agent import Agent
+from router.domain.gates import Gates
+from router.domain.hours import Hours
 from router.domain.internal import InteractionParked, SnapshotNamed
 from router.domain.lanes import Lanes
 from router.domain.queue import QueueLine
@@ -20,8 +24,12 @@ INTERACTIONS_KEPT_MS: Final = 8 * DAY_MS
 RESULTS_KEPT_MS: Final = 3_600_000
 RESULTS_MAX: Final = 10_000
 SNAPSHOTS_KEPT: Final = 2
+STRICT_MS: Final = 2**43
+"""More than two centuries."""
 
-TimerKind = Literal["grace", "matching", "offer", "parked", "refusal", "shed", "wrapup"]
+TimerKind = Literal[
+    "backoff", "deferral", "gates", "grace", "matching", "offer", "parked", "refusal", "shed", "step", "wrapup"
+]
 Timer = tuple[int, TimerKind, str, str, str]
 """Due time, kind, key of the domain, and what it is about: offer; assignment; agent; task, agent; interaction."""
 
@@ -58,6 +66,12 @@ class DomainState:
     hash: str = ""
     addresses: dict[str, ChannelAddress] = field(default_factory=dict)
     queues: dict[str, QueueLine] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    calendars: dict[str, Calendar] = field(default_factory=dict)
+    offers_made: int = 0
+    """Counts the offers of the domain; whose turn it is."""
+    gates_deferred: bool = False
+    """Set while a continuation timer has to go on with tasks whose gate has opened."""
     agents: dict[str, Agent] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)
@@ -73,7 +87,15 @@ class DomainState:
     """Assigned tasks and tasks in wrap-up by assignment id."""
     default_queue: str | None = field(default=None, metadata={"derived": True})
     """Where an unregistered address leads: the queue that sorts first."""
-    lanes: Lanes = field(default_factory=Lanes, metadata={"derived": True})
+    gates: Gates = field(default_factory=Gates, metadata={"derived": True})
+    lanes: Lanes = field(init=False, metadata={"derived": True})
+    settled: set[str] = field(default_factory=set, metadata={"derived": True})
+    """Agents who got rid of their last task while another state was pending."""
+    hours: dict[str, Hours] = field(default_factory=dict, metadata={"derived": True})
+    """The calendars, ready to be asked."""
+
+    def __post_init__(self) -> None:
+        self.lanes = Lanes(self.gates)
 
     @property
     def key(self) -> str:
@@ -89,12 +111,42 @@ class DomainState:
             return None
         registered = self.addresses.get(address)
         if registered is None:
-            return self._open(queue_hint) or self._open(self.default_queue)
+            return self.line(queue_hint) or self.line(self.default_queue)
         if queue_hint in registered.queues:
-            return self._open(queue_hint) or self._open(registered.queue)
-        return self._open(registered.queue)
+            return self.line(queue_hint) or self.line(registered.queue)
+        return self.line(registered.queue)
 
-    def _open(self, name: str | None) -> QueueLine | None:
+    def at_work(self, agent_id: str) -> bool:
+        """Whether the agent is ready and not known to be away: worth waiting for."""
+        agent = self.agents.get(agent_id)
+        return agent is not None and agent.state == "ready" and agent.presence != "absent"
+
+    def open_at(self, line: QueueLine, at_ms: int) -> bool:
+        """Whether the queue takes work: by its calendar, unless a supervisor has closed it."""
+        if line.override is not None and line.override.closed:
+            return False
+        hours = self.hours.get(line.settings.calendar) if line.settings.calendar is not None else None
+        return hours is None or hours.open_at(at_ms)
+
+    def opens_at_ms(self, line: QueueLine, at_ms: int) -> int | None:
+        """When a closed queue opens again, as far as is known."""
+        if line.override is not None and line.override.closed:
+            return line.override.until_ms
+        hours = self.hours.get(line.settings.calendar) if line.settings.calendar is not None else None
+        return None if hours is None else hours.next_open_ms(at_ms)
+
+    def order_of(self, line: QueueLine, queued_at_ms: int, priority: int) -> int:
+        """Place within a band: when it should be answered, less what its priority is worth; smallest first.
+
+        So a freed agent takes from the queue that is furthest beyond its service level. Without aging a point of
+        priority is worth more than any wait.
+        """
+        level = line.settings.service_level
+        seconds = self.settings.aging_seconds_per_priority
+        worth_ms = STRICT_MS if seconds is None else seconds * 1000
+        return queued_at_ms + (level.within_seconds * 1000 if level is not None else 0) - priority * worth_ms
+
+    def line(self, name: str | None) -> QueueLine | None:
         """The queue, if it takes tasks."""
         line = self.queues.get(name) if name is not None else None
         return None if line is None or line.removed else line
@@ -159,16 +211,18 @@ def new_domain(tenant_id: str, domain: str) -> DomainState:
 
 def timer_holds(domain: DomainState, timer: Timer) -> bool:
     """Whether what the timer is about still stands as it did when the timer was set."""
-    at_ms, kind, _, subject, other = timer
+    _, kind, _, subject, _ = timer
     match kind:
         case "offer":
             return subject in domain.offers
         case "wrapup":
             task = domain.assignments.get(subject)
             return task is not None and task.wrapup is not None
-        case "refusal":
+        case "gates":
+            return domain.gates_deferred
+        case "refusal" | "step" | "deferral":
             task = domain.tasks.get(subject)
-            return task is not None and task.refused_by.get(other) == at_ms
+            return task is not None and _task_timer_holds(task, timer)
         case "parked":
             parked = domain.parked.get(subject)
             return parked is not None and parked.due
@@ -177,10 +231,28 @@ def timer_holds(domain: DomainState, timer: Timer) -> bool:
             return agent is not None and _agent_timer_holds(agent, timer)
 
 
+def _task_timer_holds(task: Task, timer: Timer) -> bool:
+    at_ms, kind, _, _, agent_id = timer
+    match kind:
+        case "refusal":
+            return task.refused_by.get(agent_id) == at_ms
+        case "step":
+            return steps_at_ms(task) == at_ms
+        case _:
+            return task.deferred_for is not None and task.deferred_until_ms == at_ms
+
+
+def steps_at_ms(task: Task) -> int | None:
+    """When the task's next step is due; none while it is deferred or offered: a live offer comes to its end first."""
+    return task.terms.next_step_at_ms if task.state == "waiting" and task.deferred_for is None else None
+
+
 def _agent_timer_holds(agent: Agent, timer: Timer) -> bool:
     match timer[1]:
         case "grace":
             return agent.grace_ends_at_ms == timer[0]
+        case "backoff":
+            return agent.backoff_ends_at_ms == timer[0]
         case "shed":
             return agent.shed is not None
         case _:
@@ -191,18 +263,28 @@ def timers_of(domain: DomainState) -> Iterator[Timer]:
     """Every timer that the domain's state implies; `fold` has set exactly these."""
     key = domain.key
     for offer_id, task in domain.offers.items():
-        if task.offer is not None:
-            yield (task.offer.expires_at_ms, "offer", key, offer_id, "")
+        yield (task.offer_of(offer_id).expires_at_ms, "offer", key, offer_id, "")
     for assignment_id, task in domain.assignments.items():
         if task.wrapup is not None:
             yield (task.wrapup.ends_at_ms, "wrapup", key, assignment_id, "")
     for task_id, task in domain.tasks.items():
         for agent_id, until_ms in task.refused_by.items():
             yield (until_ms, "refusal", key, task_id, agent_id)
+        yield from _timers_of_task(task, key)
     for interaction_id, parked in domain.parked.items():
         if parked.due:
             yield (parked.interaction.asked_at_ms, "parked", key, interaction_id, "")
+    if domain.gates_deferred:
+        yield (0, "gates", key, "", "")
     yield from _timers_of_agents(domain)
+
+
+def _timers_of_task(task: Task, key: str) -> Iterator[Timer]:
+    step_at_ms = steps_at_ms(task)
+    if step_at_ms is not None:
+        yield (step_at_ms, "step", key, task.task_id, "")
+    if task.deferred_for is not None and task.deferred_until_ms is not None:
+        yield (task.deferred_until_ms, "deferral", key, task.task_id, "")
 
 
 def _timers_of_agents(domain: DomainState) -> Iterator[Timer]:
@@ -210,6 +292,8 @@ def _timers_of_agents(domain: DomainState) -> Iterator[Timer]:
     for agent_id, agent in domain.agents.items():
         if agent.grace_ends_at_ms is not None:
             yield (agent.grace_ends_at_ms, "grace", key, agent_id, "")
+        if agent.backoff_ends_at_ms is not None:
+            yield (agent.backoff_ends_at_ms, "backoff", key, agent_id, "")
         if agent.shed is not None:
             yield (0, "shed", key, agent_id, "")
         if agent.matching_deferred:

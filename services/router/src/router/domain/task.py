@@ -4,22 +4,36 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from contracts.fields import Direction
 from contracts.offers import OfferIssued
-from contracts.tasks import Requirement, TaskAssigned, WrapupStarted
+from contracts.routing_parts import Choice
+from contracts.tasks import (
+    DeferredFor,
+    Origin,
+    Requirement,
+    Role,
+    TaskAssigned,
+    TaskKind,
+    Terms,
+    WrapupStarted,
+)
 
 from router.domain.heaps import Key
 
 TaskState = Literal["waiting", "offered", "assigned", "wrapup"]
 STEM_LENGTH_MAX: Final = 160
 """What a task's id takes of its interaction's: with the suffixes of task, offer and assignment it fits 200."""
+PLAIN: Final = Terms()
+LONGEST_WAIT_BAND: Final = 10
+"""Above every band that can be configured."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Task:
-    """Waiting, offered, assigned or in wrap-up; a completed or abandoned task has left the state.
+    """Waiting, offered, assigned or in wrap-up; a task that has ended has left the state.
 
-    Requirements, priority, cost and time-outs are copied from the configuration when the task is queued: a later
-    version touches new tasks only.
+    What the configuration says of its queue is copied when the task enters the queue: a later version touches only
+    tasks that come later, and steps of a plan that are still to come.
     """
 
     task_id: str
@@ -33,21 +47,67 @@ class Task:
     queued_at_ms: int
     offer_timeout_seconds: int
     wrapup_seconds: int
+    order: int = 0
+    """Place within its band: when it should be answered, in milliseconds, less what its priority is worth."""
+    entered_at_ms: int = 0
+    """When it came into this queue: the steps of the plan count from here."""
+    kind: TaskKind = "contact"
+    direction: Direction = "inbound"
+    terms: Terms = PLAIN
+    labels: tuple[str, ...] = ()
+    language: str | None = None
+    last_agent_id: str | None = None
+    interruptible: bool = False
+    choice: Choice = "least_loaded"
+    parallel_offers: int = 1
+    auto_accept: bool = False
+    moves: int = 0
+    """How often it changed its queue."""
+    expected_wait_ms: int | None = None
+    deferred_for: DeferredFor | None = None
+    deferred_until_ms: int | None = None
+    transfer: Origin | None = None
     state: TaskState = "waiting"
     offers_made: int = 0
-    offer: OfferIssued | None = None
-    """The live offer, while offered."""
+    offers: dict[str, OfferIssued] = field(default_factory=dict)
+    """The live offers, while offered, by agent."""
     assigned: TaskAssigned | None = None
     """The assignment, while assigned or in wrap-up."""
     wrapup: WrapupStarted | None = None
+    role: Role = "owner"
+    held_since_ms: int | None = None
+    held_ms: int = 0
+    counted: bool = True
+    """Whether it takes capacity of its agent: not while the customer is silent."""
     refused_by: dict[str, int] = field(default_factory=dict)
     """Agents who rejected the task or left it unanswered, and until when it is not offered to them again."""
     signature: int = field(default=-1, metadata={"derived": True})
+    in_line: bool = field(default=False, metadata={"derived": True})
+    """Whether the lanes have it."""
 
     @property
     def place(self) -> Key:
-        """Place in line, smallest first: priority, then waiting time, then the id so that ties are broken."""
-        return (-self.priority, self.queued_at_ms, self.task_id)
+        """Place in line, smallest first: band, then order, then the id so that ties are broken."""
+        band = LONGEST_WAIT_BAND if self.terms.longest_wait else self.terms.band
+        return (-band, self.order, self.task_id)
+
+    @property
+    def offer(self) -> OfferIssued | None:
+        """The live offer; of several that of the agent whose id comes first."""
+        return self.offers[min(self.offers)] if self.offers else None
+
+    def offer_of(self, offer_id: str) -> OfferIssued:
+        """The live offer of this id; to be asked only for one that is live."""
+        return next(offer for offer in self.offers.values() if offer.offer_id == offer_id)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether it should be offered to somebody, or to one more."""
+        return (
+            self.state in {"waiting", "offered"}
+            and self.deferred_for is None
+            and len(self.offers) < self.parallel_offers
+        )
 
 
 def task_id_of(interaction_id: str, number: int) -> str:

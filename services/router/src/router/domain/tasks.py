@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Final
 
-from contracts.agents import AgentStateChanged, StateCause
+from contracts.agents import AgentBackedOff, AgentStateChanged, StateCause
 from contracts.fields import Code
 from contracts.offers import OfferRescinded, RescindReason
 from contracts.tasks import (
@@ -11,7 +11,6 @@ from contracts.tasks import (
     RequeueReason,
     TaskAssigned,
     TaskCompleted,
-    TaskQueued,
     TaskRequeued,
     Then,
     WrapupReason,
@@ -19,51 +18,20 @@ from contracts.tasks import (
 )
 
 from router.domain.agent import Agent
-from router.domain.internal import InteractionParked
-from router.domain.match import place
 from router.domain.state import DomainState
-from router.domain.task import Task, task_id_of
+from router.domain.task import Task
 from router.domain.turn import Turn
 
 SHED_STEP_MAX: Final = 64
 
 
-def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked) -> None:
-    """A new task for the interaction, or a place among those that wait for configuration."""
-    line = domain.queue_for(wanted.address, wanted.queue_hint)
-    if line is None:
-        turn.emit(domain, wanted)
-        return
-    known = domain.interactions.get(wanted.interaction_id)
-    # Of a forgotten interaction nobody knows how many tasks it had: count on from the time, so that no id comes twice.
-    tasks_made = known.tasks_made if known else wanted.asked_at_ms if wanted.request_id else 0
-    task_id = task_id_of(wanted.interaction_id, tasks_made + 1)
-    queued = TaskQueued(
-        task_id=task_id,
-        interaction_id=wanted.interaction_id,
-        domain=domain.domain,
-        client=wanted.client,
-        channel=wanted.channel,
-        queue=line.queue,
-        priority=line.priority,
-        cost=domain.settings.costs.get(wanted.channel, 1),
-        requirements=line.requirements,
-        queued_at_ms=wanted.asked_at_ms,
-        request_id=wanted.request_id,
-    )
-    turn.emit(domain, queued)
-    place(turn, domain, domain.tasks[task_id])
-
-
-def rescind(turn: Turn, domain: DomainState, task: Task, reason: RescindReason) -> None:
-    """Take the live offer of the task back."""
-    if task.offer is None:
-        raise AssertionError(f"task {task.task_id} has no live offer")
+def rescind(turn: Turn, domain: DomainState, task: Task, agent_id: str, reason: RescindReason) -> None:
+    """Take the agent's live offer of the task back."""
     rescinded = OfferRescinded(
-        offer_id=task.offer.offer_id,
+        offer_id=task.offers[agent_id].offer_id,
         task_id=task.task_id,
         domain=domain.domain,
-        agent_id=task.offer.agent_id,
+        agent_id=agent_id,
         reason=reason,
         rescinded_at_ms=turn.now_ms,
     )
@@ -133,8 +101,14 @@ def complete(  # what the agent says at the end, each by name
         seen_number=task.wrapup.seen_number if task.wrapup else seen_number,
         completed_at_ms=turn.now_ms,
         handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms),
+        held_ms=held_ms(task, turn.now_ms),
     )
     turn.emit(domain, completed)
+
+
+def held_ms(task: Task, now_ms: int) -> int:
+    """How long the customer was on hold, up to now."""
+    return task.held_ms + (max(0, now_ms - task.held_since_ms) if task.held_since_ms is not None else 0)
 
 
 def set_not_ready(turn: Turn, domain: DomainState, agent: Agent, cause: StateCause) -> None:
@@ -144,11 +118,41 @@ def set_not_ready(turn: Turn, domain: DomainState, agent: Agent, cause: StateCau
             agent_id=agent.agent_id,
             domain=domain.domain,
             state="not_ready",
-            reason_code=None,
+            reason_code=domain.settings.unanswered_reason_code if cause == "unanswered_offers" else None,
             cause=cause,
             changed_at_ms=turn.now_ms,
         )
         turn.emit(domain, changed)
+
+
+def take_effect(turn: Turn, domain: DomainState, agent: Agent) -> None:
+    """The agent holds nothing any more: the state that was asked for meanwhile is theirs."""
+    pending = agent.pending
+    if pending is None:
+        raise AssertionError(f"nothing is pending of {agent.agent_id}")
+    changed = AgentStateChanged(
+        agent_id=agent.agent_id,
+        domain=domain.domain,
+        state=pending.state,
+        reason_code=pending.reason_code,
+        cause="command",
+        changed_at_ms=turn.now_ms,
+        by=pending.by,
+    )
+    turn.emit(domain, changed)
+
+
+def back_off(turn: Turn, domain: DomainState, agent: Agent, cause: str, seconds: int) -> None:
+    """No offer to the agent for so long, if at all."""
+    if seconds and agent.agent_id in domain.agents:
+        backed_off = AgentBackedOff(
+            agent_id=agent.agent_id,
+            domain=domain.domain,
+            cause=cause,
+            until_ms=turn.now_ms + seconds * 1000,
+            backed_off_at_ms=turn.now_ms,
+        )
+        turn.emit(domain, backed_off)
 
 
 def shed(turn: Turn, domain: DomainState, agent: Agent) -> list[Task]:
@@ -165,7 +169,7 @@ def shed(turn: Turn, domain: DomainState, agent: Agent) -> list[Task]:
             complete(turn, domain, task, "agent_removed")
             continue
         if task.state == "offered":
-            rescind(turn, domain, task, reason)
+            rescind(turn, domain, task, agent.agent_id, reason)
         else:
             requeue(turn, domain, task, "agent_removed" if reason == "agent_removed" else "agent_lost")
         waiting.append(task)

@@ -5,12 +5,14 @@ from typing import Final
 
 from contracts.offers import OfferExpired
 
+from router.domain.admission import queue_or_park, resume, step
+from router.domain.finish import finish
 from router.domain.inputs import TimersDue
-from router.domain.internal import MatchingResumed, RefusalLapsed
+from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
 from router.domain.match import place_all, serve, try_to_place
 from router.domain.presence import change
 from router.domain.state import DomainState, Timer, TimerKind
-from router.domain.tasks import complete, queue_or_park, set_not_ready, shed
+from router.domain.tasks import back_off, complete, set_not_ready, shed
 from router.domain.turn import Turn
 
 TIMERS_MAX: Final = 256
@@ -23,11 +25,12 @@ def timers_due(turn: Turn, _: TimersDue) -> None:
         if timer is None or timer[0] > turn.now_ms or turn.full:
             return
         _HANDLERS[timer[1]](turn, turn.state.domains[timer[2]], timer)
+        finish(turn)
 
 
 def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
     task = domain.offers[timer[3]]
-    agent_id = task.offer.agent_id if task.offer else ""
+    agent_id = task.offer_of(timer[3]).agent_id
     agent = domain.agents[agent_id]
     expired = OfferExpired(
         offer_id=timer[3],
@@ -38,8 +41,12 @@ def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
         expired_at_ms=turn.now_ms,
     )
     turn.emit(domain, expired)
-    if agent.unanswered >= domain.settings.unanswered_offers_max and agent_id in domain.agents:
+    settings = domain.settings
+    too_many = agent.unanswered >= settings.unanswered_offers_max and settings.unanswered_then == "not_ready"
+    if too_many and agent_id in domain.agents:
         set_not_ready(turn, domain, agent, "unanswered_offers")
+    else:
+        back_off(turn, domain, agent, "expired", settings.agent_backoff.expired_seconds)
     place_all(turn, domain, [task, *shed(turn, domain, agent)])
     serve(turn, domain, agent)
 
@@ -70,13 +77,31 @@ def _shed(turn: Turn, domain: DomainState, timer: Timer) -> None:
 def _refusal(turn: Turn, domain: DomainState, timer: Timer) -> None:
     turn.emit(domain, RefusalLapsed(task_id=timer[3], agent_id=timer[4], domain=domain.domain))
     task = domain.tasks[timer[3]]
-    if task.state == "waiting":
-        try_to_place(turn, domain, task)
+    try_to_place(turn, domain, task)
 
 
 def _matching(turn: Turn, domain: DomainState, timer: Timer) -> None:
     turn.emit(domain, MatchingResumed(agent_id=timer[3], domain=domain.domain))
     serve(turn, domain, domain.agents[timer[3]])
+
+
+def _step(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    step(turn, domain, domain.tasks[timer[3]])
+
+
+def _deferral(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    task = domain.tasks[timer[3]]
+    resume(turn, domain, task, "opened" if task.deferred_for == "closed" else "due")
+
+
+def _backoff(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    turn.emit(domain, BackoffLapsed(agent_id=timer[3], domain=domain.domain))
+    serve(turn, domain, domain.agents[timer[3]])
+
+
+def _gates(turn: Turn, domain: DomainState, _: Timer) -> None:
+    turn.emit(domain, GatesResumed(domain=domain.domain))
+    domain.lanes.suspect_all()
 
 
 def _parked(turn: Turn, domain: DomainState, timer: Timer) -> None:
@@ -91,4 +116,8 @@ _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = 
     "refusal": _refusal,
     "matching": _matching,
     "parked": _parked,
+    "step": _step,
+    "deferral": _deferral,
+    "backoff": _backoff,
+    "gates": _gates,
 }

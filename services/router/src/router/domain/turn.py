@@ -13,12 +13,18 @@ FACTS_MAX: Final = 256
 class Turn:
     """What an input leads to at one instant."""
 
-    __slots__ = ("facts", "now_ms", "state")
+    __slots__ = ("facts", "freed", "handovers", "now_ms", "state", "touched")
 
     def __init__(self, state: State, now_ms: int) -> None:
         self.state = state
         self.now_ms = now_ms
         self.facts: list[Fact] = []
+        self.touched: dict[str, DomainState] = {}
+        """Domains of which something became true, by key."""
+        self.freed: list[tuple[str, str]] = []
+        """Domain and agent: to be served once the input itself is decided."""
+        self.handovers: list[tuple[str, str]] = []
+        """Domain and task: a transfer's task that was accepted."""
 
     @property
     def full(self) -> bool:
@@ -27,6 +33,9 @@ class Turn:
 
     def emit(self, domain: DomainState, data: object) -> None:
         """This became true in the domain: the state has it at once."""
+        if domain.key not in self.touched:
+            self.touched[domain.key] = domain
+            domain.lanes.note_closed()
         self.emit_in(domain.tenant_id, data)
 
     def emit_in(self, tenant_id: str, data: object) -> None:

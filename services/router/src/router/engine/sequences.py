@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
-from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded
-from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued
+from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
+from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued, TaskTransferredOut, TaskUnassigned
 
 from router.domain.facts import Fact
+
+_OFFER_ENDS: Final = OfferAccepted | OfferRejected | OfferExpired | OfferRescinded | OfferWithdrawn
+_ASSIGNMENT_ENDS: Final = TaskCompleted | TaskRequeued | TaskUnassigned | TaskTransferredOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Sequences(dict[str, str]):
                 self[data.offer_id] = event.sequence
             elif isinstance(data, TaskAssigned):
                 self[data.assignment_id] = event.sequence
-            elif isinstance(data, OfferAccepted | OfferRejected | OfferExpired | OfferRescinded):
+            elif isinstance(data, _OFFER_ENDS):
                 self.pop(data.offer_id, None)
-            elif isinstance(data, TaskCompleted | TaskRequeued):
-                self.pop(data.assignment_id, None)
+            elif isinstance(data, _ASSIGNMENT_ENDS):
+                self.pop(data.assignment_id or "", None)

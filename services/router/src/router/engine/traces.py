@@ -6,7 +6,7 @@ ready, a timer. It is stored with the journal's batches, so that whoever publish
 
 from typing import Final
 
-from contracts.tasks import TaskAbandoned, TaskCompleted, TaskQueued
+from contracts.tasks import TaskAbandoned, TaskCompleted, TaskQueued, TaskTransferredOut
 
 VERSION_AND_TRACE: Final = slice(0, 35)
 """Of a W3C trace context, what two of one trace have in common."""
@@ -27,7 +27,11 @@ class Traces(dict[str, str]):
             if given is not None:
                 self[task_id] = given
             return given
-        own = self.pop(task_id, None) if isinstance(data, TaskCompleted | TaskAbandoned) else self.get(task_id)
+        own = (
+            self.pop(task_id, None)
+            if isinstance(data, TaskCompleted | TaskAbandoned | TaskTransferredOut)
+            else self.get(task_id)
+        )
         if own is None or (given is not None and given[VERSION_AND_TRACE] == own[VERSION_AND_TRACE]):
             return given
         return own

@@ -7,7 +7,8 @@ from operator import attrgetter
 from typing import Final, cast
 
 import msgspec
-from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
+from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
+from contracts.tasks import TaskRerouted
 
 from router.domain.agent import Agent
 from router.domain.facts import Fact
@@ -17,7 +18,7 @@ from router.domain.task import Task
 from router.engine.live import Kind, Views
 from router.engine.sequences import Sequences
 
-OF_A_TASK: Final = (OfferAccepted, OfferExpired, OfferRejected, OfferRescinded)
+OF_A_TASK: Final = (OfferAccepted, OfferExpired, OfferRejected, OfferRescinded, OfferWithdrawn)
 """Facts that name a task and not its queue, and change what the queue's view shows."""
 
 
@@ -44,6 +45,8 @@ class Touched:
                 name = name_of(data)
                 if name is not None:
                     ids[kind].add(name)
+            if isinstance(data, TaskRerouted):
+                ids["queues"].add(data.from_queue)
             if isinstance(data, OF_A_TASK) and key in state.domains:
                 task = state.domains[key].tasks.get(data.task_id)
                 if task is not None:
@@ -103,18 +106,19 @@ def _agent(agent: Agent, sequences: Sequences) -> bytes:
             "state": agent.state,
             "reason_code": agent.reason_code,
             "presence": agent.presence,
-            "held": agent.held,
+            "pending_state": agent.pending.state if agent.pending is not None else None,
+            "held": agent.held + agent.held_interruptible,
             "capacity": agent.capacity,
             "idle_since_ms": agent.idle_since_ms,
-            "offers": [_offer(task, sequences) for task in tasks if task.offer is not None],
+            "offers": [
+                _offer(task, task.offers[agent.agent_id], sequences) for task in tasks if agent.agent_id in task.offers
+            ],
             "assignments": [task.assigned.assignment_id for task in tasks if task.assigned is not None],
         }
     )
 
 
-def _offer(task: Task, sequences: Sequences) -> dict[str, object]:
-    offer = task.offer
-    assert offer is not None  # noqa: S101 - the caller looked
+def _offer(task: Task, offer: OfferIssued, sequences: Sequences) -> dict[str, object]:
     return {
         "offer_id": offer.offer_id,
         "task_id": task.task_id,

@@ -8,7 +8,6 @@ from contracts.tasks import TaskQueued
 
 from router.domain.facts import Fact
 from router.domain.fold import fold
-from router.domain.match import CHOOSES_AGENT
 from router.domain.snapshot import dump
 from router.domain.state import DomainState, State
 from router.domain.task import Task
@@ -16,21 +15,22 @@ from router.testing import oracle
 
 _EDGES: Final[dict[str, set[str | None]]] = {
     "waiting": {None, "offered", "assigned"},
-    "offered": {"waiting"},
+    "offered": {"waiting", "offered"},
     "assigned": {"offered"},
     "wrapup": {"assigned"},
     "completed": {"assigned", "wrapup"},
     "abandoned": {"waiting"},
+    "transferred_out": {"waiting", "assigned", "wrapup"},
 }
-_TERMINAL: Final = frozenset({"completed", "abandoned"})
+_TERMINAL: Final = frozenset({"completed", "abandoned", "transferred_out"})
+_ENDS_AN_OFFER: Final = frozenset({"OfferRejected", "OfferExpired", "OfferRescinded", "OfferWithdrawn"})
 _BECOMES: Final[dict[str, str]] = {
     "TaskQueued": "waiting",
     "OfferIssued": "offered",
-    "OfferRejected": "waiting",
-    "OfferExpired": "waiting",
-    "OfferRescinded": "waiting",
     "TaskAssigned": "assigned",
     "TaskRequeued": "waiting",
+    "TaskUnassigned": "waiting",
+    "TaskTransferredOut": "transferred_out",
     "WrapupStarted": "wrapup",
     "TaskCompleted": "completed",
     "TaskAbandoned": "abandoned",
@@ -58,7 +58,7 @@ class Checker:
         for domain in self.state.domains.values():
             self._check_structure(domain)
             for task in domain.tasks.values():
-                if task.state == "waiting":
+                if oracle.seeks(task):
                     assert oracle.best_agent(domain, task) is None, (
                         f"{task.task_id} waits although somebody could take it"
                     )
@@ -68,14 +68,20 @@ class Checker:
 
     def _check_offer(self, domain: DomainState, offer: OfferIssued) -> None:
         task, agent = domain.tasks[offer.task_id], domain.agents[offer.agent_id]
-        assert oracle.exclusion(agent, task) is None, f"S4, S5: {agent.agent_id} {oracle.exclusion(agent, task)}"
-        if offer.decision.rule == CHOOSES_AGENT:
-            assert oracle.best_agent(domain, task) == agent.agent_id, "another agent ranks before"
-        else:
-            assert oracle.best_task(domain, agent) == task.task_id, "another task is before in line"
+        reason = oracle.exclusion(domain, agent, task)
+        assert reason is None, f"S4, S5: {agent.agent_id} {reason}"
+        first_agent = oracle.best_agent(domain, task) == agent.agent_id
+        first_task = oracle.best_task(domain, agent) == task.task_id
+        match offer.decision.rule:
+            case "priority_longest_waiting":
+                assert first_task, "another task is before in line"
+            case "gate_opened":
+                assert first_agent or first_task, "neither the agent nor the task comes first"
+            case _:
+                assert first_agent, "another agent ranks before"
         for other in domain.tasks.values():
-            if other.state == "waiting" and (other.queue, other.priority) == (task.queue, task.priority):
-                overtaken = other.place < task.place and oracle.exclusion(agent, other) is None
+            if oracle.seeks(other) and _alike(other) == _alike(task):
+                overtaken = other.place < task.place and oracle.exclusion(domain, agent, other) is None
                 assert not overtaken, f"S7: {task.task_id} overtakes {other.task_id}"
         self._check_census(domain, task, offer.decision)
 
@@ -83,14 +89,20 @@ class Checker:
         assert (decision.agents, decision.eligible, decision.excluded) == oracle.census(domain, task)
 
     def _check_edge(self, data: object) -> None:
-        becomes = _BECOMES.get(type(data).__name__)
-        if becomes is None:
+        name = type(data).__name__
+        if name not in _BECOMES and name not in _ENDS_AN_OFFER:
             return
         task_id: str = data.task_id  # type: ignore[attr-defined]  # every type in _BECOMES has one
+        becomes = _BECOMES.get(name) or self._without_an_offer(task_id)
         before = self.tasks.get(task_id)
         assert before in _EDGES[becomes], f"S2: {task_id} from {before} to {becomes}"
         assert isinstance(data, TaskQueued) == (before is None), f"{task_id} was made twice, or never"
         self.tasks[task_id] = becomes
+
+    def _without_an_offer(self, task_id: str) -> str:
+        """Offered to others still, or not any more."""
+        [task] = [domain.tasks[task_id] for domain in self.state.domains.values() if task_id in domain.tasks]
+        return "offered" if len(task.offers) > 1 else "waiting"
 
     def _check_interactions(self, domain: DomainState) -> None:
         """S1: an open interaction waits parked, has one task that waits or is served, or had one that is over."""
@@ -108,19 +120,29 @@ class Checker:
     def _check_structure(self, domain: DomainState) -> None:
         """S1 and S3: each task stands in exactly the places that its state implies."""
         self._check_interactions(domain)
-        held: dict[str, int] = dict.fromkeys(domain.agents, 0)
+        holders: dict[str, set[str]] = {}
         for task in domain.tasks.values():
             assert task.state == self.tasks[task.task_id]
-            assert (task.offer is not None) == (task.state == "offered")
+            assert bool(task.offers) == (task.state == "offered")
+            assert len(task.offers) <= task.parallel_offers, f"S3: {task.task_id} has {len(task.offers)} offers"
             assert (task.assigned is not None) == (task.state in {"assigned", "wrapup"})
             assert (task.wrapup is not None) == (task.state == "wrapup")
-            owner = task.offer or task.assigned
-            if owner is not None:
-                held[owner.agent_id] += task.cost
+            assert task.in_line == oracle.seeks(task)
+            owners = [*task.offers, *([task.assigned.agent_id] if task.assigned else [])]
+            for agent_id in owners:
+                holders.setdefault(agent_id, set()).add(task.task_id)
         for agent in domain.agents.values():
-            assert agent.held == held[agent.agent_id], f"{agent.agent_id} holds {agent.held}"
+            assert agent.tasks.keys() == holders.pop(agent.agent_id, set())
+            assert agent.held == oracle.held(agent, interruptible=False), f"{agent.agent_id} holds {agent.held}"
+            assert agent.held_interruptible == oracle.held(agent, interruptible=True)
+        assert not holders
         by_state = {state: sum(task.state == state for task in domain.tasks.values()) for state in _EDGES}
-        assert len(domain.offers) == by_state["offered"]
+        assert len(domain.offers) == sum(len(task.offers) for task in domain.tasks.values())
         assert len(domain.assignments) == by_state["assigned"] + by_state["wrapup"]
         for state in ("waiting", "offered", "assigned", "wrapup"):
             assert sum(line.counts[state] for line in domain.queues.values()) == by_state[state]
+
+
+def _alike(task: Task) -> tuple[object, ...]:
+    """Nobody of the same queue, band, priority and client is overtaken (S7)."""
+    return (task.queue, task.terms.band, task.terms.longest_wait, task.priority, task.client)

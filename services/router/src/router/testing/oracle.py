@@ -1,4 +1,8 @@
-"""The naive oracle of matching: scans over every agent and every task."""
+"""The naive oracle of matching: scans over every agent and every task, and says everything again on purpose."""
+
+from collections.abc import Iterable
+
+from contracts.tasks import Requirement
 
 from router.domain.agent import Agent
 from router.domain.state import DomainState
@@ -7,45 +11,130 @@ from router.domain.task import Task
 
 def best_agent(domain: DomainState, task: Task) -> str | None:
     """By scanning all agents."""
-    eligible = [agent for agent in domain.agents.values() if exclusion(agent, task) is None]
-    return min(eligible, key=_rank).agent_id if eligible else None
+    eligible = [agent for agent in domain.agents.values() if exclusion(domain, agent, task) is None]
+    return min(eligible, key=lambda agent: _rank(agent, task)).agent_id if eligible else None
 
 
 def best_task(domain: DomainState, agent: Agent) -> str | None:
     """By scanning all tasks."""
-    mine = [task for task in domain.tasks.values() if task.state == "waiting" and exclusion(agent, task) is None]
-    return min(mine, key=_place).task_id if mine else None
+    mine = [task for task in domain.tasks.values() if seeks(task) and exclusion(domain, agent, task) is None]
+    return min(mine, key=lambda task: place(domain, task)).task_id if mine else None
 
 
-def exclusion(agent: Agent, task: Task) -> str | None:  # one line a reason
+def seeks(task: Task) -> bool:
+    """Whether the task should be offered to somebody, or to one more."""
+    if task.deferred_for is not None or task.state not in {"waiting", "offered"}:
+        return False
+    return len(task.offers) < task.parallel_offers
+
+
+def exclusion(domain: DomainState, agent: Agent, task: Task) -> str | None:  # one line a reason
     """The first reason why the agent cannot be offered the task."""
-    if any(agent.skills.get(required.skill, 0) < required.minimum for required in task.requirements):
-        return "lacks_skill"
-    if agent.state != "ready":
-        return "not_ready"
-    if agent.presence != "present":
-        return "not_present"
-    if agent.shed is not None or agent.matching_deferred:
-        return "not_ready"
-    if agent.held + task.cost > agent.capacity:
-        return "at_capacity"
-    return "refused_before" if agent.agent_id in task.refused_by else None
+    reasons = (
+        ("not_named", bool(task.terms.agents) and agent.agent_id not in task.terms.agents),
+        ("lacks_skill", not _qualified(agent, task)),
+        ("not_ready", agent.state != "ready" or agent.pending is not None),
+        ("not_present", agent.presence != "present"),
+        ("backed_off", agent.backoff_ends_at_ms is not None),
+        ("not_ready", agent.shed is not None or agent.matching_deferred),
+        ("at_capacity", not _has_room(domain, agent, task)),
+        ("refused_before", agent.agent_id in task.refused_by or agent.agent_id in task.offers),
+        ("gate_closed", _is_shut(domain, task)),
+    )
+    return next((reason for reason, holds in reasons if holds), None)
 
 
 def census(domain: DomainState, task: Task) -> tuple[int, int, dict[str, int]]:
     """Agents, eligible ones, and the others by reason."""
     excluded: dict[str, int] = {}
     for agent in domain.agents.values():
-        reason = exclusion(agent, task)
+        reason = exclusion(domain, agent, task)
         if reason is not None:
             excluded[reason] = excluded.get(reason, 0) + 1
     return len(domain.agents), len(domain.agents) - sum(excluded.values()), excluded
 
 
-def _rank(agent: Agent) -> tuple[float, int, str]:
-    """Least loaded, then longest idle; said again on purpose, so that the matching's own order is checked too."""
-    return agent.held / agent.capacity, agent.idle_since_ms, agent.agent_id
+def place(domain: DomainState, task: Task) -> tuple[object, ...]:
+    """The longest wait first, then clients below their share, band, order, id."""
+    below = False
+    for share in domain.settings.client_shares:
+        if share.client == task.client:
+            below = _units(domain, task.client) * 100 < share.minimum_percent * _units(domain, None)
+    longest = task.terms.longest_wait
+    return (not longest, not (below or longest), 0 if longest else -task.terms.band, task.order, task.task_id)
 
 
-def _place(task: Task) -> tuple[int, int, str]:
-    return -task.priority, task.queued_at_ms, task.task_id
+def held(agent: Agent, *, interruptible: bool | None = None) -> int:
+    """Units in use, of all tasks or of those that may, or may not, be interrupted."""
+    return sum(
+        task.cost
+        for task in agent.tasks.values()
+        if task.counted and (interruptible is None or task.interruptible == interruptible)
+    )
+
+
+def _qualified(agent: Agent, task: Task) -> bool:
+    def has(required: Requirement) -> bool:
+        return required.minimum <= agent.skills.get(required.skill, 0) <= required.maximum
+
+    def any_has(group: Iterable[Requirement]) -> bool:
+        return any(has(required) for required in group)
+
+    return (
+        all(has(required) for required in task.requirements)
+        and all(any_has(group) for group in task.terms.any_of)
+        and not any_has(task.terms.none_of)
+        and (not task.terms.teams or agent.team in task.terms.teams)
+        and (not agent.channels or task.channel in agent.channels)
+        and (not agent.clients or task.client in agent.clients)
+        and task.direction in agent.directions
+    )
+
+
+def _has_room(domain: DomainState, agent: Agent, task: Task) -> bool:
+    used = held(agent) if task.interruptible else held(agent, interruptible=False)
+    if task.channel in agent.channels:
+        same = sum(other.counted and other.channel == task.channel for other in agent.tasks.values())
+        if same >= agent.channels[task.channel]:
+            return False
+    return used + task.cost <= agent.capacity
+
+
+def _is_shut(domain: DomainState, task: Task) -> bool:
+    reserve = domain.settings.outbound_idle_reserve
+    if task.direction == "outbound" and reserve:
+        idle = [agent for agent in domain.agents.values() if agent.routable and not held(agent)]
+        if len(idle) <= reserve:
+            return True
+    return any(
+        share.client == task.client
+        and share.units_max is not None
+        and _units(domain, task.client) + task.cost > share.units_max
+        for share in domain.settings.client_shares
+    )
+
+
+def _units(domain: DomainState, client: str | None) -> int:
+    return sum(
+        task.cost
+        for agent in domain.agents.values()
+        for task in agent.tasks.values()
+        if task.counted and client in {None, task.client}
+    )
+
+
+def _rank(agent: Agent, task: Task) -> tuple[object, ...]:
+    """Said again on purpose, so that the matching's own order is checked too."""
+    load = held(agent) / agent.capacity
+    match task.choice:
+        case "least_loaded":
+            return (load, agent.idle_since_ms, agent.agent_id)
+        case "longest_idle":
+            return (agent.idle_since_ms, agent.agent_id)
+        case "round_robin":
+            return (agent.turn, agent.agent_id)
+        case "best_proficiency":
+            named = {required.skill for required in task.requirements}
+            named |= {required.skill for group in task.terms.any_of for required in group}
+            score = sum(agent.skills.get(skill, 0) for skill in named)
+            return (-score, load, agent.idle_since_ms, agent.agent_id)

@@ -1,14 +1,17 @@
 """Parts of a configuration, in few words."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final  # Any: tests name fields of the parts
 
+from contracts.calendars import Calendar
 from contracts.configuration import ChannelAddress, Domain
-from contracts.configuration_records import ConfigurationRecord, RecordKind
-from contracts.routing_parts import Agent, Queue, RequiredSkill
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
+from contracts.routing_parts import Agent, Plan, Queue, RequiredSkill, Step
 
 DOMAIN: Final = "acme.main"
 Part = Domain | Queue | Agent | ChannelAddress
+Later = Plan | Calendar
+"""Parts that have records of their own kind."""
 
 
 def record_of(part: Part, version: int) -> ConfigurationRecord:
@@ -19,6 +22,15 @@ def record_of(part: Part, version: int) -> ConfigurationRecord:
         value["partition"] = 0
     domain = part.id if isinstance(part, Domain) else part.domain
     return ConfigurationRecord(kind=kind, id=f"{kind}:{name}", domain=domain, version=version, value=value)
+
+
+def later_record_of(part: Later, version: int) -> ConfigurationPart:
+    """The part as it stands in topic `config`."""
+    kind = "plan" if isinstance(part, Plan) else "calendar"
+    value = part.model_dump(mode="json")
+    return ConfigurationPart(
+        kind=kind, id=f"{kind}:{part.domain}/{part.id}", domain=part.domain, version=version, value=value
+    )
 
 
 def _name_of(part: Part) -> tuple[RecordKind, str]:
@@ -33,21 +45,39 @@ def _name_of(part: Part) -> tuple[RecordKind, str]:
             return "channel", part.address
 
 
-def queue(name: str, *skills: str, priority: int = 5, wrapup_seconds: int = 60) -> Queue:
-    """A queue; a skill is a name, or a name and the least proficiency (`billing:3`)."""
+def queue(name: str, *skills: str, **settings: Any) -> Queue:
+    """A queue; skills as `skill` reads them."""
     return Queue(
         id=name,
         domain=DOMAIN,
         name=name,
-        requirements=[RequiredSkill(skill=skill, minimum=minimum) for skill, minimum in _skills(skills)],
-        priority=priority,
-        wrapup_seconds=wrapup_seconds,
+        requirements=[skill(text) for text in skills],
+        **settings,
     )
 
 
-def agent(name: str, *skills: str, capacity: int = 1) -> Agent:
-    """An agent with skills as in `queue`."""
-    return Agent(id=name, domain=DOMAIN, name=name, skills=dict(_skills(skills)), capacity=capacity)
+def agent(name: str, *skills: str, capacity: int = 1, **settings: Any) -> Agent:
+    """An agent; a skill is a name, or a name and the proficiency (`billing:3`)."""
+    return Agent(
+        id=name,
+        domain=DOMAIN,
+        name=name,
+        skills=dict(_skills(skills)),
+        capacity=capacity,
+        **settings,
+    )
+
+
+def plan(name: str, *steps: Step) -> Plan:
+    """A plan of these steps."""
+    return Plan(id=name, domain=DOMAIN, steps=list(steps))
+
+
+def skill(text: str) -> RequiredSkill:
+    """`billing`, at least (`billing:3`), or between (`billing:2-3`)."""
+    name, _, levels = text.partition(":")
+    low, _, high = levels.partition("-")
+    return RequiredSkill(skill=name, minimum=int(low or 1), maximum=int(high or 5))
 
 
 def address(default: str, *others: str) -> ChannelAddress:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
-from contracts.configuration_records import ConfigurationRecord, RecordKind
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
 
 from router.domain.decide import decide
@@ -23,7 +23,7 @@ from router.domain.inputs import (
 from router.domain.snapshot import dump, load
 from router.domain.state import DomainState, State
 from router.testing.checker import Checker
-from router.testing.parts import DOMAIN, Part, record_of
+from router.testing.parts import DOMAIN, Later, Part, later_record_of, record_of
 
 TENANT: Final = "acme"
 
@@ -78,10 +78,13 @@ class Story:
 
     # Configuration
 
-    def configure(self, *parts: Part, removed: str = "") -> list[object]:
+    def configure(self, *parts: Part | Later, removed: str = "") -> list[object]:
         """A new version with these parts changed, and what is named by kind and id removed (`agent:ann queue:...`)."""
         self.version += 1
-        records = [record_of(part, self.version) for part in parts]
+        records: list[ConfigurationRecord | ConfigurationPart] = [
+            later_record_of(part, self.version) if isinstance(part, Later) else record_of(part, self.version)
+            for part in parts
+        ]
         for name in removed.split():
             kind: RecordKind = name.partition(":")[0]  # type: ignore[assignment]  # the test names a kind
             records.append(ConfigurationRecord(kind=kind, id=name, domain=DOMAIN, version=self.version, value=None))
@@ -119,12 +122,14 @@ class Story:
 
     # Interactions
 
-    def start(self, interaction_id: str, *, queue: str | None = None, channel: str = "webchat") -> list[object]:
+    def start(
+        self, interaction_id: str, *, queue: str | None = None, channel: str = "webchat", client: str = "shop"
+    ) -> list[object]:
         """A customer comes by the address `web:main`."""
         started = InteractionStarted(
             interaction_id=interaction_id,
             domain=DOMAIN,
-            client="shop",
+            client=client,
             channel=channel,
             address="web:main",
             started_at_ms=self.now_ms,
@@ -167,11 +172,18 @@ class Story:
             lambda known: RejectOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id)
         )
 
-    def set_state(self, agent_id: str, *, ready: bool) -> list[object]:
+    def set_state(
+        self, agent_id: str, *, ready: bool, when: Literal["when_free", "now"] = "now", reason: str | None = None
+    ) -> list[object]:
         """The agent chooses a state."""
         return self._command(
             lambda known: SetAgentState(
-                command_id=known, domain=DOMAIN, agent_id=agent_id, state="ready" if ready else "not_ready"
+                command_id=known,
+                domain=DOMAIN,
+                agent_id=agent_id,
+                state="ready" if ready else "not_ready",
+                reason_code=reason,
+                when=when,
             )
         )
 

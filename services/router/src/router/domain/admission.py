@@ -1,0 +1,257 @@
+"""How a task gets into a queue, and out of one that gives it up."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from contracts.fields import Direction
+from contracts.routing_parts import Destination
+from contracts.tasks import DeferredFor, Origin, TaskKind, TaskQueued, TaskRerouted, TaskResumed, TaskTransferredOut
+
+from router.domain.internal import InteractionParked
+from router.domain.match import place, withdraw
+from router.domain.plans import Times, Waits, asked_by, due, on_entry
+from router.domain.queue import QueueLine
+from router.domain.state import DomainState, steps_at_ms
+from router.domain.task import PLAIN, Task, task_id_of
+from router.domain.turn import Turn
+
+MOVES_MAX: Final = 8
+"""A task that changed its queue so often stays where it is: queues that overflow into one another end here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A task to be: whose, for what, and what is asked for in place of the queue's own."""
+
+    interaction_id: str
+    client: str
+    channel: str
+    asked_at_ms: int
+    """The wait counts from here."""
+    asked: Waits
+    kind: TaskKind = "contact"
+    direction: Direction = "inbound"
+    request_id: str | None = None
+    labels: tuple[str, ...] = ()
+    language: str | None = None
+    last_agent_id: str | None = None
+    transfer: Origin | None = None
+    deferred_for: DeferredFor | None = None
+    deferred_until_ms: int | None = None
+
+
+def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked) -> None:
+    """A new task for the interaction, or a place among those that wait for configuration."""
+    line = domain.queue_for(wanted.address, wanted.queue_hint)
+    if line is None:
+        turn.emit(domain, wanted)
+        return
+    task = Wanted(
+        interaction_id=wanted.interaction_id,
+        client=wanted.client,
+        channel=wanted.channel,
+        asked_at_ms=wanted.asked_at_ms,
+        asked=asked_by(line),
+        direction=line.settings.direction,
+        request_id=wanted.request_id,
+    )
+    admit(turn, domain, line, task)
+
+
+def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> Task:
+    """A new task in the queue, which may be closed or full; offered at once to whoever is free."""
+    is_open = domain.open_at(line, turn.now_ms)
+    full = line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
+    times = Times(queued_at_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
+    if not is_open and line.settings.closed is None and wanted.deferred_for is None:
+        opens_at_ms = domain.opens_at_ms(line, turn.now_ms)
+        wanted = replace(wanted, deferred_for="closed", deferred_until_ms=opens_at_ms)
+    if wanted.deferred_for is not None:
+        return _queue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
+    waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
+    task = _queue(turn, domain, line, wanted, waits)
+    if not is_open and line.settings.closed is not None:
+        give_up(turn, domain, task, line.settings.closed, "closed")
+    elif full and line.settings.full is not None:
+        give_up(turn, domain, task, line.settings.full, "full")
+    elif waits.overflow is not None:
+        give_up(turn, domain, task, waits.overflow, "overflowed")
+    else:
+        place(turn, domain, task)
+    return task
+
+
+def step(turn: Turn, domain: DomainState, task: Task) -> None:
+    """A step of the waiting task is due: other terms, or its queue gives it up."""
+    waits = due(domain, task, turn.now_ms)
+    if waits.overflow is not None:
+        give_up(turn, domain, task, waits.overflow, "overflowed", waits)
+        return
+    waited_longest = waits.terms.longest_wait and not task.terms.longest_wait
+    reroute(turn, domain, task, waits, "longest_wait" if waited_longest else "relaxed")
+    place(turn, domain, task)
+
+
+def give_up(
+    turn: Turn, domain: DomainState, task: Task, destination: Destination, reason: str, waits: Waits | None = None
+) -> None:
+    """The queue gives the waiting task up: to another queue, or out of the router."""
+    if destination.to != "queue":
+        transfer_out(turn, domain, task, destination.to, reason, message=destination.message)
+        return
+    line = domain.line(destination.queue)
+    if line is None or line.queue == task.queue or task.moves >= MOVES_MAX:
+        held = waits or Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
+        reroute(turn, domain, task, held, "overflow_failed")
+        place(turn, domain, task)
+        return
+    enter(turn, domain, task, line, reason)
+
+
+def enter(  # what a supervisor may choose stands beside what any overflow needs
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    line: QueueLine,
+    reason: str,
+    *,
+    priority: int | None = None,
+    band: int | None = None,
+    by: str | None = None,
+) -> None:
+    """The waiting task changes its queue, with its waiting time; the new one may be closed or full as for anybody."""
+    is_open = domain.open_at(line, turn.now_ms)
+    full = line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
+    times = Times(queued_at_ms=task.queued_at_ms, entered_at_ms=turn.now_ms, last_agent_id=task.last_agent_id)
+    waits = on_entry(domain, line, asked_by(line, priority=priority, band=band), times, turn.now_ms)
+    if task.terms.longest_wait:
+        waits = replace(waits, terms=replace(waits.terms, longest_wait=True))
+    reroute(turn, domain, task, waits, reason, line=line, by=by)
+    if not is_open and line.settings.closed is not None:
+        give_up(turn, domain, task, line.settings.closed, "closed")
+    elif full and line.settings.full is not None:
+        give_up(turn, domain, task, line.settings.full, "full")
+    elif waits.overflow is not None:
+        give_up(turn, domain, task, waits.overflow, "overflowed")
+    else:
+        place(turn, domain, task)
+
+
+def reroute(
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    waits: Waits,
+    reason: str,
+    *,
+    line: QueueLine | None = None,
+    by: str | None = None,
+) -> None:
+    """The waiting task goes on waiting on other terms, in another queue if one is given."""
+    rerouted = TaskRerouted(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue if line is None else line.queue,
+        from_queue=task.queue,
+        reason=reason,
+        priority=waits.priority,
+        requirements=waits.requirements,
+        terms=waits.terms,
+        rerouted_at_ms=turn.now_ms,
+        entered_at_ms=task.entered_at_ms if line is None else turn.now_ms,
+        kind=task.kind,
+        labels=task.labels,
+        language=task.language,
+        last_agent_id=task.last_agent_id,
+        by=by,
+    )
+    turn.emit(domain, rerouted)
+
+
+def transfer_out(  # each by name
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    to: str,
+    reason: str,
+    *,
+    message: str | None = None,
+    by: str | None = None,
+) -> None:
+    """The waiting or offered task leaves the router."""
+    withdraw(turn, domain, task, reason)
+    out = TaskTransferredOut(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        to=to,  # type: ignore[arg-type]  # a destination's `to`, but for `queue`
+        reason=reason,
+        transferred_at_ms=turn.now_ms,
+        waited_ms=max(0, turn.now_ms - task.queued_at_ms),
+        message=message,
+        by=by,
+    )
+    turn.emit(domain, out)
+
+
+def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
+    """The deferred task waits for an agent again."""
+    scheduled = task.deferred_for == "scheduled"
+    resumed = TaskResumed(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        reason=reason,
+        resumed_at_ms=turn.now_ms,
+        entered_at_ms=turn.now_ms if scheduled else None,
+    )
+    turn.emit(domain, resumed)
+    step_at_ms = steps_at_ms(task)
+    if step_at_ms is not None and step_at_ms <= turn.now_ms:
+        step(turn, domain, task)
+    else:
+        place(turn, domain, task)
+
+
+def _queue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, waits: Waits) -> Task:
+    known = domain.interactions.get(wanted.interaction_id)
+    # Of a forgotten interaction nobody knows how many tasks it had: count on from the time, so that no id comes twice.
+    tasks_made = known.tasks_made if known else wanted.asked_at_ms if wanted.request_id else 0
+    task_id = task_id_of(wanted.interaction_id, tasks_made + 1)
+    position = line.counts["waiting"] + 1
+    queued = TaskQueued(
+        task_id=task_id,
+        interaction_id=wanted.interaction_id,
+        domain=domain.domain,
+        client=wanted.client,
+        channel=wanted.channel,
+        queue=line.queue,
+        priority=waits.priority,
+        cost=domain.settings.costs.get(wanted.channel, 1),
+        requirements=waits.requirements,
+        queued_at_ms=wanted.asked_at_ms,
+        request_id=wanted.request_id,
+        kind=wanted.kind,
+        direction=wanted.direction,
+        terms=None if waits.terms is PLAIN else waits.terms,
+        labels=wanted.labels,
+        language=wanted.language,
+        expected_wait_ms=line.expected_wait_ms(position),
+        position=position,
+        deferred_for=wanted.deferred_for,
+        deferred_until_ms=wanted.deferred_until_ms,
+        transfer=wanted.transfer,
+        last_agent_id=wanted.last_agent_id,
+    )
+    turn.emit(domain, queued)
+    return domain.tasks[task_id]
+
+
+def _from_now_on(domain: DomainState, line: QueueLine, asked: Waits, at_ms: int) -> Waits:
+    """What a deferred task is queued on: the steps of the plan come when it is resumed, those that are due at once."""
+    if line.settings.plan is None and domain.settings.longest_wait_seconds is None:
+        return asked
+    return replace(asked, terms=replace(asked.terms, next_step_at_ms=at_ms))

@@ -1,0 +1,185 @@
+"""How facts about tasks change the state. For `fold` alone."""
+
+from contracts import tasks
+
+from router.domain.holding import end_assignment, move, out_of_line, release, remove, schedule_step, settle
+from router.domain.queue import QueueLine
+from router.domain.remembering import remember_interaction, remember_request
+from router.domain.state import DomainState, State
+from router.domain.task import PLAIN, Task, task_number_of
+
+
+def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_ms: int) -> None:
+    """A new task stands in line, unless it is deferred."""
+    line = domain.queues[data.queue]
+    settings = line.settings
+    task = Task(
+        task_id=data.task_id,
+        interaction_id=data.interaction_id,
+        client=data.client,
+        channel=data.channel,
+        queue=data.queue,
+        priority=data.priority,
+        cost=data.cost,
+        requirements=data.requirements,
+        queued_at_ms=data.queued_at_ms,
+        offer_timeout_seconds=settings.offer_timeout_seconds,
+        wrapup_seconds=settings.wrapup_seconds,
+        order=domain.order_of(line, data.queued_at_ms, data.priority),
+        entered_at_ms=data.queued_at_ms if data.entered_at_ms is None else data.entered_at_ms,
+        kind=data.kind,
+        direction=data.direction,
+        terms=data.terms or PLAIN,
+        labels=data.labels,
+        language=data.language,
+        last_agent_id=data.last_agent_id,
+        interruptible=data.channel in domain.settings.interruptible,
+        choice=settings.choose_agent,
+        parallel_offers=settings.parallel_offers,
+        auto_accept=settings.auto_accept,
+        expected_wait_ms=data.expected_wait_ms,
+        deferred_for=data.deferred_for,
+        deferred_until_ms=data.deferred_until_ms,
+        transfer=data.transfer,
+    )
+    domain.tasks[task.task_id] = task
+    line.enters(task)
+    settle(domain, task)
+    schedule_step(state, domain, task)
+    _schedule_deferral(state, domain, task)
+    domain.parked.pop(data.interaction_id, None)
+    interaction = remember_interaction(domain, data.interaction_id, 0, now_ms)
+    interaction.tasks_made = task_number_of(data.task_id)
+    if data.transfer is None:
+        interaction.task_id = data.task_id
+    remember_request(domain, data.request_id, now_ms)
+
+
+def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, now_ms: int) -> None:
+    """Other terms; in another queue what that one says of offers and wrap-up holds."""
+    task = domain.tasks[data.task_id]
+    out_of_line(domain, task)
+    line = domain.queues[data.queue]
+    if data.queue != task.queue:
+        old = domain.queues[task.queue]
+        old.leaves(task)
+        if old.removed and old.empty:
+            del domain.queues[task.queue]
+        task.queue = data.queue
+        task.moves += 1
+        _take_manner(task, line)
+        line.enters(task)
+    task.kind = data.kind
+    task.priority = data.priority
+    task.requirements = data.requirements
+    task.terms = data.terms
+    task.order = domain.order_of(line, task.queued_at_ms, data.priority)
+    task.entered_at_ms = data.entered_at_ms
+    task.labels = data.labels
+    task.language = data.language
+    task.last_agent_id = data.last_agent_id
+    task.signature = -1
+    settle(domain, task)
+    schedule_step(state, domain, task)
+
+
+def task_deferred(state: State, domain: DomainState, data: tasks.TaskDeferred, now_ms: int) -> None:
+    """It keeps its place, but nobody is offered it."""
+    task = domain.tasks[data.task_id]
+    task.deferred_for = data.reason
+    task.deferred_until_ms = data.until_ms
+    settle(domain, task)
+    _schedule_deferral(state, domain, task)
+
+
+def task_resumed(state: State, domain: DomainState, data: tasks.TaskResumed, now_ms: int) -> None:
+    """Back in line; what was to come meanwhile comes now."""
+    task = domain.tasks[data.task_id]
+    task.deferred_for = task.deferred_until_ms = None
+    if data.entered_at_ms is not None:
+        task.entered_at_ms = data.entered_at_ms
+    settle(domain, task)
+    schedule_step(state, domain, task)
+
+
+def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, now_ms: int) -> None:
+    """The offer has become an assignment; other live offers were withdrawn before."""
+    task = domain.offers.pop(data.offer_id)
+    del task.offers[data.agent_id]
+    task.assigned = data
+    task.role = data.role
+    domain.assignments[data.assignment_id] = task
+    move(state, domain, task, "assigned")
+    domain.queues[task.queue].started(data.assigned_at_ms)
+
+
+def task_requeued(state: State, domain: DomainState, data: tasks.TaskRequeued, now_ms: int) -> None:
+    """The agent was lost; the task waits again with its original waiting time."""
+    _back_in_line(state, domain, data.assignment_id, data.requeued_at_ms)
+
+
+def task_unassigned(state: State, domain: DomainState, data: tasks.TaskUnassigned, now_ms: int) -> None:
+    """As `task_requeued`, for another reason."""
+    _back_in_line(state, domain, data.assignment_id, data.unassigned_at_ms)
+
+
+def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted, now_ms: int) -> None:
+    """The conversation is over for the agent, and free for another task unless this one only made way."""
+    task = domain.tasks[data.task_id]
+    task.wrapup = data
+    move(state, domain, task, "wrapup")
+    state.schedule(data.ends_at_ms, "wrapup", domain.key, data.assignment_id)
+    interaction = domain.interactions.get(data.interaction_id)
+    if interaction is not None:
+        interaction.task_id = data.handed_over_to if interaction.task_id == data.task_id else interaction.task_id
+        interaction.closed = interaction.closed or data.reason == "interaction_ended"
+
+
+def task_completed(_: State, domain: DomainState, data: tasks.TaskCompleted, now_ms: int) -> None:
+    """Done."""
+    task, _assigned = end_assignment(domain, data.assignment_id)
+    remove(domain, task)
+    release(domain, domain.agents[data.agent_id], task, free_since_ms=data.completed_at_ms)
+
+
+def task_abandoned(_: State, domain: DomainState, data: tasks.TaskAbandoned, now_ms: int) -> None:
+    """The customer is gone."""
+    remove(domain, domain.tasks[data.task_id])
+    remember_interaction(domain, data.interaction_id, 0, now_ms).closed = True
+
+
+def task_transferred_out(_: State, domain: DomainState, data: tasks.TaskTransferredOut, now_ms: int) -> None:
+    """Not the router's any more; its live offers were withdrawn before."""
+    task = domain.tasks[data.task_id]
+    if data.assignment_id is not None:
+        end_assignment(domain, data.assignment_id)
+    interaction = domain.interactions.get(data.interaction_id)
+    takes_over = interaction is not None and interaction.task_id == task.task_id and data.to == "handed_over"
+    remove(domain, task)
+    if data.agent_id is not None:
+        release(domain, domain.agents[data.agent_id], task, free_since_ms=data.transferred_at_ms)
+    if interaction is not None and takes_over:
+        interaction.task_id = data.to_task_id
+
+
+def _back_in_line(state: State, domain: DomainState, assignment_id: str, at_ms: int) -> None:
+    task, assigned = end_assignment(domain, assignment_id)
+    release(domain, domain.agents[assigned.agent_id], task, free_since_ms=at_ms)
+    task.assigned = None
+    task.counted = True
+    task.held_since_ms = None
+    move(state, domain, task, "waiting")
+
+
+def _take_manner(task: Task, line: QueueLine) -> None:
+    settings = line.settings
+    task.offer_timeout_seconds = settings.offer_timeout_seconds
+    task.wrapup_seconds = settings.wrapup_seconds
+    task.choice = settings.choose_agent
+    task.parallel_offers = settings.parallel_offers
+    task.auto_accept = settings.auto_accept
+
+
+def _schedule_deferral(state: State, domain: DomainState, task: Task) -> None:
+    if task.deferred_for is not None and task.deferred_until_ms is not None:
+        state.schedule(task.deferred_until_ms, "deferral", domain.key, task.task_id)

@@ -1,0 +1,119 @@
+"""How the terms of a waiting task change over time: its queue's plan, and the longest wait that the domain allows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from contracts.routing_parts import Destination, Plan, Step
+from contracts.tasks import Requirement, Terms
+
+from router.domain.queue import QueueLine, required
+from router.domain.state import DomainState
+from router.domain.task import PLAIN, Task
+
+NO_STEPS: Sequence[Step] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """On which requirements, priority and terms a task waits; `overflow` when its queue gives it up."""
+
+    requirements: tuple[Requirement, ...]
+    priority: int
+    terms: Terms
+    overflow: Destination | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """By what the steps of a plan are timed, and whom a step for the last agent means."""
+
+    queued_at_ms: int
+    entered_at_ms: int
+    last_agent_id: str | None
+
+
+def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
+    """What holds as soon as a task enters the queue; `asked` is the queue's own, or what a rule made of it."""
+    settings = line.settings
+    plain = settings.plan is None and domain.settings.longest_wait_seconds is None
+    return asked if plain else _advanced(domain, line, asked, times, now_ms)
+
+
+def asked_by(line: QueueLine, *, priority: int | None = None, band: int | None = None) -> Waits:
+    """What the queue asks for before any step."""
+    settings = line.settings
+    band = settings.band if band is None else band
+    terms = PLAIN
+    if band or settings.any_of or settings.none_of or settings.teams:
+        terms = Terms(band=band, any_of=line.any_of, none_of=line.none_of, teams=tuple(settings.teams))
+    return Waits(requirements=line.requirements, priority=line.priority if priority is None else priority, terms=terms)
+
+
+def due(domain: DomainState, task: Task, now_ms: int) -> Waits:
+    """What holds for a waiting task now that a step of it is due."""
+    asked = Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
+    return _advanced(domain, domain.queues[task.queue], asked, times_of(task), now_ms)
+
+
+def times_of(task: Task) -> Times:
+    """The times of a task that is in its queue already."""
+    return Times(queued_at_ms=task.queued_at_ms, entered_at_ms=task.entered_at_ms, last_agent_id=task.last_agent_id)
+
+
+def _advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
+    plan = domain.plans.get(line.settings.plan) if line.settings.plan is not None else None
+    steps = plan.steps if plan is not None else NO_STEPS
+    waits = replace(asked, terms=replace(asked.terms, next_step_at_ms=None))
+    while waits.terms.step < len(steps):
+        step = steps[waits.terms.step]
+        if times.entered_at_ms + step.after_seconds * 1000 > now_ms:
+            break
+        waits = _stepped(domain, waits, step, times.last_agent_id)
+    return replace(waits, terms=_timed(domain, waits.terms, steps, times, now_ms))
+
+
+def _stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str | None) -> Waits:
+    terms = waits.terms
+    changed = Terms(
+        band=terms.band if step.band is None else step.band,
+        any_of=terms.any_of if step.any_of is None else tuple(required(group) for group in step.any_of),
+        none_of=terms.none_of if step.none_of is None else required(step.none_of),
+        teams=terms.teams if step.teams is None else tuple(step.teams),
+        agents=_named(domain, step, last_agent_id),
+        step=terms.step + 1,
+        longest_wait=terms.longest_wait,
+    )
+    return Waits(
+        requirements=waits.requirements if step.requirements is None else required(step.requirements),
+        priority=min(9, waits.priority + step.priority_add),
+        terms=changed,
+        overflow=step.overflow,
+    )
+
+
+def _named(domain: DomainState, step: Step, last_agent_id: str | None) -> tuple[str, ...]:
+    """Whom the step is for alone; nobody in particular when none of them is at work."""
+    last = (last_agent_id,) if step.last_agent and last_agent_id is not None else ()
+    names = tuple(dict.fromkeys((*step.agents, *last)))
+    return names if any(domain.at_work(name) for name in names) else ()
+
+
+def _timed(domain: DomainState, terms: Terms, steps: Sequence[Step], times: Times, now_ms: int) -> Terms:
+    longest_seconds = domain.settings.longest_wait_seconds
+    next_at_ms: int | None = None
+    if terms.step < len(steps):
+        next_at_ms = times.entered_at_ms + steps[terms.step].after_seconds * 1000
+    if longest_seconds is not None and not terms.longest_wait:
+        longest_at_ms = times.queued_at_ms + longest_seconds * 1000
+        if longest_at_ms <= now_ms:
+            terms = replace(terms, longest_wait=True)
+        else:
+            next_at_ms = longest_at_ms if next_at_ms is None else min(next_at_ms, longest_at_ms)
+    return replace(terms, next_step_at_ms=next_at_ms)
+
+
+def steps_left(domain: DomainState, task: Task) -> Sequence[Step]:
+    """The steps that the task has before it, by the configuration as it is now."""
+    line = domain.queues[task.queue]
+    plan: Plan | None = domain.plans.get(line.settings.plan) if line.settings.plan is not None else None
+    return plan.steps[task.terms.step :] if plan is not None else NO_STEPS

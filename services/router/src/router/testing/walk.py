@@ -1,0 +1,249 @@
+"""A domain that lives through a busy day by a seed: any feature may be configured, anything may happen.
+
+Denser than what hypothesis finds by itself, and so the place where features meet; its state machine shrinks.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, Protocol, TypeVar  # Any: fields of parts of a configuration
+
+from contracts.calendars import Calendar
+from contracts.configuration import Domain
+from contracts.routing_parts import Agent, Destination, Plan, Queue, Step
+
+from router.testing.parts import DOMAIN, address, agent, plan, queue, skill
+from router.testing.story import Story
+
+SKILLS: Final = ("billing", "english", "spanish")
+QUEUES: Final = ("calls", "chats", "mails", "sales")
+CHANNELS: Final = ("webchat", "voice", "email")
+CLIENTS: Final = ("shop", "bank")
+AGENTS: Final = ("ann", "bob", "cid", "dee", "eve", "fay")
+PLANS: Final = (
+    plan(
+        "patient",
+        Step(after_seconds=3, requirements=[skill("english:2")], priority_add=1),
+        Step(after_seconds=20, requirements=[], any_of=[], none_of=[], teams=[], band=2),
+        Step(after_seconds=60, overflow=Destination(to="queue", queue="mails")),
+    ),
+    plan(
+        "mine",
+        Step(after_seconds=0, agents=["bob", "eve"]),
+        Step(after_seconds=10, last_agent=True),
+        Step(after_seconds=61, overflow=Destination(to="message", message="Sorry.")),
+    ),
+    plan("round", Step(after_seconds=5, overflow=Destination(to="queue", queue="chats"))),
+)
+OFFICE_HOURS: Final = Calendar.model_validate(
+    {"id": "office", "domain": DOMAIN, "time_zone": "UTC", "weekly": {"tue": [["22:00", "22:15"], ["22:20", "24:00"]]}}
+)
+AWAY: Final = {"to": "voicemail"}
+DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
+    "refused_backoff_seconds": [5, 60],
+    "keep_on_agent_loss": [["email"], ["webchat"]],
+    "interruptible": [["email"], ["email", "webchat"]],
+    "offer_timeouts": [{"email": 300}],
+    "aging_seconds_per_priority": [1, 60],
+    "longest_wait_seconds": [2, 30],
+    "idle_reset_by": [[], ["refusal"], ["ready", "assignment", "outbound"]],
+    "outbound_idle_reserve": [1, 2],
+    "unanswered_then": ["nothing"],
+    "agent_backoff": [{"rejected_seconds": 3, "expired_seconds": 30}],
+    "client_shares": [
+        [{"client": "shop", "units_max": 1}],
+        [{"client": "shop", "minimum_percent": 60}, {"client": "bank", "units_max": 2}],
+    ],
+}
+QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
+    "any_of": [[[skill("billing"), skill("english:3")]], [[skill("english:1-2")], [skill("billing:2")]]],
+    "none_of": [[skill("billing:3")]],
+    "teams": [["north"], ["north", "south"]],
+    "band": [1, 9],
+    "plan": ["patient", "mine", "round"],
+    "calendar": ["office"],
+    "service_level": [{"within_seconds": 5}, {"within_seconds": 60}],
+    "choose_agent": ["longest_idle", "best_proficiency", "round_robin"],
+    "parallel_offers": [2, 3],
+    "auto_accept": [True],
+    "direction": ["outbound"],
+    "closed": [AWAY, {"to": "queue", "queue": "mails"}],
+    "full": [AWAY],
+    "priority": [3, 7],
+}
+AGENT_FIELDS: Final[dict[str, list[Any]]] = {
+    "team": ["north", "south"],
+    "channels": [{"webchat": 1}, {"webchat": 2, "voice": 1, "email": 1}],
+    "clients": [["shop"]],
+    "directions": [["inbound"], ["outbound"]],
+}
+
+
+Thing = TypeVar("Thing")
+
+
+class Choices(Protocol):
+    """What a walk asks of a `random.Random`: the seed makes the day."""
+
+    def random(self) -> float:
+        """From 0 to below 1."""
+
+    def randint(self, a: int, b: int) -> int:
+        """From a to b."""
+
+    def choice(self, seq: Sequence[Thing]) -> Thing:
+        """One of them."""
+
+    def choices(self, population: Sequence[Thing], weights: Sequence[int]) -> list[Thing]:
+        """One of them, by weight."""
+
+    def sample(self, population: Sequence[Thing], k: int) -> list[Thing]:
+        """Several different ones."""
+
+
+class Walk:
+    """Take `step`s as often as you like; the checker of `Story` raises AssertionError when something is wrong."""
+
+    def __init__(self, chance: Choices, *, reruns: bool = False) -> None:
+        self.chance = chance
+        self.told = Story(reruns=reruns)
+        self.interactions = 0
+        self.configure()
+        self.moves: dict[Callable[[], object], int] = {
+            self.start: 30,
+            self.answer: 26,
+            self.complete: 18,
+            self.end_task: 3,
+            self.end_interaction: 4,
+            self.attention: 2,
+            self.ready: 8,
+            self.not_ready: 4,
+            self.presence: 4,
+            self.wait: 12,
+            self.change: 1,
+            self.take_over: 1,
+        }
+
+    def step(self) -> None:
+        """Something happens."""
+        [move] = self.chance.choices(list(self.moves), list(self.moves.values()))
+        move()
+
+    # The centre
+
+    def configure(self) -> None:
+        """Any features, a few at once."""
+        self.told.configure(
+            self.domain(),
+            *PLANS,
+            OFFICE_HOURS,
+            *[self.queue(name) for name in QUEUES],
+            address("chats", "calls", "mails", "sales"),
+            *[self.agent(name) for name in AGENTS],
+        )
+        self.told.on_duty(*AGENTS[:4])
+
+    def domain(self) -> Domain:
+        """A domain with some of the features."""
+        return Domain.model_validate(
+            {"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10} | self._some(DOMAIN_FIELDS, 4)
+        )
+
+    def queue(self, name: str) -> Queue:
+        """A queue with a few of them."""
+        fields = self._some(QUEUE_FIELDS, 2)
+        if "full" in fields:
+            fields["waiting_max"] = 2
+        needs = self.chance.sample(
+            ("billing:2", "english", "spanish:3", "english:2-4"), self.chance.choice((0, 1, 1, 2))
+        )
+        return queue(name, *needs, **fields)
+
+    def agent(self, name: str) -> Agent:
+        """An agent of many skills."""
+        skills = [f"{skill}:{self.chance.randint(1, 5)}" for skill in SKILLS if self.chance.random() < 0.8]
+        fields = self._some(AGENT_FIELDS, 1) if self.chance.random() < 0.5 else {}
+        return agent(name, *skills, capacity=self.chance.randint(1, 4), **fields)
+
+    def change(self) -> None:
+        """Something of the configuration changes, or goes."""
+        parts: list[Domain | Queue | Agent | Plan] = [
+            self.domain(),
+            self.queue(self.chance.choice(QUEUES)),
+            self.agent(self.chance.choice(AGENTS)),
+            plan("patient", Step(after_seconds=5, requirements=[], band=1)),
+        ]
+        if self.chance.random() < 0.8:
+            self.told.configure(self.chance.choice(parts))
+        else:
+            names = (f"agent:{self.chance.choice(AGENTS)}", f"queue:{DOMAIN}/{self.chance.choice(QUEUES)}")
+            self.told.configure(removed=self.chance.choice(names))
+
+    # Customers
+
+    def start(self) -> None:
+        """A contact comes in."""
+        self.interactions += 1
+        queue, channel, client = map(self.chance.choice, (QUEUES, CHANNELS, CLIENTS))
+        self.told.start(f"i{self.interactions}", queue=queue, channel=channel, client=client)
+
+    def attention(self) -> None:
+        """A customer writes again."""
+        interaction = self.chance.randint(1, self.interactions + 1)
+        self.told.attention(f"i{interaction}", f"request-{self.told.commands}")
+
+    def end_interaction(self) -> None:
+        """A customer leaves."""
+        self.told.end(f"i{self.chance.randint(1, self.interactions + 1)}")
+
+    # Agents
+
+    def answer(self) -> None:
+        """An offer is accepted, or rejected."""
+        offers = sorted(self.told.domain.offers)
+        if offers:
+            offer_id = self.chance.choice(offers)
+            agent_id = self.told.domain.offers[offer_id].offer_of(offer_id).agent_id
+            (self.told.accept if self.chance.random() < 0.8 else self.told.reject)(agent_id, offer_id)
+
+    def complete(self) -> None:
+        """An agent is done."""
+        self._with_assignment(self.told.complete)
+
+    def end_task(self) -> None:
+        """An agent goes to wrap-up."""
+        self._with_assignment(self.told.end_task)
+
+    def ready(self) -> None:
+        """An agent comes to work."""
+        name = self.chance.choice(AGENTS)
+        self.told.seen(name)
+        self.told.set_state(name, ready=True)
+
+    def not_ready(self) -> None:
+        """An agent wants a break."""
+        when: Literal["when_free", "now"] = "now" if self.chance.random() < 0.3 else "when_free"
+        self.told.set_state(self.chance.choice(AGENTS), ready=False, when=when)
+
+    def presence(self) -> None:
+        """A device is lost, or found."""
+        (self.told.gone if self.chance.random() < 0.4 else self.told.seen)(self.chance.choice(AGENTS))
+
+    def wait(self) -> None:
+        """Time passes."""
+        self.told.wait(self.chance.choice((0.5, 1, 3, 10, 21, 61, 200)))
+
+    def take_over(self) -> None:
+        """Another engine becomes the owner; agents are seen again."""
+        self.told.take_over()
+        self.told.leases(readable=True)
+        self.told.seen(*AGENTS)
+
+    def _with_assignment(self, ends: Callable[[str, str], object]) -> None:
+        assignments = sorted(self.told.domain.assignments)
+        if assignments:
+            assignment_id = self.chance.choice(assignments)
+            assigned = self.told.domain.assignments[assignment_id].assigned
+            ends(assigned.agent_id if assigned else "", assignment_id)
+
+    def _some(self, fields: dict[str, list[Any]], most: int) -> dict[str, Any]:
+        names = self.chance.sample(sorted(fields), self.chance.randint(0, most))
+        return {name: self.chance.choice(fields[name]) for name in names}

@@ -1,0 +1,22 @@
+"""Busy days by a seed: whatever is configured and whatever happens, the invariants hold after every step.
+
+`Story` has the checker compare each offer with a naive scan, each decision with a count over all agents, and the live
+state with the fold of the journal.
+"""
+
+from random import Random
+
+import pytest
+from router.testing.walk import Walk
+
+SEEDS = range(120)
+STEPS = 150
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_busy_day_keeps_every_invariant(seed: int) -> None:
+    day = Walk(Random(seed), reruns=seed % 10 == 0)
+    for _ in range(STEPS):
+        day.step()
+
+    assert day.interactions > 20
