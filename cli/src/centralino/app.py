@@ -17,6 +17,7 @@ from centralino.children import StartError
 from centralino.prepare import PrepareSettings, prepare
 from centralino.sample import load_given_sample
 from centralino.services import ServiceSpec, services, with_engines
+from centralino.simulator.command import simulate
 from centralino.stack import Given
 from centralino.status import status, token
 from centralino.up import UpOptions, up
@@ -63,6 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     filling.add_argument("--chat-gateway", metavar="URL", required=True, help="origin of the chat gateway")
     filling.set_defaults(run=_sample)
 
+    simulating = commands.add_parser(
+        "simulate", help="what a configuration does under random traffic (docs/simulator.md)"
+    )
+    simulating.add_argument("file", type=Path, metavar="FILE", help="the scenario, .toml or .json")
+    simulating.add_argument("--days", type=int, metavar="N", help="instead of the file's")
+    simulating.add_argument("--seed", type=int, metavar="S", help="instead of the file's")
+    simulating.add_argument("--json", action="store_true", help="for programs, with every period of the day")
+    simulating.set_defaults(run=_simulate)
+
     for each in (starting, asking):
         each.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
     return parser
@@ -100,6 +110,10 @@ def _sample(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
         return 1
     print("the sample tenant is loaded" if is_new else "the sample tenant was there already")
     return 0
+
+
+def _simulate(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
+    return simulate(options.file, days=options.days, seed=options.seed, as_program=options.json)
 
 
 def _default_folder() -> Path:
