@@ -48,3 +48,14 @@ def test_what_becomes_of_an_offer_renews_the_view_of_its_task_s_queue(kind: type
     [(domain, views)] = touched.views(told.state, sequences).items()
     assert views["queues"] == all_views(told.state, sequences)[domain]["queues"]
     assert json.loads(views["queues"]["billing"] or b"")[state] == 1
+
+
+def test_a_domain_s_view_says_which_version_it_has_switched_to() -> None:
+    told, touched, sequences = Story(), Touched(), Sequences()
+    told.configure(Domain(id=DOMAIN), queue("billing"))
+
+    touched.note(told.state, [Fact(TENANT, data) for data in told.configure(queue("sales"))])
+
+    [(domain, views)] = touched.views(told.state, sequences).items()
+    assert json.loads(views["domains"][DOMAIN] or b"") == {"domain": DOMAIN, "version": 2}
+    assert all_views(told.state, sequences)[domain]["domains"] == views["domains"]

@@ -1,14 +1,14 @@
 """What admins do: the tenant's configuration and the keys of integrations. Every change has its audit row (S10)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from contracts import Event
 from contracts.commands import ActivateConfiguration
 from contracts.configuration import ChannelAddress, Disposition, Domain, TenantConfiguration
-from contracts.configuration_faults import Fault, reference_faults
+from contracts.configuration_faults import Fault, form_faults, reference_faults
 from contracts.routing_parts import Agent, Queue, RequiredSkill
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from servicekit.auth import Principal
 from servicekit.ports import Clock
 from servicekit.problems import ProblemError
@@ -16,6 +16,7 @@ from servicekit.store import EVERY_TENANT
 
 from router.api.configuration import changed_records, document_hash, faults_of, record_key
 from router.api.handlers import SOURCE
+from router.api.models import Checked
 from router.api.seats import Seats
 from router.api.store import ApiStore, ApiTransaction, AuditRow, StoredConfiguration, VersionLine
 
@@ -50,10 +51,51 @@ class Administration:
         async with self._store.transaction(tenant_id) as transaction:
             return await transaction.versions()
 
+    async def document(self, tenant_id: str, version: int) -> str:
+        """The document of a version as it was kept (JSON). Raises ProblemError 404."""
+        async with self._store.transaction(tenant_id) as transaction:
+            document = await transaction.document(version)
+        if document is None:
+            raise ProblemError(404, "version_unknown", f"This tenant's configuration has no version {version}.")
+        return document
+
+    async def check(self, tenant_id: str, wanted: TenantConfiguration) -> Checked:
+        """What `activate` would find, and nothing is changed. Raises ProblemError 422 with every fault."""
+        async with self._store.transaction(tenant_id) as transaction:
+            active = await transaction.active()
+        faults = faults_of(wanted, before=active.configuration if active else None)
+        async with self._store.places(EVERY_TENANT) as places:
+            taken = await places.held_by_others(tenant_id, [channel.address for channel in wanted.channels])
+        faults += _taken_faults(wanted, taken)
+        if faults:
+            raise _refused(faults)
+        digest = document_hash(wanted)
+        return Checked(
+            active_version=active.line.version if active else 0,
+            hash=digest,
+            is_active=active is not None and active.line.hash == digest,
+        )
+
+    async def roll_back(self, principal: Principal, *, to_version: int, expected_version: int) -> VersionLine:
+        """Make the document of an earlier version the active one again, as a new version. Raises as `activate` does;
+        also ProblemError 404, and 422 when this release refuses what an earlier one took."""
+        document = await self.document(principal.tenant_id, to_version)
+        try:
+            wanted = TenantConfiguration.model_validate_json(document)
+        except ValidationError as error:
+            raise _refused(form_faults(error)) from error
+        return await self.activate(principal, wanted, expected_version=expected_version, of_version=to_version)
+
     async def activate(
-        self, principal: Principal, wanted: TenantConfiguration, *, expected_version: int
+        self,
+        principal: Principal,
+        wanted: TenantConfiguration,
+        *,
+        expected_version: int,
+        of_version: int | None = None,
     ) -> VersionLine:
-        """Make the document the active version; the active document again is no new version.
+        """Make the document the active version; the active document again is no new version. `of_version` says that
+        it is the document of that version, for the audit.
 
         Keeps the version, publishes its changed records and tells every domain to switch, all in one transaction.
         Raises ProblemError: 412 when another version than the expected is active, 422 with every fault.
@@ -83,8 +125,8 @@ class Administration:
                     audit_id=f"configuration:{line.version}",
                     at_ms=line.created_at_ms,
                     actor=principal.subject,
-                    action="configuration.activate",
-                    target=line.hash,
+                    action="configuration.activate" if of_version is None else "configuration.roll_back",
+                    target=line.hash if of_version is None else f"version:{of_version}",
                 )
             )
             await _announce(transaction, tenant_id, line, wanted, active.configuration if active else None)
@@ -93,11 +135,7 @@ class Administration:
 
     async def _hold_addresses(self, transaction: ApiTransaction, wanted: TenantConfiguration) -> None:
         taken = await transaction.hold_addresses([channel.address for channel in wanted.channels])
-        faults = [
-            Fault(f"/channels/{index}/address", "this address is held by another tenant")
-            for index, channel in enumerate(wanted.channels)
-            if channel.address in taken
-        ]
+        faults = _taken_faults(wanted, taken)
         if faults:
             raise _refused(faults)
 
@@ -143,6 +181,14 @@ def _check(active: StoredConfiguration | None, wanted: TenantConfiguration, expe
     faults = faults_of(wanted, before=active.configuration if active else None)
     if faults:
         raise _refused(faults)
+
+
+def _taken_faults(wanted: TenantConfiguration, taken: Collection[str]) -> list[Fault]:
+    return [
+        Fault(f"/channels/{index}/address", "this address is held by another tenant")
+        for index, channel in enumerate(wanted.channels)
+        if channel.address in taken
+    ]
 
 
 def _refused(faults: Sequence[Fault]) -> ProblemError:

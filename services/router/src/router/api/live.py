@@ -14,7 +14,7 @@ from typing import Final, Literal, cast
 from servicekit.live import LiveAwayError, Redis, Scripts
 from servicekit.together import Together
 
-from router.api.models import AgentView, AssignmentView, QueueView
+from router.api.models import AgentView, AssignmentView, DomainView, QueueView
 
 SIGNALS: Final = "router:push"
 TYPING: Final = "typing:"
@@ -177,6 +177,11 @@ class ApiLive:
     async def positions(self, places: Sequence[Place]) -> list[bytes | None]:
         """How far each domain's projection is; it changes whenever a view does."""
         return [cast(bytes | None, await self.redis.hget(place.key("meta"), "position")) for place in places]
+
+    async def configuration_version(self, place: Place) -> int:
+        """By which version of the configuration the engine routes the domain; 0 while no view says so."""
+        raw = await self.redis.hget(place.key("domains"), place.domain)
+        return DomainView.model_validate_json(raw).version if raw else 0
 
     async def queues(self, place: Place) -> list[QueueView]:
         """The queues of the domain, by name."""

@@ -130,6 +130,13 @@ class QueueView(View):
     oldest_queued_at_ms: InstantMs | None = None
 
 
+class DomainView(View):
+    """A domain as the engine has configured it."""
+
+    domain: Id
+    version: int
+
+
 class Me(View):
     """The agent's desk. Open the socket with `after=push_sequence`: nothing is missed."""
 
@@ -180,6 +187,33 @@ class Versions(View):
     """Newest first."""
 
     versions: list[Version]
+
+
+class Checked(View):
+    """A document that would be activated."""
+
+    active_version: int = Field(description="0 before the first.")
+    hash: str
+    is_active: bool = Field(description="The document is the active one: activating it makes no new version.")
+
+
+class Rollback(Request):
+    """Back to the document of an earlier version."""
+
+    to_version: Annotated[int, Field(ge=1, le=999_999_999)]
+
+
+class DomainVersion(View):
+    """By which version a domain is routed."""
+
+    domain: Id
+    version: int = Field(description="0 while the engine has applied none, or its view is not there.")
+
+
+class DomainVersions(View):
+    """By domain."""
+
+    domains: list[DomainVersion]
 
 
 class NewApiKey(Request):

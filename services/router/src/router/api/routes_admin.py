@@ -19,15 +19,29 @@ from typing_extensions import override
 
 from router.api.administration import faults_beside
 from router.api.keys import KeptApiKeys
-from router.api.models import ApiKeyLine, ApiKeyLines, IssuedApiKey, NewApiKey, Version, Versions
+from router.api.models import (
+    ApiKeyLine,
+    ApiKeyLines,
+    Checked,
+    DomainVersion,
+    DomainVersions,
+    IssuedApiKey,
+    NewApiKey,
+    Rollback,
+    Version,
+    Versions,
+)
 from router.api.parts import Parts, PartsOf, require_or_key
 
 DAY_SECONDS: Final = 86_400
 CONFIGURATION_PATH: Final = "/configuration"
 CONFIGURATION_BYTES_MAX: Final = 8 * 1024 * 1024
 """So that a document with as many agents as one may have fits: some 500 bytes for each."""
+CHECK_PATH: Final = f"{CONFIGURATION_PATH}/check"
 _require_admin: Final = require("admin")
+_require_admin_or_key: Final = require_or_key("admin")
 Admin = Annotated[Principal, Depends(_require_admin)]
+IfMatch = Annotated[str | None, Header(description='ETag of the active version; `"0"` for the first.')]
 
 
 class _AllFaultsRoute(APIRoute):
@@ -38,8 +52,8 @@ class _AllFaultsRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_with_all_faults(request: Request) -> Response:
-            if request.method == "PUT":
-                await _require_admin(request)  # before the body, which may be large, is read
+            if request.method != "GET":  # before the body, which may be large, is read
+                await (_require_admin if request.method == "PUT" else _require_admin_or_key)(request)
             try:
                 return await handle(request)
             except RequestValidationError as error:
@@ -75,7 +89,7 @@ async def activate(
     parts: PartsOf,
     response: Response,
     wanted: TenantConfiguration,
-    if_match: Annotated[str | None, Header(description='ETag of the active version; `"0"` for the first.')] = None,
+    if_match: IfMatch = None,
 ) -> Version:
     """The whole document, checked as a whole; the active document again makes no new version."""
     line = await parts.administration.activate(principal, wanted, expected_version=_version(if_match))
@@ -88,6 +102,47 @@ async def versions(principal: Admin, parts: PartsOf) -> Versions:
     """The newest 200."""
     lines = await parts.administration.versions(principal.tenant_id)
     return Versions(versions=[Version(**asdict(line)) for line in lines])
+
+
+@ROUTES.get(
+    "/configuration/versions/{version}",
+    summary="The document of a version",
+    response_model=TenantConfiguration,
+)
+async def version_document(
+    principal: Admin, parts: PartsOf, version: Annotated[int, Path(ge=1, le=999_999_999)]
+) -> Response:
+    """As it was activated, every version that ever was. Its version is the ETag."""
+    document = await parts.administration.document(principal.tenant_id, version)
+    return Response(document, media_type="application/json", headers={"etag": f'"{version}"'})
+
+
+@ROUTES.post(CHECK_PATH, summary="Check a configuration")
+async def check(
+    principal: Annotated[Principal, Depends(_require_admin_or_key)], parts: PartsOf, wanted: TenantConfiguration
+) -> Checked:
+    """All that activating it would find, addresses of other tenants and domains in use too; changes nothing."""
+    return await parts.administration.check(principal.tenant_id, wanted)
+
+
+@ROUTES.post("/configuration/rollback", summary="Activate an earlier version's document")
+async def roll_back(
+    principal: Admin, parts: PartsOf, response: Response, wanted: Rollback, if_match: IfMatch = None
+) -> Version:
+    """Makes a new version of it, audited; refused with its faults if it is no longer valid."""
+    line = await parts.administration.roll_back(
+        principal, to_version=wanted.to_version, expected_version=_version(if_match)
+    )
+    response.headers["etag"] = f'"{line.version}"'
+    return Version(**asdict(line))
+
+
+@ROUTES.get("/configuration/applied", summary="Which version each domain is routed by")
+async def applied(principal: Admin, parts: PartsOf) -> DomainVersions:
+    """A domain switches to a version by itself soon after it was activated."""
+    places = await parts.desk.places(principal.tenant_id)
+    versions = [(place.domain, await parts.live.configuration_version(place)) for place in places]
+    return DomainVersions(domains=[DomainVersion(domain=domain, version=version) for domain, version in versions])
 
 
 @KEY_ROUTES.get("/api-keys", summary="API keys")

@@ -119,7 +119,10 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
         verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
         telemetry=shell.telemetry,
         allowed_origins=_origins(settings),
-        larger_bodies={f"{PREFIX}{routes_admin.CONFIGURATION_PATH}": routes_admin.CONFIGURATION_BYTES_MAX},
+        larger_bodies={
+            f"{PREFIX}{path}": routes_admin.CONFIGURATION_BYTES_MAX
+            for path in (routes_admin.CONFIGURATION_PATH, routes_admin.CHECK_PATH)
+        },
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
     )
     app.state.parts = parts

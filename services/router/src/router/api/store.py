@@ -71,6 +71,11 @@ class ApiTransaction(Transaction):
         rows = await self.all(_sql()["dispositions"], domain=domain)
         return [Disposition.model_validate(each) for row in rows for each in row["dispositions"]]
 
+    async def document(self, version: int) -> str | None:
+        """The document of a version, as it was kept; none when there was no such version."""
+        row = await self.one(_sql()["document"], version=version)
+        return row["document"] if row else None
+
     async def versions(self) -> list[VersionLine]:
         """The newest VERSIONS_MAX versions, newest first."""
         return [_line(row) for row in await self.all(_sql()["versions"], rows_max=VERSIONS_MAX)]
@@ -130,7 +135,7 @@ class ApiTransaction(Transaction):
 
 
 class PlacesTransaction(Transaction):
-    """A transaction over every tenant, which finds a partition for a new domain."""
+    """A transaction over every tenant, which finds a partition for a new domain, or who holds an address."""
 
     async def place(self, tenant_id: str, domains: Sequence[str], partitions: int) -> None:
         """Give each domain that has no place the partition with the fewest domains, the lowest of several."""
@@ -141,6 +146,11 @@ class PlacesTransaction(Transaction):
             partition = min(range(partitions), key=lambda number: (load[number], number))
             values = {"tenant": tenant_id, "domain": domain, "partition": partition}
             load[partition] += await self.execute(_sql()["keep_domain"], **values)
+
+    async def held_by_others(self, tenant_id: str, addresses: Sequence[str]) -> set[str]:
+        """Those of the channel addresses that another tenant holds."""
+        rows = await self.all(_sql()["held_by_others"], tenant=tenant_id, addresses=list(addresses))
+        return {row["address"] for row in rows}
 
 
 class ApiStore:
@@ -154,7 +164,7 @@ class ApiStore:
         return self._database.transaction(tenant, ApiTransaction)
 
     def places(self, tenant: Tenant) -> AbstractAsyncContextManager[PlacesTransaction]:
-        """Begin a transaction that gives domains their places; `tenant` is EVERY_TENANT."""
+        """Begin a transaction that looks over all tenants; `tenant` is EVERY_TENANT."""
         return self._database.transaction(tenant, PlacesTransaction)
 
 

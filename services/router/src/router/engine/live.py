@@ -7,8 +7,8 @@ from typing import Final, Literal, Protocol
 from servicekit.live import Redis, Scripts
 from servicekit.together import Together
 
-Kind = Literal["agents", "queues", "assignments"]
-KINDS: Final[tuple[Kind, ...]] = ("agents", "queues", "assignments")
+Kind = Literal["agents", "queues", "assignments", "domains"]
+KINDS: Final[tuple[Kind, ...]] = ("agents", "queues", "assignments", "domains")
 Views = dict[Kind, dict[str, bytes | None]]
 """JSON of a view by kind and id; none: there is no such thing any more."""
 STAGED_FIELDS_MAX: Final = 500

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Final, cast
 
 import msgspec
+from contracts.agents import ConfigurationApplied
 from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
 from contracts.tasks import TaskRerouted
 
@@ -37,10 +38,12 @@ class Touched:
             key = key_of(fact.tenant_id, getattr(data, "domain", ""))
             ids = self._ids.get(key)
             if ids is None:
-                ids = self._ids[key] = {"agents": set(), "queues": set(), "assignments": set()}
+                ids = self._ids[key] = {"agents": set(), "queues": set(), "assignments": set(), "domains": set()}
             if isinstance(data, ConfigurationRecordApplied):
                 self._add_configured(ids, data)
                 continue
+            if isinstance(data, ConfigurationApplied):
+                ids["domains"].add(data.domain)
             for kind, name_of in _names_in(cast(type, type(data))):
                 name = name_of(data)
                 if name is not None:
@@ -80,7 +83,12 @@ def all_views(state: State, sequences: Sequences) -> dict[str, Views]:
         key: _views(
             domain,
             sequences,
-            {"agents": set(domain.agents), "queues": set(domain.queues), "assignments": set(domain.assignments)},
+            {
+                "agents": set(domain.agents),
+                "queues": set(domain.queues),
+                "assignments": set(domain.assignments),
+                "domains": {domain.domain},
+            },
         )
         for key, domain in state.domains.items()
     }
@@ -95,6 +103,7 @@ def _views(domain: DomainState, sequences: Sequences, ids: dict[Kind, set[str]])
             name: _assignment(assignments[name], sequences) if name in assignments else None
             for name in sorted(ids["assignments"])
         },
+        "domains": {name: _ENCODER.encode({"domain": name, "version": domain.version}) for name in ids["domains"]},
     }
 
 

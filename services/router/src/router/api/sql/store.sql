@@ -8,6 +8,9 @@ FROM (SELECT document FROM configuration_version ORDER BY version DESC LIMIT 1) 
   jsonb_array_elements(CAST(active.document AS jsonb) -> 'domains') AS domain
 WHERE domain ->> 'id' = :domain
 
+-- name: document
+SELECT document FROM configuration_version WHERE version = :version
+
 -- name: versions
 SELECT version, hash, created_at_ms, created_by
 FROM configuration_version ORDER BY version DESC LIMIT :rows_max
@@ -37,6 +40,9 @@ ON CONFLICT DO NOTHING
 
 -- name: addresses
 SELECT address FROM channel_address
+
+-- name: held_by_others
+SELECT address FROM channel_address WHERE tenant_id <> :tenant AND address = ANY (:addresses)
 
 -- name: domains
 SELECT domain_id, partition FROM domain
