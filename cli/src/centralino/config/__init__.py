@@ -1,0 +1,1 @@
+"""`centralino config`: a tenant's configuration as files."""
