@@ -1,0 +1,131 @@
+"""Who serves what: queues, addresses, skills and agents that do not come together."""
+
+from collections.abc import Iterator
+
+from contracts.configuration import ChannelAddress
+from contracts.routing_parts import Agent, Queue, RequiredSkill
+
+from centralino.config.findings import Finding
+from centralino.config.serving import Serving
+
+
+def queue_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
+    """No agent of the domain has what the queue requires, now or after a step of its plan."""
+    for index, queue in enumerate(serving.configuration.queues):
+        if not serving.servers(queue):
+            leaves = any(step.overflow for step in serving.steps(queue))
+            yield Finding(
+                rule="queue_that_nobody_serves",
+                severity="warning" if leaves else "error",
+                path=f"/queues/{index}",
+                message=f"no agent can serve it: {_lack(serving.agents(queue.domain), queue)}",
+                advice="lower the requirement, or give the skill to an agent",
+            )
+
+
+def address_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
+    """It leads to a queue without agents, or to agents who never take what comes by it."""
+    servers = {(queue.domain, queue.id): serving.servers(queue) for queue in serving.configuration.queues}
+    leaves = {
+        (queue.domain, queue.id)
+        for queue in serving.configuration.queues
+        if any(step.overflow for step in serving.steps(queue))
+    }
+    costs = {domain.id: domain.costs for domain in serving.configuration.domains}
+    for index, address in enumerate(serving.configuration.channels):
+        for place, name in _leads_to(address):
+            agents = servers[address.domain, name]
+            why = _never(agents, address, costs[address.domain].get(address.channel, 1))
+            if why is not None:
+                yield Finding(
+                    rule="address_that_nobody_serves",
+                    severity="warning" if (address.domain, name) in leaves else "error",
+                    path=f"/channels/{index}/{place}",
+                    message=f"leads to queue {name}, but {why}",
+                    advice="lead the address to another queue, or let an agent serve this one",
+                )
+
+
+def cost_above_every_capacity(serving: Serving) -> Iterator[Finding]:
+    """A channel costs more than any agent of the domain can hold."""
+    for index, domain in enumerate(serving.configuration.domains):
+        capacities = [agent.capacity for agent in serving.configuration.agents if agent.domain == domain.id]
+        for channel, cost in domain.costs.items():
+            if capacities and cost > max(capacities):
+                yield Finding(
+                    rule="cost_above_every_capacity",
+                    severity="error",
+                    path=f"/domains/{index}/costs/{channel}",
+                    message=f"costs {cost} units, and no agent has a capacity of more than {max(capacities)}",
+                    advice="lower the cost, or raise the capacity of the agents who take this channel",
+                )
+
+
+def skill_that_nobody_has(serving: Serving) -> Iterator[Finding]:
+    """It is declared and given to no agent."""
+    had = {skill for agent in serving.configuration.agents for skill in agent.skills}
+    for index, skill in enumerate(serving.configuration.skills):
+        if skill not in had:
+            yield Finding(
+                rule="skill_that_nobody_has",
+                severity="warning",
+                path=f"/skills/{index}",
+                message="no agent has it",
+                advice="give it to an agent, or remove it",
+            )
+
+
+def agent_without_work(serving: Serving) -> Iterator[Finding]:
+    """They have the skills of no queue of their domain."""
+    busy = {agent.id for queue in serving.configuration.queues for agent in serving.servers(queue)}
+    for index, agent in enumerate(serving.configuration.agents):
+        if agent.id not in busy:
+            yield Finding(
+                rule="agent_without_work",
+                severity="warning",
+                path=f"/agents/{index}",
+                message="serves no queue",
+                advice="give them the skills of a queue, or remove them",
+            )
+
+
+def _leads_to(address: ChannelAddress) -> Iterator[tuple[str, str]]:
+    """Field and queue."""
+    yield "queue", address.queue
+    yield from ((f"queues/{place}", name) for place, name in enumerate(address.queues) if name != address.queue)
+
+
+def _never(servers: list[Agent], address: ChannelAddress, cost: int) -> str | None:
+    """Why none of them ever gets a task of the address; none when one does."""
+    if not servers:
+        return "nobody serves it"
+    takers = [
+        agent
+        for agent in servers
+        if (not agent.channels or address.channel in agent.channels)
+        and (not agent.clients or address.client in agent.clients)
+    ]
+    if not takers:
+        return f"nobody who serves it takes {address.channel} of {address.client}"
+    if all(agent.capacity < cost for agent in takers):
+        return f"who serves it holds less than the {cost} units of {address.channel}"
+    return None
+
+
+def _lack(agents: list[Agent], queue: Queue) -> str:
+    """The first thing that nobody has."""
+    if not agents:
+        return f"domain {queue.domain} has no agents"
+    for required in queue.requirements:
+        best = max(agent.skills.get(required.skill, 0) for agent in agents)
+        if best == 0:
+            return f"nobody has {required.skill}"
+        if best < required.minimum:
+            return f"nobody has {required.skill} of {required.minimum}, the best has {best}"
+    more = "" if not (queue.any_of or queue.none_of or queue.teams) else ", with what else it asks for,"
+    return f"nobody has {' and '.join(map(_worded, queue.requirements)) or 'what it asks for'}{more} together"
+
+
+def _worded(required: RequiredSkill) -> str:
+    above = "" if required.maximum == 5 else f" to {required.maximum}"  # the highest proficiency
+    return f"{required.skill} of {required.minimum}{above}"
