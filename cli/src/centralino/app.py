@@ -14,6 +14,7 @@ from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
 
 from centralino.children import StartError
+from centralino.config.command import add_config
 from centralino.prepare import PrepareSettings, prepare
 from centralino.sample import load_given_sample
 from centralino.services import ServiceSpec, services, with_engines
@@ -74,8 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     simulating.set_defaults(run=_simulate)
 
     for each in (starting, asking):
-        each.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
+        _add_data(each)
+    add_config(commands, _add_data)
     return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
 
 
 def _up(options: argparse.Namespace, specs: Sequence[ServiceSpec]) -> int:
