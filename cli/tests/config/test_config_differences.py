@@ -11,7 +11,6 @@ from centralino.config.exported import Form, exported
 from contracts.configuration import TenantConfiguration
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import Field
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -80,18 +79,12 @@ def test_the_order_of_an_inner_list_is_a_change() -> None:
     ]
 
 
-class Later(TenantConfiguration):
-    """With a part that a later release may have."""
-
-    rules: list[Json] = Field(default_factory=list)
-
-
-def test_parts_that_come_later_need_nothing_here_and_the_order_of_rules_is_a_change() -> None:
-    def later(rules: list[str], band: int) -> Later:
+def test_the_order_of_rules_is_a_change_and_that_of_other_parts_is_none() -> None:
+    def later(rules: list[str], band: int) -> TenantConfiguration:
         steps = [{"after_seconds": 0, "band": 5}, {"after_seconds": 20, "band": band}]
-        return Later.model_validate(
+        return TenantConfiguration.model_validate(
             document(
-                rules=[{"id": name, "domain": "main"} for name in rules],
+                rules=[{"id": name, "domain": "main", "when": "true"} for name in rules],
                 plans=[{"id": "usual", "domain": "main", "steps": steps}],
             )
         )
@@ -107,13 +100,14 @@ def test_parts_that_come_later_need_nothing_here_and_the_order_of_rules_is_a_cha
 
 
 def test_items_that_cannot_be_told_apart_are_shown_as_a_whole() -> None:
-    def later(*minimums: int) -> Later:
-        steps = [{"after_seconds": 0, "minimum": minimum} for minimum in minimums]
-        return Later.model_validate(document(rules=[{"id": "usual", "domain": "main", "steps": steps}]))
+    def later(*minimums: int) -> TenantConfiguration:
+        groups = [[{"skill": "es", "minimum": minimum}] for minimum in minimums]
+        queue = {"id": "usual", "domain": "main", "name": "Usual", "any_of": groups}
+        return TenantConfiguration.model_validate(document(queues=[queue]))
 
     (found,) = differences(later(3, 5), later(4, 5))
 
-    assert [field.path for field in found.fields] == ["steps"]
+    assert [field.path for field in found.fields] == ["any_of"]
 
 
 def test_nothing_that_a_terminal_would_obey_is_shown() -> None:

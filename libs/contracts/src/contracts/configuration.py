@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from contracts.calendars import Calendar
+from contracts.calendars import Calendar, TimeZone
 from contracts.fields import Channel, Code, Cost, Id
 from contracts.part import Label, Part, Seconds
 from contracts.routing_parts import (
@@ -17,6 +17,7 @@ from contracts.routing_parts import (
     Team,
     Waiting,
 )
+from contracts.rules import Rule
 
 IdleReset = Literal["ready", "assignment", "outbound", "refusal"]
 RESETS: Final[tuple[IdleReset, ...]] = ("ready", "assignment")
@@ -33,6 +34,8 @@ class Domain(Part):
     """A routing domain: one pool of agents and the rules that hold for all of it."""
 
     id: Id
+    time_zone: TimeZone = "UTC"
+    """In which the domain's rules read hour, weekday and date."""
     costs: dict[Channel, Cost] = Field(default_factory=dict)
     """Capacity units that a task of the channel takes; 1 where nothing is said."""
     unanswered_offers_max: Annotated[int, Field(ge=1, le=100)] = 2
@@ -95,5 +98,7 @@ class TenantConfiguration(Part):
     agents: list[Agent] = Field(default_factory=list, max_length=15_000)
     channels: list[ChannelAddress] = Field(default_factory=list, max_length=5000)
     plans: list[Plan] = Field(default_factory=list, max_length=1000)
+    rules: list[Rule] = Field(default_factory=list, max_length=5000)
+    """Of each domain in this order."""
     calendars: list[Calendar] = Field(default_factory=list, max_length=1000)
     teams: list[Team] = Field(default_factory=list, max_length=1000)

@@ -61,6 +61,7 @@ def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
         ("agents", [agent.id for agent in configuration.agents]),
         ("channels", [channel.address for channel in configuration.channels]),
         ("plans", [f"{plan.domain}/{plan.id}" for plan in configuration.plans]),
+        ("rules", [f"{rule.domain}/{rule.id}" for rule in configuration.rules]),
         ("calendars", [f"{calendar.domain}/{calendar.id}" for calendar in configuration.calendars]),
         ("teams", [f"{team.domain}/{team.id}" for team in configuration.teams]),
         *(
@@ -90,6 +91,11 @@ def _dangling(configuration: TenantConfiguration) -> Iterator[Fault]:
         yield from names.unknown(f"/plans/{index}/domain", "domain", plan.domain)
         for place, step in enumerate(plan.steps):
             yield from _of_step(f"/plans/{index}/steps/{place}", plan.domain, step, names)
+    for index, rule in enumerate(configuration.rules):
+        path = f"/rules/{index}"
+        yield from names.unknown(f"{path}/domain", "domain", rule.domain)
+        yield from names.unknown_in(f"{path}/queue", "queue", rule.domain, rule.queue)
+        yield from _of_skills(path, (rule.requirements or [], [], []), names)
     for index, calendar in enumerate(configuration.calendars):
         yield from names.unknown(f"/calendars/{index}/domain", "domain", calendar.domain)
     for index, team in enumerate(configuration.teams):

@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from contracts import Event
+from contracts.calendars import Calendar
 from contracts.commands import ActivateConfiguration
 from contracts.configuration import ChannelAddress, Disposition, Domain, TenantConfiguration
 from contracts.configuration_faults import Fault, form_faults, reference_faults
-from contracts.routing_parts import Agent, Queue, RequiredSkill
+from contracts.routing_parts import Agent, ClientShare, Destination, Plan, Queue, RequiredSkill, Step, Team
+from contracts.rules import Rule
 from pydantic import BaseModel, ValidationError
 from servicekit.auth import Principal
 from servicekit.ports import Clock
@@ -25,8 +27,21 @@ _PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "queues": Queue,
     "agents": Agent,
     "channels": ChannelAddress,
+    "plans": Plan,
+    "rules": Rule,
+    "calendars": Calendar,
+    "teams": Team,
 }
-_INNER_PARTS: Final[Mapping[str, type[BaseModel]]] = {"requirements": RequiredSkill, "dispositions": Disposition}
+_INNER_PARTS: Final[Mapping[str, type[BaseModel]]] = {
+    "requirements": RequiredSkill,
+    "none_of": RequiredSkill,
+    "dispositions": Disposition,
+    "client_shares": ClientShare,
+    "steps": Step,
+    "closed": Destination,
+    "full": Destination,
+    "overflow": Destination,
+}
 
 
 class Administration:
@@ -169,8 +184,13 @@ def _unchecked(document: Mapping[str, Any]) -> TenantConfiguration:  # Any: JSON
 def _construct(part: type[BaseModel], item: Mapping[str, Any]) -> BaseModel:  # Any: see above
     values = dict(item)
     for name, inner in _INNER_PARTS.items():
-        if name in values:
-            values[name] = [_construct(inner, each) for each in values[name]]
+        given = values.get(name)
+        if isinstance(given, list):
+            values[name] = [_construct(inner, each) for each in given]
+        elif isinstance(given, Mapping):
+            values[name] = _construct(inner, given)
+    if "any_of" in values and values["any_of"] is not None:
+        values["any_of"] = [[_construct(RequiredSkill, each) for each in group] for group in values["any_of"]]
     return part.model_construct(**values)
 
 

@@ -3,18 +3,25 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
+from contracts.calendars import Calendar
 from contracts.configuration import TenantConfiguration
 from contracts.configuration_faults import Fault, reference_faults
-from contracts.configuration_records import ConfigurationRecord, RecordKind
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
+from contracts.routing_parts import Plan, Team
+from contracts.rules import Rule
 from pydantic import BaseModel
+
+from router.domain.rules import InvalidRulesError, compile_rules
 
 ID_LENGTH_MAX: Final = 200
 PART_BYTES_MAX: Final = 64 * 1024
 """Of one record of `config`: the engine takes it over in one batch of its journal."""
 
-Thing = tuple[RecordKind, str, str | None, dict[str, object]]
+LATER_KINDS: Final = frozenset({"plan", "calendar", "team", "rules"})
+AnyRecord = ConfigurationRecord | ConfigurationPart
+Thing = tuple[str, str, str | None, dict[str, object]]
 """Kind, id, domain and value of a record, whatever its version."""
 
 
@@ -31,17 +38,16 @@ def faults_of(configuration: TenantConfiguration, *, before: TenantConfiguration
     for domain in before.domains if before else []:
         if domain.id not in kept:
             faults.append(Fault("/domains", f"domain {domain.id!r} is in use and cannot be removed"))
-    parts: Mapping[str, Sequence[BaseModel]] = {
-        "domains": configuration.domains,
-        "queues": configuration.queues,
-        "agents": configuration.agents,
-        "channels": configuration.channels,
-    }
-    for part, items in parts.items():
+    for part, items in _parts(configuration).items():
         for index, item in enumerate(items):
             if len(item.model_dump_json()) > PART_BYTES_MAX:
                 faults.append(Fault(f"/{part}/{index}", f"this has more than {PART_BYTES_MAX} bytes"))
-    return faults + _long_names(configuration)
+    return faults + _long_names(configuration) + _rule_faults(configuration)
+
+
+def _parts(configuration: TenantConfiguration) -> Mapping[str, Sequence[BaseModel]]:
+    names = ("domains", "queues", "agents", "channels", "plans", "rules", "calendars", "teams")
+    return {name: getattr(configuration, name) for name in names}
 
 
 def _long_names(configuration: TenantConfiguration) -> list[Fault]:
@@ -50,6 +56,9 @@ def _long_names(configuration: TenantConfiguration) -> list[Fault]:
         "queues": [f"queue:{queue.domain}/{queue.id}" for queue in configuration.queues],
         "agents": [f"agent:{agent.id}" for agent in configuration.agents],
         "channels": [f"channel:{channel.address}" for channel in configuration.channels],
+        "plans": [f"plan:{plan.domain}/{plan.id}" for plan in configuration.plans],
+        "calendars": [f"calendar:{calendar.domain}/{calendar.id}" for calendar in configuration.calendars],
+        "teams": [f"team:{team.domain}/{team.id}" for team in configuration.teams],
     }
     return [
         Fault(f"/{part}/{index}", f"the name is longer than {ID_LENGTH_MAX} characters in all")
@@ -59,12 +68,38 @@ def _long_names(configuration: TenantConfiguration) -> list[Fault]:
     ]
 
 
+def _rule_faults(configuration: TenantConfiguration) -> list[Fault]:
+    """Expressions that do not compile, and rules that are too many or too costly together."""
+    faults = []
+    for domain in sorted({rule.domain for rule in configuration.rules}):
+        rules = _rules_of(configuration, domain)
+        places = {rule.id: index for index, rule in enumerate(configuration.rules) if rule.domain == domain}
+        try:
+            compile_rules(rules)
+        except InvalidRulesError as error:
+            faults += [
+                Fault(f"/rules/{places[fault.rule]}/when", f"line {fault.line}, column {fault.column}: {fault.message}")
+                for fault in error.faults
+            ]
+        if len(json.dumps(_rules_value(rules))) > PART_BYTES_MAX:
+            faults.append(Fault("/rules", f"the rules of domain {domain!r} have more than {PART_BYTES_MAX} bytes"))
+    return faults
+
+
+def _rules_of(configuration: TenantConfiguration, domain: str) -> list[Rule]:
+    return [rule for rule in configuration.rules if rule.domain == domain]
+
+
+def _rules_value(rules: Sequence[Rule]) -> dict[str, object]:
+    return {"rules": [rule.model_dump(mode="json") for rule in rules]}
+
+
 def changed_records(
     version: int,
     configuration: TenantConfiguration,
     before: TenantConfiguration | None,
     places: Mapping[str, int],
-) -> list[ConfigurationRecord]:
+) -> list[AnyRecord]:
     """What differs between two versions, domains first; the record of kind `version` comes last."""
     now = {thing[1]: thing for thing in _things(configuration, places)}
     then = {thing[1]: thing for thing in _things(before, places)} if before else {}
@@ -74,7 +109,7 @@ def changed_records(
     return [*records, _record(version, last, gone=False)]
 
 
-def record_key(tenant_id: str, record: ConfigurationRecord) -> str:
+def record_key(tenant_id: str, record: AnyRecord) -> str:
     """Key of the Kafka record, under which compaction keeps the newest: `<tenant>/<kind>/<id part>`."""
     part = record.id.removeprefix(f"{record.kind}:")
     return f"{tenant_id}/{record.kind}/{part}"
@@ -90,12 +125,25 @@ def _things(configuration: TenantConfiguration, places: Mapping[str, int]) -> It
         yield "agent", f"agent:{agent.id}", agent.domain, _value(agent)
     for channel in configuration.channels:
         yield "channel", f"channel:{channel.address}", channel.domain, _value(channel)
+    later: dict[str, Sequence[Plan | Calendar | Team]] = {
+        "plan": configuration.plans,
+        "calendar": configuration.calendars,
+        "team": configuration.teams,
+    }
+    for kind, parts in later.items():
+        for part in parts:
+            yield kind, f"{kind}:{part.domain}/{part.id}", part.domain, _value(part)
+    for name in sorted({rule.domain for rule in configuration.rules}):
+        yield "rules", f"rules:{name}", name, _rules_value(_rules_of(configuration, name))
 
 
 def _value(part: BaseModel) -> dict[str, object]:
     return part.model_dump(mode="json")
 
 
-def _record(version: int, thing: Thing, *, gone: bool) -> ConfigurationRecord:
+def _record(version: int, thing: Thing, *, gone: bool) -> AnyRecord:
     kind, name, domain, value = thing
-    return ConfigurationRecord(kind=kind, id=name, domain=domain, version=version, value=None if gone else value)
+    given = None if gone else value
+    if domain is not None and kind in LATER_KINDS:
+        return ConfigurationPart(kind=kind, id=name, domain=domain, version=version, value=given)
+    return ConfigurationRecord(kind=cast(RecordKind, kind), id=name, domain=domain, version=version, value=given)

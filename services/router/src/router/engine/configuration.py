@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from contracts import MalformedEventError, UnknownTypeError, decode
 from contracts.commands import ActivateConfiguration
-from contracts.configuration_records import ConfigurationRecord
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.topics import CONFIG
 from servicekit.ports import LogFactory, LogReader, Partition
 from servicekit.telemetry import log
@@ -21,7 +21,8 @@ from router.engine.reading import read_to
 LOG: Final = log("engine.configuration")
 STEP_RECORDS_MAX: Final = 200
 STEP_BYTES_MAX: Final = 128 * 1024
-_ORDER: Final = ("domain", "queue", "channel", "agent")
+_ORDER: Final = ("domain", "calendar", "team", "plan", "queue", "rules", "channel", "agent")
+AnyRecord = ConfigurationRecord | ConfigurationPart
 _AT: Final = Partition(CONFIG.name, 0)
 
 
@@ -32,7 +33,7 @@ class ConfigurationMissingError(Exception):
 @dataclass(slots=True)
 class _Tenant:
     version: int = 0
-    records: dict[str, ConfigurationRecord] = field(default_factory=dict)
+    records: dict[str, AnyRecord] = field(default_factory=dict)
     """By id, which begins with the kind."""
 
 
@@ -104,7 +105,7 @@ class Configuration:
             # `config` has one trusted writer; a newer release of it may write what this one does not know.
             LOG.warning("configuration_record_passed_over", extra={"reason": type(error).__name__})
             return
-        if not isinstance(event.data, ConfigurationRecord):
+        if not isinstance(event.data, AnyRecord):
             return
         tenant = self._tenants.setdefault(event.tenant_id, _Tenant())
         if event.data.kind == "version":
@@ -120,7 +121,7 @@ async def open_configuration(log_factory: LogFactory) -> AsyncGenerator[Configur
         yield Configuration(log_factory, opened)
 
 
-def _concerns(record: ConfigurationRecord, name: str, domain: DomainState) -> bool:
+def _concerns(record: AnyRecord, name: str, domain: DomainState) -> bool:
     """Changed since the domain's version, and of the domain now or until now (an agent or address that moved)."""
     if record.version <= domain.version:
         return False
@@ -128,10 +129,11 @@ def _concerns(record: ConfigurationRecord, name: str, domain: DomainState) -> bo
     return record.domain == name or record.id.partition(":")[2] in held
 
 
-def _pieces(records: list[ConfigurationRecord]) -> list[list[ConfigurationRecord]]:
+def _pieces(records: list[AnyRecord]) -> list[list[AnyRecord]]:
     """At most so many records and bytes a piece; at least one piece. Queues stand before what names them."""
-    records.sort(key=lambda record: (_ORDER.index(record.kind), record.id))
-    pieces: list[list[ConfigurationRecord]] = [[]]
+    last = len(_ORDER)
+    records.sort(key=lambda record: (_ORDER.index(record.kind) if record.kind in _ORDER else last, record.id))
+    pieces: list[list[AnyRecord]] = [[]]
     size = 0
     for record in records:
         record_bytes = len(msgspec.json.encode(record))

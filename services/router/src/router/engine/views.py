@@ -1,7 +1,7 @@
 """What agents and supervisors are shown, computed from the state and made JSON: the values of the Redis projection."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from operator import attrgetter
 from typing import Final, cast
@@ -48,12 +48,7 @@ class Touched:
                 name = name_of(data)
                 if name is not None:
                     ids[kind].add(name)
-            if isinstance(data, TaskRerouted):
-                ids["queues"].add(data.from_queue)
-            if isinstance(data, OF_A_TASK) and key in state.domains:
-                task = state.domains[key].tasks.get(data.task_id)
-                if task is not None:
-                    ids["queues"].add(task.queue)
+            ids["queues"].update(_further_queues(state.domains.get(key), data))
 
     def views(self, state: State, sequences: Sequences) -> dict[str, Views]:
         """The touched views as the state has them now."""
@@ -67,6 +62,14 @@ class Touched:
             ids["agents"].add(data.record.id.partition(":")[2])
         elif data.record.kind == "queue":
             ids["queues"].add(data.record.id.rpartition("/")[2])
+
+
+def _further_queues(domain: DomainState | None, data: object) -> Iterator[str]:
+    """The queue that a task came from, and that of a task which the fact names alone."""
+    if isinstance(data, TaskRerouted):
+        yield data.from_queue
+    if isinstance(data, OF_A_TASK) and domain is not None and data.task_id in domain.tasks:
+        yield domain.tasks[data.task_id].queue
 
 
 @cache
