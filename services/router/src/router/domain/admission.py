@@ -5,11 +5,21 @@ from typing import Final
 
 from contracts.fields import Direction
 from contracts.routing_parts import Destination
-from contracts.tasks import DeferredFor, Origin, TaskKind, TaskQueued, TaskRerouted, TaskResumed, TaskTransferredOut
+from contracts.tasks import (
+    DeferredFor,
+    Origin,
+    TaskDeferred,
+    TaskKind,
+    TaskQueued,
+    TaskRerouted,
+    TaskResumed,
+    TaskTransferredOut,
+)
 
+from router.domain.classifying import Contact, kept, route
 from router.domain.internal import InteractionParked
 from router.domain.match import place, withdraw
-from router.domain.plans import Times, Waits, asked_by, due, on_entry
+from router.domain.plans import Times, Waits, asked_by, due, on_entry, times_of
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, steps_at_ms
 from router.domain.task import PLAIN, Task, task_id_of
@@ -40,45 +50,105 @@ class Wanted:
     deferred_until_ms: int | None = None
 
 
-def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What is known of a task beside its terms."""
+
+    labels: tuple[str, ...]
+    language: str | None
+    last_agent_id: str | None
+
+
+def marks_of(task: Task) -> Marks:
+    """As they stand."""
+    return Marks(labels=task.labels, language=task.language, last_agent_id=task.last_agent_id)
+
+
+def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked, contact: Contact) -> None:
     """A new task for the interaction, or a place among those that wait for configuration."""
-    line = domain.queue_for(wanted.address, wanted.queue_hint)
-    if line is None:
+    known = domain.interactions.get(wanted.interaction_id)
+    facts = known.facts if known is not None else domain.early_facts.get(wanted.interaction_id)
+    routed = route(domain, contact, facts)
+    if routed is None:
         turn.emit(domain, wanted)
         return
+    waits_for_facts = routed.facts_wait_ms > 0
     task = Wanted(
         interaction_id=wanted.interaction_id,
         client=wanted.client,
         channel=wanted.channel,
         asked_at_ms=wanted.asked_at_ms,
-        asked=asked_by(line),
-        direction=line.settings.direction,
+        asked=routed.asked,
+        direction=routed.line.settings.direction,
         request_id=wanted.request_id,
+        labels=routed.labels,
+        language=routed.language,
+        last_agent_id=routed.last_agent_id,
+        deferred_for="customer_facts" if waits_for_facts else None,
+        deferred_until_ms=turn.now_ms + routed.facts_wait_ms if waits_for_facts else None,
     )
-    admit(turn, domain, line, task)
+    admitted = admit(turn, domain, routed.line, task)
+    if waits_for_facts:
+        turn.emit(domain, kept(domain, admitted.task_id, contact))
+
+
+def classify_again(turn: Turn, domain: DomainState, task: Task, contact: Contact) -> None:
+    """More is known of the contact of a waiting task: what the rules say now holds; nobody has been offered it yet."""
+    known = domain.interactions.get(task.interaction_id)
+    facts = known.facts if known is not None else None
+    routed = route(domain, contact, facts)
+    if routed is None:
+        return
+    marked = replace(marks_of(task), labels=routed.labels, language=routed.language, last_agent_id=routed.last_agent_id)
+    if task.deferred_for == "customer_facts":
+        turn.emit(domain, _resumed(turn, domain, task, "facts_known"))
+    if routed.line.queue == task.queue:
+        times = replace(times_of(task), last_agent_id=routed.last_agent_id)
+        waits = on_entry(domain, routed.line, routed.asked, times, turn.now_ms)
+        reroute(turn, domain, task, waits, "classified", marks=marked)
+        _look_for(turn, domain, task, routed.line, waits)
+    else:
+        enter(turn, domain, task, routed.line, "classified", asked=routed.asked, marks=marked)
 
 
 def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> Task:
     """A new task in the queue, which may be closed or full; offered at once to whoever is free."""
-    is_open = domain.open_at(line, turn.now_ms)
-    full = line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
-    times = Times(queued_at_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
-    if not is_open and line.settings.closed is None and wanted.deferred_for is None:
+    if wanted.deferred_for is None and _waits_for_opening(domain, line, turn.now_ms):
         opens_at_ms = domain.opens_at_ms(line, turn.now_ms)
         wanted = replace(wanted, deferred_for="closed", deferred_until_ms=opens_at_ms)
     if wanted.deferred_for is not None:
         return _queue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
+    times = Times(queued_at_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
     waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
+    is_full = _is_full(line)
     task = _queue(turn, domain, line, wanted, waits)
-    if not is_open and line.settings.closed is not None:
-        give_up(turn, domain, task, line.settings.closed, "closed")
-    elif full and line.settings.full is not None:
-        give_up(turn, domain, task, line.settings.full, "full")
+    _look_for(turn, domain, task, line, waits, is_full=is_full)
+    return task
+
+
+def _waits_for_opening(domain: DomainState, line: QueueLine, now_ms: int) -> bool:
+    return line.settings.closed is None and not domain.open_at(line, now_ms)
+
+
+def _is_full(line: QueueLine) -> bool:
+    return line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
+
+
+def _look_for(
+    turn: Turn, domain: DomainState, task: Task, line: QueueLine, waits: Waits, *, is_full: bool = False
+) -> None:
+    """An agent for a task that has just come into the queue, unless it is closed or full, or gives it up at once."""
+    settings = line.settings
+    if _waits_for_opening(domain, line, turn.now_ms):
+        _defer(turn, domain, task, "closed", domain.opens_at_ms(line, turn.now_ms))
+    elif settings.closed is not None and not domain.open_at(line, turn.now_ms):
+        give_up(turn, domain, task, settings.closed, "closed")
+    elif is_full and settings.full is not None:
+        give_up(turn, domain, task, settings.full, "full")
     elif waits.overflow is not None:
         give_up(turn, domain, task, waits.overflow, "overflowed")
     else:
         place(turn, domain, task)
-    return task
 
 
 def step(turn: Turn, domain: DomainState, task: Task) -> None:
@@ -101,40 +171,35 @@ def give_up(
         return
     line = domain.line(destination.queue)
     if line is None or line.queue == task.queue or task.moves >= MOVES_MAX:
-        held = waits or Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
-        reroute(turn, domain, task, held, "overflow_failed")
+        reroute(turn, domain, task, waits or as_it_waits(task), "overflow_failed")
         place(turn, domain, task)
         return
     enter(turn, domain, task, line, reason)
 
 
-def enter(  # what a supervisor may choose stands beside what any overflow needs
+def enter(  # what a supervisor or a rule may choose stands beside what any overflow needs
     turn: Turn,
     domain: DomainState,
     task: Task,
     line: QueueLine,
     reason: str,
     *,
-    priority: int | None = None,
-    band: int | None = None,
+    asked: Waits | None = None,
+    marks: Marks | None = None,
     by: str | None = None,
 ) -> None:
     """The waiting task changes its queue, with its waiting time; the new one may be closed or full as for anybody."""
-    is_open = domain.open_at(line, turn.now_ms)
-    full = line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
-    times = Times(queued_at_ms=task.queued_at_ms, entered_at_ms=turn.now_ms, last_agent_id=task.last_agent_id)
-    waits = on_entry(domain, line, asked_by(line, priority=priority, band=band), times, turn.now_ms)
+    is_full = _is_full(line)
+    times = Times(
+        queued_at_ms=task.queued_at_ms,
+        entered_at_ms=turn.now_ms,
+        last_agent_id=(marks or marks_of(task)).last_agent_id,
+    )
+    waits = on_entry(domain, line, asked or asked_by(line), times, turn.now_ms)
     if task.terms.longest_wait:
         waits = replace(waits, terms=replace(waits.terms, longest_wait=True))
-    reroute(turn, domain, task, waits, reason, line=line, by=by)
-    if not is_open and line.settings.closed is not None:
-        give_up(turn, domain, task, line.settings.closed, "closed")
-    elif full and line.settings.full is not None:
-        give_up(turn, domain, task, line.settings.full, "full")
-    elif waits.overflow is not None:
-        give_up(turn, domain, task, waits.overflow, "overflowed")
-    else:
-        place(turn, domain, task)
+    reroute(turn, domain, task, waits, reason, line=line, marks=marks, by=by)
+    _look_for(turn, domain, task, line, waits, is_full=is_full)
 
 
 def reroute(
@@ -145,9 +210,11 @@ def reroute(
     reason: str,
     *,
     line: QueueLine | None = None,
+    marks: Marks | None = None,
     by: str | None = None,
 ) -> None:
     """The waiting task goes on waiting on other terms, in another queue if one is given."""
+    marked = marks or marks_of(task)
     rerouted = TaskRerouted(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -161,9 +228,9 @@ def reroute(
         rerouted_at_ms=turn.now_ms,
         entered_at_ms=task.entered_at_ms if line is None else turn.now_ms,
         kind=task.kind,
-        labels=task.labels,
-        language=task.language,
-        last_agent_id=task.last_agent_id,
+        labels=marked.labels,
+        language=marked.language,
+        last_agent_id=marked.last_agent_id,
         by=by,
     )
     turn.emit(domain, rerouted)
@@ -197,23 +264,45 @@ def transfer_out(  # each by name
 
 
 def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
-    """The deferred task waits for an agent again."""
-    scheduled = task.deferred_for == "scheduled"
-    resumed = TaskResumed(
+    """The deferred task waits for an agent again, unless its queue is closed meanwhile."""
+    turn.emit(domain, _resumed(turn, domain, task, reason))
+    line = domain.queues[task.queue]
+    step_at_ms = steps_at_ms(task)
+    due_already = step_at_ms is not None and step_at_ms <= turn.now_ms
+    if due_already and domain.open_at(line, turn.now_ms):
+        step(turn, domain, task)
+    else:
+        _look_for(turn, domain, task, line, as_it_waits(task))
+
+
+def as_it_waits(task: Task) -> Waits:
+    """The task's requirements, priority and terms as they stand."""
+    return Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
+
+
+def _defer(turn: Turn, domain: DomainState, task: Task, reason: DeferredFor, until_ms: int | None) -> None:
+    deferred = TaskDeferred(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        reason=reason,
+        until_ms=until_ms,
+        deferred_at_ms=turn.now_ms,
+    )
+    turn.emit(domain, deferred)
+
+
+def _resumed(turn: Turn, domain: DomainState, task: Task, reason: str) -> TaskResumed:
+    return TaskResumed(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
         domain=domain.domain,
         queue=task.queue,
         reason=reason,
         resumed_at_ms=turn.now_ms,
-        entered_at_ms=turn.now_ms if scheduled else None,
+        entered_at_ms=turn.now_ms if task.deferred_for == "scheduled" else None,
     )
-    turn.emit(domain, resumed)
-    step_at_ms = steps_at_ms(task)
-    if step_at_ms is not None and step_at_ms <= turn.now_ms:
-        step(turn, domain, task)
-    else:
-        place(turn, domain, task)
 
 
 def _queue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, waits: Waits) -> Task:

@@ -1,11 +1,12 @@
 """What happens in interactions: they start, ask for attention, end."""
 
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.tasks import TaskAbandoned
 
-from router.domain.admission import queue_or_park
-from router.domain.inputs import InteractionInput
-from router.domain.internal import AttentionJoined, InteractionClosed, InteractionParked
+from router.domain.admission import classify_again, queue_or_park
+from router.domain.classifying import contact_of, contact_of_kept, contact_of_parked, kept, updated
+from router.domain.inputs import FactsInput, InteractionInput
+from router.domain.internal import AttentionJoined, FactsKnown, InteractionClosed, InteractionParked
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.tasks import rescind, start_wrapup
@@ -13,11 +14,13 @@ from router.domain.turn import Turn
 
 
 def interaction(turn: Turn, given: InteractionInput) -> None:
-    """An event of topic `interactions`. A repeated one changes nothing; an update changes nothing yet."""
+    """An event of topic `interactions`. A repeated one changes nothing."""
     domain = turn.state.find(given.tenant_id, given.data.domain)
     match given.data:
         case InteractionStarted():
             _started(turn, domain, given.data)
+        case InteractionUpdated():
+            _updated(turn, domain, given.data)
         case AttentionRequested():
             _attention_requested(turn, domain, given.data)
         case InteractionEnded():
@@ -36,8 +39,42 @@ def _started(turn: Turn, domain: DomainState, data: InteractionStarted) -> None:
         queue_hint=data.queue_hint,
         request_id=None,
         asked_at_ms=min(data.started_at_ms, turn.now_ms),
+        language=data.language,
+        attributes=data.attributes,
     )
-    queue_or_park(turn, domain, wanted)
+    queue_or_park(turn, domain, wanted, contact_of(domain, data, wanted.asked_at_ms))
+
+
+def customer_facts(turn: Turn, given: FactsInput) -> None:
+    """The newest facts are kept while a queue may want them; a task that nobody was offered yet is looked at again."""
+    domain = turn.state.find(given.tenant_id, given.data.domain)
+    known = domain.interactions.get(given.data.interaction_id)
+    if not domain.wants_facts or (known is not None and (known.closed or known.facts == given.data)):
+        return
+    turn.emit(domain, FactsKnown(interaction_id=given.data.interaction_id, domain=domain.domain, facts=given.data))
+    task = _undecided(domain, given.data.interaction_id)
+    if task is not None and task.contact is not None:
+        classify_again(turn, domain, task, contact_of_kept(task.contact))
+
+
+def _updated(turn: Turn, domain: DomainState, data: InteractionUpdated) -> None:
+    """More of the contact is known: it counts while the task waits for what is known of its customer."""
+    task = _undecided(domain, data.interaction_id)
+    if task is None or task.contact is None:
+        return
+    before = contact_of_kept(task.contact)
+    contact = updated(before, data)
+    if contact != before:
+        turn.emit(domain, kept(domain, task.task_id, contact))
+        if task.deferred_for is None:
+            classify_again(turn, domain, task, contact)
+
+
+def _undecided(domain: DomainState, interaction_id: str) -> Task | None:
+    """The interaction's task while it waits."""
+    known = domain.interactions.get(interaction_id)
+    task = domain.tasks.get(known.task_id) if known is not None and known.task_id is not None else None
+    return task if task is not None and task.state == "waiting" else None
 
 
 def _attention_requested(turn: Turn, domain: DomainState, data: AttentionRequested) -> None:
@@ -60,7 +97,7 @@ def _attention_requested(turn: Turn, domain: DomainState, data: AttentionRequest
         request_id=data.request_id,
         asked_at_ms=min(data.requested_at_ms, turn.now_ms),
     )
-    queue_or_park(turn, domain, wanted)
+    queue_or_park(turn, domain, wanted, contact_of_parked(wanted))
 
 
 def _ended(turn: Turn, domain: DomainState, data: InteractionEnded) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from router.domain.arrivals import interaction
+from router.domain.arrivals import customer_facts, interaction
 from router.domain.commands import command
 from router.domain.configuration import step
 from router.domain.facts import Fact
@@ -11,6 +11,7 @@ from router.domain.finish import finish
 from router.domain.inputs import (
     CommandInput,
     ConfigurationStep,
+    FactsInput,
     Input,
     InteractionInput,
     LeasesRead,
@@ -40,6 +41,7 @@ def decide(state: State, given: Input, now_ms: int) -> list[Fact]:
 _DECIDERS: Final[dict[type[Input], Callable[..., None]]] = {
     InteractionInput: interaction,
     CommandInput: command,
+    FactsInput: customer_facts,
     ConfigurationStep: step,
     PresenceObserved: observed,
     LeasesRead: leases_read,

@@ -21,6 +21,8 @@ class Fact(msgspec.Struct, frozen=True):
 PUBLIC: Final[dict[str, type]] = {entry.name: entry.data for entry in EVENT_TYPES if entry.topic is ROUTING_EVENTS}
 INTERNAL: Final[dict[str, type]] = {
     "internal.interaction_parked": internal.InteractionParked,
+    "internal.contact_kept": internal.ContactKept,
+    "internal.facts_known": internal.FactsKnown,
     "internal.attention_joined": internal.AttentionJoined,
     "internal.interaction_closed": internal.InteractionClosed,
     "internal.refusal_lapsed": internal.RefusalLapsed,

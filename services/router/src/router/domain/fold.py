@@ -24,8 +24,8 @@ from router.domain.fold_configuration import (
     configuration_part_applied,
     configuration_record_applied,
 )
-from router.domain.remembering import remember_interaction, remember_request
-from router.domain.state import SNAPSHOTS_KEPT, DomainState, Parked, State
+from router.domain.remembering import close_interaction, remember_interaction, remember_request
+from router.domain.state import EARLY_FACTS_MAX, SNAPSHOTS_KEPT, DomainState, Parked, State
 
 
 def fold(state: State, fact: Fact, now_ms: int) -> None:
@@ -80,8 +80,23 @@ def _attention_joined(_: State, domain: DomainState, data: internal.AttentionJoi
     remember_request(domain, data.request_id, now_ms)
 
 
+def _contact_kept(_: State, domain: DomainState, data: internal.ContactKept, now_ms: int) -> None:
+    domain.tasks[data.task_id].contact = data
+
+
+def _facts_known(_: State, domain: DomainState, data: internal.FactsKnown, now_ms: int) -> None:
+    known = domain.interactions.get(data.interaction_id)
+    if known is not None:
+        known.facts = data.facts
+        return
+    domain.early_facts.pop(data.interaction_id, None)
+    domain.early_facts[data.interaction_id] = data.facts
+    if len(domain.early_facts) > EARLY_FACTS_MAX:
+        del domain.early_facts[next(iter(domain.early_facts))]
+
+
 def _interaction_closed(_: State, domain: DomainState, data: internal.InteractionClosed, now_ms: int) -> None:
-    remember_interaction(domain, data.interaction_id, 0, now_ms).closed = True
+    close_interaction(domain, data.interaction_id, now_ms)
     domain.parked.pop(data.interaction_id, None)
 
 
@@ -95,6 +110,8 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     internal.BackoffLapsed: backoff_lapsed,
     internal.GatesDeferred: gates_deferred,
     internal.GatesResumed: gates_resumed,
+    internal.ContactKept: _contact_kept,
+    internal.FactsKnown: _facts_known,
     internal.AttentionJoined: _attention_joined,
     internal.ConfigurationPartApplied: configuration_part_applied,
     internal.ConfigurationRecordApplied: configuration_record_applied,

@@ -10,8 +10,10 @@ from contracts.calendars import Calendar
 from contracts.configuration import ChannelAddress, Domain
 from contracts.routing_parts import Agent as ConfiguredAgent
 from contracts.routing_parts import Plan, Queue
+from contracts.rules import Rule
 
 from router.domain.agent import Agent
+from router.domain.classifying import compiled
 from router.domain.holding import count_channels, refile, settle_shedding, start_shedding
 from router.domain.hours import Hours
 from router.domain.internal import ConfigurationPartApplied, ConfigurationRecordApplied
@@ -63,10 +65,18 @@ def configuration_part_applied(_: State, domain: DomainState, data: Configuratio
     match part.kind:
         case "plan":
             _keep(domain.plans, name, None if value is None else Plan.model_validate(value, extra="ignore"))
+        case "rules":
+            rules = part.value["rules"] if value is not None and part.value else []
+            domain.rules = [Rule.model_validate(rule, extra="ignore") for rule in _listed(rules)]
+            domain.rule_set = compiled(domain.rules)
         case "calendar":
             calendar = None if value is None else Calendar.model_validate(value, extra="ignore")
             _keep(domain.calendars, name, calendar)
             _keep(domain.hours, name, None if calendar is None else Hours(calendar))
+
+
+def _listed(rules: object) -> list[object]:
+    return rules if isinstance(rules, list) else []
 
 
 def _keep(parts: dict[str, Kept], name: str, part: Kept | None) -> None:

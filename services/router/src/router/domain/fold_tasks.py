@@ -4,7 +4,7 @@ from contracts import tasks
 
 from router.domain.holding import end_assignment, move, out_of_line, release, remove, schedule_step, settle
 from router.domain.queue import QueueLine
-from router.domain.remembering import remember_interaction, remember_request
+from router.domain.remembering import close_interaction, remember_interaction, remember_request
 from router.domain.state import DomainState, State
 from router.domain.task import PLAIN, Task, task_number_of
 
@@ -107,6 +107,7 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     task = domain.offers.pop(data.offer_id)
     del task.offers[data.agent_id]
     task.assigned = data
+    task.contact = None
     task.role = data.role
     domain.assignments[data.assignment_id] = task
     move(state, domain, task, "assigned")
@@ -132,7 +133,8 @@ def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted,
     interaction = domain.interactions.get(data.interaction_id)
     if interaction is not None:
         interaction.task_id = data.handed_over_to if interaction.task_id == data.task_id else interaction.task_id
-        interaction.closed = interaction.closed or data.reason == "interaction_ended"
+        if data.reason == "interaction_ended":
+            interaction.closed, interaction.facts = True, None
 
 
 def task_completed(_: State, domain: DomainState, data: tasks.TaskCompleted, now_ms: int) -> None:
@@ -145,7 +147,7 @@ def task_completed(_: State, domain: DomainState, data: tasks.TaskCompleted, now
 def task_abandoned(_: State, domain: DomainState, data: tasks.TaskAbandoned, now_ms: int) -> None:
     """The customer is gone."""
     remove(domain, domain.tasks[data.task_id])
-    remember_interaction(domain, data.interaction_id, 0, now_ms).closed = True
+    close_interaction(domain, data.interaction_id, now_ms)
 
 
 def task_transferred_out(_: State, domain: DomainState, data: tasks.TaskTransferredOut, now_ms: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import msgspec
-from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.commands import AcceptOffer, CompleteTask, CustomerFacts, EndTask, RejectOffer, SetAgentState
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 
@@ -23,6 +23,13 @@ class CommandInput(msgspec.Struct, frozen=True):
 
     tenant_id: str
     data: CommandData
+
+
+class FactsInput(msgspec.Struct, frozen=True):
+    """What the CRM knows of an interaction's customer, of topic `routing.inputs`. The newest counts."""
+
+    tenant_id: str
+    data: CustomerFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,4 +73,4 @@ class TimersDue:
     """Handle at most 256 due timers; call again while `State.next_due_ms()` is not later than now."""
 
 
-Input = InteractionInput | CommandInput | ConfigurationStep | PresenceObserved | LeasesRead | TimersDue
+Input = InteractionInput | CommandInput | FactsInput | ConfigurationStep | PresenceObserved | LeasesRead | TimersDue

@@ -1,7 +1,8 @@
 """Facts that the journal holds and `routing.events` does not: nobody outside the router needs them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from contracts.commands import CustomerFacts
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 
 
@@ -17,6 +18,35 @@ class InteractionParked:
     queue_hint: str | None
     request_id: str | None
     asked_at_ms: int
+    language: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactKept:
+    """What rules may read of the task's contact, for when the customer's facts come; `matched` and `failed` are the
+    rules about its words, which are not kept."""
+
+    task_id: str
+    domain: str
+    channel: str
+    client: str
+    address: str
+    asked_at_ms: int
+    queue_hint: str | None
+    language: str | None
+    attributes: dict[str, str]
+    matched: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsKnown:
+    """What the CRM knows of the customer of an interaction, which may still be on its way to the router."""
+
+    interaction_id: str
+    domain: str
+    facts: CustomerFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ def remember_interaction(domain: DomainState, interaction_id: str, tasks_made: i
     known = domain.interactions.pop(interaction_id, None)
     if known is None:
         known = Interaction(interaction_id=interaction_id, seen_at_ms=now_ms, tasks_made=tasks_made)
+        known.facts = domain.early_facts.pop(interaction_id, None)
     known.seen_at_ms = now_ms
     domain.interactions[interaction_id] = known
     for _ in range(2):  # forgets faster than it remembers, at a bounded cost
@@ -19,6 +20,13 @@ def remember_interaction(domain: DomainState, interaction_id: str, tasks_made: i
             oldest.seen_at_ms = now_ms
             domain.interactions[oldest.interaction_id] = oldest
     return known
+
+
+def close_interaction(domain: DomainState, interaction_id: str, now_ms: int) -> None:
+    """It has ended: later requests for attention are ignored, and nothing of its customer is needed any more."""
+    known = remember_interaction(domain, interaction_id, 0, now_ms)
+    known.closed = True
+    known.facts = None
 
 
 def remember_request(domain: DomainState, request_id: str | None, now_ms: int) -> None:

@@ -7,11 +7,14 @@ from typing import Final
 import msgspec
 from contracts.agents import CommandResult
 from contracts.calendars import Calendar
+from contracts.commands import CustomerFacts
 from contracts.configuration import ChannelAddress, Domain
 from contracts.queues import QueueOverridden
 from contracts.routing_parts import Plan, Queue
+from contracts.rules import Rule
 
 from router.domain.agent import Agent
+from router.domain.classifying import compiled
 from router.domain.holding import count_channels, hold, settle
 from router.domain.hours import Hours
 from router.domain.internal import SnapshotNamed
@@ -54,6 +57,7 @@ def load(data: bytes) -> State:
 def index(domain: DomainState) -> None:
     """Rebuild everything derived, from tasks, agents, queues and calendars."""
     domain.gates.configure(domain.settings.client_shares, domain.settings.outbound_idle_reserve)
+    domain.rule_set = compiled(domain.rules)
     domain.hours = {name: Hours(calendar) for name, calendar in domain.calendars.items()}
     for agent in domain.agents.values():
         count_channels(agent)
@@ -85,6 +89,8 @@ def _dump_domain(domain: DomainState) -> dict[str, object]:
     plain["addresses"] = [domain.addresses[name].model_dump(mode="json") for name in sorted(domain.addresses)]
     plain["queues"] = [_dump_queue(domain.queues[name]) for name in sorted(domain.queues)]
     plain["plans"] = [domain.plans[name].model_dump(mode="json") for name in sorted(domain.plans)]
+    plain["rules"] = [rule.model_dump(mode="json") for rule in domain.rules]
+    plain["early_facts"] = list(domain.early_facts.items())
     plain["calendars"] = [domain.calendars[name].model_dump(mode="json") for name in sorted(domain.calendars)]
     plain["agents"] = [_plain(domain.agents[name]) for name in sorted(domain.agents)]
     plain["tasks"] = [_plain(domain.tasks[name]) for name in sorted(domain.tasks)]
@@ -126,6 +132,8 @@ def _load_domain(plain: dict[str, object]) -> DomainState:
         queues={each.queue: each for each in map(_load_queue, _parts(plain["queues"]))},
         plans={each.id: each for each in map(Plan.model_validate, _parts(plain["plans"]))},
         calendars={each.id: each for each in map(Calendar.model_validate, _parts(plain["calendars"]))},
+        rules=[Rule.model_validate(each) for each in _parts(plain["rules"])],
+        early_facts=dict(msgspec.convert(plain["early_facts"], list[tuple[str, CustomerFacts]])),
         offers_made=msgspec.convert(plain["offers_made"], int),
         gates_deferred=msgspec.convert(plain["gates_deferred"], bool),
         agents={each.agent_id: each for each in msgspec.convert(plain["agents"], list[Agent])},

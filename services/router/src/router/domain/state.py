@@ -7,8 +7,10 @@ from typing import Final, Literal
 
 from contracts.agents import CommandResult
 from contracts.calendars import Calendar
+from contracts.commands import CustomerFacts
 from contracts.configuration import ChannelAddress, Domain
 from contracts.routing_parts import Plan
+from contracts.rules import Rule
 
 from router.domain.agent import Agent
 from router.domain.gates import Gates
@@ -16,6 +18,7 @@ from router.domain.hours import Hours
 from router.domain.internal import InteractionParked, SnapshotNamed
 from router.domain.lanes import Lanes
 from router.domain.queue import QueueLine
+from router.domain.rules import RuleSet, compile_rules
 from router.domain.task import Task
 
 DAY_MS: Final = 86_400_000
@@ -24,6 +27,7 @@ INTERACTIONS_KEPT_MS: Final = 8 * DAY_MS
 RESULTS_KEPT_MS: Final = 3_600_000
 RESULTS_MAX: Final = 10_000
 SNAPSHOTS_KEPT: Final = 2
+EARLY_FACTS_MAX: Final = 1000
 STRICT_MS: Final = 2**43
 """More than two centuries."""
 
@@ -42,6 +46,8 @@ class Interaction:
     seen_at_ms: int
     tasks_made: int
     closed: bool = False
+    facts: CustomerFacts | None = None
+    """What is known of the customer, as long as it is open and a queue may want to know."""
     task_id: str | None = None
     """Its waiting, offered or assigned task: further attention joins it. A task in wrap-up is left out."""
 
@@ -68,6 +74,9 @@ class DomainState:
     queues: dict[str, QueueLine] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     calendars: dict[str, Calendar] = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
+    early_facts: dict[str, CustomerFacts] = field(default_factory=dict)
+    """By interaction, oldest first: facts that came before their interaction; at most 1000."""
     offers_made: int = 0
     """Counts the offers of the domain; whose turn it is."""
     gates_deferred: bool = False
@@ -91,11 +100,17 @@ class DomainState:
     lanes: Lanes = field(init=False, metadata={"derived": True})
     settled: set[str] = field(default_factory=set, metadata={"derived": True})
     """Agents who got rid of their last task while another state was pending."""
+    rule_set: RuleSet = field(default_factory=lambda: compile_rules(()), metadata={"derived": True})
     hours: dict[str, Hours] = field(default_factory=dict, metadata={"derived": True})
     """The calendars, ready to be asked."""
 
     def __post_init__(self) -> None:
         self.lanes = Lanes(self.gates)
+
+    @property
+    def wants_facts(self) -> bool:
+        """Whether any queue waits for what is known of customers."""
+        return any(line.settings.customer_facts_wait_ms for line in self.queues.values())
 
     @property
     def key(self) -> str:

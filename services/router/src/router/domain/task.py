@@ -19,6 +19,7 @@ from contracts.tasks import (
 )
 
 from router.domain.heaps import Key
+from router.domain.internal import ContactKept
 
 TaskState = Literal["waiting", "offered", "assigned", "wrapup"]
 STEM_LENGTH_MAX: Final = 160
@@ -66,6 +67,8 @@ class Task:
     expected_wait_ms: int | None = None
     deferred_for: DeferredFor | None = None
     deferred_until_ms: int | None = None
+    contact: ContactKept | None = None
+    """What rules may read again, while the customer's facts may come."""
     transfer: Origin | None = None
     state: TaskState = "waiting"
     offers_made: int = 0

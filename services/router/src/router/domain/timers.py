@@ -6,6 +6,7 @@ from typing import Final
 from contracts.offers import OfferExpired
 
 from router.domain.admission import queue_or_park, resume, step
+from router.domain.classifying import contact_of_parked
 from router.domain.finish import finish
 from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
@@ -105,7 +106,8 @@ def _gates(turn: Turn, domain: DomainState, _: Timer) -> None:
 
 
 def _parked(turn: Turn, domain: DomainState, timer: Timer) -> None:
-    queue_or_park(turn, domain, domain.parked[timer[3]].interaction)
+    wanted = domain.parked[timer[3]].interaction
+    queue_or_park(turn, domain, wanted, contact_of_parked(wanted))
 
 
 _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = {

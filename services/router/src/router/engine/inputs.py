@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Final
 
 from contracts import Event, MalformedEventError, UnknownTypeError, decode
-from contracts.commands import AcceptOffer, ActivateConfiguration, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.commands import (
+    AcceptOffer,
+    ActivateConfiguration,
+    CompleteTask,
+    CustomerFacts,
+    EndTask,
+    RejectOffer,
+    SetAgentState,
+)
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.topics import INTERACTIONS, ROUTING_INPUTS
 from servicekit.dead_letters import DeadLetters
@@ -14,7 +22,7 @@ from servicekit.errors import RejectError
 from servicekit.ports import LogReader, LogWriter, Outgoing, Partition, Record
 from servicekit.telemetry import log
 
-from router.domain.inputs import CommandInput, InteractionInput
+from router.domain.inputs import CommandInput, FactsInput, InteractionInput
 from router.domain.state import State
 from router.engine.configuration import Configuration, ConfigurationMissingError
 from router.engine.inbox import Given, Inbox, cause_of
@@ -148,11 +156,13 @@ def _passed(record: Record) -> list[Given]:
 
 
 def _decidable(event: Event, record: Record) -> list[Given]:
-    given_input: InteractionInput | CommandInput
+    given_input: InteractionInput | CommandInput | FactsInput
     if isinstance(event.data, INTERACTIONS_DECIDED):
         given_input = InteractionInput(event.tenant_id, event.data)
     elif isinstance(event.data, COMMANDS_DECIDED):
         given_input = CommandInput(event.tenant_id, event.data)
+    elif isinstance(event.data, CustomerFacts):
+        given_input = FactsInput(event.tenant_id, event.data)
     else:
         return []
     return [

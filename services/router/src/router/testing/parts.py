@@ -1,16 +1,28 @@
 """Parts of a configuration, in few words."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final  # Any: tests name fields of the parts
 
 from contracts.calendars import Calendar
 from contracts.configuration import ChannelAddress, Domain
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
 from contracts.routing_parts import Agent, Plan, Queue, RequiredSkill, Step
+from contracts.rules import Rule
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All rules of the domain, in order."""
+
+    rules: tuple[Rule, ...]
+    domain: str = "acme.main"
+    id: str = ""
+
 
 DOMAIN: Final = "acme.main"
 Part = Domain | Queue | Agent | ChannelAddress
-Later = Plan | Calendar
+Later = Plan | Calendar | Rules
 """Parts that have records of their own kind."""
 
 
@@ -26,6 +38,11 @@ def record_of(part: Part, version: int) -> ConfigurationRecord:
 
 def later_record_of(part: Later, version: int) -> ConfigurationPart:
     """The part as it stands in topic `config`."""
+    if isinstance(part, Rules):
+        value: dict[str, object] = {"rules": [rule.model_dump(mode="json") for rule in part.rules]}
+        return ConfigurationPart(
+            kind="rules", id=f"rules:{part.domain}", domain=part.domain, version=version, value=value
+        )
     kind = "plan" if isinstance(part, Plan) else "calendar"
     value = part.model_dump(mode="json")
     return ConfigurationPart(
@@ -71,6 +88,12 @@ def agent(name: str, *skills: str, capacity: int = 1, **settings: Any) -> Agent:
 def plan(name: str, *steps: Step) -> Plan:
     """A plan of these steps."""
     return Plan(id=name, domain=DOMAIN, steps=list(steps))
+
+
+def rules(**expressions: dict[str, Any]) -> Rules:
+    """Rules by id, in order: `vip={"when": "customer.tier == 'gold'", "priority": 9}`."""
+    made = (Rule.model_validate({"id": name, "domain": DOMAIN} | fields) for name, fields in expressions.items())
+    return Rules(tuple(made))
 
 
 def skill(text: str) -> RequiredSkill:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal  # Any: further fields of events, named by the test
 
-from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.commands import AcceptOffer, CompleteTask, CustomerFacts, EndTask, RejectOffer, SetAgentState
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 
 from router.domain.decide import decide
 from router.domain.fold import begin_epoch
@@ -14,6 +14,7 @@ from router.domain.inputs import (
     CommandData,
     CommandInput,
     ConfigurationStep,
+    FactsInput,
     Input,
     InteractionInput,
     LeasesRead,
@@ -123,9 +124,16 @@ class Story:
     # Interactions
 
     def start(
-        self, interaction_id: str, *, queue: str | None = None, channel: str = "webchat", client: str = "shop"
+        self,
+        interaction_id: str,
+        *,
+        queue: str | None = None,
+        channel: str = "webchat",
+        client: str = "shop",
+        text: str = "",
+        **known: Any,
     ) -> list[object]:
-        """A customer comes by the address `web:main`."""
+        """A customer comes by the address `web:main`; `known` are further fields of the event."""
         started = InteractionStarted(
             interaction_id=interaction_id,
             domain=DOMAIN,
@@ -134,8 +142,24 @@ class Story:
             address="web:main",
             started_at_ms=self.now_ms,
             queue_hint=queue,
+            personal={"text": text},
+            **known,
         )
         return self.give(InteractionInput(TENANT, started))
+
+    def facts(self, interaction_id: str, *, known: bool = True, **facts: Any) -> list[object]:
+        """What the CRM tells of the interaction's customer."""
+        told = CustomerFacts(
+            interaction_id=interaction_id, domain=DOMAIN, known=known, found_at_ms=self.now_ms, **facts
+        )
+        return self.give(FactsInput(TENANT, told))
+
+    def update(self, interaction_id: str, **attributes: str) -> list[object]:
+        """More is known of the conversation."""
+        updated = InteractionUpdated(
+            interaction_id=interaction_id, domain=DOMAIN, updated_at_ms=self.now_ms, attributes=attributes
+        )
+        return self.give(InteractionInput(TENANT, updated))
 
     def attention(self, interaction_id: str, request_id: str) -> list[object]:
         """The customer needs an agent again."""

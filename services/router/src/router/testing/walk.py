@@ -10,7 +10,7 @@ from contracts.calendars import Calendar
 from contracts.configuration import Domain
 from contracts.routing_parts import Agent, Destination, Plan, Queue, Step
 
-from router.testing.parts import DOMAIN, address, agent, plan, queue, skill
+from router.testing.parts import DOMAIN, address, agent, plan, queue, rules, skill
 from router.testing.story import Story
 
 SKILLS: Final = ("billing", "english", "spanish")
@@ -35,6 +35,12 @@ PLANS: Final = (
 )
 OFFICE_HOURS: Final = Calendar.model_validate(
     {"id": "office", "domain": DOMAIN, "time_zone": "UTC", "weekly": {"tue": [["22:00", "22:15"], ["22:20", "24:00"]]}}
+)
+RULES: Final = rules(
+    angry={"when": "text.contains('angry')", "labels": ["angry"], "go_on": True},
+    gold={"when": "customer.tier == 'gold'", "priority": 9, "band": 1, "queue": "sales"},
+    spanish={"when": "language == 'es' || 'angry' in labels", "requirements": [{"skill": "spanish", "minimum": 2}]},
+    bank={"when": "client == 'bank' && attributes['plan'] == 'b'", "queue": "mails"},
 )
 AWAY: Final = {"to": "voicemail"}
 DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
@@ -65,6 +71,7 @@ QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "parallel_offers": [2, 3],
     "auto_accept": [True],
     "direction": ["outbound"],
+    "customer_facts_wait_ms": [1000, 5000],
     "closed": [AWAY, {"to": "queue", "queue": "mails"}],
     "full": [AWAY],
     "priority": [3, 7],
@@ -114,6 +121,8 @@ class Walk:
             self.end_task: 3,
             self.end_interaction: 4,
             self.attention: 2,
+            self.facts: 6,
+            self.update: 2,
             self.ready: 8,
             self.not_ready: 4,
             self.presence: 4,
@@ -135,6 +144,7 @@ class Walk:
             self.domain(),
             *PLANS,
             OFFICE_HOURS,
+            RULES,
             *[self.queue(name) for name in QUEUES],
             address("chats", "calls", "mails", "sales"),
             *[self.agent(name) for name in AGENTS],
@@ -183,7 +193,27 @@ class Walk:
         """A contact comes in."""
         self.interactions += 1
         queue, channel, client = map(self.chance.choice, (QUEUES, CHANNELS, CLIENTS))
-        self.told.start(f"i{self.interactions}", queue=queue, channel=channel, client=client)
+        self.told.start(
+            f"i{self.interactions}",
+            queue=queue,
+            channel=channel,
+            client=client,
+            text=self.chance.choice(("hello", "I am angry")),
+            language=self.chance.choice(("es", "en", None)),
+        )
+
+    def facts(self) -> None:
+        """The CRM knows something, maybe before the router knows the conversation."""
+        self.told.facts(
+            f"i{self.chance.randint(max(1, self.interactions - 3), self.interactions + 1)}",
+            tier=self.chance.choice(("gold", None)),
+            last_agent_id=self.chance.choice((*AGENTS, None)),
+        )
+
+    def update(self) -> None:
+        """More is known of a conversation."""
+        interaction = self.chance.randint(max(1, self.interactions - 3), self.interactions + 1)
+        self.told.update(f"i{interaction}", plan=self.chance.choice("ab"))
 
     def attention(self) -> None:
         """A customer writes again."""

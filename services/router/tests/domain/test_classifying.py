@@ -1,0 +1,168 @@
+"""Where rules send a contact, at once and when the customer's facts come."""
+
+import pytest
+from contracts.calendars import Calendar
+from contracts.configuration import Domain
+from contracts.routing_parts import Destination, Step
+from contracts.tasks import TaskQueued, TaskRerouted, TaskResumed, TaskTransferredOut
+from router.domain.rules import InvalidRulesError, compile_rules
+from router.testing.parts import DOMAIN, address, agent, plan, queue, rules
+from router.testing.story import Story
+
+
+def story(**of_queue: object) -> Story:
+    told = Story(reruns=True)
+    told.configure(
+        Domain(id=DOMAIN),
+        queue("general", **of_queue),
+        queue("complaints"),
+        queue("gold"),
+        rules(
+            angry={"when": "text.contains('angry')", "labels": ["angry"], "go_on": True},
+            gold={"when": "customer.tier == 'gold'", "queue": "gold", "priority": 9},
+            cross={"when": "'angry' in labels", "queue": "complaints"},
+            spanish={
+                "when": "language == 'es'", "requirements": [{"skill": "es", "minimum": 3}], "language": "es"
+            },
+        ),
+        address("general"),
+        agent("ann", "es:2"),
+        agent("bob", "es:4"),
+    )  # fmt: skip
+    return told
+
+
+def queued(happened: list[object]) -> TaskQueued:
+    [task] = [data for data in happened if isinstance(data, TaskQueued)]
+    return task
+
+
+def test_a_rule_about_the_words_sends_to_a_queue_and_the_words_are_nowhere_in_the_journal() -> None:
+    told = story()
+    happened = told.start("i1", text="I am angry about 4111")
+
+    assert (queued(happened).queue, queued(happened).labels) == ("complaints", ("angry",))
+    assert "4111" not in str(happened)
+
+
+def test_a_rule_replaces_what_the_queue_asks_for() -> None:
+    told = story()
+    told.on_duty("ann")
+
+    task = queued(told.start("i1", language="es"))
+    assert [(each.skill, each.minimum) for each in task.requirements] == [("es", 3)]
+    assert told.domain.tasks["i1.t1"].state == "waiting"
+
+
+def test_without_a_rule_that_matches_the_address_decides() -> None:
+    assert queued(story().start("i1", text="hello")).queue == "general"
+
+
+def test_a_queue_waits_for_the_facts_and_then_the_rules_decide_anew() -> None:
+    told = story(customer_facts_wait_ms=2000)
+    told.on_duty("ann")
+    task = queued(told.start("i1", text="hello"))
+    happened = told.facts("i1", tier="gold")
+
+    assert (task.deferred_for, task.deferred_until_ms) == ("customer_facts", told.now_ms + 2000)
+    [rerouted] = [data for data in happened if isinstance(data, TaskRerouted)]
+    assert (rerouted.queue, rerouted.reason, rerouted.priority) == ("gold", "classified", 9)
+    assert told.domain.tasks["i1.t1"].state == "offered"
+
+
+def test_facts_that_came_before_their_interaction_are_known_at_once() -> None:
+    told = story(customer_facts_wait_ms=2000)
+    told.facts("i1", tier="gold")
+
+    task = queued(told.start("i1"))
+    assert (task.queue, task.deferred_for) == ("gold", None)
+
+
+def test_facts_that_never_come_cost_the_stated_time_and_no_more() -> None:
+    told = story(customer_facts_wait_ms=2000)
+    told.on_duty("ann")
+    told.start("i1")
+    happened = told.wait(2)
+
+    assert [data.reason for data in happened if isinstance(data, TaskResumed)] == ["due"]
+    assert told.domain.tasks["i1.t1"].state == "offered"
+
+
+def test_late_facts_move_a_task_that_still_waits() -> None:
+    told = story(customer_facts_wait_ms=1000)
+    told.start("i1")
+    told.wait(30)
+    told.facts("i1", tier="gold")
+
+    assert told.domain.tasks["i1.t1"].queue == "gold"
+    assert told.domain.tasks["i1.t1"].queued_at_ms == told.now_ms - 30_000
+
+
+def test_a_queue_that_does_not_wait_for_facts_never_looks_at_them() -> None:
+    told = story()
+    told.start("i1")
+
+    assert told.facts("i1", tier="gold") == []
+
+
+def test_what_the_words_said_counts_when_the_facts_come_although_the_words_are_gone() -> None:
+    told = story(customer_facts_wait_ms=2000)
+    told.configure(queue("complaints", customer_facts_wait_ms=2000))
+    told.start("i1", text="so angry")
+    told.facts("i1", tier="silver")
+
+    assert told.domain.tasks["i1.t1"].queue == "complaints"
+    assert told.domain.tasks["i1.t1"].labels == ("angry",)
+
+
+def test_the_last_agent_is_tried_first_and_alone_as_long_as_the_plan_says() -> None:
+    told = story(customer_facts_wait_ms=2000, plan="mine")
+    told.configure(
+        plan("mine", Step(after_seconds=0, last_agent=True), Step(after_seconds=20)),
+    )
+    told.on_duty("ann", "bob")
+    told.start("i1")
+    told.facts("i1", last_agent_id="bob")
+
+    assert told.domain.tasks["i1.t1"].terms.agents == ("bob",)
+    assert list(told.domain.tasks["i1.t1"].offers) == ["bob"]
+
+
+def test_what_becomes_known_of_the_conversation_counts_while_it_waits() -> None:
+    told = story(customer_facts_wait_ms=2000)
+    told.configure(rules(plan_b={"when": "attributes['plan'] == 'b'", "queue": "gold"}))
+    told.start("i1")
+    told.update("i1", plan="b")
+    told.wait(2)
+    told.facts("i1")
+
+    assert told.domain.tasks["i1.t1"].queue == "gold"
+
+
+def test_a_queue_that_is_closed_when_the_facts_come_gives_the_task_up() -> None:
+    told = story(customer_facts_wait_ms=2000)
+    never = Calendar.model_validate({"id": "never", "domain": DOMAIN, "time_zone": "UTC", "weekly": {}})
+    told.configure(never, queue("gold", closed=Destination(to="message", message="Sorry."), calendar="never"))
+    told.start("i1")
+    happened = told.facts("i1", tier="gold")
+
+    [out] = [data for data in happened if isinstance(data, TaskTransferredOut)]
+    assert (out.to, out.message, out.reason) == ("message", "Sorry.", "closed")
+
+
+def test_a_queue_that_is_closed_when_the_wait_for_facts_ends_keeps_the_task_for_the_next_opening() -> None:
+    never = Calendar.model_validate({"id": "never", "domain": DOMAIN, "time_zone": "UTC", "weekly": {}})
+    told = story(customer_facts_wait_ms=2000, calendar="never")
+    told.configure(never)
+    told.on_duty("ann")
+    told.start("i1")
+    told.wait(2)
+
+    assert told.domain.tasks["i1.t1"].deferred_for == "closed"
+
+
+def test_rules_that_read_what_nobody_can_know_again_are_refused_by_the_one_who_publishes_them() -> None:
+    both = rules(both={"when": "text.contains('x') && customer.known", "queue": "gold"}).rules
+
+    with pytest.raises(InvalidRulesError, match="both"):
+        compile_rules(both)
