@@ -66,7 +66,7 @@ async def test_a_command_goes_to_the_domain_s_partition_and_answers_with_its_res
     (command,) = [event for event in api.engine.commands if isinstance(event.data, AcceptOffer)]
 
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {"command_id": command_id, "outcome": "done", "assignment_id": None}
+    assert answer.json() == {"command_id": command_id, "outcome": "done", "assignment_id": None, "task_id": None}
     assert later.json() == answer.json()
     assert command.data == AcceptOffer(command_id=command_id, domain=api.place.domain, agent_id="ann", offer_id="o1")
     assert command.tenant_id == api.tenant_id

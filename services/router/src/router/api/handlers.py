@@ -5,7 +5,25 @@ from typing import Final
 
 from contracts import Event
 from contracts.agents import CommandResult
-from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SendMessage, SetAgentState
+from contracts.commands import (
+    AcceptOffer,
+    ClockAgent,
+    CompleteTask,
+    EndTask,
+    FinishTask,
+    HoldTask,
+    MoveTransfer,
+    OverrideQueue,
+    ParkTask,
+    RejectOffer,
+    RequestCallback,
+    RequestTask,
+    RerouteTask,
+    SendMessage,
+    SetAgentState,
+    TransferTask,
+    UnparkTask,
+)
 from contracts.configuration import Disposition
 from servicekit.auth import Principal
 from servicekit.ports import AppendUnknownError, Clock
@@ -17,14 +35,19 @@ from router.api.live import ApiLive, Place
 from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, MessageRequest, StateChoice
 from router.api.results import Results
 from router.api.seats import Seats
-from router.api.store import ApiStore, AuditRow, Seat
+from router.api.store import ApiStore, Seat
 
 LOG: Final = log("router.api")
 SOURCE: Final = "/router/api"
 PROJECTION_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """An assignment that was just made may not be projected yet."""
 
-Command = AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
+Command = (
+    AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
+    | ClockAgent | HoldTask | ParkTask | UnparkTask | TransferTask | MoveTransfer
+    | RerouteTask | FinishTask | OverrideQueue
+)  # fmt: skip
+Wish = RequestTask | RequestCallback
 
 
 class Desk:
@@ -85,26 +108,36 @@ class Desk:
             return await transaction.dispositions(seat.domain)
 
     async def submit(self, seat: Seat, command: Command) -> CommandResult | None:
-        """Append a command about an agent and wait for its result; none when it takes longer than the wait.
+        """`order` by and about the agent of the seat."""
+        return await self.order(seat.tenant_id, seat.partition, seat.agent_id, command)
+
+    async def order(self, tenant_id: str, partition: int, subject: str, command: Command) -> CommandResult | None:
+        """Append a command and wait for its result; none when it takes longer than the wait. `subject`: its order key.
 
         Raises ProblemError: the refusal, or 503 when nobody can say whether the command was kept.
         """
-        event = Event(
-            id=command.command_id,
-            source=SOURCE,
-            tenant_id=seat.tenant_id,
-            subject=seat.agent_id,
-            time_ms=self._clock.now_ms(),
-            data=command,
-            traceparent=traceparent(),
-        )
-        with self._results.expected(seat.tenant_id, command.command_id) as result:
-            await self._append(event, key=seat.agent_id, partition=seat.partition)
+        with self._results.expected(tenant_id, command.command_id) as result:
+            await self.ask(tenant_id, partition, command.command_id, command, subject=subject)
             try:
                 async with asyncio.timeout(self._wait_seconds):
                     return checked(await result)
             except TimeoutError:
                 return None
+
+    async def ask(
+        self, tenant_id: str, partition: int, event_id: str, data: Command | Wish, *, subject: str | None = None
+    ) -> None:
+        """Append what is asked of the engine. Raises ProblemError 503 when nobody can say whether it was kept."""
+        event = Event(
+            id=event_id,
+            source=SOURCE,
+            tenant_id=tenant_id,
+            subject=subject or event_id,
+            time_ms=self._clock.now_ms(),
+            data=data,
+            traceparent=traceparent(),
+        )
+        await self._append(event, key=event.subject, partition=partition)
 
     async def result(self, principal: Principal, command_id: str) -> CommandResult:
         """The result of a command that this replica has read. Raises ProblemError 404, or the refusal."""
@@ -156,25 +189,6 @@ class Desk:
         await self._raise_unless_projected(place_of(seat))
         raise ProblemError(404, "assignment_gone", "You have no such assignment.")
 
-    async def set_agents_state(
-        self, principal: Principal, agent_id: str, choice: StateChoice, command_id: str
-    ) -> CommandResult | None:
-        """A supervisor chooses an agent's state."""
-        async with self._store.transaction(principal.tenant_id) as transaction:
-            seat = await transaction.seat(agent_id)
-            if seat is None:
-                raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
-            await transaction.audit(
-                AuditRow(
-                    audit_id=f"command:{command_id}",
-                    at_ms=self._clock.now_ms(),
-                    actor=principal.subject,
-                    action="agent.set_state",
-                    target=agent_id,
-                )
-            )
-        return await self.set_state(seat, choice, command_id)
-
     async def set_state(self, seat: Seat, choice: StateChoice, command_id: str) -> CommandResult | None:
         """The agent is ready, or not."""
         command = SetAgentState(
@@ -183,6 +197,7 @@ class Desk:
             agent_id=seat.agent_id,
             state=choice.state,
             reason_code=choice.reason_code,
+            when=choice.when,
         )
         return await self.submit(seat, command)
 

@@ -1,11 +1,11 @@
 """What goes over the API: requests, responses, and the engine's views as Redis holds them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from contracts.agents import AgentState, Presence
-from contracts.fields import Channel, Code, Id, InstantMs, Number, Priority
-from contracts.tasks import Then
-from pydantic import BaseModel, ConfigDict, Field
+from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority, Text
+from contracts.tasks import Requirement, Then, TransferKind
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from servicekit.store import TENANT_PATTERN
 
 MessageText = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
@@ -29,6 +29,105 @@ class StateChoice(Request):
 
     state: AgentState
     reason_code: Code | None = None
+    when: Literal["when_free", "now"] = "when_free"
+    """when_free: asked for during an offer or a conversation it takes effect when the last of them has ended."""
+
+
+class AgentsStateChoice(StateChoice):
+    """The state that somebody else is to be in."""
+
+    when: Literal["when_free", "now"] = "now"
+
+
+class Clocking(Request):
+    """Whether the shift begins, or ends."""
+
+    clocked_in: bool
+
+
+class Parking(Request):
+    """Until when; none: until the customer writes or somebody takes it up."""
+
+    until_ms: InstantMs | None = None
+
+
+class TransferWish(Request):
+    """To whom: exactly one of a queue, an agent, skills within the queue, or the next tier."""
+
+    kind: TransferKind = "cold"
+    queue: Code | None = None
+    agent_id: Id | None = None
+    requirements: list[Requirement] = Field(default=[], max_length=16)
+    escalate: bool = False
+    priority_add: Priority = 0
+    forced: bool = False
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        targets = (self.queue is not None, self.agent_id is not None, bool(self.requirements), self.escalate)
+        if sum(targets) != 1:
+            raise ValueError("name exactly one of queue, agent_id, requirements and escalate")
+        return self
+
+
+class InDomain(Request):
+    """`domain` may be left out where the tenant has only one."""
+
+    domain: Id | None = None
+
+
+class Rerouting(InDomain):
+    """What changes for the waiting task."""
+
+    queue: Code | None = None
+    agent_id: Id | None = None
+    priority: Priority | None = None
+    band: Band | None = None
+
+
+class Finish(InDomain):
+    """How the stuck task ends."""
+
+    disposition: Code | None = None
+
+
+class Override(InDomain):
+    """The whole of what holds instead of the configuration; empty: the configuration again."""
+
+    closed: bool = False
+    message: Text | None = None
+    priority: Priority | None = None
+    until_ms: InstantMs | None = None
+
+
+class TaskWish(InDomain):
+    """A task that no customer asks for just now. `request_id` is the caller's own and names it for ever."""
+
+    request_id: Id
+    kind: Literal["callback", "case", "dial"]
+    client: Id
+    channel: Channel
+    queue: Code
+    interaction_id: Id | None = None
+    due_at_ms: InstantMs | None = None
+    agent_id: Id | None = None
+    agent_only_seconds: Annotated[int, Field(ge=0, le=7 * 86_400)] = 3600
+    priority: Priority | None = None
+    labels: list[Code] = Field(default=[], max_length=16)
+    language: Code | None = None
+
+
+class CallbackWish(InDomain):
+    """When the customer who waits is called back; none: when it is their turn."""
+
+    request_id: Id
+    due_at_ms: InstantMs | None = None
+
+
+class RequestTaken(View):
+    """The request is kept; what comes of it is told by events."""
+
+    request_id: Id
 
 
 class Rejection(Request):
@@ -63,6 +162,7 @@ class CommandOutcome(View):
     command_id: Id
     outcome: Literal["done"] = "done"
     assignment_id: Id | None = Field(None, description="The assignment that an accepted offer made.")
+    task_id: Id | None = Field(None, description="The task that a transfer made.")
 
 
 class CommandPending(View):

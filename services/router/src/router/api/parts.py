@@ -21,6 +21,7 @@ from router.api.live_views import LiveViews
 from router.api.open_sockets import OpenSockets
 from router.api.signals import Signals
 from router.api.store import ApiStore, Seat
+from router.api.supervision import Supervision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Parts:
 
     desk: Desk
     administration: Administration
+    supervision: Supervision
     store: ApiStore
     live: ApiLive
     live_views: LiveViews

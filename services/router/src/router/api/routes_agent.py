@@ -49,7 +49,7 @@ async def dispositions(seat: AgentSeat, parts: PartsOf) -> list[Disposition]:
 async def set_my_state(
     seat: AgentSeat, parts: PartsOf, command_id: CommandId, choice: StateChoice
 ) -> JSONResponse | CommandOutcome:
-    """Ready or not ready."""
+    """Ready or not ready; during an offer or a conversation it takes effect when that has ended."""
     return answer(command_id, await parts.desk.set_state(seat, choice, command_id))
 
 
@@ -171,4 +171,4 @@ def answer(command_id: str, result: CommandResult | None) -> JSONResponse | Comm
 
 def outcome(result: CommandResult) -> CommandOutcome:
     """A result that is no refusal."""
-    return CommandOutcome(command_id=result.command_id, assignment_id=result.assignment_id)
+    return CommandOutcome(command_id=result.command_id, assignment_id=result.assignment_id, task_id=result.task_id)

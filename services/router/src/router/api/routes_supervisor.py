@@ -1,17 +1,32 @@
-"""Supervisors: what goes on now, and agents' states."""
+"""Supervisors: what goes on now, and what they do about it. Everything they do is audited."""
 
 from typing import Annotated, Final
 
-from contracts.fields import Id
-from fastapi import APIRouter, Depends, Path
+from contracts.fields import Code, Id
+from fastapi import APIRouter, Body, Depends, Path
 from servicekit.auth import Principal, require
 from starlette.responses import JSONResponse
 
-from router.api.models import CommandOutcome, Live, StateChoice
+from router.api.models import (
+    AgentsStateChoice,
+    CallbackWish,
+    Clocking,
+    CommandOutcome,
+    Finish,
+    Live,
+    Override,
+    RequestTaken,
+    Rerouting,
+    TaskWish,
+    TransferWish,
+)
 from router.api.parts import CommandId, PartsOf, require_or_key
-from router.api.routes_agent import PENDING, answer
+from router.api.routes_agent import PENDING, AssignmentId, answer
 
 ROUTES: Final = APIRouter(tags=["supervisors"])
+Supervisor = Annotated[Principal, Depends(require("supervisor"))]
+AgentId = Annotated[Id, Path(alias="agent_id")]
+TaskId = Annotated[Id, Path(alias="task_id")]
 
 
 @ROUTES.get("/live", summary="Queues and agents now")
@@ -24,11 +39,109 @@ async def live(principal: Annotated[Principal, Depends(require_or_key("superviso
     "/agents/{agent_id}/state", summary="Choose an agent's state", responses=PENDING, response_model=CommandOutcome
 )
 async def set_agents_state(
-    principal: Annotated[Principal, Depends(require("supervisor"))],
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId, choice: AgentsStateChoice
+) -> JSONResponse | CommandOutcome:
+    """At once, also during an offer (which is rescinded) or a conversation, unless `when` is `when_free`."""
+    return answer(command_id, await parts.supervision.set_state(principal, agent_id, choice, command_id))
+
+
+@ROUTES.post(
+    "/agents/{agent_id}/drain", summary="Let an agent finish", responses=PENDING, response_model=CommandOutcome
+)
+async def drain(
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId
+) -> JSONResponse | CommandOutcome:
+    """No new work from now on; not ready when the last task is done."""
+    return answer(command_id, await parts.supervision.drain(principal, agent_id, command_id))
+
+
+@ROUTES.put(
+    "/agents/{agent_id}/clock",
+    summary="Begin or end an agent's shift",
+    responses=PENDING,
+    response_model=CommandOutcome,
+)
+async def clock_agent(
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId, clocking: Clocking
+) -> JSONResponse | CommandOutcome:
+    """For the agent who forgot."""
+    result = await parts.supervision.clock_agent(principal, agent_id, command_id, clocked_in=clocking.clocked_in)
+    return answer(command_id, result)
+
+
+@ROUTES.post(
+    "/agents/{agent_id}/assignments/{assignment_id}/reassign",
+    summary="Give a conversation to somebody else",
+    responses=PENDING,
+    response_model=CommandOutcome,
+)
+async def reassign(
+    principal: Supervisor,
     parts: PartsOf,
     command_id: CommandId,
-    agent_id: Annotated[Id, Path()],
-    choice: StateChoice,
+    agent_id: AgentId,
+    assignment_id: AssignmentId,
+    wish: TransferWish,
 ) -> JSONResponse | CommandOutcome:
-    """Audited."""
-    return answer(command_id, await parts.desk.set_agents_state(principal, agent_id, choice, command_id))
+    """The agent keeps it until somebody has accepted."""
+    result = await parts.supervision.reassign(principal, agent_id, assignment_id, wish, command_id)
+    return answer(command_id, result)
+
+
+@ROUTES.post(
+    "/tasks/{task_id}/reroute", summary="Move a waiting task", responses=PENDING, response_model=CommandOutcome
+)
+async def reroute(
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, task_id: TaskId, wish: Rerouting
+) -> JSONResponse | CommandOutcome:
+    """To another queue, to one agent, up or down; its waiting time stays."""
+    return answer(command_id, await parts.supervision.reroute(principal, task_id, wish, command_id))
+
+
+@ROUTES.post("/tasks/{task_id}/finish", summary="End a stuck task", responses=PENDING, response_model=CommandOutcome)
+async def finish(
+    principal: Supervisor,
+    parts: PartsOf,
+    command_id: CommandId,
+    task_id: TaskId,
+    wish: Annotated[Finish, Body()] = Finish(),  # noqa: B008 - frozen
+) -> JSONResponse | CommandOutcome:
+    """Whatever its state; the conversation ends."""
+    return answer(command_id, await parts.supervision.finish(principal, task_id, wish, command_id))
+
+
+@ROUTES.put("/queues/{queue}/override", summary="Overrule a queue", responses=PENDING, response_model=CommandOutcome)
+async def override(
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, queue: Annotated[Code, Path()], wish: Override
+) -> JSONResponse | CommandOutcome:
+    """Close it at once, open it again (an empty override), or give it another priority."""
+    return answer(command_id, await parts.supervision.override(principal, queue, wish, command_id))
+
+
+@ROUTES.put("/override", summary="Overrule all queues", responses=PENDING, response_model=CommandOutcome)
+async def override_all(
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, wish: Override
+) -> JSONResponse | CommandOutcome:
+    """The emergency closing of a domain, and its end."""
+    return answer(command_id, await parts.supervision.override(principal, None, wish, command_id))
+
+
+@ROUTES.post("/task-requests", summary="Ask for a callback, a case, a call", status_code=202)
+async def request_task(
+    principal: Annotated[Principal, Depends(require_or_key("supervisor", "agent"))], parts: PartsOf, wish: TaskWish
+) -> RequestTaken:
+    """At once or at a time, for one agent first if named. The same `request_id` again changes nothing."""
+    await parts.supervision.request_task(principal, wish)
+    return RequestTaken(request_id=wish.request_id)
+
+
+@ROUTES.post("/interactions/{interaction_id}/callback", summary="Keep the place, call back", status_code=202)
+async def request_callback(
+    principal: Annotated[Principal, Depends(require_or_key("supervisor"))],
+    parts: PartsOf,
+    interaction_id: Annotated[Id, Path()],
+    wish: CallbackWish,
+) -> RequestTaken:
+    """The customer who waits may hang up."""
+    await parts.supervision.request_callback(principal, interaction_id, wish)
+    return RequestTaken(request_id=wish.request_id)

@@ -16,7 +16,7 @@ from servicekit.tickets import Tickets
 from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
 
-from router.api import routes_admin, routes_agent, routes_sockets, routes_supervisor
+from router.api import routes_admin, routes_agent, routes_conversations, routes_sockets, routes_supervisor
 from router.api.administration import Administration
 from router.api.command_log import CommandLog
 from router.api.consumers import GROUP, TOPICS, reactions
@@ -30,6 +30,7 @@ from router.api.results import Results, ResultsLoop
 from router.api.seats import Seats
 from router.api.signals import Signals, SignalsLoop
 from router.api.store import SCHEMA, ApiStore
+from router.api.supervision import Supervision
 from router.settings import ApiSettings
 
 PREFIX: Final = "/router/v1"
@@ -95,6 +96,7 @@ def _parts(
     return Parts(
         desk=desk,
         administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
+        supervision=Supervision(store, desk, shell.clock),
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),
@@ -134,7 +136,13 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
 
 
 def _routers(settings: ApiSettings, shell: Shell, parts: Parts) -> list[APIRouter]:
-    routers = [routes_agent.ROUTES, routes_supervisor.ROUTES, routes_admin.ROUTES, routes_sockets.ROUTES]
+    routers = [
+        routes_agent.ROUTES,
+        routes_conversations.ROUTES,
+        routes_supervisor.ROUTES,
+        routes_admin.ROUTES,
+        routes_sockets.ROUTES,
+    ]
     if parts.keys_of is not None:
         routers.append(routes_admin.KEY_ROUTES)
     if settings.development_signing_key_file:

@@ -70,7 +70,7 @@ class StandInEngine:
         result = CommandResult(
             command_id=command.command_id,
             domain=command.domain,
-            agent_id=command.agent_id,
+            agent_id=getattr(command, "agent_id", None),
             outcome="refused" if refusal else "done",
             refusal=refusal,
             decided_at_ms=event.time_ms,

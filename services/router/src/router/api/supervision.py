@@ -1,0 +1,251 @@
+"""What supervisors may do to agents, tasks and queues: commands like all others, each with its audit row (S10)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contracts.agents import CommandResult
+from contracts.commands import (
+    ClockAgent,
+    FinishTask,
+    OverrideQueue,
+    RequestCallback,
+    RequestTask,
+    RerouteTask,
+    SetAgentState,
+    TransferTask,
+)
+from servicekit.auth import Principal
+from servicekit.ports import Clock
+from servicekit.problems import ProblemError
+
+from router.api.handlers import Desk
+from router.api.models import (
+    AgentsStateChoice,
+    CallbackWish,
+    Finish,
+    Override,
+    Rerouting,
+    TaskWish,
+    TransferWish,
+)
+from router.api.store import ApiStore, AuditRow, Seat
+
+Command = SetAgentState | ClockAgent | TransferTask
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain of the caller's tenant, and its partition."""
+
+    tenant_id: str
+    domain: str
+    partition: int
+
+
+class Supervision:
+    """Supervisors' acts. Every one is noted before it is asked for."""
+
+    def __init__(self, store: ApiStore, desk: Desk, clock: Clock) -> None:
+        self._store = store
+        self._desk = desk
+        self._clock = clock
+
+    async def set_state(
+        self, principal: Principal, agent_id: str, choice: AgentsStateChoice, command_id: str
+    ) -> CommandResult | None:
+        """A supervisor chooses an agent's state, at once unless they say otherwise."""
+
+        def command(seat: Seat) -> Command:
+            return SetAgentState(
+                command_id=command_id,
+                domain=seat.domain,
+                agent_id=agent_id,
+                state=choice.state,
+                reason_code=choice.reason_code,
+                when=choice.when,
+                by=principal.subject,
+            )
+
+        return await self._to_agent(principal, agent_id, "agent.set_state", command_id, command)
+
+    async def drain(self, principal: Principal, agent_id: str, command_id: str) -> CommandResult | None:
+        """No new work; not ready once what the agent has is done."""
+
+        def command(seat: Seat) -> Command:
+            return SetAgentState(
+                command_id=command_id,
+                domain=seat.domain,
+                agent_id=agent_id,
+                state="not_ready",
+                when="when_free",
+                by=principal.subject,
+            )
+
+        return await self._to_agent(principal, agent_id, "agent.drain", command_id, command)
+
+    async def clock_agent(
+        self, principal: Principal, agent_id: str, command_id: str, *, clocked_in: bool
+    ) -> CommandResult | None:
+        """An agent's shift begins or ends by a supervisor's hand."""
+
+        def command(seat: Seat) -> Command:
+            return ClockAgent(
+                command_id=command_id,
+                domain=seat.domain,
+                agent_id=agent_id,
+                clocked_in=clocked_in,
+                by=principal.subject,
+            )
+
+        return await self._to_agent(principal, agent_id, "agent.clock", command_id, command)
+
+    async def reassign(
+        self, principal: Principal, agent_id: str, assignment_id: str, wish: TransferWish, command_id: str
+    ) -> CommandResult | None:
+        """An agent's conversation goes to somebody else; the agent stays until that one has accepted."""
+
+        def command(seat: Seat) -> Command:
+            return transfer_of(seat, assignment_id, wish, command_id, by=principal.subject)
+
+        return await self._to_agent(principal, agent_id, "task.reassign", command_id, command, target=assignment_id)
+
+    async def reroute(
+        self, principal: Principal, task_id: str, wish: Rerouting, command_id: str
+    ) -> CommandResult | None:
+        """A waiting task goes to another queue, to one agent, up or down."""
+        domain = await self._domain(principal, wish.domain)
+        command = RerouteTask(
+            command_id=command_id,
+            domain=domain.domain,
+            task_id=task_id,
+            by=principal.subject,
+            queue=wish.queue,
+            to_agent_id=wish.agent_id,
+            priority=wish.priority,
+            band=wish.band,
+        )
+        await self._note(principal, "task.reroute", task_id, command_id)
+        return await self._desk.order(domain.tenant_id, domain.partition, principal.subject, command)
+
+    async def finish(self, principal: Principal, task_id: str, wish: Finish, command_id: str) -> CommandResult | None:
+        """A task that is stuck ends."""
+        domain = await self._domain(principal, wish.domain)
+        command = FinishTask(
+            command_id=command_id,
+            domain=domain.domain,
+            task_id=task_id,
+            by=principal.subject,
+            disposition=wish.disposition,
+        )
+        await self._note(principal, "task.finish", task_id, command_id)
+        return await self._desk.order(domain.tenant_id, domain.partition, principal.subject, command)
+
+    async def override(
+        self, principal: Principal, queue: str | None, wish: Override, command_id: str
+    ) -> CommandResult | None:
+        """A queue, or all of a domain, is closed at once, opened again, or has another priority."""
+        domain = await self._domain(principal, wish.domain)
+        command = OverrideQueue(
+            command_id=command_id,
+            domain=domain.domain,
+            by=principal.subject,
+            queue=queue,
+            closed=wish.closed,
+            message=wish.message,
+            priority=wish.priority,
+            until_ms=wish.until_ms,
+        )
+        await self._note(principal, "queue.override", f"{domain.domain}/{queue or '*'}", command_id)
+        return await self._desk.order(domain.tenant_id, domain.partition, principal.subject, command)
+
+    async def request_task(self, principal: Principal, wish: TaskWish) -> None:
+        """A callback, a case, a call to dial; the same request id again asks for nothing more."""
+        domain = await self._domain(principal, wish.domain)
+        request = RequestTask(
+            request_id=wish.request_id,
+            interaction_id=wish.interaction_id or wish.request_id,
+            domain=domain.domain,
+            kind=wish.kind,
+            client=wish.client,
+            channel=wish.channel,
+            queue=wish.queue,
+            requested_at_ms=self._clock.now_ms(),
+            due_at_ms=wish.due_at_ms,
+            agent_id=wish.agent_id,
+            agent_only_seconds=wish.agent_only_seconds,
+            priority=wish.priority,
+            labels=tuple(wish.labels),
+            language=wish.language,
+        )
+        await self._desk.ask(domain.tenant_id, domain.partition, wish.request_id, request)
+
+    async def request_callback(self, principal: Principal, interaction_id: str, wish: CallbackWish) -> None:
+        """The waiting customer keeps the place in line and is called back."""
+        domain = await self._domain(principal, wish.domain)
+        request = RequestCallback(
+            request_id=wish.request_id,
+            interaction_id=interaction_id,
+            domain=domain.domain,
+            requested_at_ms=self._clock.now_ms(),
+            due_at_ms=wish.due_at_ms,
+        )
+        await self._desk.ask(domain.tenant_id, domain.partition, wish.request_id, request)
+
+    async def _to_agent(
+        self,
+        principal: Principal,
+        agent_id: str,
+        action: str,
+        command_id: str,
+        make: Callable[[Seat], Command],
+        *,
+        target: str | None = None,
+    ) -> CommandResult | None:
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            seat = await transaction.seat(agent_id)
+        if seat is None:
+            raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
+        await self._note(principal, action, target or agent_id, command_id)
+        return await self._desk.order(seat.tenant_id, seat.partition, agent_id, make(seat))
+
+    async def _note(self, principal: Principal, action: str, target: str, command_id: str) -> None:
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            await transaction.audit(
+                AuditRow(
+                    audit_id=f"command:{command_id}",
+                    at_ms=self._clock.now_ms(),
+                    actor=principal.subject,
+                    action=action,
+                    target=target,
+                )
+            )
+
+    async def _domain(self, principal: Principal, named: str | None) -> Domain:
+        """The domain that is named, or the only one. Raises ProblemError 422 with what to do."""
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            places = await transaction.places()
+        if named is None and len(places) == 1:
+            named = next(iter(places))
+        if named is None or named not in places:
+            raise ProblemError(422, "domain_unknown", f"Name one of your domains: {', '.join(sorted(places))}.")
+        return Domain(principal.tenant_id, named, places[named])
+
+
+def transfer_of(
+    seat: Seat, assignment_id: str, wish: TransferWish, command_id: str, *, by: str | None = None
+) -> TransferTask:
+    """The command of a transfer."""
+    return TransferTask(
+        command_id=command_id,
+        domain=seat.domain,
+        agent_id=seat.agent_id,
+        assignment_id=assignment_id,
+        kind=wish.kind,
+        queue=wish.queue,
+        to_agent_id=wish.agent_id,
+        requirements=tuple(wish.requirements),
+        escalate=wish.escalate,
+        priority_add=wish.priority_add,
+        forced=wish.forced,
+        by=by,
+    )
