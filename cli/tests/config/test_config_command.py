@@ -285,7 +285,7 @@ def test_lint_and_test_fail_with_1_and_name_the_place(tmp_path: Path, capsys: py
     tested = capsys.readouterr().out
 
     assert "tenant.yaml:11: error: queue main/help: no agent can serve it: domain main has no agents; " in text
-    assert text.splitlines()[-1] == "Errors: 2, warnings: 0."
+    assert text.splitlines()[-1] == "Errors: 2, warnings: 1."
     assert found[0]["place"] == f"{tmp_path}/tenant.yaml:11"
     assert found[0]["rule"] == "queue_that_nobody_serves"
     assert "  c: agent is nobody, expected ann" in tested.splitlines()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from centralino.config.findings import Finding
 from centralino.config.lint import RULES, lint
 from contracts.configuration import TenantConfiguration
 
@@ -12,23 +13,42 @@ Json = dict[str, Any]  # Any: JSON
 SAMPLE = TenantConfiguration.model_validate_json((files("centralino") / "sample" / "acme.json").read_text())
 
 
+ANA: Json = {"id": "ana", "domain": "main", "name": "Ana", "skills": {"es": 3, "en": 2}, "capacity": 2}
+NEVER: Json = {"id": "never", "domain": "main", "time_zone": "UTC", "weekly": {}}
+TO_HELP: Json = {"after_seconds": 60, "overflow": {"to": "queue", "queue": "help"}}
+ONLY_ANA: Json = {"after_seconds": 0, "agents": ["ana"]}
+
+
 def document(**changes: Any) -> TenantConfiguration:  # Any: JSON
-    agents = [{"id": "ana", "domain": "main", "name": "Ana", "skills": {"es": 3, "en": 2}, "capacity": 2}]
     base: Json = {
         "clients": ["shop"],
         "skills": ["es", "en"],
         "domains": [{"id": "main"}, {"id": "empty"}],
         "queues": [queue(es=3)],
-        "agents": agents,
+        "agents": [ANA],
         "channels": [address("help")],
     }
     return TenantConfiguration.model_validate({**base, **changes})
 
 
-def queue(name: str = "help", domain: str = "main", timeout: int = 20, **skills: int) -> Json:
+def queue(name: str = "help", domain: str = "main", timeout: int = 20, **fields: Any) -> Json:  # Any: JSON
+    """Fields of a queue, and skills by their names."""
+    skills = {skill: fields.pop(skill) for skill in ("es", "en") if skill in fields}
     requirements = [{"skill": skill, "minimum": minimum} for skill, minimum in skills.items()]
     base = {"id": name, "domain": domain, "name": name, "offer_timeout_seconds": timeout}
-    return {**base, "requirements": requirements}
+    return {**base, "requirements": requirements, **fields}
+
+
+def plan(*steps: Json) -> Json:
+    return {"id": "usual", "domain": "main", "steps": list(steps) or [TO_HELP]}
+
+
+def rule(name: str, when: str, domain: str = "main") -> Json:
+    return {"id": name, "domain": domain, "when": when}
+
+
+def share(client: str, minimum_percent: int = 0, **more: int) -> Json:
+    return {"client": client, "minimum_percent": minimum_percent, **more}
 
 
 def address(default: str, *others: str) -> Json:
@@ -36,9 +56,14 @@ def address(default: str, *others: str) -> Json:
     return {**base, "queue": default, "queues": list(others)}
 
 
+def other_than_overflow(configuration: TenantConfiguration) -> list[Finding]:
+    """What else is found: the queues of these documents have no overflow, to be short."""
+    return [finding for finding in lint(configuration) if finding.rule != "queue_without_overflow"]
+
+
 def test_the_sample_tenant_has_no_mistake() -> None:
     assert lint(SAMPLE) == []
-    assert lint(document()) == []
+    assert other_than_overflow(document()) == []
 
 
 @pytest.mark.parametrize(
@@ -71,6 +96,86 @@ def test_the_sample_tenant_has_no_mistake() -> None:
             "/channels/0/queues/0",
             "leads to queue x, but nobody serves it",
         ),
+        ({}, "queue_without_overflow", "/queues/0", "for ever"),
+        ({"plans": [plan()]}, "plan_that_no_queue_uses", "/plans/0", "no queue names it"),
+        (
+            {"plans": [plan({"after_seconds": 5})], "queues": [queue(plan="usual")]},
+            "step_without_effect",
+            "/plans/0/steps/0",
+            "changes nothing",
+        ),
+        (
+            {
+                "plans": [plan({"after_seconds": 0, "agents": ["eve"]})],
+                "queues": [queue(plan="usual")],
+                "agents": [ANA, ANA | {"id": "eve", "domain": "empty"}],
+            },
+            "step_without_effect",
+            "/plans/0/steps/0/agents",
+            "none of them works in this domain",
+        ),
+        (
+            {"plans": [plan({"after_seconds": 0, "last_agent": True})], "queues": [queue(plan="usual")]},
+            "last_agent_is_never_known",
+            "/queues/0/customer_facts_wait_ms",
+            "never waits",
+        ),
+        (
+            {"rules": [rule("all", "true"), rule("vip", "client == 'shop'"), rule("other", "true", domain="empty")]},
+            "rule_behind_one_that_always_matches",
+            "/rules/1",
+            "rule all",
+        ),
+        (
+            {"queues": [queue(closed={"to": "queue", "queue": "help"})]},
+            "queues_that_overflow_in_a_circle",
+            "/queues/0",
+            "come back",
+        ),
+        ({"queues": [queue(), queue("x", priority=9)]}, "queue_that_starves", "/queues/0", "however long"),
+        (
+            {"queues": [queue(plan="usual", timeout=30)], "plans": [plan(ONLY_ANA, {"after_seconds": 20})]},
+            "offer_outlives_the_step",
+            "/queues/0/plan",
+            "lasts 20 s, an offer up to 30 s",
+        ),
+        (
+            {
+                "queues": [queue(plan="usual")],
+                "plans": [plan(TO_HELP)],
+                "domains": [{"id": "main", "longest_wait_seconds": 90}],
+            },
+            "longest_wait_after_the_overflow",
+            "/queues/0/plan",
+            "after 60 s",
+        ),
+        (
+            {
+                "domains": [{"id": "main", "client_shares": [share("shop", minimum_percent=101 - 50), share("b", 50)]}],
+                "clients": ["shop", "b"],
+            },
+            "shares_above_the_whole",
+            "/domains/0/client_shares",
+            "101 %",
+        ),
+        (
+            {"domains": [{"id": "main", "costs": {"webchat": 2}, "client_shares": [share("shop", units_max=1)]}]},
+            "cap_below_one_task",
+            "/domains/0/client_shares/0/units_max",
+            "costs 2 units",
+        ),
+        (
+            {"domains": [{"id": "main", "outbound_idle_reserve": 1}], "queues": [queue(direction="outbound")]},
+            "reserve_above_all_agents",
+            "/domains/0/outbound_idle_reserve",
+            "1 agents of 1",
+        ),
+        (
+            {"queues": [queue(calendar="never")], "calendars": [NEVER]},
+            "calendar_that_never_opens",
+            "/calendars/0",
+            "no hours",
+        ),
     ],
 )
 def test_a_rule_finds_its_mistake(changes: Json, rule: str, path: str, words: str) -> None:
@@ -81,12 +186,19 @@ def test_a_rule_finds_its_mistake(changes: Json, rule: str, path: str, words: st
     assert found[0].advice
 
 
+def test_two_queues_that_overflow_into_each_other_are_both_named() -> None:
+    queues = [queue(closed={"to": "queue", "queue": "x"}), queue("x", plan="usual"), queue("y", plan="usual")]
+
+    found = [finding for finding in lint(document(queues=queues, plans=[plan(TO_HELP)])) if "circle" in finding.rule]
+    assert [finding.path for finding in found] == ["/queues/0", "/queues/1"]
+
+
 def test_a_queue_for_skills_that_nobody_has_together_is_found() -> None:
     agents = [
         {"id": name, "domain": "main", "name": name, "skills": {skill: 5}} for name, skill in (("a", "es"), ("b", "en"))
     ]
 
-    found = lint(document(agents=agents, queues=[queue(es=3, en=2), queue("rest")]))
+    found = other_than_overflow(document(agents=agents, queues=[queue(es=3, en=2), queue("rest")]))
 
     assert found[0].message == "no agent can serve it: nobody has es of 3 and en of 2 together"
     assert [finding.rule for finding in found] == ["queue_that_nobody_serves", "address_that_nobody_serves"]
@@ -95,7 +207,7 @@ def test_a_queue_for_skills_that_nobody_has_together_is_found() -> None:
 def test_a_queue_whose_plan_relaxes_or_gives_up_is_no_error() -> None:
     def planned(*steps: Json) -> list[tuple[str, str]]:
         plans = [{"id": "usual", "domain": "main", "steps": list(steps)}]
-        found = lint(document(queues=[{**queue(es=5), "plan": "usual"}, queue("rest")], plans=plans))
+        found = other_than_overflow(document(queues=[{**queue(es=5), "plan": "usual"}, queue("rest")], plans=plans))
         return [(finding.rule, finding.severity) for finding in found]
 
     serves, leads = "queue_that_nobody_serves", "address_that_nobody_serves"
@@ -119,7 +231,7 @@ def test_all_that_a_queue_asks_for_counts(asks: Json, agent: Json) -> None:
     agents = [{**document().model_dump()["agents"][0], **agent}]
     changes = {"agents": agents, "channels": [], "teams": [{"id": "night", "domain": "main", "name": "Night"}]}
 
-    found = lint(document(queues=[{**queue(), **asks}], **changes))
+    found = other_than_overflow(document(queues=[{**queue(), **asks}], **changes))
 
     assert [finding.rule for finding in found] == ["queue_that_nobody_serves", "agent_without_work"]
 
@@ -128,7 +240,7 @@ def test_all_that_a_queue_asks_for_counts(asks: Json, agent: Json) -> None:
 def test_an_address_whose_agents_take_no_such_channel_or_client_is_found(agent: Json) -> None:
     agents = [{**document().model_dump()["agents"][0], **agent}]
 
-    found = lint(document(agents=agents, clients=["shop", "other"]))
+    found = other_than_overflow(document(agents=agents, clients=["shop", "other"]))
 
     assert [finding.message for finding in found] == [
         "leads to queue help, but nobody who serves it takes webchat of shop"
@@ -140,7 +252,7 @@ def test_an_address_whose_channel_costs_more_than_those_who_serve_it_can_hold_is
     agents = [*document().model_dump()["agents"], big]
     domains = [{"id": "main", "costs": {"webchat": 3}}]
 
-    found = lint(document(agents=agents, domains=domains, queues=[queue(es=1), queue("rest")]))
+    found = other_than_overflow(document(agents=agents, domains=domains, queues=[queue(es=1), queue("rest")]))
 
     assert [(finding.rule, finding.path) for finding in found] == [("address_that_nobody_serves", "/channels/0/queue")]
     assert "holds less than the 3 units of webchat" in found[0].message
@@ -153,7 +265,7 @@ def test_the_page_names_every_rule() -> None:
 
 
 def test_errors_come_before_warnings_and_every_rule_says_what_it_is_about() -> None:
-    found = lint(document(skills=["es", "en", "fr"], queues=[queue(es=4, timeout=90)]))
+    found = other_than_overflow(document(skills=["es", "en", "fr"], queues=[queue(es=4, timeout=90)]))
 
     severities = [finding.severity for finding in found]
     assert severities == sorted(severities)

@@ -6,6 +6,23 @@ from typing import Final
 from contracts.configuration import TenantConfiguration
 
 from centralino.config.findings import Finding, Rule
+from centralino.config.lint_limits import (
+    calendar_that_never_opens,
+    cap_below_one_task,
+    reserve_above_all_agents,
+    shares_above_the_whole,
+)
+from centralino.config.lint_plans import (
+    last_agent_is_never_known,
+    longest_wait_after_the_overflow,
+    offer_outlives_the_step,
+    plan_that_no_queue_uses,
+    queue_that_starves,
+    queue_without_overflow,
+    queues_that_overflow_in_a_circle,
+    rule_behind_one_that_always_matches,
+    step_without_effect,
+)
 from centralino.config.lint_serving import (
     address_that_nobody_serves,
     agent_without_work,
@@ -21,6 +38,19 @@ RULES: Final[tuple[Rule, ...]] = (
     address_that_nobody_serves,
     cost_above_every_capacity,
     offer_outlives_the_refusal,
+    shares_above_the_whole,
+    cap_below_one_task,
+    reserve_above_all_agents,
+    calendar_that_never_opens,
+    plan_that_no_queue_uses,
+    step_without_effect,
+    last_agent_is_never_known,
+    rule_behind_one_that_always_matches,
+    queue_without_overflow,
+    queues_that_overflow_in_a_circle,
+    queue_that_starves,
+    offer_outlives_the_step,
+    longest_wait_after_the_overflow,
     skill_that_nobody_has,
     agent_without_work,
 )

@@ -1,0 +1,73 @@
+"""Shares, caps, reserves and calendars that leave nothing."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from contracts.calendars import Calendar
+
+from centralino.config.findings import Finding
+from centralino.config.serving import Serving
+
+
+def shares_above_the_whole(serving: Serving) -> Iterator[Finding]:
+    """Minimum shares that add up to more than there is."""
+    for index, domain in enumerate(serving.configuration.domains):
+        total = sum(share.minimum_percent for share in domain.client_shares)
+        if total > 100:
+            yield Finding(
+                rule="shares_above_the_whole",
+                severity="error",
+                path=f"/domains/{index}/client_shares",
+                message=f"the minimum shares add up to {total} %",
+                advice="lower them to 100 % in all",
+            )
+
+
+def cap_below_one_task(serving: Serving) -> Iterator[Finding]:
+    """A client's cap that not even one task of a channel fits under."""
+    for index, domain in enumerate(serving.configuration.domains):
+        for place, share in enumerate(domain.client_shares):
+            for channel, cost in domain.costs.items():
+                if share.units_max is not None and cost > share.units_max:
+                    yield Finding(
+                        rule="cap_below_one_task",
+                        severity="error",
+                        path=f"/domains/{index}/client_shares/{place}/units_max",
+                        message=f"a task of {channel} costs {cost} units: {share.client} never gets one answered",
+                        advice="raise the cap, or lower the cost",
+                    )
+
+
+def reserve_above_all_agents(serving: Serving) -> Iterator[Finding]:
+    """So many agents are kept back for inbound work that outbound work never gets one."""
+    agents = Counter(agent.domain for agent in serving.configuration.agents)
+    outbound = {queue.domain for queue in serving.configuration.queues if queue.direction == "outbound"}
+    for index, domain in enumerate(serving.configuration.domains):
+        if domain.id in outbound and domain.outbound_idle_reserve >= agents[domain.id]:
+            yield Finding(
+                rule="reserve_above_all_agents",
+                severity="error",
+                path=f"/domains/{index}/outbound_idle_reserve",
+                message=f"keeps back {domain.outbound_idle_reserve} agents of {agents[domain.id]}",
+                advice="keep back fewer",
+            )
+
+
+def calendar_that_never_opens(serving: Serving) -> Iterator[Finding]:
+    """Neither a day of the week nor an exception has hours."""
+    names = {(queue.domain, queue.calendar) for queue in serving.configuration.queues}
+    for index, calendar in enumerate(serving.configuration.calendars):
+        if (calendar.domain, calendar.id) in names and not _opens(calendar):
+            yield Finding(
+                rule="calendar_that_never_opens",
+                severity="error",
+                path=f"/calendars/{index}",
+                message="a queue goes by it, and it has no hours",
+                advice="give it hours",
+            )
+
+
+def _opens(calendar: Calendar) -> bool:
+    week = calendar.weekly
+    days = (week.mon, week.tue, week.wed, week.thu, week.fri, week.sat, week.sun)
+    return any(days) or any(exception.hours for exception in calendar.exceptions)
