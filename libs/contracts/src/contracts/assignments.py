@@ -89,5 +89,7 @@ class TransferChanged:
     to_agent_id: Id | None
     """Who accepted, if anybody has."""
     reason: Code | None
-    """Why it was cancelled or failed."""
+    """Why it was cancelled (`by_owner`, `by_supervisor`, `by_consultant`, `owner_ended`, `interaction_ended`) or failed
+    (`rejected`, `unanswered`, `target_gone`, `timed_out`, `overflowed`, `agent_lost`, `owner_lost`, ...); why it was
+    completed without the owner's word (`owner_lost`, `owner_ended`), or asks again (`connect_failed`)."""
     changed_at_ms: InstantMs

@@ -62,6 +62,10 @@ class Domain(Part):
     unanswered_then: Literal["not_ready", "nothing"] = "not_ready"
     unanswered_reason_code: Code | None = None
     agent_backoff: AgentBackoff = AgentBackoff()
+    transfer_seconds: Seconds = 180
+    """A transfer that nobody has accepted by then fails; the owner, who has stayed, goes on."""
+    parked_agent_seconds: Waiting = 60
+    """For so long a parked task that comes back is offered to the agent who parked it alone, if they are at work."""
     not_ready_reasons: list[ReasonCode] = Field(default_factory=list, max_length=200)
     """What agents choose from; none: any code will do."""
     client_shares: list[ClientShare] = Field(default_factory=list, max_length=1000)

@@ -29,6 +29,7 @@ CompletionReason = Literal["completed_by_agent", "wrapup_timed_out", "agent_lost
 TaskKind = Literal["contact", "callback", "case", "dial"]
 DeferredFor = Literal["customer_facts", "parked", "scheduled", "closed"]
 TransferKind = Literal["cold", "consult"]
+TransferTarget = Literal["queue", "agent", "skills", "tier"]
 Role = Literal["owner", "consultant", "participant"]
 """owner: answers for the task; consultant: helps the owner unseen by the customer; participant: all talk together."""
 
@@ -57,6 +58,8 @@ class Terms:
     next_step_at_ms: InstantMs | None = None
     longest_wait: bool = False
     """It has waited the longest that the domain allows, and goes before everything that has not."""
+    agents_until_ms: InstantMs | None = None
+    """Until then `agents` stand, whatever the plan says; afterwards anybody may have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,11 @@ class Origin:
     from_agent_id: Id
     requested_by: Id
     """The agent, or the supervisor who reassigns."""
+    target: TransferTarget = "queue"
+    to_agent_id: Id | None = None
+    """Who alone is asked, for an agent as target."""
+    expires_at_ms: InstantMs = 0
+    """The transfer fails if nobody has accepted by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +125,8 @@ class TaskRerouted:
     from_queue: Code
     reason: Code
     """`relaxed` (a step of the plan), `overflowed`, `closed`, `classified` (the customer's facts came),
-    `prioritised`, `moved` (by a supervisor), `longest_wait`, `callback` (the customer hangs up and keeps the place)."""
+    `prioritised`, `moved` (by a supervisor), `longest_wait`, `callback` (the customer hangs up and keeps the place),
+    `returned` (a parked task, first to the agent who parked it), `owner_gone` (a transfer's task stands alone now)."""
     priority: Priority
     requirements: tuple[Requirement, ...]
     terms: Terms
