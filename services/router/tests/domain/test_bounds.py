@@ -5,7 +5,7 @@ from contracts.interactions import InteractionStarted
 from contracts.offers import OfferIssued
 from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
 from router.domain.internal import InteractionParked
-from router.domain.tasks import SHED_STEP_MAX
+from router.domain.shedding import SHED_STEP_MAX
 from router.domain.timers import TIMERS_MAX
 from router.domain.turn import FACTS_MAX
 from router.testing.parts import DOMAIN, address, agent, queue
@@ -58,6 +58,16 @@ def test_an_agent_with_many_tasks_is_relieved_in_steps() -> None:
     assert len(rest) > 0
     assert told.domain.agents == {}
     assert told.domain.queues["chats"].counts["waiting"] == 300
+
+
+def test_an_agent_who_is_ready_again_before_everything_was_taken_begins_with_the_first_in_line() -> None:
+    told = crowd(waiting=100, agents=1, capacity=100)
+    told.seen("agent-000")
+    told.wait(0)
+    told.set_state("agent-000", ready=False)
+    again = told.set_state("agent-000", ready=True) + told.wait(0)
+
+    assert offers(again) == [f"i{number:04}.t1" for number in range(100)]
 
 
 def test_many_busy_agents_who_are_removed_at_once_are_relieved_in_steps() -> None:

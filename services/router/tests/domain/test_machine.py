@@ -7,6 +7,7 @@ from contracts.agents import CommandResult
 from contracts.commands import CompleteTask
 from contracts.configuration import Domain
 from contracts.routing_parts import Step
+from contracts.tasks import TransferKind
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -103,15 +104,62 @@ class Machine(RuleBasedStateMachine):
     def set_state(self, agent_id: str, ready: bool, when: Literal["when_free", "now"]) -> None:
         self.told.set_state(agent_id, ready=ready, when=when)
 
-    @precondition(lambda self: self.told.domain.assignments)
-    @rule(data=st.data(), done=st.booleans())
-    def finish(self, data: st.DataObject, done: bool) -> None:
+    def _assignment(self, data: st.DataObject) -> tuple[str, str]:
         assignment_id = data.draw(st.sampled_from(sorted(self.told.domain.assignments)))
         assigned = self.told.domain.assignments[assignment_id].assigned
         assert assigned is not None
-        happened = (self.told.complete if done else self.told.end_task)(assigned.agent_id, assignment_id)
+        return assigned.agent_id, assignment_id
+
+    @precondition(lambda self: self.told.domain.assignments)
+    @rule(data=st.data(), done=st.booleans())
+    def finish(self, data: st.DataObject, done: bool) -> None:
+        happened = (self.told.complete if done else self.told.end_task)(*self._assignment(data))
 
         assert _result(happened).outcome == "done"
+
+    @precondition(lambda self: self.told.domain.assignments)
+    @rule(data=st.data(), kind=st.sampled_from(["cold", "consult"]), forced=st.booleans())
+    def transfer(self, data: st.DataObject, kind: TransferKind, forced: bool) -> None:
+        agent_id, assignment_id = self._assignment(data)
+        target: dict[str, Any] = data.draw(
+            st.one_of(
+                st.sampled_from(QUEUES).map(lambda name: {"queue": name}),
+                agent_ids.map(lambda name: {"to_agent_id": name}),
+                st.just({"escalate": True}),
+                st.just({}),
+            )
+        )
+        needs = () if target else ("english:2",)
+        again = self.told.transfer(agent_id, assignment_id, *needs, kind=kind, forced=forced, **target)
+
+        assert (_result(again).outcome == "done") == (_result(again).task_id is not None)
+
+    @precondition(lambda self: self.told.domain.transfers)
+    @rule(data=st.data(), move=st.sampled_from(["complete", "conference", "cancel"]))
+    def move_transfer(self, data: st.DataObject, move: Literal["complete", "conference", "cancel"]) -> None:
+        first_id = data.draw(st.sampled_from(sorted(self.told.domain.transfers)))
+        task = self.told.domain.transfers[first_id]
+        assert task.transfer is not None
+        accepted, transfer_id, owner_id = task.state == "assigned", task.task_id, task.transfer.from_agent_id
+        happened = self.told.move(owner_id, transfer_id, move)
+
+        assert _refusal(happened) == (None if accepted or move == "cancel" else "not_accepted")
+
+    @precondition(lambda self: self.told.domain.assignments)
+    @rule(data=st.data(), what=st.sampled_from(["hold", "retrieve", "park", "connect", "fail"]))
+    def go_on(self, data: st.DataObject, what: str) -> None:
+        agent_id, assignment_id = self._assignment(data)
+        match what:
+            case "hold" | "retrieve":
+                self.told.hold(agent_id, assignment_id, held=what == "hold")
+            case "park":
+                self.told.park(agent_id, assignment_id, seconds=data.draw(st.sampled_from([None, 3, 400])))
+            case _:
+                self.told.connect(assignment_id, failure=None if what == "connect" else "busy")
+
+    @rule(agent_id=agent_ids, interaction=interaction_ids)
+    def unpark(self, agent_id: str, interaction: str) -> None:
+        self.told.unpark(agent_id, f"{interaction}.t1", by="boss")
 
     @rule(agent_id=agent_ids, number=st.integers(1, 5))
     def repeat_a_command(self, agent_id: str, number: int) -> None:

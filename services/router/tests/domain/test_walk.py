@@ -20,3 +20,14 @@ def test_a_busy_day_keeps_every_invariant(seed: int) -> None:
         day.step()
 
     assert day.interactions > 20
+
+
+@pytest.mark.parametrize("seed", range(1000, 1040))
+def test_a_day_of_transfers_keeps_every_invariant(seed: int) -> None:
+    day = Walk(Random(seed), reruns=seed % 10 == 0)
+    day.transfer_much()
+    for _ in range(STEPS):
+        day.step()
+
+    assert day.told.checker is not None
+    assert len(day.told.checker.transfers) >= 3

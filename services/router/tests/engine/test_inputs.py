@@ -1,14 +1,23 @@
 """What reaches the decider: configuration in bounded steps, forwarded and parked inputs, presence."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from contracts.agents import AgentPresenceChanged, ConfigurationApplied
-from contracts.commands import ActivateConfiguration
+from contracts.commands import (
+    ActivateConfiguration,
+    ConnectAssignment,
+    HoldTask,
+    MoveTransfer,
+    ParkTask,
+    TransferTask,
+    UnparkTask,
+)
 from contracts.configuration_records import ConfigurationRecord
 from contracts.topics import CONFIG, INTERACTIONS, ROUTING_INPUTS, dead_letter_topic
 from router.domain.agent import Agent
-from router.domain.inputs import LeasesRead, PresenceObserved
+from router.domain.inputs import CommandData, CommandInput, LeasesRead, PresenceObserved, ServiceInput
 from router.domain.state import DomainState, State
 from router.engine.configuration import open_configuration
 from router.engine.inbox import Inbox
@@ -51,6 +60,29 @@ async def steps(story: Story, version: int, domain: DomainState) -> list[list[st
     return [[record.id for record in step.records] for step in found]
 
 
+@asynccontextmanager
+async def reading(story: Story, inbox: Inbox) -> AsyncGenerator[None]:
+    """Inputs of the partition reach the inbox."""
+    async with (
+        story.log.reader("test") as reader,
+        story.log.writer("test") as writer,
+        open_configuration(story.log) as configuration,
+        asyncio.TaskGroup() as group,
+    ):
+        inputs = InputReader(
+            partition=0,
+            reader=reader,
+            forwards=writer,
+            dead_letters=DeadLetters(GROUP, story.log, story.clock, Telemetry("tests")),
+            configuration=configuration,
+            state=State,
+            failures=Failures(),
+        )
+        running = group.create_task(inputs.run(inbox, {}))
+        yield
+        running.cancel()
+
+
 def empty_domain() -> DomainState:
     return State().find(TENANT, DOMAIN)
 
@@ -81,26 +113,31 @@ def test_only_the_last_step_of_a_configuration_moves_the_cause() -> None:
         await publish(story, 1, range(450))
         await story.tell(ActivateConfiguration(domain=DOMAIN, version=1, hash="h"))
         inbox = Inbox()
-        async with (
-            story.log.reader("test") as reader,
-            story.log.writer("test") as writer,
-            open_configuration(story.log) as configuration,
-            asyncio.TaskGroup() as group,
-        ):
-            inputs = InputReader(
-                partition=0,
-                reader=reader,
-                forwards=writer,
-                dead_letters=DeadLetters(GROUP, story.log, story.clock, Telemetry("tests")),
-                configuration=configuration,
-                state=State,
-                failures=Failures(),
-            )
-            reading = group.create_task(inputs.run(inbox, {}))
+        async with reading(story, inbox):
             causes = [(await inbox.get()).cause for _ in range(3)]
-            reading.cancel()
 
         assert causes == [None, None, (ROUTING_INPUTS.name, 0, 1)]
+
+    told(telling)
+
+
+def test_what_agents_and_gateways_say_of_an_assignment_is_decided() -> None:
+    async def telling(story: Story) -> None:
+        said: list[CommandData] = [
+            HoldTask(command_id="c1", domain=DOMAIN, agent_id="ann", assignment_id="a"),
+            ParkTask(command_id="c2", domain=DOMAIN, agent_id="ann", assignment_id="a"),
+            UnparkTask(command_id="c3", domain=DOMAIN, agent_id="ann", task_id="t"),
+            TransferTask(command_id="c4", domain=DOMAIN, agent_id="ann", assignment_id="a", escalate=True),
+            MoveTransfer(command_id="c5", domain=DOMAIN, agent_id="ann", transfer_id="t", move="cancel"),
+        ]
+        report = ConnectAssignment(assignment_id="a", interaction_id="i", domain=DOMAIN, reported_at_ms=1, failure="no")
+        for data in (*said, report):
+            await story.tell(data)
+        inbox = Inbox()
+        async with reading(story, inbox):
+            given = [(await inbox.get()).input for _ in range(6)]
+
+        assert given == [*(CommandInput(TENANT, data) for data in said), ServiceInput(TENANT, report)]
 
     told(telling)
 

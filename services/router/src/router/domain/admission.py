@@ -19,10 +19,11 @@ from contracts.tasks import (
 from router.domain.classifying import Contact, kept, route
 from router.domain.internal import InteractionParked
 from router.domain.match import place, withdraw
-from router.domain.plans import Times, Waits, asked_by, due, on_entry, times_of
+from router.domain.plans import Times, Waits, asked_by, due, kept_for, on_entry, times_of
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, steps_at_ms
 from router.domain.task import PLAIN, Task, task_id_of
+from router.domain.transfers import end
 from router.domain.turn import Turn
 
 MOVES_MAX: Final = 8
@@ -38,6 +39,8 @@ class Wanted:
     channel: str
     asked_at_ms: int
     """The wait counts from here."""
+    entered_at_ms: int | None = None
+    """The steps of the plan count from here; none: as the wait."""
     asked: Waits
     kind: TaskKind = "contact"
     direction: Direction = "inbound"
@@ -117,12 +120,12 @@ def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> T
         opens_at_ms = domain.opens_at_ms(line, turn.now_ms)
         wanted = replace(wanted, deferred_for="closed", deferred_until_ms=opens_at_ms)
     if wanted.deferred_for is not None:
-        return _queue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
+        return enqueue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
     times = Times(queued_at_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
     waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
-    is_full = _is_full(line)
-    task = _queue(turn, domain, line, wanted, waits)
-    _look_for(turn, domain, task, line, waits, is_full=is_full)
+    full = is_full(line)
+    task = enqueue(turn, domain, line, wanted, waits)
+    _look_for(turn, domain, task, line, waits, full=full)
     return task
 
 
@@ -130,20 +133,21 @@ def _waits_for_opening(domain: DomainState, line: QueueLine, now_ms: int) -> boo
     return line.settings.closed is None and not domain.open_at(line, now_ms)
 
 
-def _is_full(line: QueueLine) -> bool:
+def is_full(line: QueueLine) -> bool:
+    """Whether as many wait as may."""
     return line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
 
 
 def _look_for(
-    turn: Turn, domain: DomainState, task: Task, line: QueueLine, waits: Waits, *, is_full: bool = False
+    turn: Turn, domain: DomainState, task: Task, line: QueueLine, waits: Waits, *, full: bool = False
 ) -> None:
     """An agent for a task that has just come into the queue, unless it is closed or full, or gives it up at once."""
     settings = line.settings
     if _waits_for_opening(domain, line, turn.now_ms):
-        _defer(turn, domain, task, "closed", domain.opens_at_ms(line, turn.now_ms))
+        defer(turn, domain, task, "closed", domain.opens_at_ms(line, turn.now_ms))
     elif settings.closed is not None and not domain.open_at(line, turn.now_ms):
         give_up(turn, domain, task, settings.closed, "closed")
-    elif is_full and settings.full is not None:
+    elif full and settings.full is not None:
         give_up(turn, domain, task, settings.full, "full")
     elif waits.overflow is not None:
         give_up(turn, domain, task, waits.overflow, "overflowed")
@@ -189,7 +193,7 @@ def enter(  # what a supervisor or a rule may choose stands beside what any over
     by: str | None = None,
 ) -> None:
     """The waiting task changes its queue, with its waiting time; the new one may be closed or full as for anybody."""
-    is_full = _is_full(line)
+    full = is_full(line)
     times = Times(
         queued_at_ms=task.queued_at_ms,
         entered_at_ms=turn.now_ms,
@@ -199,7 +203,7 @@ def enter(  # what a supervisor or a rule may choose stands beside what any over
     if task.terms.longest_wait:
         waits = replace(waits, terms=replace(waits.terms, longest_wait=True))
     reroute(turn, domain, task, waits, reason, line=line, marks=marks, by=by)
-    _look_for(turn, domain, task, line, waits, is_full=is_full)
+    _look_for(turn, domain, task, line, waits, full=full)
 
 
 def reroute(
@@ -246,7 +250,10 @@ def transfer_out(  # each by name
     message: str | None = None,
     by: str | None = None,
 ) -> None:
-    """The waiting or offered task leaves the router."""
+    """The waiting or offered task leaves the router; one that stands for a transfer lets it fail."""
+    if task.transfer is not None:
+        end(turn, domain, task, "failed", reason)
+        return
     withdraw(turn, domain, task, reason)
     out = TaskTransferredOut(
         task_id=task.task_id,
@@ -264,8 +271,12 @@ def transfer_out(  # each by name
 
 
 def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
-    """The deferred task waits for an agent again, unless its queue is closed meanwhile."""
+    """The deferred task waits for an agent again, unless its queue is closed; a parked one first for who parked it."""
+    parked = task.deferred_for == "parked"
     turn.emit(domain, _resumed(turn, domain, task, reason))
+    if parked:
+        _come_back(turn, domain, task)
+        return
     line = domain.queues[task.queue]
     step_at_ms = steps_at_ms(task)
     due_already = step_at_ms is not None and step_at_ms <= turn.now_ms
@@ -280,7 +291,8 @@ def as_it_waits(task: Task) -> Waits:
     return Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
 
 
-def _defer(turn: Turn, domain: DomainState, task: Task, reason: DeferredFor, until_ms: int | None) -> None:
+def defer(turn: Turn, domain: DomainState, task: Task, reason: DeferredFor, until_ms: int | None) -> None:
+    """The waiting task is offered to nobody until then, or until something happens."""
     deferred = TaskDeferred(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -301,11 +313,28 @@ def _resumed(turn: Turn, domain: DomainState, task: Task, reason: str) -> TaskRe
         queue=task.queue,
         reason=reason,
         resumed_at_ms=turn.now_ms,
-        entered_at_ms=turn.now_ms if task.deferred_for == "scheduled" else None,
+        entered_at_ms=turn.now_ms if task.deferred_for in {"scheduled", "parked"} else None,
     )
 
 
-def _queue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, waits: Waits) -> Task:
+def _come_back(turn: Turn, domain: DomainState, task: Task) -> None:
+    """The steps of the plan count anew; first the agent who parked the task is asked alone, closed or not."""
+    seconds = domain.settings.parked_agent_seconds
+    agent_id = task.last_agent_id
+    if agent_id is not None and seconds and domain.available(agent_id):
+        waits = kept_for(domain, task, agent_id, turn.now_ms + seconds * 1000, turn.now_ms)
+        reroute(turn, domain, task, waits, "returned")
+        if waits.overflow is None:
+            place(turn, domain, task)
+            return
+    else:
+        waits = due(domain, task, turn.now_ms)
+        reroute(turn, domain, task, waits, "returned")
+    _look_for(turn, domain, task, domain.queues[task.queue], waits)
+
+
+def enqueue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, waits: Waits) -> Task:
+    """A new task in the queue, on these terms; not offered to anybody yet."""
     known = domain.interactions.get(wanted.interaction_id)
     # Of a forgotten interaction nobody knows how many tasks it had: count on from the time, so that no id comes twice.
     tasks_made = known.tasks_made if known else wanted.asked_at_ms if wanted.request_id else 0
@@ -323,6 +352,7 @@ def _queue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, wai
         requirements=waits.requirements,
         queued_at_ms=wanted.asked_at_ms,
         request_id=wanted.request_id,
+        entered_at_ms=wanted.entered_at_ms,
         kind=wanted.kind,
         direction=wanted.direction,
         terms=None if waits.terms is PLAIN else waits.terms,

@@ -3,13 +3,14 @@
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.tasks import TaskAbandoned
 
-from router.domain.admission import classify_again, queue_or_park
+from router.domain.admission import classify_again, queue_or_park, resume
 from router.domain.classifying import contact_of, contact_of_kept, contact_of_parked, kept, updated
 from router.domain.inputs import FactsInput, InteractionInput
 from router.domain.internal import AttentionJoined, FactsKnown, InteractionClosed, InteractionParked
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.tasks import rescind, start_wrapup
+from router.domain.transfers import end
 from router.domain.turn import Turn
 
 
@@ -86,6 +87,9 @@ def _attention_requested(turn: Turn, domain: DomainState, data: AttentionRequest
             request_id=data.request_id, interaction_id=data.interaction_id, domain=data.domain, task_id=known.task_id
         )
         turn.emit(domain, joined)
+        task = domain.tasks.get(known.task_id) if known.task_id is not None else None
+        if task is not None and task.deferred_for == "parked":
+            resume(turn, domain, task, "customer_returned")
         return
     wanted = InteractionParked(
         interaction_id=data.interaction_id,
@@ -110,6 +114,8 @@ def _ended(turn: Turn, domain: DomainState, data: InteractionEnded) -> None:
         return
     task = domain.tasks[known.task_id]
     if task.state == "assigned":
+        if task.task_id in domain.transfers:
+            end(turn, domain, domain.transfers[task.task_id], "cancelled", "interaction_ended")
         start_wrapup(turn, domain, task, "interaction_ended", then="close", seen_number=None)
         return
     for agent_id in sorted(task.offers):

@@ -1,7 +1,6 @@
 """What agents ask for. Every command has one result; who repeats a command id gets the first result again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.agents import AgentStateChanged, AgentStatePending, CommandResult, Refusal
@@ -9,22 +8,17 @@ from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, 
 from contracts.offers import OfferRejected
 
 from router.domain.agent import Agent
+from router.domain.commands_transfers import HANDLERS as OF_TRANSFERS
+from router.domain.handovers import heir
 from router.domain.inputs import CommandData, CommandInput
 from router.domain.match import place_all, serve, take
+from router.domain.outcomes import Outcome, assignment_refusal, refusal_of, refused
+from router.domain.shedding import shed
 from router.domain.state import DomainState
 from router.domain.task import Task
-from router.domain.tasks import back_off, complete, shed, start_wrapup
+from router.domain.tasks import back_off, complete, hand_out, start_wrapup
+from router.domain.transfers import end
 from router.domain.turn import Turn
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """What a command did, and whom there is work for now."""
-
-    refusal: Refusal | None = None
-    assignment_id: str | None = None
-    waiting: list[Task] = field(default_factory=list)
-    free: Agent | None = None
 
 
 def command(turn: Turn, given: CommandInput) -> None:
@@ -36,7 +30,7 @@ def command(turn: Turn, given: CommandInput) -> None:
         turn.emit(domain, first)
         return
     if first is not None:
-        outcome = _refused("command_id_taken", 409, "Another agent has used this command id.")
+        outcome = refused("command_id_taken", 409, "Another agent has used this command id.")
     else:
         outcome = _HANDLERS[type(data)](turn, domain, data)
     result = CommandResult(
@@ -47,6 +41,7 @@ def command(turn: Turn, given: CommandInput) -> None:
         refusal=outcome.refusal,
         decided_at_ms=turn.now_ms,
         assignment_id=outcome.assignment_id,
+        task_id=outcome.task_id,
     )
     turn.emit(domain, result)
     place_all(turn, domain, outcome.waiting)
@@ -85,7 +80,7 @@ def _reject(turn: Turn, domain: DomainState, data: RejectOffer) -> Outcome:
 def _set_state(turn: Turn, domain: DomainState, data: SetAgentState) -> Outcome:
     agent = domain.agents.get(data.agent_id)
     if agent is None or agent.shed == "agent_removed":
-        return _refused("unknown_agent", 404, "The configuration of this domain has no such agent.")
+        return refused("unknown_agent", 404, "The configuration of this domain has no such agent.")
     refusal = _reason_refusal(domain, data)
     if refusal is not None:
         return Outcome(refusal=refusal)
@@ -125,27 +120,44 @@ def _reason_refusal(domain: DomainState, data: SetAgentState) -> Refusal | None:
     known = {reason.id for reason in domain.settings.not_ready_reasons}
     if data.state == "ready" or not known or data.reason_code is None or data.reason_code in known:
         return None
-    return _refusal("unknown_reason", 422, "The configuration of this domain has no such reason for not being ready.")
+    return refusal_of("unknown_reason", 422, "The configuration of this domain has no such reason for not being ready.")
 
 
 def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
     task = domain.assignments.get(data.assignment_id)
-    refusal = _assignment_refusal(task, data)
+    refusal = assignment_refusal(task, data.agent_id)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
-    if task.state == "assigned":  # else it is in wrap-up already, which is what the agent wants
-        start_wrapup(turn, domain, task, "agent_ended", then=data.then, seen_number=data.seen_number)
+    if task.state == "wrapup":  # which is what the agent wants
+        return Outcome()
+    if task.transfer is not None:
+        end(turn, domain, task, "cancelled", "by_consultant")
+        return Outcome()
+    after = heir(turn, domain, task, "owner_ended")
+    if after is not None:
+        start_wrapup(
+            turn, domain, task, "agent_ended", then="keep_open", seen_number=None, handed_over_to=after.task_id
+        )
+        return Outcome(waiting=[after])
+    start_wrapup(turn, domain, task, "agent_ended", then=data.then, seen_number=data.seen_number)
     return Outcome()
 
 
 def _complete(turn: Turn, domain: DomainState, data: CompleteTask) -> Outcome:
     task = domain.assignments.get(data.assignment_id)
-    refusal = _assignment_refusal(task, data)
+    refusal = assignment_refusal(task, data.agent_id)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
     known = {disposition.id for disposition in domain.settings.dispositions}
     if known and data.disposition is not None and data.disposition not in known:
-        return _refused("unknown_disposition", 422, "The configuration of this domain has no such disposition.")
+        return refused("unknown_disposition", 422, "The configuration of this domain has no such disposition.")
+    if task.transfer is not None:
+        end(turn, domain, task, "cancelled", "by_consultant", disposition=data.disposition)
+        return Outcome()
+    after = heir(turn, domain, task, "owner_ended")
+    if after is not None:
+        hand_out(turn, domain, task, after.task_id, "transferred", disposition=data.disposition)
+        return Outcome(waiting=[after], free=domain.agents.get(data.agent_id))
     complete(
         turn,
         domain,
@@ -164,28 +176,13 @@ _HANDLERS: Final[dict[type[CommandData], Callable[..., Outcome]]] = {
     SetAgentState: _set_state,
     EndTask: _end,
     CompleteTask: _complete,
+    **OF_TRANSFERS,
 }
 
 
 def _offer_refusal(task: Task | None, data: AcceptOffer | RejectOffer) -> Refusal | None:
     if task is None:
-        return _refusal("offer_gone", 409, "The offer has been answered, has expired or was taken back.")
+        return refusal_of("offer_gone", 409, "The offer has been answered, has expired or was taken back.")
     if task.offer_of(data.offer_id).agent_id != data.agent_id:
-        return _refusal("offer_of_another", 403, "The offer was made to another agent.")
+        return refusal_of("offer_of_another", 403, "The offer was made to another agent.")
     return None
-
-
-def _assignment_refusal(task: Task | None, data: EndTask | CompleteTask) -> Refusal | None:
-    if task is None or task.assigned is None:
-        return _refusal("assignment_gone", 404, "There is no such assignment, or it has ended.")
-    if task.assigned.agent_id != data.agent_id:
-        return _refusal("assignment_of_another", 403, "The assignment is another agent's.")
-    return None
-
-
-def _refused(code: str, http_status: int, detail: str) -> Outcome:
-    return Outcome(refusal=_refusal(code, http_status, detail))
-
-
-def _refusal(code: str, http_status: int, detail: str) -> Refusal:
-    return Refusal(code=code, detail=detail, http_status=http_status)

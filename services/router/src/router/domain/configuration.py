@@ -6,8 +6,8 @@ from contracts.configuration_records import ConfigurationPart, ConfigurationReco
 from router.domain.inputs import ConfigurationStep
 from router.domain.internal import ConfigurationPartApplied, ConfigurationRecordApplied
 from router.domain.match import place_all, serve
+from router.domain.shedding import shed
 from router.domain.state import DomainState
-from router.domain.tasks import shed
 from router.domain.turn import Turn
 
 

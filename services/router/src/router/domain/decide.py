@@ -6,6 +6,7 @@ from typing import Final
 from router.domain.arrivals import customer_facts, interaction
 from router.domain.commands import command
 from router.domain.configuration import step
+from router.domain.connections import connection
 from router.domain.facts import Fact
 from router.domain.finish import finish
 from router.domain.inputs import (
@@ -16,6 +17,7 @@ from router.domain.inputs import (
     InteractionInput,
     LeasesRead,
     PresenceObserved,
+    ServiceInput,
     TimersDue,
 )
 from router.domain.presence import leases_read, observed
@@ -42,6 +44,7 @@ _DECIDERS: Final[dict[type[Input], Callable[..., None]]] = {
     InteractionInput: interaction,
     CommandInput: command,
     FactsInput: customer_facts,
+    ServiceInput: connection,
     ConfigurationStep: step,
     PresenceObserved: observed,
     LeasesRead: leases_read,

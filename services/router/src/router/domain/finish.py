@@ -1,22 +1,20 @@
 """What facts lead to beyond the input that led to them."""
 
-from router.domain.match import open_gates, serve
+from router.domain.handovers import follow_transfers
+from router.domain.match import open_gates, serve_freed
 from router.domain.tasks import take_effect
 from router.domain.turn import Turn
 
 
 def finish(turn: Turn) -> None:
-    """Pending states take effect, agents who got free are served, gates that opened let through who waits there."""
+    """Transfers move on, pending states take effect, who got free is served, opened gates let through who waits."""
     while turn.touched:
         domains, turn.touched = turn.touched, {}
+        follow_transfers(turn, domains.values())
         for domain in domains.values():
             for agent_id in sorted(domain.settled):
                 take_effect(turn, domain, domain.agents[agent_id])
-        freed, turn.freed = turn.freed, []
-        for key, agent_id in freed:
-            agent = turn.state.domains[key].agents.get(agent_id)
-            if agent is not None:
-                serve(turn, turn.state.domains[key], agent)
+        serve_freed(turn)
         for domain in domains.values():
             open_gates(turn, domain)
             if domain.key not in turn.touched:

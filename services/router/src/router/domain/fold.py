@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts import agents, offers, tasks
 
-from router.domain import fold_offers, fold_tasks, internal
+from router.domain import fold_offers, fold_tasks, fold_transfers, internal
 from router.domain.facts import Fact
 from router.domain.fold_agents import (
     agent_backed_off,
@@ -138,4 +138,5 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     tasks.TaskTransferredOut: fold_tasks.task_transferred_out,
     tasks.TaskUnassigned: fold_tasks.task_unassigned,
     tasks.WrapupStarted: fold_tasks.wrapup_started,
+    **fold_transfers.HANDLERS,
 }

@@ -3,7 +3,7 @@
 from contracts import offers
 
 from router.domain import internal
-from router.domain.holding import hold, move, settle, take_back_offer
+from router.domain.holding import hold, move, refuse, settle, take_back_offer
 from router.domain.state import DomainState, State
 
 
@@ -63,12 +63,8 @@ def decision_recorded(_: State, domain: DomainState, data: offers.DecisionRecord
 
 
 def _refuse(state: State, domain: DomainState, data: offers.OfferRejected | offers.OfferExpired, at_ms: int) -> None:
-    task = domain.offers[data.offer_id]
-    agent = domain.agents[data.agent_id]
     until_ms = at_ms + domain.settings.refused_backoff_seconds * 1000
-    task.refused_by[data.agent_id] = until_ms
-    agent.refused[task.task_id] = task
+    refuse(state, domain, domain.offers[data.offer_id], data.agent_id, until_ms)
     if "refusal" in domain.settings.idle_reset_by:
-        agent.idle_since_ms = at_ms
+        domain.agents[data.agent_id].idle_since_ms = at_ms
     take_back_offer(state, domain, data.agent_id, data.offer_id)
-    state.schedule(until_ms, "refusal", domain.key, task.task_id, data.agent_id)

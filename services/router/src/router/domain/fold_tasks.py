@@ -2,7 +2,8 @@
 
 from contracts import tasks
 
-from router.domain.holding import end_assignment, move, out_of_line, release, remove, schedule_step, settle
+from router.domain.fold_transfers import schedule_transfer, transfer_opened
+from router.domain.holding import end_assignment, move, out_of_line, refuse, release, remove, schedule_step, settle
 from router.domain.queue import QueueLine
 from router.domain.remembering import close_interaction, remember_interaction, remember_request
 from router.domain.state import DomainState, State
@@ -52,6 +53,8 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
     interaction.tasks_made = task_number_of(data.task_id)
     if data.transfer is None:
         interaction.task_id = data.task_id
+    else:
+        transfer_opened(state, domain, task, data.transfer)
     remember_request(domain, data.request_id, now_ms)
 
 
@@ -120,14 +123,23 @@ def task_requeued(state: State, domain: DomainState, data: tasks.TaskRequeued, n
 
 
 def task_unassigned(state: State, domain: DomainState, data: tasks.TaskUnassigned, now_ms: int) -> None:
-    """As `task_requeued`, for another reason."""
+    """As `task_requeued`, for another reason: the agent is not asked again for a while, or first when it returns."""
+    task = domain.assignments[data.assignment_id]
     _back_in_line(state, domain, data.assignment_id, data.unassigned_at_ms)
+    if data.reason == "connect_failed":
+        until_ms = data.unassigned_at_ms + domain.settings.refused_backoff_seconds * 1000
+        refuse(state, domain, task, data.agent_id, until_ms)
+    elif data.reason == "parked":
+        task.last_agent_id = data.agent_id
 
 
 def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted, now_ms: int) -> None:
     """The conversation is over for the agent, and free for another task unless this one only made way."""
     task = domain.tasks[data.task_id]
     task.wrapup = data
+    if task.held_since_ms is not None:  # who has gone is not on hold any more
+        task.held_ms += max(0, data.started_at_ms - task.held_since_ms)
+        task.held_since_ms = None
     move(state, domain, task, "wrapup")
     state.schedule(data.ends_at_ms, "wrapup", domain.key, data.assignment_id)
     interaction = domain.interactions.get(data.interaction_id)
@@ -169,8 +181,11 @@ def _back_in_line(state: State, domain: DomainState, assignment_id: str, at_ms: 
     release(domain, domain.agents[assigned.agent_id], task, free_since_ms=at_ms)
     task.assigned = None
     task.counted = True
+    task.connected = False
     task.held_since_ms = None
+    task.held_ms = 0
     move(state, domain, task, "waiting")
+    schedule_transfer(state, domain, task)
 
 
 def _take_manner(task: Task, line: QueueLine) -> None:

@@ -36,6 +36,15 @@ def out_of_line(domain: DomainState, task: Task) -> None:
         domain.lanes.task_leaves(task)
 
 
+def refuse(state: State, domain: DomainState, task: Task, agent_id: str, until_ms: int) -> None:
+    """The task is not offered to the agent until then."""
+    agent = domain.agents.get(agent_id)
+    if agent is not None:
+        task.refused_by[agent_id] = until_ms
+        agent.refused[task.task_id] = task
+        state.schedule(until_ms, "refusal", domain.key, task.task_id, agent_id)
+
+
 def schedule_step(state: State, domain: DomainState, task: Task) -> None:
     """Set the timer of the task's next step, if one is to come."""
     at_ms = steps_at_ms(task)
@@ -51,6 +60,8 @@ def remove(domain: DomainState, task: Task) -> None:
         del domain.queues[task.queue]
     out_of_line(domain, task)
     del domain.tasks[task.task_id]
+    if task.transfer is not None:
+        domain.transfers.pop(task.transfer.from_task_id, None)
     for agent_id in task.refused_by:
         agent = domain.agents.get(agent_id)
         if agent is not None:

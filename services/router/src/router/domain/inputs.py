@@ -3,12 +3,37 @@
 from dataclasses import dataclass
 
 import msgspec
-from contracts.commands import AcceptOffer, CompleteTask, CustomerFacts, EndTask, RejectOffer, SetAgentState
+from contracts.commands import (
+    AcceptOffer,
+    CompleteTask,
+    ConnectAssignment,
+    CustomerFacts,
+    EndTask,
+    HoldTask,
+    MoveTransfer,
+    ParkTask,
+    RejectOffer,
+    SetAgentState,
+    TransferTask,
+    UnparkTask,
+)
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 
 InteractionData = InteractionStarted | InteractionUpdated | AttentionRequested | InteractionEnded
-CommandData = AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
+CommandData = (
+    AcceptOffer
+    | RejectOffer
+    | SetAgentState
+    | EndTask
+    | CompleteTask
+    | HoldTask
+    | ParkTask
+    | UnparkTask
+    | TransferTask
+    | MoveTransfer
+)
+ServiceData = ConnectAssignment
 
 
 class InteractionInput(msgspec.Struct, frozen=True):
@@ -30,6 +55,13 @@ class FactsInput(msgspec.Struct, frozen=True):
 
     tenant_id: str
     data: CustomerFacts
+
+
+class ServiceInput(msgspec.Struct, frozen=True):
+    """What a service reports by topic `routing.inputs`: no command, so it has no result. A repeat changes nothing."""
+
+    tenant_id: str
+    data: ServiceData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +105,13 @@ class TimersDue:
     """Handle at most 256 due timers; call again while `State.next_due_ms()` is not later than now."""
 
 
-Input = InteractionInput | CommandInput | FactsInput | ConfigurationStep | PresenceObserved | LeasesRead | TimersDue
+Input = (
+    InteractionInput
+    | CommandInput
+    | FactsInput
+    | ServiceInput
+    | ConfigurationStep
+    | PresenceObserved
+    | LeasesRead
+    | TimersDue
+)

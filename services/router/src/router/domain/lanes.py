@@ -11,7 +11,7 @@ requirements (partial match); S stands for what a centre configures: tens to hun
 have (at most 20 each) are kept by agent and looked through: an agent has few of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from router.domain.agent import Agent
 from router.domain.gates import Gates
@@ -156,6 +156,16 @@ class Lanes(Roster):
         }
         present = {reason: count for reason, count in excluded.items() if count}
         return Census(total, eligible - refusing - shut, present)
+
+    def serving(self, needs: Iterable[Need]) -> set[int]:
+        """The profiles whose agents may serve any of these; costs a look at each profile."""
+        self._count_agents()
+        needs = list(needs)
+        return {
+            number
+            for number, profile in enumerate(self._profiles)
+            if any(satisfies(profile.offering, profile.skills, need) for need in needs)
+        }
 
     def wasteful(self) -> bool:
         """Whether most signatures and profiles are of configurations long past."""

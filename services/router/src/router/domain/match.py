@@ -26,6 +26,8 @@ FIRST_IN_LINE: Final = "priority_longest_waiting"
 
 def place(turn: Turn, domain: DomainState, task: Task) -> None:
     """Offer the waiting task to the best agents, as many as it may have, or record why there is none."""
+    if turn.freed:
+        serve_freed(turn)  # what waited before this task comes first
     if task.seeks and not try_to_place(turn, domain, task):
         decision = _decision(turn, domain, task, RULES[task.choice], None)
         turn.emit(
@@ -70,6 +72,16 @@ def serve(turn: Turn, domain: DomainState, agent: Agent) -> None:
             turn.emit(domain, MatchingDeferred(agent_id=agent.agent_id, domain=domain.domain))
             return
         _issue(turn, domain, domain.tasks[task_id], agent, FIRST_IN_LINE)
+
+
+def serve_freed(turn: Turn) -> None:
+    """`serve` whoever got free while the input was decided."""
+    while turn.freed:
+        freed, turn.freed = turn.freed, []
+        for key, agent_id in freed:
+            agent = turn.state.domains[key].agents.get(agent_id)
+            if agent is not None:
+                serve(turn, turn.state.domains[key], agent)
 
 
 def open_gates(turn: Turn, domain: DomainState) -> None:

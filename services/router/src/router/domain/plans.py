@@ -1,10 +1,10 @@
 """How the terms of a waiting task change over time: its queue's plan, and the longest wait that the domain allows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from contracts.routing_parts import Destination, Plan, Step
-from contracts.tasks import Requirement, Terms
+from contracts.tasks import Origin, Requirement, Terms
 
 from router.domain.queue import QueueLine, required
 from router.domain.state import DomainState
@@ -30,6 +30,8 @@ class Times:
     queued_at_ms: int
     entered_at_ms: int
     last_agent_id: str | None
+    planned: bool = True
+    """Whether the queue's plan holds for the task."""
 
 
 def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
@@ -57,19 +59,53 @@ def due(domain: DomainState, task: Task, now_ms: int) -> Waits:
 
 def times_of(task: Task) -> Times:
     """The times of a task that is in its queue already."""
-    return Times(queued_at_ms=task.queued_at_ms, entered_at_ms=task.entered_at_ms, last_agent_id=task.last_agent_id)
+    return Times(
+        queued_at_ms=task.queued_at_ms,
+        entered_at_ms=task.entered_at_ms,
+        last_agent_id=task.last_agent_id,
+        planned=is_planned(task.transfer),
+    )
+
+
+def is_planned(transfer: Origin | None) -> bool:
+    """A transfer to one agent, or for certain skills, asks for these and for nothing less."""
+    return transfer is None or transfer.target not in {"agent", "skills"}
+
+
+def kept_for(domain: DomainState, task: Task, agent_id: str, until_ms: int, now_ms: int) -> Waits:
+    """What holds for a waiting task that until then this agent alone may have."""
+    terms = replace(task.terms, agents=(agent_id,), agents_until_ms=until_ms)
+    asked = Waits(requirements=task.requirements, priority=task.priority, terms=terms)
+    return _advanced(domain, domain.queues[task.queue], asked, times_of(task), now_ms)
+
+
+def stages(domain: DomainState, line: QueueLine, waits: Waits, times: Times) -> Iterator[Waits]:
+    """What holds now, then what each further step makes of it, up to the one that gives the task up."""
+    yield waits
+    for step in _steps(domain, line, times)[waits.terms.step :]:
+        if step.overflow is not None:
+            return
+        waits = _stepped(domain, waits, step, times.last_agent_id)
+        yield waits
 
 
 def _advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
-    plan = domain.plans.get(line.settings.plan) if line.settings.plan is not None else None
-    steps = plan.steps if plan is not None else NO_STEPS
-    waits = replace(asked, terms=replace(asked.terms, next_step_at_ms=None))
+    steps = _steps(domain, line, times)
+    terms = replace(asked.terms, next_step_at_ms=None)
+    if terms.agents_until_ms is not None and terms.agents_until_ms <= now_ms:
+        terms = replace(terms, agents=(), agents_until_ms=None)
+    waits = replace(asked, terms=terms)
     while waits.terms.step < len(steps):
         step = steps[waits.terms.step]
         if times.entered_at_ms + step.after_seconds * 1000 > now_ms:
             break
         waits = _stepped(domain, waits, step, times.last_agent_id)
     return replace(waits, terms=_timed(domain, waits.terms, steps, times, now_ms))
+
+
+def _steps(domain: DomainState, line: QueueLine, times: Times) -> Sequence[Step]:
+    plan = domain.plans.get(line.settings.plan) if times.planned and line.settings.plan is not None else None
+    return plan.steps if plan is not None else NO_STEPS
 
 
 def _stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str | None) -> Waits:
@@ -79,7 +115,8 @@ def _stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str |
         any_of=terms.any_of if step.any_of is None else tuple(required(group) for group in step.any_of),
         none_of=terms.none_of if step.none_of is None else required(step.none_of),
         teams=terms.teams if step.teams is None else tuple(step.teams),
-        agents=_named(domain, step, last_agent_id),
+        agents=terms.agents if terms.agents_until_ms is not None else _named(domain, step, last_agent_id),
+        agents_until_ms=terms.agents_until_ms,
         step=terms.step + 1,
         longest_wait=terms.longest_wait,
     )
@@ -100,9 +137,10 @@ def _named(domain: DomainState, step: Step, last_agent_id: str | None) -> tuple[
 
 def _timed(domain: DomainState, terms: Terms, steps: Sequence[Step], times: Times, now_ms: int) -> Terms:
     longest_seconds = domain.settings.longest_wait_seconds
-    next_at_ms: int | None = None
+    next_at_ms = terms.agents_until_ms
     if terms.step < len(steps):
-        next_at_ms = times.entered_at_ms + steps[terms.step].after_seconds * 1000
+        step_at_ms = times.entered_at_ms + steps[terms.step].after_seconds * 1000
+        next_at_ms = step_at_ms if next_at_ms is None else min(next_at_ms, step_at_ms)
     if longest_seconds is not None and not terms.longest_wait:
         longest_at_ms = times.queued_at_ms + longest_seconds * 1000
         if longest_at_ms <= now_ms:

@@ -80,6 +80,8 @@ def _index_task(domain: DomainState, task: Task) -> None:
     if task.assigned is not None:
         hold(domain, domain.agents[task.assigned.agent_id], task)
         domain.assignments[task.assigned.assignment_id] = task
+    if task.transfer is not None:
+        domain.transfers[task.transfer.from_task_id] = task
     settle(domain, task)
 
 

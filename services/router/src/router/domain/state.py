@@ -32,7 +32,18 @@ STRICT_MS: Final = 2**43
 """More than two centuries."""
 
 TimerKind = Literal[
-    "backoff", "deferral", "gates", "grace", "matching", "offer", "parked", "refusal", "shed", "step", "wrapup"
+    "backoff",
+    "deferral",
+    "gates",
+    "grace",
+    "matching",
+    "offer",
+    "parked",
+    "refusal",
+    "shed",
+    "step",
+    "transfer",
+    "wrapup",
 ]
 Timer = tuple[int, TimerKind, str, str, str]
 """Due time, kind, key of the domain, and what it is about: offer; assignment; agent; task, agent; interaction."""
@@ -94,6 +105,8 @@ class DomainState:
     """Offered tasks by offer id."""
     assignments: dict[str, Task] = field(default_factory=dict, metadata={"derived": True})
     """Assigned tasks and tasks in wrap-up by assignment id."""
+    transfers: dict[str, Task] = field(default_factory=dict, metadata={"derived": True})
+    """Tasks of open transfers, by the task whose owner asked: that one is assigned, and has no other transfer."""
     default_queue: str | None = field(default=None, metadata={"derived": True})
     """Where an unregistered address leads: the queue that sorts first."""
     gates: Gates = field(default_factory=Gates, metadata={"derived": True})
@@ -135,6 +148,11 @@ class DomainState:
         """Whether the agent is ready and not known to be away: worth waiting for."""
         agent = self.agents.get(agent_id)
         return agent is not None and agent.state == "ready" and agent.presence != "absent"
+
+    def available(self, agent_id: str) -> bool:
+        """Whether the agent is at work, and takes on more once there is room."""
+        agent = self.agents.get(agent_id)
+        return self.at_work(agent_id) and agent is not None and agent.pending is None and agent.shed != "agent_removed"
 
     def open_at(self, line: QueueLine, at_ms: int) -> bool:
         """Whether the queue takes work: by its calendar, unless a supervisor has closed it."""
@@ -235,7 +253,7 @@ def timer_holds(domain: DomainState, timer: Timer) -> bool:
             return task is not None and task.wrapup is not None
         case "gates":
             return domain.gates_deferred
-        case "refusal" | "step" | "deferral":
+        case "refusal" | "step" | "deferral" | "transfer":
             task = domain.tasks.get(subject)
             return task is not None and _task_timer_holds(task, timer)
         case "parked":
@@ -253,6 +271,8 @@ def _task_timer_holds(task: Task, timer: Timer) -> bool:
             return task.refused_by.get(agent_id) == at_ms
         case "step":
             return steps_at_ms(task) == at_ms
+        case "transfer":
+            return transfer_fails_at_ms(task) == at_ms
         case _:
             return task.deferred_for is not None and task.deferred_until_ms == at_ms
 
@@ -260,6 +280,13 @@ def _task_timer_holds(task: Task, timer: Timer) -> bool:
 def steps_at_ms(task: Task) -> int | None:
     """When the task's next step is due; none while it is deferred or offered: a live offer comes to its end first."""
     return task.terms.next_step_at_ms if task.state == "waiting" and task.deferred_for is None else None
+
+
+def transfer_fails_at_ms(task: Task) -> int | None:
+    """When the transfer that the task stands for fails, as long as nobody has accepted."""
+    if task.transfer is None or task.state not in {"waiting", "offered"}:
+        return None
+    return task.transfer.expires_at_ms
 
 
 def _agent_timer_holds(agent: Agent, timer: Timer) -> bool:
@@ -300,6 +327,9 @@ def _timers_of_task(task: Task, key: str) -> Iterator[Timer]:
         yield (step_at_ms, "step", key, task.task_id, "")
     if task.deferred_for is not None and task.deferred_until_ms is not None:
         yield (task.deferred_until_ms, "deferral", key, task.task_id, "")
+    fails_at_ms = transfer_fails_at_ms(task)
+    if fails_at_ms is not None:
+        yield (fails_at_ms, "transfer", key, task.task_id, "")
 
 
 def _timers_of_agents(domain: DomainState) -> Iterator[Timer]:

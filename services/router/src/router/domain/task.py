@@ -70,6 +70,7 @@ class Task:
     contact: ContactKept | None = None
     """What rules may read again, while the customer's facts may come."""
     transfer: Origin | None = None
+    """Set while the task stands for an open transfer; then it is not the interaction's main one."""
     state: TaskState = "waiting"
     offers_made: int = 0
     offers: dict[str, OfferIssued] = field(default_factory=dict)
@@ -78,6 +79,8 @@ class Task:
     """The assignment, while assigned or in wrap-up."""
     wrapup: WrapupStarted | None = None
     role: Role = "owner"
+    connected: bool = False
+    """Whether the gateway has connected customer and agent."""
     held_since_ms: int | None = None
     held_ms: int = 0
     counted: bool = True

@@ -1,8 +1,5 @@
 """The steps of a task's life that several inputs lead to."""
 
-from itertools import islice
-from typing import Final
-
 from contracts.agents import AgentBackedOff, AgentStateChanged, StateCause
 from contracts.fields import Code
 from contracts.offers import OfferRescinded, RescindReason
@@ -12,6 +9,8 @@ from contracts.tasks import (
     TaskAssigned,
     TaskCompleted,
     TaskRequeued,
+    TaskTransferredOut,
+    TaskUnassigned,
     Then,
     WrapupReason,
     WrapupStarted,
@@ -21,8 +20,6 @@ from router.domain.agent import Agent
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.turn import Turn
-
-SHED_STEP_MAX: Final = 64
 
 
 def rescind(turn: Turn, domain: DomainState, task: Task, agent_id: str, reason: RescindReason) -> None:
@@ -55,10 +52,35 @@ def requeue(turn: Turn, domain: DomainState, task: Task, reason: RequeueReason) 
     turn.emit(domain, requeued)
 
 
+def unassign(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
+    """The assignment ends through no absence of the agent; the task waits again, with its original waiting time."""
+    assigned = assignment_of(task)
+    unassigned = TaskUnassigned(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        assignment_id=assigned.assignment_id,
+        agent_id=assigned.agent_id,
+        reason=reason,
+        queued_at_ms=task.queued_at_ms,
+        unassigned_at_ms=turn.now_ms,
+        handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms),
+    )
+    turn.emit(domain, unassigned)
+
+
 def start_wrapup(
-    turn: Turn, domain: DomainState, task: Task, reason: WrapupReason, *, then: Then, seen_number: int | None
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    reason: WrapupReason,
+    *,
+    then: Then,
+    seen_number: int | None,
+    handed_over_to: str | None = None,
 ) -> None:
-    """The conversation is over for the agent."""
+    """The conversation is over for the agent; handed over, it goes on under another task."""
     assigned = assignment_of(task)
     started = WrapupStarted(
         task_id=task.task_id,
@@ -72,6 +94,7 @@ def start_wrapup(
         seen_number=seen_number,
         started_at_ms=turn.now_ms,
         ends_at_ms=turn.now_ms + task.wrapup_seconds * 1000,
+        handed_over_to=handed_over_to,
     )
     turn.emit(domain, started)
 
@@ -88,6 +111,9 @@ def complete(  # what the agent says at the end, each by name
 ) -> None:
     """Done. After a wrap-up `then` and `seen_number` are what they were when the conversation ended."""
     assigned = assignment_of(task)
+    if task.wrapup is not None and task.wrapup.handed_over_to is not None:
+        hand_out(turn, domain, task, task.wrapup.handed_over_to, "transferred", disposition=disposition)
+        return
     completed = TaskCompleted(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -104,6 +130,39 @@ def complete(  # what the agent says at the end, each by name
         held_ms=held_ms(task, turn.now_ms),
     )
     turn.emit(domain, completed)
+
+
+def hand_out(  # what the agent says at the end, each by name
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    to_task_id: str,
+    reason: str,
+    *,
+    disposition: Code | None = None,
+) -> None:
+    """The task ends because another of its interaction goes on; who had it is free when the input has been decided."""
+    assigned = task.assigned
+    waited_ms = max(0, turn.now_ms - task.queued_at_ms) if assigned is None else assigned.waited_ms
+    out = TaskTransferredOut(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        to="handed_over",
+        reason=reason,
+        transferred_at_ms=turn.now_ms,
+        waited_ms=waited_ms,
+        assignment_id=assigned.assignment_id if assigned else None,
+        agent_id=assigned.agent_id if assigned else None,
+        to_task_id=to_task_id,
+        disposition=disposition,
+        handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms) if assigned else None,
+        held_ms=held_ms(task, turn.now_ms),
+    )
+    turn.emit(domain, out)
+    if assigned is not None:
+        turn.freed.append((domain.key, assigned.agent_id))
 
 
 def held_ms(task: Task, now_ms: int) -> int:
@@ -153,27 +212,6 @@ def back_off(turn: Turn, domain: DomainState, agent: Agent, cause: str, seconds:
             backed_off_at_ms=turn.now_ms,
         )
         turn.emit(domain, backed_off)
-
-
-def shed(turn: Turn, domain: DomainState, agent: Agent) -> list[Task]:
-    """Take from the agent what `Agent.shed` says, a bounded number at once; the tasks that wait again.
-
-    What is left, and all of it in a full batch, is for the continuation timer that stands while `Agent.shed` does.
-    """
-    reason = agent.shed
-    if reason is None or turn.full:
-        return []
-    waiting = []
-    for task in list(islice(agent.to_shed(domain.settings.keep_on_agent_loss), SHED_STEP_MAX)):
-        if task.state == "wrapup":
-            complete(turn, domain, task, "agent_removed")
-            continue
-        if task.state == "offered":
-            rescind(turn, domain, task, agent.agent_id, reason)
-        else:
-            requeue(turn, domain, task, "agent_removed" if reason == "agent_removed" else "agent_lost")
-        waiting.append(task)
-    return waiting
 
 
 def assignment_of(task: Task) -> TaskAssigned:

@@ -12,8 +12,10 @@ from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
 from router.domain.match import place_all, serve, try_to_place
 from router.domain.presence import change
+from router.domain.shedding import shed
 from router.domain.state import DomainState, Timer, TimerKind
-from router.domain.tasks import back_off, complete, set_not_ready, shed
+from router.domain.tasks import back_off, complete, set_not_ready
+from router.domain.transfers import end
 from router.domain.turn import Turn
 
 TIMERS_MAX: Final = 256
@@ -95,6 +97,10 @@ def _deferral(turn: Turn, domain: DomainState, timer: Timer) -> None:
     resume(turn, domain, task, "opened" if task.deferred_for == "closed" else "due")
 
 
+def _transfer(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    end(turn, domain, domain.tasks[timer[3]], "failed", "timed_out")
+
+
 def _backoff(turn: Turn, domain: DomainState, timer: Timer) -> None:
     turn.emit(domain, BackoffLapsed(agent_id=timer[3], domain=domain.domain))
     serve(turn, domain, domain.agents[timer[3]])
@@ -122,4 +128,5 @@ _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = 
     "deferral": _deferral,
     "backoff": _backoff,
     "gates": _gates,
+    "transfer": _transfer,
 }

@@ -13,12 +13,14 @@ FACTS_MAX: Final = 256
 class Turn:
     """What an input leads to at one instant."""
 
-    __slots__ = ("facts", "freed", "handovers", "now_ms", "state", "touched")
+    __slots__ = ("facts", "freed", "handovers", "looked", "now_ms", "state", "touched")
 
     def __init__(self, state: State, now_ms: int) -> None:
         self.state = state
         self.now_ms = now_ms
         self.facts: list[Fact] = []
+        self.looked = 0
+        """How many of them were looked through for what they mean to transfers."""
         self.touched: dict[str, DomainState] = {}
         """Domains of which something became true, by key."""
         self.freed: list[tuple[str, str]] = []

@@ -10,10 +10,16 @@ from contracts.commands import (
     AcceptOffer,
     ActivateConfiguration,
     CompleteTask,
+    ConnectAssignment,
     CustomerFacts,
     EndTask,
+    HoldTask,
+    MoveTransfer,
+    ParkTask,
     RejectOffer,
     SetAgentState,
+    TransferTask,
+    UnparkTask,
 )
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.topics import INTERACTIONS, ROUTING_INPUTS
@@ -22,7 +28,7 @@ from servicekit.errors import RejectError
 from servicekit.ports import LogReader, LogWriter, Outgoing, Partition, Record
 from servicekit.telemetry import log
 
-from router.domain.inputs import CommandInput, FactsInput, InteractionInput
+from router.domain.inputs import CommandInput, FactsInput, InteractionInput, ServiceInput
 from router.domain.state import State
 from router.engine.configuration import Configuration, ConfigurationMissingError
 from router.engine.inbox import Given, Inbox, cause_of
@@ -34,7 +40,19 @@ READ_RECORDS_MAX: Final = 500
 READ_SECONDS: Final = 0.5
 ATTEMPTS_MAX: Final = 3
 INTERACTIONS_DECIDED: Final = (InteractionStarted, InteractionUpdated, AttentionRequested, InteractionEnded)
-COMMANDS_DECIDED: Final = (AcceptOffer, RejectOffer, SetAgentState, EndTask, CompleteTask)
+COMMANDS_DECIDED: Final = (
+    AcceptOffer,
+    RejectOffer,
+    SetAgentState,
+    EndTask,
+    CompleteTask,
+    HoldTask,
+    ParkTask,
+    UnparkTask,
+    TransferTask,
+    MoveTransfer,
+)
+SERVICES_DECIDED: Final = (ConnectAssignment,)
 
 Failures = Counter[tuple[str, int, int]]
 """How often deciding the record at topic, partition, offset has failed."""
@@ -156,13 +174,15 @@ def _passed(record: Record) -> list[Given]:
 
 
 def _decidable(event: Event, record: Record) -> list[Given]:
-    given_input: InteractionInput | CommandInput | FactsInput
+    given_input: InteractionInput | CommandInput | FactsInput | ServiceInput
     if isinstance(event.data, INTERACTIONS_DECIDED):
         given_input = InteractionInput(event.tenant_id, event.data)
     elif isinstance(event.data, COMMANDS_DECIDED):
         given_input = CommandInput(event.tenant_id, event.data)
     elif isinstance(event.data, CustomerFacts):
         given_input = FactsInput(event.tenant_id, event.data)
+    elif isinstance(event.data, SERVICES_DECIDED):
+        given_input = ServiceInput(event.tenant_id, event.data)
     else:
         return []
     return [

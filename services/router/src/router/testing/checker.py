@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from contracts.assignments import TransferChanged
 from contracts.offers import Decision, OfferIssued
-from contracts.tasks import TaskQueued
+from contracts.tasks import TaskQueued, TaskTransferredOut, WrapupStarted
 
 from router.domain.facts import Fact
 from router.domain.fold import fold
@@ -21,6 +22,14 @@ _EDGES: Final[dict[str, set[str | None]]] = {
     "completed": {"assigned", "wrapup"},
     "abandoned": {"waiting"},
     "transferred_out": {"waiting", "assigned", "wrapup"},
+}
+_TRANSFER_EDGES: Final[dict[str, set[str | None]]] = {
+    "requested": {None, "consulting", "conference"},
+    "consulting": {"requested"},
+    "conference": {"consulting"},
+    "completed": {"requested", "consulting", "conference"},
+    "cancelled": {"requested", "consulting", "conference"},
+    "failed": {"requested", "consulting", "conference"},
 }
 _TERMINAL: Final = frozenset({"completed", "abandoned", "transferred_out"})
 _ENDS_AN_OFFER: Final = frozenset({"OfferRejected", "OfferExpired", "OfferRescinded", "OfferWithdrawn"})
@@ -44,13 +53,21 @@ class Checker:
     state: State = field(default_factory=State)
     tasks: dict[str, str] = field(default_factory=dict)
     """State of each task ever made, by the facts alone."""
+    transfers: dict[str, str] = field(default_factory=dict)
+    """State of each transfer ever made, by the facts alone."""
 
     def read(self, fact: Fact, now_ms: int) -> None:
         """Check the fact against the position that it stands at, then take it in."""
         data = fact.data
         if isinstance(data, OfferIssued):
             self._check_offer(self.state.domains[f"{fact.tenant_id}/{data.domain}"], data)
+        if isinstance(data, WrapupStarted | TaskTransferredOut):
+            self._check_handover(data)
         self._check_edge(data)
+        if isinstance(data, TransferChanged):
+            before = self.transfers.get(data.transfer_id)
+            assert before in _TRANSFER_EDGES[data.state], f"S2: transfer from {before} to {data.state}"
+            self.transfers[data.transfer_id] = data.state
         fold(self.state, fact, now_ms)
 
     def check(self, live: State) -> None:
@@ -99,6 +116,15 @@ class Checker:
         assert isinstance(data, TaskQueued) == (before is None), f"{task_id} was made twice, or never"
         self.tasks[task_id] = becomes
 
+    def _check_handover(self, data: WrapupStarted | TaskTransferredOut) -> None:
+        """S1: a task makes way only for one that lives, or (at the end of a wrap-up) did so when it was handed over."""
+        if isinstance(data, WrapupStarted):
+            heir = data.handed_over_to
+        else:
+            assert (data.to == "handed_over") == (data.to_task_id is not None)
+            heir = data.to_task_id if self.tasks[data.task_id] != "wrapup" else None
+        assert heir is None or self.tasks[heir] not in _TERMINAL, f"S1: {data.task_id} makes way for one that has ended"
+
     def _without_an_offer(self, task_id: str) -> str:
         """Offered to others still, or not any more."""
         [task] = [domain.tasks[task_id] for domain in self.state.domains.values() if task_id in domain.tasks]
@@ -108,7 +134,7 @@ class Checker:
         """S1: an open interaction waits parked, has one task that waits or is served, or had one that is over."""
         live: dict[str, list[str]] = {name: [] for name in domain.interactions}
         for task in domain.tasks.values():
-            if task.state != "wrapup":
+            if task.state != "wrapup" and task.transfer is None:
                 live[task.interaction_id].append(task.task_id)
         for name, interaction in domain.interactions.items():
             assert live[name] == ([interaction.task_id] if interaction.task_id else [])
@@ -117,9 +143,37 @@ class Checker:
             assert places == 1 or interaction.closed or interaction.tasks_made > 0, f"S1: {name} is lost"
             assert not (interaction.closed and places), f"{name} has ended and still waits"
 
+    def _check_transfers(self, domain: DomainState) -> None:
+        """S3: a transfer's task stands beside one that is assigned to its owner; no task has two of them."""
+        open_ones = {task.task_id: task.transfer for task in domain.tasks.values() if task.transfer is not None}
+        assert sorted(task.task_id for task in domain.transfers.values()) == sorted(open_ones)
+        for task_id, origin in open_ones.items():
+            task, first = domain.tasks[task_id], domain.tasks[origin.from_task_id]
+            assert domain.transfers[first.task_id] is task, f"{first.task_id} has two transfers"
+            assert first.transfer is None
+            assert first.state == "assigned", f"{first.task_id} is {first.state} while {task_id} is open"
+            assert first.role == "owner"
+            assert first.assigned is not None
+            assert first.assigned.assignment_id == origin.from_assignment_id
+            assert domain.interactions[task.interaction_id].task_id == first.task_id
+            assert task.state != "wrapup"
+            assert task.queued_at_ms == first.queued_at_ms, f"{task_id} has lost its place"
+            assert (task.state == "assigned") == (self.transfers[task_id] in {"consulting", "conference"})
+            if task.assigned is not None:
+                assert task.role == {"consulting": "consultant", "conference": "participant"}[self.transfers[task_id]]
+                assert task.assigned.agent_id != origin.from_agent_id
+            else:
+                assert origin.from_agent_id not in task.offers, f"{task_id} is offered to its owner"
+        for task_id, state in self.transfers.items():
+            assert (task_id in open_ones) == (state in {"requested", "consulting", "conference"})
+        for task in domain.tasks.values():
+            if task.assigned is not None and task.transfer is None:
+                assert task.role == "owner", f"S3: {task.task_id} has no owner"
+
     def _check_structure(self, domain: DomainState) -> None:
         """S1 and S3: each task stands in exactly the places that its state implies."""
         self._check_interactions(domain)
+        self._check_transfers(domain)
         holders: dict[str, set[str]] = {}
         for task in domain.tasks.values():
             assert task.state == self.tasks[task.task_id]

@@ -2,11 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal  # Any: further fields of events, named by the test
+from typing import Any, Final, Literal  # Any: further fields of events and targets, named by the test
 
-from contracts.commands import AcceptOffer, CompleteTask, CustomerFacts, EndTask, RejectOffer, SetAgentState
+from contracts.commands import (
+    AcceptOffer,
+    CompleteTask,
+    ConnectAssignment,
+    CustomerFacts,
+    EndTask,
+    HoldTask,
+    MoveTransfer,
+    ParkTask,
+    RejectOffer,
+    SetAgentState,
+    TransferTask,
+    UnparkTask,
+)
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
 from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
+from contracts.tasks import TransferKind
 
 from router.domain.decide import decide
 from router.domain.fold import begin_epoch
@@ -19,12 +33,14 @@ from router.domain.inputs import (
     InteractionInput,
     LeasesRead,
     PresenceObserved,
+    ServiceInput,
     TimersDue,
 )
+from router.domain.queue import required
 from router.domain.snapshot import dump, load
 from router.domain.state import DomainState, State
 from router.testing.checker import Checker
-from router.testing.parts import DOMAIN, Later, Part, later_record_of, record_of
+from router.testing.parts import DOMAIN, Later, Part, later_record_of, record_of, skill
 
 TENANT: Final = "acme"
 
@@ -235,6 +251,66 @@ class Story:
                 disposition=disposition,
             )
         )
+
+    def hold(self, agent_id: str, assignment_id: str, *, held: bool = True) -> list[object]:
+        """The customer goes on hold, or comes back."""
+        return self._command(
+            lambda known: HoldTask(
+                command_id=known, domain=DOMAIN, agent_id=agent_id, assignment_id=assignment_id, held=held
+            )
+        )
+
+    def park(self, agent_id: str, assignment_id: str, *, seconds: float | None = None) -> list[object]:
+        """The agent puts the task aside for so long, or until something happens."""
+        until_ms = None if seconds is None else self.now_ms + int(seconds * 1000)
+        return self._command(
+            lambda known: ParkTask(
+                command_id=known, domain=DOMAIN, agent_id=agent_id, assignment_id=assignment_id, until_ms=until_ms
+            )
+        )
+
+    def unpark(self, agent_id: str, task_id: str, *, by: str | None = None) -> list[object]:
+        """The agent takes it up again, or a supervisor does."""
+        return self._command(
+            lambda known: UnparkTask(command_id=known, domain=DOMAIN, agent_id=agent_id, task_id=task_id, by=by)
+        )
+
+    def transfer(
+        self, agent_id: str, assignment_id: str, *skills: str, kind: TransferKind = "cold", **target: Any
+    ) -> list[object]:
+        """The owner asks another: `queue`, `to_agent_id`, skills as `skill` reads them, or `escalate`."""
+        return self._command(
+            lambda known: TransferTask(
+                command_id=known,
+                domain=DOMAIN,
+                agent_id=agent_id,
+                assignment_id=assignment_id,
+                kind=kind,
+                requirements=required(map(skill, skills)),
+                **target,
+            )
+        )
+
+    def move(
+        self, agent_id: str, transfer_id: str, move: Literal["complete", "conference", "cancel"], by: str | None = None
+    ) -> list[object]:
+        """The owner, or a supervisor, moves the transfer on."""
+        return self._command(
+            lambda known: MoveTransfer(
+                command_id=known, domain=DOMAIN, agent_id=agent_id, transfer_id=transfer_id, move=move, by=by
+            )
+        )
+
+    def connect(self, assignment_id: str, *, failure: str | None = None) -> list[object]:
+        """The gateway has connected customer and agent, or could not."""
+        report = ConnectAssignment(
+            assignment_id=assignment_id,
+            interaction_id="",
+            domain=DOMAIN,
+            reported_at_ms=self.now_ms,
+            failure=failure,
+        )
+        return self.give(ServiceInput(TENANT, report))
 
     def _command(self, make: Callable[[str], CommandData], command_id: str | None = None) -> list[object]:
         self.commands += 1

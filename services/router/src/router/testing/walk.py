@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar  # Any: fields of part
 from contracts.calendars import Calendar
 from contracts.configuration import Domain
 from contracts.routing_parts import Agent, Destination, Plan, Queue, Step
+from contracts.tasks import TransferKind
 
 from router.testing.parts import DOMAIN, address, agent, plan, queue, rules, skill
 from router.testing.story import Story
@@ -54,6 +55,8 @@ DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
     "outbound_idle_reserve": [1, 2],
     "unanswered_then": ["nothing"],
     "agent_backoff": [{"rejected_seconds": 3, "expired_seconds": 30}],
+    "transfer_seconds": [10, 30],
+    "parked_agent_seconds": [0, 5],
     "client_shares": [
         [{"client": "shop", "units_max": 1}],
         [{"client": "shop", "minimum_percent": 60}, {"client": "bank", "units_max": 2}],
@@ -75,6 +78,7 @@ QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "closed": [AWAY, {"to": "queue", "queue": "mails"}],
     "full": [AWAY],
     "priority": [3, 7],
+    "escalates_to": ["mails", "sales"],
 }
 AGENT_FIELDS: Final[dict[str, list[Any]]] = {
     "team": ["north", "south"],
@@ -129,7 +133,17 @@ class Walk:
             self.wait: 12,
             self.change: 1,
             self.take_over: 1,
+            self.transfer: 8,
+            self.move_transfer: 8,
+            self.park: 2,
+            self.unpark: 2,
+            self.hold: 2,
+            self.connect: 3,
         }
+
+    def transfer_much(self) -> None:
+        """From now on nearly everything that happens is about tasks that somebody has."""
+        self.moves |= {self.complete: 3, self.end_task: 2, self.transfer: 40, self.move_transfer: 30, self.presence: 6}
 
     def step(self) -> None:
         """Something happens."""
@@ -266,6 +280,70 @@ class Walk:
         self.told.take_over()
         self.told.leases(readable=True)
         self.told.seen(*AGENTS)
+
+    # After the assignment
+
+    def transfer(self) -> None:
+        """An agent, or a supervisor, wants another to help or to take over."""
+        target: dict[str, Any] = self.chance.choice(
+            [
+                {"queue": self.chance.choice((*QUEUES, "nowhere"))},
+                {"queue": self.chance.choice(QUEUES)},
+                {"to_agent_id": self.chance.choice((*AGENTS, "zoe"))},
+                {"to_agent_id": self.chance.choice(AGENTS)},
+                {"escalate": True},
+                {},
+            ]
+        )
+        skills = () if target else (self.chance.choice(("spanish:2", "english:3", "billing")),)
+        more = {
+            "priority_add": self.chance.choice((0, 2)),
+            "forced": self.chance.random() < 0.3,
+            "by": self.chance.choice((None, None, "boss")),
+        }
+        kind: TransferKind = self.chance.choice(("cold", "consult"))
+        self._with_assignment(
+            lambda agent, known: self.told.transfer(agent, known, *skills, kind=kind, **target, **more)
+        )
+
+    def move_transfer(self) -> None:
+        """Who is asked accepts, mostly; then the owner, or a supervisor, completes, widens or cancels."""
+        open_ones = sorted(task.task_id for task in self.told.domain.transfers.values())
+        if not open_ones:
+            return
+        task = self.told.domain.tasks[self.chance.choice(open_ones)]
+        if task.offer is not None and self.chance.random() < 0.7:
+            self.told.accept(task.offer.agent_id, task.offer.offer_id)
+            return
+        moves: tuple[Literal["complete", "conference", "cancel"], ...] = ("complete", "conference", "cancel")
+        owner_id = task.transfer.from_agent_id if task.transfer else ""
+        by = self.chance.choice((None, "boss"))
+        self.told.move(owner_id, task.task_id, self.chance.choice(moves), by=by)
+
+    def park(self) -> None:
+        """A task is put aside."""
+        seconds = self.chance.choice((None, 0, 5, 100))
+        self._with_assignment(lambda agent, known: self.told.park(agent, known, seconds=seconds))
+
+    def unpark(self) -> None:
+        """A parked task is taken up, or its customer writes."""
+        parked = sorted(task.task_id for task in self.told.domain.tasks.values() if task.deferred_for == "parked")
+        if parked:
+            task = self.told.domain.tasks[self.chance.choice(parked)]
+            if self.chance.random() < 0.5:
+                self.told.attention(task.interaction_id, f"return-{self.told.commands}-{self.told.now_ms}")
+            else:
+                self.told.unpark(task.last_agent_id or "", task.task_id)
+
+    def hold(self) -> None:
+        """Music for a customer, or the end of it."""
+        held = self.chance.random() < 0.6
+        self._with_assignment(lambda agent, known: self.told.hold(agent, known, held=held))
+
+    def connect(self) -> None:
+        """A gateway reports."""
+        failure = self.chance.choice((None, "no_answer"))
+        self._with_assignment(lambda _, known: self.told.connect(known, failure=failure))
 
     def _with_assignment(self, ends: Callable[[str, str], object]) -> None:
         assignments = sorted(self.told.domain.assignments)

@@ -1,0 +1,53 @@
+"""Whether a gateway could connect customer and agent."""
+
+from contracts.assignments import AssignmentConnected
+
+from router.domain.handovers import heir
+from router.domain.inputs import ServiceInput
+from router.domain.match import place, serve
+from router.domain.state import DomainState
+from router.domain.task import Task
+from router.domain.tasks import assignment_of, back_off, hand_out, unassign
+from router.domain.transfers import end, tell
+from router.domain.turn import Turn
+
+
+def connection(turn: Turn, given: ServiceInput) -> None:
+    """The gateway's report. A repeated one, and one about an assignment that has ended, changes nothing."""
+    data = given.data
+    domain = turn.state.find(given.tenant_id, data.domain)
+    task = domain.assignments.get(data.assignment_id)
+    if task is None or task.state != "assigned" or task.connected:
+        return
+    if data.failure is not None:
+        _failed(turn, domain, task)
+        return
+    connected = AssignmentConnected(
+        assignment_id=data.assignment_id,
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        agent_id=assignment_of(task).agent_id,
+        connected_at_ms=turn.now_ms,
+    )
+    turn.emit(domain, connected)
+
+
+def _failed(turn: Turn, domain: DomainState, task: Task) -> None:
+    """The task waits again, for others first; or the transfer's task that takes its place does."""
+    agent = domain.agents[assignment_of(task).agent_id]
+    after = heir(turn, domain, task, "connect_failed")
+    if after is not None:
+        hand_out(turn, domain, task, after.task_id, "transferred")
+    else:
+        after = task
+        unassign(turn, domain, task, "connect_failed")
+    back_off(turn, domain, agent, "connect_failed", domain.settings.agent_backoff.connect_failed_seconds)
+    if after.transfer is not None and after.transfer.expires_at_ms <= turn.now_ms:
+        end(turn, domain, after, "failed", "timed_out")
+    else:
+        if after.transfer is not None:
+            tell(turn, domain, after, "requested", "connect_failed")
+        place(turn, domain, after)
+    if agent.agent_id in domain.agents:
+        serve(turn, domain, agent)

@@ -1,0 +1,38 @@
+"""What a command came to, and how it is refused."""
+
+from dataclasses import dataclass, field
+
+from contracts.agents import Refusal
+
+from router.domain.agent import Agent
+from router.domain.task import Task
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a command did, and whom there is work for now."""
+
+    refusal: Refusal | None = None
+    assignment_id: str | None = None
+    task_id: str | None = None
+    waiting: list[Task] = field(default_factory=list)
+    free: Agent | None = None
+
+
+def assignment_refusal(task: Task | None, agent_id: str) -> Refusal | None:
+    """Unless the task is assigned to the agent, or in their wrap-up."""
+    if task is None or task.assigned is None:
+        return refusal_of("assignment_gone", 404, "There is no such assignment, or it has ended.")
+    if task.assigned.agent_id != agent_id:
+        return refusal_of("assignment_of_another", 403, "The assignment is another agent's.")
+    return None
+
+
+def refused(code: str, http_status: int, detail: str) -> Outcome:
+    """The command did nothing."""
+    return Outcome(refusal=refusal_of(code, http_status, detail))
+
+
+def refusal_of(code: str, http_status: int, detail: str) -> Refusal:
+    """Ready for problem+json."""
+    return Refusal(code=code, detail=detail, http_status=http_status)

@@ -1,0 +1,264 @@
+"""Transfers whose owner or customer goes: at every stage somebody has the customer, or nobody needs to."""
+
+import pytest
+from contracts.assignments import AssignmentRoleChanged
+from contracts.offers import OfferWithdrawn
+from contracts.routing_parts import Step
+from contracts.tasks import (
+    TaskAbandoned,
+    TaskCompleted,
+    TaskRequeued,
+    TaskRerouted,
+    TaskTransferredOut,
+    TaskUnassigned,
+    WrapupStarted,
+)
+from router.testing.conversation import ANNS, anns_conversation, consult, main_task, moves, of, offered_to, only
+from router.testing.parts import agent, plan, queue
+from router.testing.story import Story
+
+
+@pytest.fixture
+def told() -> Story:
+    return anns_conversation()
+
+
+def ann_is_lost(told: Story) -> list[object]:
+    told.gone("ann")
+    return told.wait(10)
+
+
+# The owner is lost
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_cold_the_second_task_becomes_the_task_when_the_owner_is_lost(told: Story, *, offered: bool) -> None:
+    if not offered:
+        told.start("i2", queue="billing")
+        told.accept("bob", "i2.t1.o1")
+    told.transfer("ann", ANNS, queue="billing")
+
+    lost = ann_is_lost(told)
+
+    assert moves(lost) == [("completed", "owner_lost")]
+    assert of(lost, TaskRequeued) == []
+    assert only(lost, TaskTransferredOut).to_task_id == "i1.t2"
+    assert main_task(told) == "i1.t2"
+    assert told.domain.tasks["i1.t2"].state == ("offered" if offered else "waiting")
+
+
+def test_cold_to_one_agent_anybody_of_the_queue_may_have_it_when_the_owner_is_lost(told: Story) -> None:
+    told.start("i2", queue="experts")
+    told.accept("dee", "i2.t1.o1")
+    told.transfer("ann", ANNS, to_agent_id="dee", forced=True)
+
+    lost = ann_is_lost(told)
+
+    rerouted = only(lost, TaskRerouted)
+    assert rerouted.reason == "owner_gone"
+    assert [required.skill for required in rerouted.requirements] == ["english"]
+    assert offered_to(lost) == [("i1.t2", "bob")]
+
+
+def test_cold_to_skills_the_plan_of_the_queue_holds_when_the_owner_is_lost(told: Story) -> None:
+    told.configure(
+        plan("patient", Step(after_seconds=30, requirements=[])),
+        queue("chats", "english", plan="patient"),
+    )
+    told.start("i2", queue="chats")
+    told.reject("bob", "i2.t1.o1")
+    told.accept("cid", "i2.t1.o2")
+    told.transfer("ann", ANNS, "spanish:4")
+
+    assert offered_to(ann_is_lost(told)) == []
+    assert offered_to(told.wait(20)) == [("i1.t2", "bob")]
+
+
+def test_asking_for_help_the_first_task_waits_again_when_the_owner_is_lost(told: Story) -> None:
+    told.set_state("cid", ready=False)
+    told.transfer("ann", ANNS, kind="consult", queue="billing")
+
+    lost = ann_is_lost(told)
+
+    assert moves(lost) == [("failed", "owner_lost")]
+    assert only(lost, TaskRequeued).task_id == "i1.t1"
+    assert offered_to(lost) == [("i1.t1", "bob")]
+
+
+@pytest.mark.parametrize("widened", [True, False])
+def test_who_helps_becomes_the_owner_when_the_owner_is_lost(told: Story, *, widened: bool) -> None:
+    consult(told)
+    if widened:
+        told.move("ann", "i1.t2", "conference")
+
+    lost = ann_is_lost(told)
+
+    assert moves(lost) == [("completed", "owner_lost")]
+    assert only(lost, AssignmentRoleChanged).role == "owner"
+    assert of(lost, TaskRequeued) == []
+    assert main_task(told) == "i1.t2"
+
+
+def test_an_owner_who_is_removed_is_lost_too(told: Story) -> None:
+    consult(told)
+
+    removed = told.configure(removed="agent:ann")
+
+    assert moves(removed) == [("completed", "owner_lost")]
+    assert "ann" not in told.domain.agents
+
+
+def test_an_owner_who_is_removed_in_wrapup_has_handed_over(told: Story) -> None:
+    told.transfer("ann", ANNS, to_agent_id="bob")
+    told.accept("bob", "i1.t2.o1")
+
+    removed = told.configure(removed="agent:ann")
+
+    assert only(removed, TaskTransferredOut).to_task_id == "i1.t2"
+    assert of(removed, TaskCompleted) == []
+
+
+# The owner ends the conversation
+
+
+@pytest.mark.parametrize("by_wrapup", [True, False])
+def test_cold_the_second_task_becomes_the_task_when_the_owner_ends(told: Story, *, by_wrapup: bool) -> None:
+    told.transfer("ann", ANNS, queue="billing")
+
+    ended = (told.end_task if by_wrapup else told.complete)("ann", ANNS)
+
+    assert moves(ended) == [("completed", "owner_ended")]
+    assert of(ended, TaskCompleted) == []
+    assert main_task(told) == "i1.t2"
+    if by_wrapup:
+        assert (only(ended, WrapupStarted).then, only(ended, WrapupStarted).handed_over_to) == ("keep_open", "i1.t2")
+        ended = told.wait(60)
+    assert only(ended, TaskTransferredOut).to_task_id == "i1.t2"
+
+
+def test_asking_for_help_is_over_when_the_owner_ends(told: Story) -> None:
+    told.transfer("ann", ANNS, kind="consult", queue="billing")
+
+    ended = told.complete("ann", ANNS)
+
+    assert moves(ended) == [("cancelled", "owner_ended")]
+    assert only(ended, OfferWithdrawn).agent_id == "bob"
+    assert only(ended, TaskCompleted).then == "close"
+
+
+def test_the_consultant_is_released_when_the_owner_completes(told: Story) -> None:
+    consult(told)
+
+    ended = told.complete("ann", ANNS)
+
+    assert moves(ended) == [("cancelled", "owner_ended")]
+    assert only(ended, TaskCompleted).task_id == "i1.t1"
+    assert told.domain.agents["bob"].tasks == {}
+
+
+def test_the_participant_goes_on_with_the_customer_when_the_owner_leaves_the_conference(told: Story) -> None:
+    consult(told)
+    told.move("ann", "i1.t2", "conference")
+
+    ended = told.end_task("ann", ANNS)
+
+    assert moves(ended) == [("completed", "owner_ended")]
+    assert only(ended, AssignmentRoleChanged).role == "owner"
+    assert only(ended, WrapupStarted).handed_over_to == "i1.t2"
+
+
+# The customer leaves
+
+
+def test_the_customer_leaves_while_somebody_is_asked(told: Story) -> None:
+    told.transfer("ann", ANNS, queue="billing")
+
+    left = told.end("i1")
+
+    assert moves(left) == [("cancelled", "interaction_ended")]
+    assert only(left, OfferWithdrawn).agent_id == "bob"
+    assert only(left, WrapupStarted).reason == "interaction_ended"
+    assert of(left, TaskAbandoned) == []
+    assert told.domain.tasks.keys() == {"i1.t1"}
+
+
+@pytest.mark.parametrize("widened", [True, False])
+def test_the_customer_leaves_while_somebody_helps(told: Story, *, widened: bool) -> None:
+    consult(told)
+    if widened:
+        told.move("ann", "i1.t2", "conference")
+
+    left = told.end("i1")
+
+    assert moves(left) == [("cancelled", "interaction_ended")]
+    assert only(left, TaskTransferredOut).agent_id == "bob"
+    assert only(left, WrapupStarted).agent_id == "ann"
+
+
+def test_the_customer_leaves_after_the_transfer_and_only_the_new_owner_wraps_up_anew(told: Story) -> None:
+    told.transfer("ann", ANNS, to_agent_id="bob")
+    told.accept("bob", "i1.t2.o1")
+
+    left = told.end("i1")
+
+    assert only(left, WrapupStarted).agent_id == "bob"
+    assert told.domain.interactions["i1"].closed
+
+
+def test_the_customer_leaves_when_the_owner_was_lost_and_nobody_has_accepted(told: Story) -> None:
+    told.transfer("ann", ANNS, queue="billing")
+    ann_is_lost(told)
+
+    assert only(told.end("i1"), TaskAbandoned).task_id == "i1.t2"
+
+
+# The call does not come through
+
+
+def test_a_consultant_who_cannot_be_connected_is_not_asked_again_while_others_are(told: Story) -> None:
+    told.transfer("ann", ANNS, kind="consult", queue="chats")
+    told.accept("bob", "i1.t2.o1")
+
+    failed = told.connect("i1.t2.o1.a", failure="no_answer")
+
+    assert only(failed, TaskUnassigned).reason == "connect_failed"
+    assert moves(failed) == [("requested", "connect_failed")]
+    assert offered_to(failed) == [("i1.t2", "cid")]
+
+
+def test_the_transfer_fails_when_the_only_one_asked_cannot_be_connected(told: Story) -> None:
+    consult(told)
+
+    assert moves(told.connect("i1.t2.o1.a", failure="busy")) == [
+        ("requested", "connect_failed"),
+        ("failed", "connect_failed"),
+    ]
+    assert main_task(told) == "i1.t1"
+
+
+def test_a_consultant_who_cannot_be_connected_for_long_ends_the_transfer(told: Story) -> None:
+    told.transfer("ann", ANNS, kind="consult", queue="chats")
+    told.accept("bob", "i1.t2.o1")
+    told.wait(180)
+
+    assert moves(told.connect("i1.t2.o1.a", failure="no_answer")) == [("failed", "timed_out")]
+
+
+def test_a_transfer_that_asks_again_still_times_out(told: Story) -> None:
+    told.configure(agent("cid"))
+    told.transfer("ann", ANNS, kind="consult", queue="chats")
+    told.accept("bob", "i1.t2.o1")
+    told.wait(170)
+    told.connect("i1.t2.o1.a", failure="no_answer")
+
+    assert moves(told.wait(9)) == []
+    assert moves(told.wait(1)) == [("failed", "timed_out")]
+
+
+def test_an_owner_who_cannot_be_connected_leaves_the_customer_to_who_was_asked(told: Story) -> None:
+    told.transfer("ann", ANNS, queue="billing")
+
+    failed = told.connect(ANNS, failure="no_answer")
+
+    assert moves(failed) == [("completed", "connect_failed")]
+    assert main_task(told) == "i1.t2"
