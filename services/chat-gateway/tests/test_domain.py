@@ -7,8 +7,8 @@ from chat_gateway.domain import decisions
 from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, State
 from chat_gateway.testing.samples import NOW_MS, place, spoken, visit
 from contracts.commands import SendMessage
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
-from contracts.messages import MessageReceived
+from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.messages import MessageReceived, MessageSent
 from contracts.tasks import Then
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +169,71 @@ def test_silence_counts_from_the_assignment_for_who_waited_long() -> None:
     assert decisions.looked_at(after, present=True, now_ms=late_ms).conversation.state == "assigned"
 
 
+def spoken_to(*, idle_release_seconds: int | None = 600) -> Conversation:
+    """The agent has said the last word."""
+    data = spoken(sequence=5).data
+    assert isinstance(data, SendMessage)
+    before = replace(assigned(), idle_release_seconds=idle_release_seconds)
+    return decisions.agent_says(before, data, "Which order?", NOW_MS).conversation
+
+
+def look(before: Conversation, after_seconds: int) -> Change:
+    return decisions.looked_at(before, present=True, now_ms=NOW_MS + after_seconds * 1000)
+
+
+def test_a_customer_who_does_not_answer_the_agent_is_silent_after_the_configured_time() -> None:
+    before = look(spoken_to(), 599)
+    after = look(before.conversation, 600)
+
+    assert before.announce == ()
+    assert before.conversation.check_at_ms == NOW_MS + 600_000
+    assert after.announce == (
+        ActivityChanged(interaction_id="i1", domain="acme.main", active=False, changed_at_ms=NOW_MS + 600_000),
+    )
+    assert look(after.conversation, 640).announce == ()
+
+
+def test_a_customer_who_waits_for_the_agents_answer_is_not_silent() -> None:
+    asked = says(spoken_to(), "Still there?").conversation
+
+    assert look(asked, 700).announce == ()
+    assert look(replace(spoken_to(), state="open"), 700).announce == ()
+
+
+def test_without_a_configured_time_nobody_is_silent() -> None:
+    assert look(spoken_to(idle_release_seconds=None), 1700).announce == ()
+
+
+def test_what_the_agent_says_meanwhile_does_not_bring_the_customer_back_but_their_message_does() -> None:
+    silent = look(spoken_to(), 600).conversation
+    data = spoken(sequence=5).data
+    assert isinstance(data, SendMessage)
+    urged = decisions.agent_says(silent, data, "Are you there?", NOW_MS + 650_000)
+    back = says(urged.conversation, now_ms=NOW_MS + 700_000)
+
+    assert [type(each) for each in urged.announce] == [MessageSent]
+    assert [type(each) for each in back.announce] == [MessageReceived, ActivityChanged]
+    assert back.announce[1].active  # type: ignore[union-attr]  # the types were compared just now
+    assert [type(each) for each in says(back.conversation).announce] == [MessageReceived]
+
+
+def test_the_next_agent_of_a_silent_customer_has_the_capacity_taken() -> None:
+    silent = look(spoken_to(), 600).conversation
+    again = decisions.queued(silent, "i1.t1").conversation
+    taken = decisions.assigned(
+        again, task_id="i1.t1", assignment_id="i1.t1.o2.a", agent_id="agent-2", agent_name=None, now_ms=NOW_MS + 700_000
+    )
+
+    assert [type(each) for each in taken.announce] == [ActivityChanged]
+    assert not taken.conversation.silent
+    assert look(taken.conversation, 1299).announce == ()
+    assert [type(each) for each in look(taken.conversation, 1300).announce] == [ActivityChanged]
+
+
+def test_a_short_silence_is_noticed_before_the_next_regular_look() -> None:
+    assert spoken_to(idle_release_seconds=10).check_at_ms == NOW_MS + 10_000
+
+
 @given(
     present=st.sampled_from([True, False, None]),
     elapsed_ms=st.integers(0, 4_000_000),
@@ -176,7 +241,7 @@ def test_silence_counts_from_the_assignment_for_who_waited_long() -> None:
 )
 def test_a_look_always_names_a_later_look(present: bool | None, elapsed_ms: int, state: State) -> None:
     now_ms = NOW_MS + elapsed_ms
-    after = decisions.looked_at(replace(assigned(), state=state), present=present, now_ms=now_ms).conversation
+    after = decisions.looked_at(replace(spoken_to(), state=state), present=present, now_ms=now_ms).conversation
 
     assert after.check_at_ms > now_ms
     assert after.gone_at_ms is None or present is False or after.state == "ended"

@@ -27,7 +27,7 @@ from chat_gateway.testing.samples import (
 )
 from contracts import Event, decode, encode
 from contracts.configuration_records import ConfigurationRecord
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Record
@@ -319,6 +319,24 @@ async def test_a_visitor_whose_replica_died_silently_is_noticed_and_left_after_t
     assert ends_ms[0] == 90_000  # first look at 30 s, then 60 s of grace
     assert gateway.conversation().end_reason == "customer_left"
     assert gateway.kinds().count(InteractionEnded) == 1
+
+
+async def test_a_silent_customer_is_announced_to_the_domains_partition_and_back_with_the_next_message(
+    gateway: Gateway,
+) -> None:
+    await gateway.say(at=place(idle_release_seconds=120))
+    await gateway.feed(queued(sequence=1), assigned(sequence=2), spoken(sequence=2))
+    for _ in range(30):
+        gateway.clock.at_ms += 10_000
+        await gateway.signals.keep_present(["i1"])
+        await gateway.timers.turn()
+    await gateway.say("c2")
+
+    rows = [row.outgoing for row in gateway.store.database.outbox.rows]
+    announced = zip(gateway.announced(), rows, strict=True)
+    activity = [(data, row) for data, row in announced if isinstance(data, ActivityChanged)]
+    assert [(data.active, data.changed_at_ms - NOW_MS) for data, _ in activity] == [(False, 120_000), (True, 300_000)]
+    assert [outgoing.partition for _, outgoing in activity] == [2, 2]
 
 
 async def test_nobody_is_gone_while_redis_cannot_be_read(gateway: Gateway) -> None:

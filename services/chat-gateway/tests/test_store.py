@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 
 import pytest
+from chat_gateway import handlers
 from chat_gateway.domain import decisions
 from chat_gateway.domain.records import LineTask, Message
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
@@ -15,11 +16,11 @@ from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
 from servicekit.testing.plugin import FreshDatabase
-from servicekit.testing.store_laws import TransactionLaws
+from servicekit.testing.store_laws import TransactionLaws, WantedError, waiting_ids
 from servicekit.testing.tenants import unguarded_tables
 from typing_extensions import override
 
-FRESH = decisions.opened(visit(), place(), NOW_MS)
+FRESH = decisions.opened(visit(), place(idle_release_seconds=600), NOW_MS)
 
 
 class Keeper:
@@ -89,7 +90,14 @@ class ChatLaws(TransactionLaws):
 
     async def test_a_conversation_is_kept_whole(self, keeper: Keeper) -> None:
         changed = replace(
-            FRESH, state="ended", end_reason="idle", task_id="t", assignment_id="a", agent_id="g", gone_at_ms=5
+            FRESH,
+            state="ended",
+            end_reason="idle",
+            task_id="t",
+            assignment_id="a",
+            agent_id="g",
+            gone_at_ms=5,
+            silent=True,
         )
         async with keeper.transaction("acme") as tx:
             await tx.open_conversation(FRESH)
@@ -145,6 +153,30 @@ class ChatLaws(TransactionLaws):
             due = await tx.due_conversations(30, rows_max=2)
 
         assert [each.interaction_id for each in due] == ["i1", "i2"]
+
+    async def test_silence_is_announced_once_and_its_end_with_the_message_or_not_at_all(self, keeper: Keeper) -> None:
+        spoken_to = replace(FRESH, state="assigned", last_number=2, customer_number=1, check_at_ms=NOW_MS)
+        late_ms, back_ms = NOW_MS + 600_000, NOW_MS + 700_000
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(spoken_to)
+        for now_ms in (NOW_MS + 599_999, late_ms, late_ms + 40_000):
+            async with keeper.transaction(EVERY_TENANT) as tx:
+                due = await tx.due_conversations(now_ms, rows_max=10)
+                await handlers.look_at(tx, due, [True], now_ms=now_ms)
+        silent = await waiting_ids(keeper.outbox)
+        with suppress(WantedError):
+            async with keeper.transaction("acme") as tx:
+                await handlers.accept_message(tx, visit(), None, client_message_id="c1", text="hi", now_ms=back_ms)
+                raise WantedError
+        lost = await waiting_ids(keeper.outbox)
+        async with keeper.transaction("acme") as tx:
+            await handlers.accept_message(tx, visit(), None, client_message_id="c1", text="hi", now_ms=back_ms)
+            await handlers.accept_message(tx, visit(), None, client_message_id="c1", text="hi", now_ms=back_ms)
+        said = await waiting_ids(keeper.outbox)
+
+        assert silent == lost == [f"i1.silent.{late_ms}"]
+        assert len(said) == 3
+        assert said[2] == f"i1.active.{back_ms}"
 
     async def test_a_removed_conversation_takes_its_messages_along(self, keeper: Keeper) -> None:
         async with keeper.transaction("acme") as tx:

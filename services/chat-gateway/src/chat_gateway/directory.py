@@ -57,6 +57,7 @@ class Directory:
             partition=partition,
             idle_close_seconds=configured.idle_close_seconds,
             abandon_seconds=configured.abandon_seconds,
+            idle_release_seconds=configured.idle_release_seconds,
         )
 
     def address(self, address: str) -> tuple[str, ChannelAddress] | None:

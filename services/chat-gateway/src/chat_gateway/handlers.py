@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
 from contracts.commands import SendMessage
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
 from servicekit.errors import RetryLaterError
@@ -273,6 +273,8 @@ def _event_id(data: Announced) -> str:
     match data:
         case InteractionStarted():
             return f"{data.interaction_id}.started"
+        case ActivityChanged():
+            return f"{data.interaction_id}.{'active' if data.active else 'silent'}.{data.changed_at_ms}"
         case InteractionEnded():
             return f"{data.interaction_id}.ended"
         case AttentionRequested():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from contracts.commands import SendMessage
-from contracts.interactions import AttentionRequested, EndReason, InteractionEnded, InteractionStarted
+from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.tasks import Then
 
@@ -34,6 +34,7 @@ def opened(visit: Visit, place: Place, now_ms: int) -> Conversation:
         queue_hint=visit.queue,
         idle_close_seconds=place.idle_close_seconds,
         abandon_seconds=place.abandon_seconds,
+        idle_release_seconds=place.idle_release_seconds,
         state="open",
         active_at_ms=now_ms,
         check_at_ms=now_ms + CHECK_MS,
@@ -43,7 +44,10 @@ def opened(visit: Visit, place: Place, now_ms: int) -> Conversation:
 def customer_says(
     before: Conversation, visit: Visit, *, message_id: str, client_message_id: str, text: str, now_ms: int
 ) -> Change:
-    """The next message. The first starts the interaction; one that nobody would read asks for attention."""
+    """The next message. The first starts the interaction; one that nobody would read asks for attention.
+
+    Who was silent takes capacity of the agent again.
+    """
     number = before.last_number + 1
     after = replace(
         before,
@@ -52,6 +56,7 @@ def customer_says(
         customer_message_id=message_id,
         active_at_ms=now_ms,
         gone_at_ms=None,
+        silent=False,
         state="waiting" if before.state == "open" else before.state,
     )
     received = MessageReceived(
@@ -79,7 +84,7 @@ def customer_says(
         at_ms=now_ms,
         client_message_id=client_message_id,
     )
-    return Change(after, announce, message)
+    return Change(after, announce + _back(before, now_ms), message)
 
 
 def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: int) -> Change:
@@ -106,7 +111,11 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
         at_ms=now_ms,
         agent_name=before.agent_name,
     )
-    return Change(replace(before, last_number=number, active_at_ms=now_ms), (sent,), message)
+    check_at_ms = before.check_at_ms
+    if before.idle_release_seconds is not None and not before.silent:
+        check_at_ms = min(check_at_ms, now_ms + before.idle_release_seconds * 1000)
+    after = replace(before, last_number=number, active_at_ms=now_ms, check_at_ms=check_at_ms)
+    return Change(after, (sent,), message)
 
 
 def may_say(conversation: Conversation, command: SendMessage) -> bool | None:
@@ -145,11 +154,14 @@ def queued(before: Conversation, task_id: str) -> Change:
 def assigned(
     before: Conversation, *, task_id: str, assignment_id: str, agent_id: str, agent_name: str | None, now_ms: int
 ) -> Change:
-    """An agent has it."""
+    """An agent has it.
+
+    What was said of a silence was about the agent before. The router may read it only now, so it is taken back.
+    """
     if before.state == "ended":
         return Change(before)
     after = replace(before, state="assigned", task_id=task_id, assignment_id=assignment_id, agent_id=agent_id)
-    return Change(replace(after, agent_name=agent_name, active_at_ms=now_ms))
+    return Change(replace(after, agent_name=agent_name, active_at_ms=now_ms, silent=False), _back(before, now_ms))
 
 
 def finished(
@@ -232,7 +244,32 @@ def looked_at(before: Conversation, *, present: bool | None, now_ms: int) -> Cha
         if now_ms >= idle_at_ms:
             return ended(before, "idle", now_ms)
         deadlines.append(idle_at_ms)
-    return Change(replace(before, gone_at_ms=gone_at_ms, check_at_ms=min(deadlines)))
+    after = replace(before, gone_at_ms=gone_at_ms)
+    silent_at_ms = _silent_at_ms(before)
+    if silent_at_ms is not None and now_ms < silent_at_ms:
+        deadlines.append(silent_at_ms)
+    elif silent_at_ms is not None:
+        silence = _activity(before, now_ms, active=False)
+        return Change(replace(after, silent=True, check_at_ms=min(deadlines)), (silence,))
+    return Change(replace(after, check_at_ms=min(deadlines)))
+
+
+def _silent_at_ms(before: Conversation) -> int | None:
+    """When the customer counts as silent: only while it is for them to speak, not while the agent seeks an answer."""
+    spoken_to = before.state == "assigned" and before.last_number > before.customer_number
+    if before.idle_release_seconds is None or before.silent or not spoken_to:
+        return None
+    return before.active_at_ms + before.idle_release_seconds * 1000
+
+
+def _back(before: Conversation, now_ms: int) -> tuple[Announced, ...]:
+    return (_activity(before, now_ms, active=True),) if before.silent else ()
+
+
+def _activity(conversation: Conversation, now_ms: int, *, active: bool) -> ActivityChanged:
+    return ActivityChanged(
+        interaction_id=conversation.interaction_id, domain=conversation.domain, active=active, changed_at_ms=now_ms
+    )
 
 
 def _abandon_ms(conversation: Conversation) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from contracts.interactions import AttentionRequested, EndReason, InteractionEnded, InteractionStarted
+from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 
 CHECK_MS: Final = 30_000
@@ -31,6 +31,7 @@ class Place:
     partition: int
     idle_close_seconds: int
     abandon_seconds: int
+    idle_release_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,9 @@ class Conversation:
     active_at_ms: int
     """When somebody wrote last or an agent came."""
     check_at_ms: int
+    idle_release_seconds: int | None = None
+    silent: bool = False
+    """The router was told that the customer is silent, and not yet that they are back."""
     gone_at_ms: int | None = None
     """Since when no socket of the visitor is known."""
     task_id: str | None = None
@@ -119,6 +123,7 @@ class LineTask:
 
 Announced = (
     InteractionStarted
+    | ActivityChanged
     | AttentionRequested
     | InteractionEnded
     | MessageReceived

@@ -1,12 +1,12 @@
 -- name: open_conversation
 INSERT INTO conversation (
   tenant_id, interaction_id, channel, address, client, domain, partition, queue_hint, idle_close_seconds,
-  abandon_seconds,
+  abandon_seconds, idle_release_seconds, silent,
   state, active_at_ms, check_at_ms, gone_at_ms, task_id, assignment_id, agent_id, agent_name, routed_sequence,
   last_number, customer_number, customer_message_id, delivered_number, end_reason, revision
 ) VALUES (
   :tenant_id, :interaction_id, :channel, :address, :client, :domain, :partition, :queue_hint, :idle_close_seconds,
-  :abandon_seconds, :state, :active_at_ms, :check_at_ms, :gone_at_ms, :task_id, :assignment_id, :agent_id,
+  :abandon_seconds, :idle_release_seconds, :silent, :state, :active_at_ms, :check_at_ms, :gone_at_ms, :task_id, :assignment_id, :agent_id,
   :agent_name, :routed_sequence, :last_number, :customer_number, :customer_message_id, :delivered_number, :end_reason,
   :revision
 ) ON CONFLICT DO NOTHING
@@ -24,7 +24,7 @@ ORDER BY check_at_ms LIMIT :rows_max FOR UPDATE SKIP LOCKED
 
 -- name: save_conversation
 UPDATE conversation SET
-  state = :state, active_at_ms = :active_at_ms, check_at_ms = :check_at_ms, gone_at_ms = :gone_at_ms,
+  state = :state, silent = :silent, active_at_ms = :active_at_ms, check_at_ms = :check_at_ms, gone_at_ms = :gone_at_ms,
   task_id = :task_id, assignment_id = :assignment_id, agent_id = :agent_id, agent_name = :agent_name,
   routed_sequence = :routed_sequence, last_number = :last_number, customer_number = :customer_number,
   customer_message_id = :customer_message_id, delivered_number = :delivered_number,

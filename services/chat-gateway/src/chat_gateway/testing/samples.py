@@ -31,7 +31,9 @@ class SetClock:
         self.at_ms += round(seconds * 1000)
 
 
-def place(*, abandon_seconds: int = 60, idle_close_seconds: int = 1800) -> Place:
+def place(
+    *, abandon_seconds: int = 60, idle_close_seconds: int = 1800, idle_release_seconds: int | None = None
+) -> Place:
     """The sample address."""
     return Place(
         tenant_id=TENANT,
@@ -42,6 +44,7 @@ def place(*, abandon_seconds: int = 60, idle_close_seconds: int = 1800) -> Place
         partition=2,
         idle_close_seconds=idle_close_seconds,
         abandon_seconds=abandon_seconds,
+        idle_release_seconds=idle_release_seconds,
     )
 
 
