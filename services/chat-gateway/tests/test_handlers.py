@@ -321,6 +321,17 @@ async def test_a_visitor_whose_replica_died_silently_is_noticed_and_left_after_t
     assert gateway.kinds().count(InteractionEnded) == 1
 
 
+def test_an_address_says_after_how_long_its_customers_are_silent() -> None:
+    directory = Directory()
+    for event in configuration(idle_release_seconds=600):
+        assert isinstance(event.data, ConfigurationRecord)
+        directory.apply(event.tenant_id, event.data)
+    found = directory.place(ADDRESS)
+
+    assert found is not None
+    assert found.idle_release_seconds == 600
+
+
 async def test_a_silent_customer_is_announced_to_the_domains_partition_and_back_with_the_next_message(
     gateway: Gateway,
 ) -> None:

@@ -38,6 +38,8 @@ class AgentStatePending:
     reason_code: Code | None
     asked_at_ms: InstantMs
     by: Id | None = None
+    clocks_out: bool = False
+    """The agent is to be clocked out with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +80,15 @@ class AgentAdherenceChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPresenceChanged:
-    """A device of the agent is alive, or none is."""
+    """Whether the agent can be reached; also when it is other devices by which they can, or cannot."""
 
     agent_id: Id
     domain: Id
     presence: Presence
     grace_ends_at_ms: InstantMs | None
     changed_at_ms: InstantMs
-    devices: tuple[Code, ...] = ()
-    """Which of the agent's devices are alive."""
+    devices: tuple[Id, ...] = ()
+    """Which of the agent's devices are alive, as `<kind>/<id>`; of who is lost or absent those that do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class SetAgentState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockAgent:
-    """The agent begins or ends a shift; ending it makes not ready."""
+    """The agent begins or ends a shift; ending it makes not ready, and waits until the last task ends."""
 
     command_id: Id
     domain: Id
@@ -66,6 +66,8 @@ class EndTask:
     assignment_id: Id
     then: Then = "close"
     seen_number: Number | None = None
+    disposition: Code | None = None
+    """Known already it says how long the wrap-up may take, and stays if that runs out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from contracts.calendars import Calendar, TimeZone
-from contracts.fields import Channel, Code, Cost, Id
+from contracts.fields import Channel, Code, Cost, DeviceKind, Id
 from contracts.part import Label, Part, Seconds
 from contracts.routing_parts import (
     Agent,
@@ -28,6 +28,8 @@ class Disposition(Part):
 
     id: Code
     label: Label
+    wrapup_seconds: Seconds | None = None
+    """How long the wrap-up may take of a task that the agent ends with this outcome; none: what the queue says."""
 
 
 class Domain(Part):
@@ -43,6 +45,8 @@ class Domain(Part):
     refused_backoff_seconds: Seconds = 60
     """A task that an agent rejected or left unanswered is not offered to this agent again for so long."""
     presence_grace_seconds: Seconds = 30
+    present_by: list[DeviceKind] = Field(default_factory=list, max_length=20)
+    """Kinds of devices that make an agent present; none: all. Another kind alone, a mobile one perhaps, does not."""
     keep_on_agent_loss: list[Channel] = Field(default_factory=list)
     """Channels whose assignments stay with a lost agent; all others are requeued."""
     dispositions: list[Disposition] = Field(default_factory=list, max_length=200)
@@ -68,6 +72,8 @@ class Domain(Part):
     """For so long a parked task that comes back is offered to the agent who parked it alone, if they are at work."""
     not_ready_reasons: list[ReasonCode] = Field(default_factory=list, max_length=200)
     """What agents choose from; none: any code will do."""
+    adherence_tolerance_seconds: Waiting = 300
+    """An agent may begin or end a shift so much earlier or later than the shift calendar says."""
     client_shares: list[ClientShare] = Field(default_factory=list, max_length=1000)
 
 

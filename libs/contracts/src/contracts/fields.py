@@ -32,6 +32,9 @@ Band = Annotated[int, Field(ge=0, le=9)]
 Direction = Literal["inbound", "outbound"]
 """Who opened the conversation: the customer, or the centre."""
 
+DeviceKind = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9_]*$")]
+"""What an agent works on: `desktop`, `mobile`, ... Open for integrators' own kinds."""
+
 Cost = Annotated[int, Field(ge=1, le=1000)]
 """Capacity units."""
 

@@ -209,4 +209,4 @@ class Agent(Part):
         default_factory=lambda: list(BOTH)
     )
     shift_calendar: Code | None = None
-    """When the agent is expected at work; adherence is judged by it."""
+    """When the agent is expected to be clocked in; adherence is judged by it."""

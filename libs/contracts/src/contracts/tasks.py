@@ -262,6 +262,8 @@ class WrapupStarted:
     """The last customer message the agent had seen; the gateway asks again if a later one exists."""
     started_at_ms: InstantMs
     ends_at_ms: InstantMs
+    disposition: Code | None = None
+    """If the agent has named it already; it stays if the wrap-up runs out."""
     handed_over_to: Id | None = None
     """The task that took the place of this one: `task.transferred_out` follows instead of `task.completed`."""
 

@@ -118,7 +118,7 @@ async def worked(now_at: Seat | None) -> tuple[int | None, bool]:
         cast(Parts, parts),  # all that the socket uses
         replace(LIMITS, seat_seconds=0.05, silence_seconds_max=0.5),
         seat=SEAT,
-        device_id="d",
+        device="desktop/d",
         after=None,
     )
     await asyncio.wait_for(socket.run(), 5)

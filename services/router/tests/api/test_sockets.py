@@ -450,7 +450,7 @@ async def test_an_open_socket_is_presence_until_the_client_says_bye(api: Running
     leases = api.place.key("leases")
 
     async def held() -> bool:
-        return await api.redis.zscore(leases, "ann|tab1") is not None
+        return await api.redis.zscore(leases, "ann|desktop/tab1") is not None
 
     async def given_back() -> bool:
         return not await held()

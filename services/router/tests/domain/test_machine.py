@@ -176,6 +176,18 @@ class Machine(RuleBasedStateMachine):
         self.told.gone(*sorted(gone))
         self.told.seen(*sorted(seen))
 
+    @rule(agent_id=agent_ids, devices=st.sets(st.sampled_from(("desktop/a", "mobile/a"))))
+    def devices(self, agent_id: str, devices: set[str]) -> None:
+        self.told.alive(agent_id, *sorted(devices))
+
+    @rule(agent_id=agent_ids, clocked_in=st.booleans())
+    def clock(self, agent_id: str, clocked_in: bool) -> None:
+        self.told.clock(agent_id, clocked_in=clocked_in)
+
+    @rule(interaction=interaction_ids, active=st.booleans())
+    def activity(self, interaction: str, active: bool) -> None:
+        self.told.activity(interaction, active=active)
+
     @rule(readable=st.booleans())
     def leases(self, readable: bool) -> None:
         self.told.leases(readable=readable)

@@ -14,6 +14,7 @@ from contracts.commands import (
     TransferTask,
     UnparkTask,
 )
+from contracts.configuration import Domain
 from contracts.configuration_records import ConfigurationRecord
 from contracts.topics import CONFIG, INTERACTIONS, ROUTING_INPUTS, dead_letter_topic
 from router.domain.agent import Agent
@@ -238,6 +239,9 @@ def test_an_input_of_a_domain_that_was_made_elsewhere_since_is_sent_there_too() 
     run_virtual(run())
 
 
+ANN = (("ann", ("desktop/d",)),)
+
+
 def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
     async def telling(story: Story) -> None:
         state = State()
@@ -251,8 +255,9 @@ def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
         await story.clock.sleep(1)
         await watch.look(inbox)
         assert inbox.get_nowait().input == LeasesRead(True)
-        assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=("ann",))
+        assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=("ann",), devices=ANN)
         domain.agents["ann"].presence = "present"
+        domain.agents["ann"].devices = ("desktop/d",)
         await story.clock.sleep(9)
         await watch.look(inbox)
         assert inbox.empty()
@@ -260,6 +265,61 @@ def test_presence_says_gone_only_after_a_whole_readable_lease_length() -> None:
         await watch.look(inbox)
 
         assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, gone=("bob",))
+
+    told(telling)
+
+
+def test_other_devices_of_a_present_agent_are_news_once() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present", devices=("desktop/d",))
+        state.home(TENANT, DOMAIN).agents["ann"] = agent
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
+        inbox = Inbox()
+        for device in ("desktop/d", "mobile/p"):
+            story.live.heartbeat(PLACE, "ann", device)
+        await watch.look(inbox)
+        assert inbox.get_nowait().input == LeasesRead(True)
+        both = (("ann", ("desktop/d", "mobile/p")),)
+        assert inbox.get_nowait().input == PresenceObserved(
+            tenant_id=TENANT, domain=DOMAIN, seen=("ann",), devices=both
+        )
+        agent.devices = ("desktop/d", "mobile/p")
+        await watch.look(inbox)
+
+        assert inbox.empty()
+
+    told(telling)
+
+
+def test_a_device_that_does_not_count_is_news_only_after_a_whole_readable_lease_length() -> None:
+    async def telling(story: Story) -> None:
+        state = State()
+        domain = state.home(TENANT, DOMAIN)
+        domain.settings = Domain(id=DOMAIN, present_by=["desktop"])
+        agent = domain.agents["ann"] = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
+        await story.live.rewrite(PLACE, "0001", 0, {})
+        watch = PresenceWatch(story.live, story.clock, lambda: state)
+        inbox = Inbox()
+        story.live.heartbeat(PLACE, "ann", "mobile/p")
+        await watch.look(inbox)
+        assert inbox.get_nowait().input == LeasesRead(True)
+        assert inbox.empty()
+        await story.clock.sleep(10)
+        story.live.heartbeat(PLACE, "ann", "mobile/p")
+        await watch.look(inbox)
+        phone = (("ann", ("mobile/p",)),)
+        assert inbox.get_nowait().input == PresenceObserved(
+            tenant_id=TENANT, domain=DOMAIN, seen=("ann",), devices=phone
+        )
+        agent.presence, agent.devices = "lost", ("mobile/p",)
+        await watch.look(inbox)
+        assert inbox.empty()
+        await story.clock.sleep(11)
+        await watch.look(inbox)
+
+        assert inbox.get_nowait().input == PresenceObserved(tenant_id=TENANT, domain=DOMAIN, gone=("ann",))
 
     told(telling)
 
@@ -307,7 +367,7 @@ def test_many_agents_are_observed_in_bounded_inputs() -> None:
 def test_redis_that_was_away_starts_the_lease_length_anew() -> None:
     async def telling(story: Story) -> None:
         state = State()
-        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
+        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present", devices=("desktop/d",))
         state.home(TENANT, DOMAIN).agents["ann"] = agent
         watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()
@@ -329,7 +389,7 @@ def test_redis_that_was_away_starts_the_lease_length_anew() -> None:
 def test_a_wipe_starts_the_lease_length_anew() -> None:
     async def telling(story: Story) -> None:
         state = State()
-        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present")
+        agent = Agent(agent_id="ann", skills={}, capacity=1, presence="present", devices=("desktop/d",))
         state.home(TENANT, DOMAIN).agents["ann"] = agent
         watch = PresenceWatch(story.live, story.clock, lambda: state)
         inbox = Inbox()

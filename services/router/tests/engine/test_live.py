@@ -35,15 +35,13 @@ class Bench:
     async def expires(self, kind: Kind) -> bool:
         return self.redis is not None and await self.redis.pttl(f"r:{{{self.domain}}}:{kind}") >= 0
 
-    async def heartbeat(self, agent_id: str, device_id: str) -> None:
+    async def heartbeat(self, agent_id: str, device: str) -> None:
         if isinstance(self.live, MemoryEngineLive):
-            self.live.heartbeat(self.domain, agent_id, device_id)
+            self.live.heartbeat(self.domain, agent_id, device)
             return
         assert self.redis is not None
         seconds, micros = await self.redis.time()
-        await self.redis.zadd(
-            f"r:{{{self.domain}}}:leases", {f"{agent_id}|{device_id}": seconds * 1000 + micros // 1000}
-        )
+        await self.redis.zadd(f"r:{{{self.domain}}}:leases", {f"{agent_id}|{device}": seconds * 1000 + micros // 1000})
 
 
 @pytest_asyncio.fixture(params=["fake", "redis"])
@@ -125,23 +123,23 @@ async def test_views_that_are_not_there_are_a_gap(bench: Bench) -> None:
     assert await bench.live.project(bench.domain, EPOCH, 7, 8, {}) == "gap"
 
 
-async def test_leases_name_agents_with_a_fresh_heartbeat_of_any_device(bench: Bench) -> None:
+async def test_leases_name_the_devices_with_a_fresh_heartbeat_and_their_kind(bench: Bench) -> None:
     await bench.live.rewrite(bench.domain, EPOCH, 7, {})
-    await bench.heartbeat("ann", "phone")
-    await bench.heartbeat("ann", "desk")
-    await bench.heartbeat("bob", "desk")
+    await bench.heartbeat("ann", "mobile/phone")
+    await bench.heartbeat("ann", "desktop/desk")
+    await bench.heartbeat("bob|or not", "desk")
 
     leases = await bench.live.read_leases(bench.domain, 60_000)
 
     assert leases.known
-    assert leases.agents == {"ann", "bob"}
+    assert leases.devices == {"ann": ("desktop/desk", "mobile/phone"), "bob|or not": ("desktop/desk",)}
 
 
 async def test_leases_run_out(bench: Bench) -> None:
-    await bench.heartbeat("ann", "phone")
+    await bench.heartbeat("ann", "mobile/phone")
 
     async def gone() -> bool:
-        return not (await bench.live.read_leases(bench.domain, 20)).agents
+        return not (await bench.live.read_leases(bench.domain, 20)).devices
 
     assert await eventually(gone)
 

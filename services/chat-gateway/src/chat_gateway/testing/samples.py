@@ -64,7 +64,11 @@ def visit(interaction_id: str = "i1") -> Visit:
 
 
 def configuration(
-    *, tenant_id: str = TENANT, abandon_seconds: int = 60, identity_keys: tuple[str, ...] = ()
+    *,
+    tenant_id: str = TENANT,
+    abandon_seconds: int = 60,
+    idle_release_seconds: int | None = None,
+    identity_keys: tuple[str, ...] = (),
 ) -> list[Event]:
     """What topic `config` holds for the sample tenant."""
     values: list[tuple[RecordKind, str, dict[str, object]]] = [
@@ -85,6 +89,7 @@ def configuration(
                 "origins": [SHOP],
                 "identity_keys": list(identity_keys),
                 "abandon_seconds": abandon_seconds,
+                "idle_release_seconds": idle_release_seconds,
             },
         ),
     ]

@@ -110,9 +110,9 @@ class ApiLive:
         self._push_read = scripts.load("push_read")
         self._push_start = scripts.load("push_start")
 
-    async def heartbeat(self, place: Place, agent_id: str, device_id: str, *, alive: bool = True) -> None:
-        """Renew the lease of an agent's device, or give it back."""
-        arguments = [f"{agent_id}|{device_id}", "alive" if alive else "bye"]
+    async def heartbeat(self, place: Place, agent_id: str, device: str, *, alive: bool = True) -> None:
+        """Renew the lease of an agent's device (`<kind>/<id>`), or give it back."""
+        arguments = [f"{agent_id}|{device}", "alive" if alive else "bye"]
         await self._together.run(self._heartbeat, [place.key("leases")], arguments)
 
     async def push(self, pushes: Sequence[Push]) -> list[bool]:

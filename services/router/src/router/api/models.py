@@ -148,12 +148,11 @@ class Ending(Request):
 
     then: Then = "close"
     seen_number: Number | None = None
+    disposition: Code | None = None
 
 
 class Completion(Ending):
     """How the task ends."""
-
-    disposition: Code | None = None
 
 
 class CommandOutcome(View):
@@ -202,6 +201,7 @@ class AssignmentView(View):
     channel: Channel
     sequence: str
     state: Literal["assigned", "wrapup"]
+    counted: bool = Field(True, description="Whether it takes capacity: not while the customer is silent.")
     ends_at_ms: InstantMs | None = Field(None, description="When wrap-up ends by itself.")
 
 
@@ -212,6 +212,10 @@ class AgentView(View):
     state: AgentState
     reason_code: Code | None = None
     presence: Presence
+    devices: list[Id] = Field(default=[], description="Devices that are alive, as `<kind>/<id>`.")
+    clocked_in: bool = False
+    adherent: bool = Field(True, description="Whether the agent works when the shift calendar says so.")
+    pending_state: AgentState | None = Field(None, description="Comes when the last offer or assignment ends.")
     held: int = Field(description="Capacity units in use.")
     capacity: int
     idle_since_ms: InstantMs | None = None

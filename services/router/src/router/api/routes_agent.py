@@ -106,7 +106,7 @@ async def end(
     assignment_id: AssignmentId,
     ending: Annotated[Ending, Body()] = Ending(),  # noqa: B008 - frozen
 ) -> JSONResponse | CommandOutcome:
-    """Go to wrap-up."""
+    """Go to wrap-up; a disposition that is known already may say how long it lasts."""
     command = EndTask(
         command_id=command_id,
         domain=seat.domain,
@@ -114,6 +114,7 @@ async def end(
         assignment_id=assignment_id,
         then=ending.then,
         seen_number=ending.seen_number,
+        disposition=ending.disposition,
     )
     return answer(command_id, await parts.desk.submit(seat, command))
 

@@ -22,7 +22,7 @@ from router.api.store import Seat
 
 ROUTES: Final = APIRouter()
 LIMITS: Final = SocketLimits()
-_DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_DEVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}/[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class AgentSocket(Socket):
@@ -36,13 +36,13 @@ class AgentSocket(Socket):
         limits: SocketLimits = LIMITS,
         *,
         seat: Seat,
-        device_id: str,
+        device: str,
         after: int | None,
     ) -> None:
         super().__init__(websocket, principal, parts, limits)
         self._seat = seat
         self._place = place_of(seat)
-        self._device_id = device_id
+        self._device = device
         self._cursor = after
         self._live = parts.live
         self._seat_seen_at_ms = parts.clock.now_ms()
@@ -53,7 +53,7 @@ class AgentSocket(Socket):
         await super().run()
         if self.said_bye:
             with suppress(RetryLaterError):
-                await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id, alive=False)
+                await self._live.heartbeat(self._place, self._seat.agent_id, self._device, alive=False)
 
     @override
     async def feed(self) -> Close | None:
@@ -76,7 +76,7 @@ class AgentSocket(Socket):
 
     @override
     async def tick(self) -> Close | None:
-        await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id)
+        await self._live.heartbeat(self._place, self._seat.agent_id, self._device)
         now_ms = self._parts.clock.now_ms()
         if now_ms - self._seat_seen_at_ms < self.limits.seat_seconds * 1000:
             return None
@@ -91,7 +91,7 @@ class AgentSocket(Socket):
             return Close(4403, error.code)
         if seat.domain == self._seat.domain:
             return None
-        await self._live.heartbeat(self._place, self._seat.agent_id, self._device_id, alive=False)
+        await self._live.heartbeat(self._place, self._seat.agent_id, self._device, alive=False)
         return Close(1012, "the agent works in another domain now")
 
     async def _greet(self, listener: Listener) -> None:
@@ -194,14 +194,15 @@ class LiveSocket(Socket):
 
 @ROUTES.websocket("/agent-socket")
 async def agent_socket(websocket: WebSocket) -> None:
-    """Query: `ticket`, `after` (number of the last frame or `push_sequence`), `device` (stable per browser)."""
+    """Query: `ticket`, `after` (last frame's number or `push_sequence`), `device` (stable per browser), its `kind`."""
     parts = parts_of(websocket)
     principal = await admitted(websocket, parts)
     if principal is None:
         return
-    after, device_id = websocket.query_params.get("after", ""), websocket.query_params.get("device", "default")
-    if not re.fullmatch(r"\d{0,15}", after) or not _DEVICE.fullmatch(device_id):
-        await websocket.close(4400, "after is a number, device an id")
+    query = websocket.query_params
+    after, device = query.get("after", ""), f"{query.get('kind', 'desktop')}/{query.get('device', 'default')}"
+    if not re.fullmatch(r"\d{0,15}", after) or not _DEVICE.fullmatch(device):
+        await websocket.close(4400, "after is a number, device an id, kind a word")
         return
     if "agent" not in principal.roles:
         await websocket.close(4403, "role_missing")
@@ -215,7 +216,7 @@ async def agent_socket(websocket: WebSocket) -> None:
         await websocket.close(1013, "try again")
         return
     start = int(after) if after else None
-    await AgentSocket(websocket, principal, parts, seat=seat, device_id=device_id, after=start).run()
+    await AgentSocket(websocket, principal, parts, seat=seat, device=device, after=start).run()
 
 
 @ROUTES.websocket("/live-socket")

@@ -22,6 +22,7 @@ class PendingState:
     state: AgentState
     reason_code: str | None
     by: str | None = None
+    clocks_out: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Agent:
     pending: PendingState | None = None
     presence: Presence = "absent"
     devices: tuple[str, ...] = ()
-    """Which devices are alive."""
+    """Which devices are alive, as `<kind>/<id>`; some may be of a kind that does not count."""
     grace_ends_at_ms: int | None = None
     """Set while presence is `lost`."""
     unanswered: int = 0
@@ -54,6 +55,10 @@ class Agent:
     """Number of the offer that they were made last, among all of the domain."""
     clocked_in: bool = False
     adherent: bool = True
+    differs_since_ms: int | None = None
+    """Since when the agent has been clocked in and not expected, or the other way round."""
+    adherence_at_ms: int | None = None
+    """When that is looked at next."""
     shed: Shed | None = None
     """Set while tasks remain to be taken from the agent; a continuation timer goes on with it."""
     matching_deferred: bool = False

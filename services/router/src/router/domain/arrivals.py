@@ -1,8 +1,15 @@
-"""What happens in interactions: they start, ask for attention, end."""
+"""What happens in interactions: they start, ask for attention, fall silent, end."""
 
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
+from contracts.interactions import (
+    ActivityChanged,
+    AttentionRequested,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionUpdated,
+)
 from contracts.tasks import TaskAbandoned
 
+from router.domain.activity import activity_changed
 from router.domain.admission import classify_again, queue_or_park, resume
 from router.domain.classifying import contact_of, contact_of_kept, contact_of_parked, kept, updated
 from router.domain.inputs import FactsInput, InteractionInput
@@ -26,6 +33,8 @@ def interaction(turn: Turn, given: InteractionInput) -> None:
             _attention_requested(turn, domain, given.data)
         case InteractionEnded():
             _ended(turn, domain, given.data)
+        case ActivityChanged():
+            activity_changed(turn, domain, given.data)
 
 
 def _started(turn: Turn, domain: DomainState, data: InteractionStarted) -> None:

@@ -8,17 +8,20 @@ from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, 
 from contracts.offers import OfferRejected
 
 from router.domain.agent import Agent
+from router.domain.commands_shifts import HANDLERS as SHIFTS
 from router.domain.commands_transfers import HANDLERS as OF_TRANSFERS
 from router.domain.handovers import heir
 from router.domain.inputs import CommandData, CommandInput
 from router.domain.match import place_all, serve, take
-from router.domain.outcomes import Outcome, assignment_refusal, refusal_of, refused
+from router.domain.outcomes import Outcome, assignment_refusal, known_agent, refusal_of, refused
 from router.domain.shedding import shed
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.tasks import back_off, complete, hand_out, start_wrapup
 from router.domain.transfers import end
 from router.domain.turn import Turn
+
+NO_SUCH_DISPOSITION: Final = "The configuration of this domain has no such disposition."
 
 
 def command(turn: Turn, given: CommandInput) -> None:
@@ -78,13 +81,14 @@ def _reject(turn: Turn, domain: DomainState, data: RejectOffer) -> Outcome:
 
 
 def _set_state(turn: Turn, domain: DomainState, data: SetAgentState) -> Outcome:
-    agent = domain.agents.get(data.agent_id)
-    if agent is None or agent.shed == "agent_removed":
+    agent = known_agent(domain, data.agent_id)
+    if agent is None:
         return refused("unknown_agent", 404, "The configuration of this domain has no such agent.")
     refusal = _reason_refusal(domain, data)
     if refusal is not None:
         return Outcome(refusal=refusal)
-    if agent.pending is not None and (data.state == "ready" or data.when == "now"):
+    leaves = agent.pending is not None and agent.pending.clocks_out
+    if agent.pending is not None and (data.state == "ready" or (data.when == "now" and not leaves)):
         _set_pending(turn, domain, agent, data, taken_back=True)
     elif data.state == "not_ready" and agent.state == "ready" and agent.tasks and data.when == "when_free":
         _set_pending(turn, domain, agent, data, taken_back=False)
@@ -112,6 +116,7 @@ def _set_pending(turn: Turn, domain: DomainState, agent: Agent, data: SetAgentSt
         reason_code=None if taken_back else data.reason_code,
         asked_at_ms=turn.now_ms,
         by=data.by,
+        clocks_out=not taken_back and agent.pending is not None and agent.pending.clocks_out,
     )
     turn.emit(domain, pending)
 
@@ -128,6 +133,8 @@ def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
     refusal = assignment_refusal(task, data.agent_id)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
+    if not _is_disposition(domain, data.disposition):
+        return refused("unknown_disposition", 422, NO_SUCH_DISPOSITION)
     if task.state == "wrapup":  # which is what the agent wants
         return Outcome()
     if task.transfer is not None:
@@ -139,7 +146,15 @@ def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
             turn, domain, task, "agent_ended", then="keep_open", seen_number=None, handed_over_to=after.task_id
         )
         return Outcome(waiting=[after])
-    start_wrapup(turn, domain, task, "agent_ended", then=data.then, seen_number=data.seen_number)
+    start_wrapup(
+        turn,
+        domain,
+        task,
+        "agent_ended",
+        then=data.then,
+        seen_number=data.seen_number,
+        disposition=data.disposition,
+    )
     return Outcome()
 
 
@@ -148,9 +163,8 @@ def _complete(turn: Turn, domain: DomainState, data: CompleteTask) -> Outcome:
     refusal = assignment_refusal(task, data.agent_id)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
-    known = {disposition.id for disposition in domain.settings.dispositions}
-    if known and data.disposition is not None and data.disposition not in known:
-        return refused("unknown_disposition", 422, "The configuration of this domain has no such disposition.")
+    if not _is_disposition(domain, data.disposition):
+        return refused("unknown_disposition", 422, NO_SUCH_DISPOSITION)
     if task.transfer is not None:
         end(turn, domain, task, "cancelled", "by_consultant", disposition=data.disposition)
         return Outcome()
@@ -177,7 +191,14 @@ _HANDLERS: Final[dict[type[CommandData], Callable[..., Outcome]]] = {
     EndTask: _end,
     CompleteTask: _complete,
     **OF_TRANSFERS,
+    **SHIFTS,
 }
+
+
+def _is_disposition(domain: DomainState, disposition: str | None) -> bool:
+    """None will do, and any code where no dispositions are configured."""
+    known = {each.id for each in domain.settings.dispositions}
+    return not known or disposition is None or disposition in known
 
 
 def _offer_refusal(task: Task | None, data: AcceptOffer | RejectOffer) -> Refusal | None:

@@ -29,6 +29,7 @@ INTERNAL: Final[dict[str, type]] = {
     "internal.matching_deferred": internal.MatchingDeferred,
     "internal.matching_resumed": internal.MatchingResumed,
     "internal.backoff_lapsed": internal.BackoffLapsed,
+    "internal.adherence_checked": internal.AdherenceChecked,
     "internal.gates_deferred": internal.GatesDeferred,
     "internal.gates_resumed": internal.GatesResumed,
     "internal.leases_readable": internal.LeasesReadable,

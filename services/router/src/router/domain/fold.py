@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts import agents, offers, tasks
 
-from router.domain import fold_offers, fold_tasks, fold_transfers, internal
+from router.domain import fold_activity, fold_offers, fold_shifts, fold_tasks, fold_transfers, internal
 from router.domain.facts import Fact
 from router.domain.fold_agents import (
     agent_backed_off,
@@ -139,4 +139,6 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     tasks.TaskUnassigned: fold_tasks.task_unassigned,
     tasks.WrapupStarted: fold_tasks.wrapup_started,
     **fold_transfers.HANDLERS,
+    **fold_activity.HANDLERS,
+    **fold_shifts.HANDLERS,
 }

@@ -15,14 +15,15 @@ from router.domain.state import RESULTS_KEPT_MS, RESULTS_MAX, DomainState, State
 
 
 def agent_state_changed(state: State, domain: DomainState, data: AgentStateChanged, now_ms: int) -> None:
-    """Ready starts idle time and a clean slate; not ready gives the live offers back."""
+    """Ready starts idle time and a clean slate; not ready gives the live offers back, and lets a clocking out come."""
     agent = domain.agents[data.agent_id]
     turned_ready = agent.state != "ready" and data.state == "ready"
     agent.state = data.state
     agent.reason_code = data.reason_code
     domain.lanes.agent_changed(agent)
-    agent.pending = None
-    domain.settled.discard(agent.agent_id)
+    if data.state == "ready" or agent.pending is None or not agent.pending.clocks_out:
+        agent.pending = None
+        domain.settled.discard(agent.agent_id)
     if turned_ready:
         if "ready" in domain.settings.idle_reset_by or not agent.idle_since_ms:
             agent.idle_since_ms = data.changed_at_ms
@@ -37,7 +38,9 @@ def agent_state_pending(_: State, domain: DomainState, data: AgentStatePending, 
     agent = domain.agents[data.agent_id]
     agent.pending = None
     if data.state is not None:
-        agent.pending = PendingState(state=data.state, reason_code=data.reason_code, by=data.by)
+        agent.pending = PendingState(
+            state=data.state, reason_code=data.reason_code, by=data.by, clocks_out=data.clocks_out
+        )
     domain.lanes.agent_changed(agent)
 
 
@@ -70,10 +73,12 @@ def gates_resumed(_: State, domain: DomainState, data: GatesResumed, now_ms: int
 def agent_presence_changed(state: State, domain: DomainState, data: AgentPresenceChanged, now_ms: int) -> None:
     """Who is back within the grace has lost nothing, not even their place among the idle."""
     agent = domain.agents[data.agent_id]
+    agent.devices = data.devices
+    if agent.presence == data.presence:
+        return
     if agent.presence == "absent" and data.presence == "present":
         agent.idle_since_ms = data.changed_at_ms
     agent.presence = data.presence
-    agent.devices = data.devices
     agent.grace_ends_at_ms = data.grace_ends_at_ms
     domain.lanes.agent_changed(agent)
     if data.grace_ends_at_ms is not None:

@@ -46,18 +46,18 @@ def configuration_record_applied(
     name = record.id.partition(":")[2]
     match record.kind:
         case "domain":
-            _domain(domain, value)
+            _domain(state, domain, value, now_ms)
         case "queue":
             _queue(domain, name.rpartition("/")[2], value)
         case "agent":
-            _agent(state, domain, name, value)
+            _agent(state, domain, name, value, now_ms)
         case "channel":
             _channel(domain, name, value)
         case "version":
             pass
 
 
-def configuration_part_applied(_: State, domain: DomainState, data: ConfigurationPartApplied, now_ms: int) -> None:
+def configuration_part_applied(state: State, domain: DomainState, data: ConfigurationPartApplied, now_ms: int) -> None:
     """A part of a kind that this release does not know is passed over."""
     part = data.part
     value = part.value if part.domain == domain.domain else None
@@ -73,6 +73,7 @@ def configuration_part_applied(_: State, domain: DomainState, data: Configuratio
             calendar = None if value is None else Calendar.model_validate(value, extra="ignore")
             _keep(domain.calendars, name, calendar)
             _keep(domain.hours, name, None if calendar is None else Hours(calendar))
+            _look_at_shifts(state, domain, name, now_ms)
 
 
 def _listed(rules: object) -> list[object]:
@@ -86,11 +87,26 @@ def _keep(parts: dict[str, Kept], name: str, part: Kept | None) -> None:
         parts[name] = part
 
 
-def _domain(domain: DomainState, value: Value) -> None:
+def _look_at_shifts(state: State, domain: DomainState, calendar: str | None, now_ms: int) -> None:
+    """Those of the calendar, or all, are looked at by timers: they may be many."""
+    for agent in domain.agents.values():
+        if agent.shift_calendar is not None and calendar in {None, agent.shift_calendar}:
+            _look_at_shift(state, domain, agent, now_ms)
+
+
+def _look_at_shift(state: State, domain: DomainState, agent: Agent, now_ms: int) -> None:
+    agent.adherence_at_ms = now_ms
+    state.schedule(now_ms, "adherence", domain.key, agent.agent_id)
+
+
+def _domain(state: State, domain: DomainState, value: Value, now_ms: int) -> None:
     domain.configured = value is not None
     if value is None:
         return
+    tolerance_seconds = domain.settings.adherence_tolerance_seconds
     domain.settings = Domain.model_validate(value, extra="ignore")
+    if domain.settings.adherence_tolerance_seconds != tolerance_seconds:
+        _look_at_shifts(state, domain, None, now_ms)
     for agent in list(domain.agents.values()):
         settle_shedding(domain, agent)  # the channels that stay with a lost agent may be others now
     if domain.gates.configure(domain.settings.client_shares, domain.settings.outbound_idle_reserve):
@@ -112,7 +128,7 @@ def _queue(domain: DomainState, name: str, value: Value) -> None:
     domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
 
 
-def _agent(state: State, domain: DomainState, agent_id: str, value: Value) -> None:
+def _agent(state: State, domain: DomainState, agent_id: str, value: Value, now_ms: int) -> None:
     known = domain.agents.get(agent_id)
     if value is None:
         if known is not None:
@@ -127,7 +143,9 @@ def _agent(state: State, domain: DomainState, agent_id: str, value: Value) -> No
     known.channels = dict(configured.channels)
     known.clients = tuple(configured.clients)
     known.directions = tuple(configured.directions)
-    known.shift_calendar = configured.shift_calendar
+    if known.shift_calendar != configured.shift_calendar:
+        known.shift_calendar = configured.shift_calendar
+        _look_at_shift(state, domain, known, now_ms)
     known.profile = -1
     known.shed = None if known.shed == "agent_removed" else known.shed
     count_channels(known)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 from contracts.commands import (
     AcceptOffer,
+    ClockAgent,
     CompleteTask,
     ConnectAssignment,
     CustomerFacts,
@@ -18,9 +19,15 @@ from contracts.commands import (
     UnparkTask,
 )
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
+from contracts.interactions import (
+    ActivityChanged,
+    AttentionRequested,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionUpdated,
+)
 
-InteractionData = InteractionStarted | InteractionUpdated | AttentionRequested | InteractionEnded
+InteractionData = InteractionStarted | InteractionUpdated | ActivityChanged | AttentionRequested | InteractionEnded
 CommandData = (
     AcceptOffer
     | RejectOffer
@@ -32,6 +39,7 @@ CommandData = (
     | UnparkTask
     | TransferTask
     | MoveTransfer
+    | ClockAgent
 )
 ServiceData = ConnectAssignment
 
@@ -84,13 +92,15 @@ class ConfigurationStep:
 class PresenceObserved:
     """Agents with a fresh heartbeat, and agents without one; at most 256 together. Repeats change nothing.
 
-    `gone` is ignored while leases cannot be read.
+    `gone`, and devices that do not count, are ignored while leases cannot be read.
     """
 
     tenant_id: str
     domain: str
     seen: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    devices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Agents of `seen` with their devices that are alive, as `<kind>/<id>`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,17 @@ class BackoffLapsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdherenceChecked:
+    """What the agent's shift calendar says was compared with what they do."""
+
+    agent_id: str
+    domain: str
+    differs_since_ms: int | None
+    next_at_ms: int | None
+    """When to look again; none without a calendar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatesDeferred:
     """More tasks could go through a gate that has opened, but the batch is full: a continuation timer goes on."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from contracts.agents import Refusal
 
 from router.domain.agent import Agent
+from router.domain.state import DomainState
 from router.domain.task import Task
 
 
@@ -36,3 +37,9 @@ def refused(code: str, http_status: int, detail: str) -> Outcome:
 def refusal_of(code: str, http_status: int, detail: str) -> Refusal:
     """Ready for problem+json."""
     return Refusal(code=code, detail=detail, http_status=http_status)
+
+
+def known_agent(domain: DomainState, agent_id: str) -> Agent | None:
+    """The agent, if they are configured; one who is being removed is not any more."""
+    agent = domain.agents.get(agent_id)
+    return None if agent is None or agent.shed == "agent_removed" else agent

@@ -32,6 +32,7 @@ STRICT_MS: Final = 2**43
 """More than two centuries."""
 
 TimerKind = Literal[
+    "adherence",
     "backoff",
     "deferral",
     "gates",
@@ -295,6 +296,8 @@ def _agent_timer_holds(agent: Agent, timer: Timer) -> bool:
             return agent.grace_ends_at_ms == timer[0]
         case "backoff":
             return agent.backoff_ends_at_ms == timer[0]
+        case "adherence":
+            return agent.adherence_at_ms == timer[0]
         case "shed":
             return agent.shed is not None
         case _:
@@ -339,6 +342,8 @@ def _timers_of_agents(domain: DomainState) -> Iterator[Timer]:
             yield (agent.grace_ends_at_ms, "grace", key, agent_id, "")
         if agent.backoff_ends_at_ms is not None:
             yield (agent.backoff_ends_at_ms, "backoff", key, agent_id, "")
+        if agent.adherence_at_ms is not None:
+            yield (agent.adherence_at_ms, "adherence", key, agent_id, "")
         if agent.shed is not None:
             yield (0, "shed", key, agent_id, "")
         if agent.matching_deferred:

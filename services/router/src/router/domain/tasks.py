@@ -16,7 +16,9 @@ from contracts.tasks import (
     WrapupStarted,
 )
 
+from router.domain.activity import set_counted
 from router.domain.agent import Agent
+from router.domain.shifts import clock
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.turn import Turn
@@ -70,7 +72,7 @@ def unassign(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
     turn.emit(domain, unassigned)
 
 
-def start_wrapup(
+def start_wrapup(  # what the agent says at the end, each by name
     turn: Turn,
     domain: DomainState,
     task: Task,
@@ -78,10 +80,15 @@ def start_wrapup(
     *,
     then: Then,
     seen_number: int | None,
+    disposition: Code | None = None,
     handed_over_to: str | None = None,
 ) -> None:
-    """The conversation is over for the agent; handed over, it goes on under another task."""
+    """The conversation is over for the agent, who works on it: even a silent customer's task takes capacity again.
+
+    Handed over, it goes on under another task.
+    """
     assigned = assignment_of(task)
+    set_counted(turn, domain, task, counted=True)
     started = WrapupStarted(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -93,8 +100,9 @@ def start_wrapup(
         then=then,
         seen_number=seen_number,
         started_at_ms=turn.now_ms,
-        ends_at_ms=turn.now_ms + task.wrapup_seconds * 1000,
+        ends_at_ms=turn.now_ms + _wrapup_seconds(domain, task, disposition) * 1000,
         handed_over_to=handed_over_to,
+        disposition=disposition,
     )
     turn.emit(domain, started)
 
@@ -109,7 +117,10 @@ def complete(  # what the agent says at the end, each by name
     then: Then = "close",
     seen_number: int | None = None,
 ) -> None:
-    """Done. After a wrap-up `then` and `seen_number` are what they were when the conversation ended."""
+    """Done. After a wrap-up `then` and `seen_number` are what they were when the conversation ended.
+
+    So is the disposition, unless there is another one now.
+    """
     assigned = assignment_of(task)
     if task.wrapup is not None and task.wrapup.handed_over_to is not None:
         hand_out(turn, domain, task, task.wrapup.handed_over_to, "transferred", disposition=disposition)
@@ -122,7 +133,7 @@ def complete(  # what the agent says at the end, each by name
         assignment_id=assigned.assignment_id,
         agent_id=assigned.agent_id,
         reason=reason,
-        disposition=disposition,
+        disposition=task.wrapup.disposition if task.wrapup and disposition is None else disposition,
         then=task.wrapup.then if task.wrapup else then,
         seen_number=task.wrapup.seen_number if task.wrapup else seen_number,
         completed_at_ms=turn.now_ms,
@@ -165,6 +176,14 @@ def hand_out(  # what the agent says at the end, each by name
         turn.freed.append((domain.key, assigned.agent_id))
 
 
+def _wrapup_seconds(domain: DomainState, task: Task, disposition: Code | None) -> int:
+    """The disposition's, if it is known already and has a time of its own; else the queue's."""
+    for known in domain.settings.dispositions if disposition is not None else ():
+        if known.id == disposition and known.wrapup_seconds is not None:
+            return known.wrapup_seconds
+    return task.wrapup_seconds
+
+
 def held_ms(task: Task, now_ms: int) -> int:
     """How long the customer was on hold, up to now."""
     return task.held_ms + (max(0, now_ms - task.held_since_ms) if task.held_since_ms is not None else 0)
@@ -189,6 +208,9 @@ def take_effect(turn: Turn, domain: DomainState, agent: Agent) -> None:
     pending = agent.pending
     if pending is None:
         raise AssertionError(f"nothing is pending of {agent.agent_id}")
+    if pending.clocks_out:
+        clock(turn, domain, agent, clocked_in=False, reason_code=pending.reason_code, by=pending.by)
+        return
     changed = AgentStateChanged(
         agent_id=agent.agent_id,
         domain=domain.domain,

@@ -13,6 +13,7 @@ from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed,
 from router.domain.match import place_all, serve, try_to_place
 from router.domain.presence import change
 from router.domain.shedding import shed
+from router.domain.shifts import look
 from router.domain.state import DomainState, Timer, TimerKind
 from router.domain.tasks import back_off, complete, set_not_ready
 from router.domain.transfers import end
@@ -46,7 +47,7 @@ def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
     turn.emit(domain, expired)
     settings = domain.settings
     too_many = agent.unanswered >= settings.unanswered_offers_max and settings.unanswered_then == "not_ready"
-    if too_many and agent_id in domain.agents:
+    if too_many and agent_id in domain.agents and agent.pending is None:  # else what they asked for comes
         set_not_ready(turn, domain, agent, "unanswered_offers")
     else:
         back_off(turn, domain, agent, "expired", settings.agent_backoff.expired_seconds)
@@ -65,7 +66,7 @@ def _wrapup(turn: Turn, domain: DomainState, timer: Timer) -> None:
 
 def _grace(turn: Turn, domain: DomainState, timer: Timer) -> None:
     agent = domain.agents[timer[3]]
-    change(turn, domain, agent, "absent")
+    change(turn, domain, agent, "absent", devices=agent.devices)
     if timer[3] in domain.agents:
         set_not_ready(turn, domain, agent, "presence_lost")
         place_all(turn, domain, shed(turn, domain, agent))
@@ -106,6 +107,10 @@ def _backoff(turn: Turn, domain: DomainState, timer: Timer) -> None:
     serve(turn, domain, domain.agents[timer[3]])
 
 
+def _adherence(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    look(turn, domain, domain.agents[timer[3]])
+
+
 def _gates(turn: Turn, domain: DomainState, _: Timer) -> None:
     turn.emit(domain, GatesResumed(domain=domain.domain))
     domain.lanes.suspect_all()
@@ -129,4 +134,5 @@ _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = 
     "backoff": _backoff,
     "gates": _gates,
     "transfer": _transfer,
+    "adherence": _adherence,
 }

@@ -9,6 +9,7 @@ from contracts import Event, MalformedEventError, UnknownTypeError, decode
 from contracts.commands import (
     AcceptOffer,
     ActivateConfiguration,
+    ClockAgent,
     CompleteTask,
     ConnectAssignment,
     CustomerFacts,
@@ -21,7 +22,13 @@ from contracts.commands import (
     TransferTask,
     UnparkTask,
 )
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
+from contracts.interactions import (
+    ActivityChanged,
+    AttentionRequested,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionUpdated,
+)
 from contracts.topics import INTERACTIONS, ROUTING_INPUTS
 from servicekit.dead_letters import DeadLetters
 from servicekit.errors import RejectError
@@ -39,7 +46,6 @@ GROUP: Final = "router-engine"
 READ_RECORDS_MAX: Final = 500
 READ_SECONDS: Final = 0.5
 ATTEMPTS_MAX: Final = 3
-INTERACTIONS_DECIDED: Final = (InteractionStarted, InteractionUpdated, AttentionRequested, InteractionEnded)
 COMMANDS_DECIDED: Final = (
     AcceptOffer,
     RejectOffer,
@@ -51,8 +57,16 @@ COMMANDS_DECIDED: Final = (
     UnparkTask,
     TransferTask,
     MoveTransfer,
+    ClockAgent,
 )
 SERVICES_DECIDED: Final = (ConnectAssignment,)
+INTERACTIONS_DECIDED: Final = (
+    InteractionStarted,
+    InteractionUpdated,
+    ActivityChanged,
+    AttentionRequested,
+    InteractionEnded,
+)
 
 Failures = Counter[tuple[str, int, int]]
 """How often deciding the record at topic, partition, offset has failed."""

@@ -1,6 +1,7 @@
 """What the engine keeps in Redis: its lease of a partition, and views of what the journal says. All is rebuildable."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -11,16 +12,21 @@ Kind = Literal["agents", "queues", "assignments", "domains"]
 KINDS: Final[tuple[Kind, ...]] = ("agents", "queues", "assignments", "domains")
 Views = dict[Kind, dict[str, bytes | None]]
 """JSON of a view by kind and id; none: there is no such thing any more."""
+USUAL_KIND: Final = "desktop"
+"""Of a device that does not say its kind."""
 STAGED_FIELDS_MAX: Final = 500
 STAGING_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """Which agents have a fresh heartbeat. `known` is false when the domain's keys are gone: Redis was wiped."""
+    """Which devices (`<kind>/<id>`, sorted) of which agents have a fresh heartbeat.
+
+    `known` is false when the domain's keys are gone: Redis was wiped.
+    """
 
     known: bool
-    agents: frozenset[str] = field(default_factory=frozenset)
+    devices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class EngineLive(Protocol):
@@ -48,7 +54,7 @@ class EngineLive(Protocol):
         ...
 
     async def read_leases(self, domain: str, lease_ms: int) -> Leases:
-        """Agents whose last heartbeat is not older than `lease_ms` by Redis's clock; older ones are removed."""
+        """Devices whose last heartbeat is not older than `lease_ms` by Redis's clock; older ones are removed."""
         ...
 
 
@@ -103,7 +109,16 @@ class RedisEngineLive:
         reply = await self._leases(self._redis, [_key(domain, "leases"), _key(domain, "meta")], [lease_ms])
         assert isinstance(reply, list)  # noqa: S101 - what leases.lua returns
         known, *members = reply
-        return Leases(known == 1, frozenset(member.decode().rpartition("|")[0] for member in members))
+        return Leases(known == 1, devices_of(member.decode() for member in members))
+
+
+def devices_of(members: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Devices by agent; members of the set are `<agent>|<kind>/<device>`, the API of release 0.1.0 names no kind."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for member in members:
+        agent_id, _, device = member.rpartition("|")
+        found[agent_id].add(device if "/" in device else f"{USUAL_KIND}/{device}")
+    return {agent_id: tuple(sorted(devices)) for agent_id, devices in found.items()}
 
 
 def _flat(views: Mapping[str, bytes | None]) -> list[str | bytes]:

@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import chain
 from typing import Final
 
 from servicekit.live import LiveAwayError
 from servicekit.ports import Clock
 from servicekit.telemetry import log
 
+from router.domain.agent import Agent
 from router.domain.inputs import LeasesRead, PresenceObserved
+from router.domain.presence import counts
 from router.domain.state import DomainState, State
 from router.engine.inbox import Given, Inbox
 from router.engine.live import EngineLive, Leases
 
 LOG: Final = log("engine.presence")
 OBSERVED_MAX: Final = 256
+DEVICES_MAX: Final = 8
+"""So many devices of an agent are looked at, those that count first: an observation has to fit a batch."""
+ALIVE: Final = ("present", "unconfirmed")
 LEASE_MS: Final = 10_000
 """A device without a heartbeat for so long is gone: the API renews every 3 s, so two may be lost."""
 POLL_SECONDS: Final = 1.0
@@ -70,23 +74,45 @@ class PresenceWatch:
             self._readable_since_seconds.pop(domain.key, None)
             return []
         since_seconds = self._readable_since_seconds.setdefault(domain.key, now_seconds)
-        presence = {name: agent.presence for name, agent in domain.agents.items()}
-        seen = sorted(name for name in leases.agents if presence.get(name, "present") != "present")
-        gone: list[str] = []
-        if (now_seconds - since_seconds) * 1000 >= LEASE_MS:
-            alive = ("present", "unconfirmed")
-            gone = sorted(name for name, was in presence.items() if was in alive and name not in leases.agents)
+        whole_lease = (now_seconds - since_seconds) * 1000 >= LEASE_MS
+        alive = [
+            (name, _first(domain, devices)) for name, devices in sorted(leases.devices.items()) if name in domain.agents
+        ]
+        seen = [
+            (name, devices)
+            for name, devices in alive
+            if _is_news(domain, domain.agents[name], devices, whole_lease=whole_lease)
+        ]
+        gone = [
+            name
+            for name, agent in sorted(domain.agents.items())
+            if whole_lease and name not in leases.devices and (agent.presence in ALIVE or agent.devices)
+        ]
         return _observations(domain, seen, gone)
 
 
-def _observations(domain: DomainState, seen: list[str], gone: list[str]) -> list[PresenceObserved]:
-    news = list(chain(((name, True) for name in seen), ((name, False) for name in gone)))
+def _first(domain: DomainState, devices: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(devices, key=lambda each: (not counts(domain.settings, (each,)), each))[:DEVICES_MAX])
+
+
+def _is_news(domain: DomainState, agent: Agent, devices: tuple[str, ...], *, whole_lease: bool) -> bool:
+    """Before a whole lease length the devices that count may not have renewed their leases yet."""
+    if counts(domain.settings, devices):
+        return agent.presence != "present" or agent.devices != devices
+    return whole_lease and (agent.presence in ALIVE or agent.devices != devices)
+
+
+def _observations(
+    domain: DomainState, seen: list[tuple[str, tuple[str, ...]]], gone: list[str]
+) -> list[PresenceObserved]:
+    news: list[tuple[str, tuple[str, ...]]] = [*seen, *((name, ()) for name in gone)]
     return [
         PresenceObserved(
             tenant_id=domain.tenant_id,
             domain=domain.domain,
-            seen=tuple(name for name, here in news[start : start + OBSERVED_MAX] if here),
-            gone=tuple(name for name, here in news[start : start + OBSERVED_MAX] if not here),
+            seen=tuple(name for name, devices in part if devices),
+            gone=tuple(name for name, devices in part if not devices),
+            devices=tuple((name, devices) for name, devices in part if devices),
         )
-        for start in range(0, len(news), OBSERVED_MAX)
+        for part in (news[start : start + OBSERVED_MAX] for start in range(0, len(news), OBSERVED_MAX))
     ]

@@ -14,7 +14,7 @@ from servicekit.telemetry import Telemetry
 
 from router.engine.configuration import Configuration
 from router.engine.inputs import GROUP, INPUT_TOPICS
-from router.engine.live import KINDS, EngineLive, Kind, Leases, Views
+from router.engine.live import KINDS, EngineLive, Kind, Leases, Views, devices_of
 from router.engine.metrics import EngineMetrics
 from router.engine.reign import World
 from router.engine.snapshot import InProcessSnapshots
@@ -65,9 +65,9 @@ class MemoryEngineLive:
         """Lose what came after the last `save`."""
         self._owners, self._domains, self._heartbeats = deepcopy(self._saved)
 
-    def heartbeat(self, domain: str, agent_id: str, device_id: str = "d") -> None:
+    def heartbeat(self, domain: str, agent_id: str, device: str = "desktop/d") -> None:
         """What the API does for a device that is alive."""
-        self._heartbeats.setdefault(domain, {})[f"{agent_id}|{device_id}"] = self._clock.now_ms()
+        self._heartbeats.setdefault(domain, {})[f"{agent_id}|{device}"] = self._clock.now_ms()
 
     def views(self, domain: str) -> Mapping[Kind, Mapping[str, bytes]]:
         """What readers see; empty kinds when there is nothing."""
@@ -130,11 +130,11 @@ class MemoryEngineLive:
         return "written"
 
     async def read_leases(self, domain: str, lease_ms: int) -> Leases:
-        """Agents with a fresh heartbeat."""
+        """Devices with a fresh heartbeat."""
         self._answer()
         oldest = self._clock.now_ms() - lease_ms
         fresh = {name for name, at_ms in self._heartbeats.get(domain, {}).items() if at_ms >= oldest}
-        return Leases(domain in self._domains, frozenset(name.rpartition("|")[0] for name in fresh))
+        return Leases(domain in self._domains, devices_of(fresh))
 
     def _answer(self) -> None:
         if self.away:

@@ -118,6 +118,9 @@ def _agent(agent: Agent, sequences: Sequences) -> bytes:
             "state": agent.state,
             "reason_code": agent.reason_code,
             "presence": agent.presence,
+            "devices": agent.devices,
+            "clocked_in": agent.clocked_in,
+            "adherent": agent.adherent,
             "pending_state": agent.pending.state if agent.pending is not None else None,
             "held": agent.held + agent.held_interruptible,
             "capacity": agent.capacity,
@@ -162,6 +165,7 @@ def _assignment(task: Task, sequences: Sequences) -> bytes:
             "channel": task.channel,
             "sequence": sequences.get(assigned.assignment_id, ""),
             "state": "wrapup" if task.wrapup is not None else "assigned",
+            "counted": task.counted,
             "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup is not None else None,
         }
     )

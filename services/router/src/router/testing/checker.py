@@ -182,6 +182,7 @@ class Checker:
             assert (task.assigned is not None) == (task.state in {"assigned", "wrapup"})
             assert (task.wrapup is not None) == (task.state == "wrapup")
             assert task.in_line == oracle.seeks(task)
+            assert task.counted or task.state == "assigned", f"{task.task_id} is not counted though {task.state}"
             owners = [*task.offers, *([task.assigned.agent_id] if task.assigned else [])]
             for agent_id in owners:
                 holders.setdefault(agent_id, set()).add(task.task_id)
@@ -189,6 +190,9 @@ class Checker:
             assert agent.tasks.keys() == holders.pop(agent.agent_id, set())
             assert agent.held == oracle.held(agent, interruptible=False), f"{agent.agent_id} holds {agent.held}"
             assert agent.held_interruptible == oracle.held(agent, interruptible=True)
+            assert agent.pending is None or agent.tasks, f"{agent.agent_id} holds nothing, and a state is still pending"
+            leaves = agent.pending is not None and agent.pending.clocks_out
+            assert agent.clocked_in or not leaves, f"{agent.agent_id} is to be clocked out, and is out"
         assert not holders
         by_state = {state: sum(task.state == state for task in domain.tasks.values()) for state in _EDGES}
         assert len(domain.offers) == sum(len(task.offers) for task in domain.tasks.values())

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal  # Any: further fields of events and targ
 
 from contracts.commands import (
     AcceptOffer,
+    ClockAgent,
     CompleteTask,
     ConnectAssignment,
     CustomerFacts,
@@ -19,7 +20,13 @@ from contracts.commands import (
     UnparkTask,
 )
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
-from contracts.interactions import AttentionRequested, InteractionEnded, InteractionStarted, InteractionUpdated
+from contracts.interactions import (
+    ActivityChanged,
+    AttentionRequested,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionUpdated,
+)
 from contracts.tasks import TransferKind
 
 from router.domain.decide import decide
@@ -121,6 +128,14 @@ class Story:
     def seen(self, *agent_ids: str) -> list[object]:
         """Fresh heartbeats."""
         return self.give(PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=agent_ids))
+
+    def alive(self, agent_id: str, *devices: str) -> list[object]:
+        """Fresh heartbeats of these devices of the agent (`<kind>/<id>`), and of no other."""
+        if not devices:
+            return self.gone(agent_id)
+        return self.give(
+            PresenceObserved(tenant_id=TENANT, domain=DOMAIN, seen=(agent_id,), devices=((agent_id, devices),))
+        )
 
     def gone(self, *agent_ids: str) -> list[object]:
         """No heartbeat within the lease length."""
@@ -227,7 +242,7 @@ class Story:
             )
         )
 
-    def end_task(self, agent_id: str, assignment_id: str) -> list[object]:
+    def end_task(self, agent_id: str, assignment_id: str, *, disposition: str | None = None) -> list[object]:
         """The agent ends the conversation."""
         return self._command(
             lambda known: EndTask(
@@ -237,6 +252,7 @@ class Story:
                 assignment_id=assignment_id,
                 then="keep_open",
                 seen_number=3,
+                disposition=disposition,
             )
         )
 
@@ -311,6 +327,19 @@ class Story:
             failure=failure,
         )
         return self.give(ServiceInput(TENANT, report))
+
+    def clock(self, agent_id: str, *, clocked_in: bool) -> list[object]:
+        """The agent begins or ends a shift."""
+        return self._command(
+            lambda known: ClockAgent(command_id=known, domain=DOMAIN, agent_id=agent_id, clocked_in=clocked_in)
+        )
+
+    def activity(self, interaction_id: str, *, active: bool) -> list[object]:
+        """The customer has fallen silent, or is back."""
+        changed = ActivityChanged(
+            interaction_id=interaction_id, domain=DOMAIN, active=active, changed_at_ms=self.now_ms
+        )
+        return self.give(InteractionInput(TENANT, changed))
 
     def _command(self, make: Callable[[str], CommandData], command_id: str | None = None) -> list[object]:
         self.commands += 1

@@ -57,6 +57,9 @@ DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
     "agent_backoff": [{"rejected_seconds": 3, "expired_seconds": 30}],
     "transfer_seconds": [10, 30],
     "parked_agent_seconds": [0, 5],
+    "present_by": [["desktop"], ["desktop", "mobile"]],
+    "adherence_tolerance_seconds": [0, 5],
+    "dispositions": [[{"id": "sold", "label": "Sold", "wrapup_seconds": 5}, {"id": "lost", "label": "Lost"}]],
     "client_shares": [
         [{"client": "shop", "units_max": 1}],
         [{"client": "shop", "minimum_percent": 60}, {"client": "bank", "units_max": 2}],
@@ -85,6 +88,7 @@ AGENT_FIELDS: Final[dict[str, list[Any]]] = {
     "channels": [{"webchat": 1}, {"webchat": 2, "voice": 1, "email": 1}],
     "clients": [["shop"]],
     "directions": [["inbound"], ["outbound"]],
+    "shift_calendar": ["office", "none"],
 }
 
 
@@ -139,6 +143,9 @@ class Walk:
             self.unpark: 2,
             self.hold: 2,
             self.connect: 3,
+            self.clock: 3,
+            self.activity: 5,
+            self.device: 3,
         }
 
     def transfer_much(self) -> None:
@@ -254,7 +261,8 @@ class Walk:
 
     def end_task(self) -> None:
         """An agent goes to wrap-up."""
-        self._with_assignment(self.told.end_task)
+        disposition = self.chance.choice((None, "sold"))
+        self._with_assignment(lambda *names: self.told.end_task(*names, disposition=disposition))
 
     def ready(self) -> None:
         """An agent comes to work."""
@@ -344,6 +352,21 @@ class Walk:
         """A gateway reports."""
         failure = self.chance.choice((None, "no_answer"))
         self._with_assignment(lambda _, known: self.told.connect(known, failure=failure))
+
+    def clock(self) -> None:
+        """A shift begins, or ends."""
+        self.told.clock(self.chance.choice(AGENTS), clocked_in=self.chance.random() < 0.5)
+
+    def activity(self) -> None:
+        """A customer falls silent, or is back."""
+        assigned = sorted(task.interaction_id for task in self.told.domain.assignments.values())
+        name = self.chance.choice(assigned) if assigned else f"i{self.chance.randint(1, self.interactions + 1)}"
+        self.told.activity(name, active=self.chance.random() < 0.4)
+
+    def device(self) -> None:
+        """Other devices of an agent are alive."""
+        devices = self.chance.sample(("desktop/a", "desktop/b", "mobile/a"), self.chance.randint(0, 2))
+        self.told.alive(self.chance.choice(AGENTS), *sorted(devices))
 
     def _with_assignment(self, ends: Callable[[str, str], object]) -> None:
         assignments = sorted(self.told.domain.assignments)
