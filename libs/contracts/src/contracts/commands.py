@@ -5,6 +5,7 @@ from typing import Literal
 
 from contracts.agents import AgentState
 from contracts.fields import Band, Channel, Code, Count, Id, InstantMs, Number, Personal, Priority, Text
+from contracts.messages import Visibility
 from contracts.tasks import Requirement, TaskKind, Then, TransferKind
 
 
@@ -266,7 +267,7 @@ class ActivateConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage:
-    """The agent says something to the customer; `personal.text` holds the words."""
+    """The agent says something to the customer, or to the other agents; `personal.text` holds the words."""
 
     message_id: Id
     interaction_id: Id
@@ -274,6 +275,8 @@ class SendMessage:
     agent_id: Id
     assignment_id: Id
     assignment_sequence: Id
-    """Sequence of the `task.assigned` that made the assignment: a gateway that has not read so far waits."""
+    """Sequence of the event that gave the assignment its role: a gateway that has not read so far waits."""
     requested_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
+    visibility: Visibility = "customer"
+    """A consultant may only write `internal`."""

@@ -70,3 +70,5 @@ class InteractionEnded:
     domain: Id
     reason: EndReason
     ended_at_ms: InstantMs
+    cause: Code | None = None
+    """The router's reason, where it gave the task up: that of `task.transferred_out` (`overflowed`, `closed`, ...)."""

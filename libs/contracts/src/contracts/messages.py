@@ -1,8 +1,12 @@
 """What was said, in both directions (topic `messages`; its offset is the order of the conversation)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from contracts.fields import Channel, Code, Id, InstantMs, Number, Personal, Text
+
+Visibility = Literal["customer", "internal"]
+"""internal: between agents of one conversation; the customer never gets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +24,7 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
-    """The gateway took an agent's message for the customer; `personal.text` holds the words."""
+    """The gateway took an agent's message; `personal.text` holds the words."""
 
     message_id: Id
     interaction_id: Id
@@ -30,6 +34,22 @@ class MessageSent:
     agent_id: Id
     assignment_id: Id
     sent_at_ms: InstantMs
+    personal: Personal = field(default_factory=dict)
+    visibility: Visibility = "customer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAnnounced:
+    """The gateway itself told the customer something, as the configuration words it; `personal.text` holds it."""
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    channel: Channel
+    number: Number
+    reason: Code
+    """Of the `task.transferred_out` that asked for it."""
+    announced_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
 
 

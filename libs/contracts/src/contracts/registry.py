@@ -39,6 +39,7 @@ EVENT_TYPES: Final = (
     EventType("interaction.ended", interactions.InteractionEnded, INTERACTIONS, GATEWAYS),
     EventType("message.received", messages.MessageReceived, MESSAGES, GATEWAYS),
     EventType("message.sent", messages.MessageSent, MESSAGES, GATEWAYS),
+    EventType("message.announced", messages.MessageAnnounced, MESSAGES, GATEWAYS),
     EventType("message.delivered", messages.MessageDelivered, MESSAGES, GATEWAYS),
     EventType("message.failed", messages.MessageFailed, MESSAGES, GATEWAYS),
     EventType("task.queued", tasks.TaskQueued, ROUTING_EVENTS, ENGINE),
