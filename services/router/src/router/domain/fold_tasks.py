@@ -108,7 +108,7 @@ def task_resumed(state: State, domain: DomainState, data: tasks.TaskResumed, now
 def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, now_ms: int) -> None:
     """The offer has become an assignment; other live offers were withdrawn before."""
     task = domain.offers.pop(data.offer_id)
-    del task.offers[data.agent_id]
+    task.decision = task.offers.pop(data.agent_id).decision
     task.assigned = data
     task.contact = None
     task.role = data.role
@@ -179,7 +179,7 @@ def task_transferred_out(_: State, domain: DomainState, data: tasks.TaskTransfer
 def _back_in_line(state: State, domain: DomainState, assignment_id: str, at_ms: int) -> None:
     task, assigned = end_assignment(domain, assignment_id)
     release(domain, domain.agents[assigned.agent_id], task, free_since_ms=at_ms)
-    task.assigned = None
+    task.assigned = task.decision = None
     task.counted = True
     task.connected = False
     task.held_since_ms = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from contracts.fields import Direction
-from contracts.offers import OfferIssued
+from contracts.offers import Decision, OfferIssued
 from contracts.routing_parts import Choice
 from contracts.tasks import (
     DeferredFor,
@@ -77,6 +77,8 @@ class Task:
     """The live offers, while offered, by agent."""
     assigned: TaskAssigned | None = None
     """The assignment, while assigned or in wrap-up."""
+    decision: Decision | None = None
+    """Why this agent: of the offer that became the assignment."""
     wrapup: WrapupStarted | None = None
     role: Role = "owner"
     connected: bool = False

@@ -39,7 +39,7 @@ def exclusion(domain: DomainState, agent: Agent, task: Task) -> str | None:  # o
         ("not_ready", agent.shed is not None or agent.matching_deferred),
         ("at_capacity", not _has_room(domain, agent, task)),
         ("refused_before", agent.agent_id in task.refused_by or agent.agent_id in task.offers),
-        ("gate_closed", _is_shut(domain, task)),
+        ("gate_closed", is_shut(domain, task)),
     )
     return next((reason for reason, holds in reasons if holds), None)
 
@@ -100,7 +100,8 @@ def _has_room(domain: DomainState, agent: Agent, task: Task) -> bool:
     return used + task.cost <= agent.capacity
 
 
-def _is_shut(domain: DomainState, task: Task) -> bool:
+def is_shut(domain: DomainState, task: Task) -> bool:
+    """Whether a cap or reserve stands in the way of the task."""
     reserve = domain.settings.outbound_idle_reserve
     if task.direction == "outbound" and reserve:
         idle = [agent for agent in domain.agents.values() if agent.routable and not held(agent)]

@@ -1,0 +1,151 @@
+"""How explanations say things: what a task asks, how long something lasts, why somebody falls out."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from contracts.offers import Decision
+from contracts.routing_parts import Destination, Step
+from contracts.tasks import Requirement, Terms
+
+from router.domain.explain_answers import ReasonCode
+
+LONG_MS: Final = 600_000
+ANY: Final = "any"
+_WORDS: Final[dict[ReasonCode, tuple[str, str]]] = {
+    "has_offer": ("has it offered", "have it offered"),
+    "not_named": ("is not among those it is for", "are not among those it is for"),
+    "team": ("is not in {}", "are not in {}"),
+    "channel": ("does not serve {}", "do not serve {}"),
+    "client": ("does not serve client {}", "do not serve client {}"),
+    "direction": ("takes no {} work", "take no {} work"),
+    "requirement": ("lacks {}", "lack {}"),
+    "one_of": ("lacks {}", "lack {}"),
+    "none_of": ("has {}, which is ruled out", "have {}, which is ruled out"),
+    "not_ready": ("not ready{}", "not ready{}"),
+    "pending_state": ("about to be not ready{}", "about to be not ready{}"),
+    "not_present": ("not connected", "not connected"),
+    "backed_off": ("backed off after an offer", "backed off after an offer"),
+    "being_served": ("being served just now", "being served just now"),
+    "at_capacity": ("at capacity", "at capacity"),
+    "channel_full": ("has no more room for {}", "have no more room for {}"),
+    "refused_before": ("refused it", "refused it"),
+    "gate_closed": ("kept back: {}", "kept back: {}"),
+}
+_TASK_WORDS: Final[dict[ReasonCode, tuple[str, str]]] = {
+    "has_offer": ("is offered to them", "are offered to them"),
+    "not_named": ("is for other agents alone", "are for other agents alone"),
+    "team": ("is for {}", "are for {}"),
+    "channel": ("comes by {}", "come by {}"),
+    "client": ("is of client {}", "are of client {}"),
+    "direction": ("is {} work", "are {} work"),
+    "requirement": ("asks for {}", "ask for {}"),
+    "one_of": ("asks for {}", "ask for {}"),
+    "none_of": ("rules out {}", "rule out {}"),
+    "refused_before": ("was refused by them", "were refused by them"),
+    "gate_closed": ("kept back: {}", "kept back: {}"),
+}
+_RULES: Final = {
+    "least_loaded_longest_idle": "the least loaded, and of these the longest idle,",
+    "longest_idle": "the longest idle",
+    "best_proficiency_least_loaded": "the most proficient, and of these the least loaded,",
+    "round_robin": "the one whose turn it was",
+    "priority_longest_waiting": "whoever had room first, as this task was first in line for them,",
+    "gate_opened": "the best once the cap or reserve that had kept it back let it through",
+}
+_EXCLUDED: Final = {
+    "lacks_skill": "could not serve it",
+    "not_named": "not among those it was for",
+    "not_ready": "not ready",
+    "not_present": "not connected",
+    "backed_off": "backed off",
+    "at_capacity": "at capacity",
+    "refused_before": "had refused it or had it offered",
+    "gate_closed": "kept back by a cap or reserve",
+}
+
+
+def about_agents(code: ReasonCode, detail: str, count: int) -> str:
+    """`9 lack es>=4`."""
+    return f"{count} {_WORDS[code][count != 1].format(_enclosed(code, detail))}"
+
+
+def about_tasks(code: ReasonCode, detail: str, count: int) -> str:
+    """`9 ask for es>=4`."""
+    return f"{count} {_TASK_WORDS[code][count != 1].format(detail)}"
+
+
+def chosen_by(decision: Decision) -> str:
+    """How and among whom an agent was chosen."""
+    who = _RULES.get(decision.rule, f"by rule {decision.rule}")
+    out = [f"{count} {_EXCLUDED.get(reason, reason)}" for reason, count in decision.excluded.items()]
+    others = f" ({', '.join(out)})" if out else ""
+    return f"{who} of {decision.eligible} eligible among {decision.agents} agents{others}"
+
+
+def asks(requirements: Iterable[Requirement], terms: Terms) -> str:
+    """`es>=4 and one of (fr or it) and no sales and team north`; `any` when nothing is asked."""
+    parts = [skill(each) for each in requirements]
+    parts += [one_of(group) for group in terms.any_of]
+    parts += [f"no {skill(each)}" for each in terms.none_of]
+    parts += [team(terms.teams)] if terms.teams else []
+    return " and ".join(parts) or ANY
+
+
+def skill(required: Requirement) -> str:
+    """`es`, `es>=4`, `es<=2`, `es=3`, `es 2 to 4`."""
+    low, high = required.minimum, required.maximum
+    if high >= 5:
+        return required.skill if low <= 1 else f"{required.skill}>={low}"
+    if low == high:
+        return f"{required.skill}={low}"
+    return f"{required.skill}<={high}" if low <= 1 else f"{required.skill} {low} to {high}"
+
+
+def one_of(group: Iterable[Requirement]) -> str:
+    """`one of (es>=2 or fr)`."""
+    return f"one of ({' or '.join(map(skill, group))})"
+
+
+def team(teams: Iterable[str]) -> str:
+    """`team north or south`."""
+    return f"team {' or '.join(teams)}"
+
+
+def span(milliseconds: int) -> str:
+    """A stated length of time, exactly: `90 s`, `15 min`, `2 h`."""
+    if milliseconds >= LONG_MS and milliseconds % 60_000 == 0:
+        minutes = milliseconds // 60_000
+        return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+    return f"{round(milliseconds / 1000)} s"
+
+
+def left(milliseconds: int) -> str:
+    """A measured length of time, not longer than it is worth reading: `12 s`, `25 min`, `7 h`."""
+    seconds = max(0, -(-milliseconds // 1000))
+    if seconds < 600:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 10_800 else f"{seconds // 3600} h"
+
+
+def destination(to: Destination) -> str:
+    """`sales`, `callback`, `voicemail`, `a closing message`."""
+    return to.queue or "nowhere" if to.to == "queue" else "a closing message" if to.to == "message" else to.to
+
+
+def step_changes(step: Step, before: str, after: str) -> list[str]:
+    """What a step changes; `before` and `after` are what is asked."""
+    parts = [after] if after != before else []
+    if step.agents or step.last_agent:
+        names = [*step.agents, *(["the customer's last agent"] if step.last_agent else [])]
+        parts.append(f"only {', '.join(names)}")
+    if step.priority_add:
+        parts.append(f"priority +{step.priority_add}")
+    if step.band is not None:
+        parts.append(f"band {step.band}")
+    if step.overflow is not None:
+        parts.append(f"overflow to {destination(step.overflow)}")
+    return parts or ["everybody who fits"]
+
+
+def _enclosed(code: ReasonCode, detail: str) -> str:
+    return f" ({detail})" if detail and code in {"not_ready", "pending_state"} else detail
