@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from router.api.live import ApiLive, Place
 from router.engine.live import EngineLive, Kind, RedisEngineLive, Views
 from router.engine.testing import MemoryEngineLive
 from servicekit.live import Redis, open_redis
@@ -34,6 +35,19 @@ class Bench:
 
     async def expires(self, kind: Kind) -> bool:
         return self.redis is not None and await self.redis.pttl(f"r:{{{self.domain}}}:{kind}") >= 0
+
+    async def ask(self, question: bytes, wait_ms: int = 5000) -> None:
+        if isinstance(self.live, MemoryEngineLive):
+            self.live.ask(self.domain, question, wait_ms)
+            return
+        assert self.redis is not None
+        assert await ApiLive(self.redis).ask(Place(*self.domain.split("/")), question, wait_ms / 1000)
+
+    async def answers(self, question_id: str) -> list[bytes]:
+        if isinstance(self.live, MemoryEngineLive):
+            return self.live.answers(question_id)
+        assert self.redis is not None
+        return cast(list[bytes], await self.redis.lrange(f"r:answer:{question_id}", 0, -1))
 
     async def heartbeat(self, agent_id: str, device: str) -> None:
         if isinstance(self.live, MemoryEngineLive):
@@ -146,3 +160,35 @@ async def test_leases_run_out(bench: Bench) -> None:
 
 async def test_a_domain_without_projection_is_not_known(bench: Bench) -> None:
     assert not (await bench.live.read_leases(bench.domain, 60_000)).known
+
+
+async def test_questions_are_taken_once_in_order_and_a_few_at_a_time(bench: Bench) -> None:
+    for question in (b"one", b"two two", b"three"):
+        await bench.ask(question)
+
+    assert await bench.live.take_questions(bench.domain, 2) == [b"one", b"two two"]
+    assert await bench.live.take_questions(bench.domain, 2) == [b"three"]
+    assert await bench.live.take_questions(bench.domain, 2) == []
+
+
+async def test_a_question_that_nobody_waits_for_any_more_is_dropped(bench: Bench) -> None:
+    began_ms = SystemClock().now_ms()
+    await bench.ask(b"late", wait_ms=1)
+    await bench.ask(b"in time")
+    assert await eventually(lambda: SystemClock().now_ms() > began_ms + 20)
+
+    assert await bench.live.take_questions(bench.domain, 1) == [b"in time"]
+
+
+async def test_answers_stay_for_a_while_and_several_owners_may_answer(bench: Bench) -> None:
+    one, other = uuid4().hex, uuid4().hex
+    await bench.live.answer(one, b"no", 5000)
+    await bench.live.answer(one, b"yes", 5000)
+    await bench.live.answer(other, b"soon gone", 20)
+
+    assert await bench.answers(one) == [b"no", b"yes"]
+
+    async def gone() -> bool:
+        return not await bench.answers(other)
+
+    assert await eventually(gone)

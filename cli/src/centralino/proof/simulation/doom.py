@@ -144,6 +144,14 @@ class DoomedLive:
         """See EngineLive."""
         return await (await self._through()).read_leases(domain, lease_ms)
 
+    async def take_questions(self, domain: str, questions_max: int) -> Sequence[bytes]:
+        """See EngineLive."""
+        return await (await self._through()).take_questions(domain, questions_max)
+
+    async def answer(self, question_id: str, answer: bytes, kept_ms: int) -> None:
+        """See EngineLive."""
+        await (await self._through()).answer(question_id, answer, kept_ms)
+
     async def _through(self) -> EngineLive:
         await self._doom.running()
         if self._doom.struck.is_set():

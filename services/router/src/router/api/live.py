@@ -33,6 +33,7 @@ class PushLimits:
     read_entries_max: int = 100
     look_back_entries_max: int = 200
     script_pushes_max: int = 32
+    questions_max: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class ApiLive:
         self._push_messages = scripts.load("push_messages")
         self._push_read = scripts.load("push_read")
         self._push_start = scripts.load("push_start")
+        self._ask = scripts.load("ask")
 
     async def heartbeat(self, place: Place, agent_id: str, device: str, *, alive: bool = True) -> None:
         """Renew the lease of an agent's device (`<kind>/<id>`), or give it back."""
@@ -201,6 +203,17 @@ class ApiLive:
     async def typing(self, interaction_id: str) -> None:
         """Tell whoever shows the conversation to the customer that the agent is typing."""
         await self.redis.publish(f"{TYPING}{{{interaction_id}}}", json.dumps({"from": "agent"}))
+
+    async def ask(self, place: Place, question: bytes, wait_seconds: float) -> bool:
+        """Ask the engine that owns the domain; False when too many questions wait there."""
+        keys, waits_ms = [place.key("questions")], round(wait_seconds * 1000)
+        return await self._together.run(self._ask, keys, [question, waits_ms, self._limits.questions_max]) == 1
+
+    async def answer(self, question_id: str, wait_seconds: float) -> bytes | None:
+        """The next answer to a question; none when it does not come in time. It takes a connection meanwhile."""
+        # Redis takes 0 for no time-out at all.
+        found = await self.redis.blpop([f"r:answer:{question_id}"], timeout=max(0.01, wait_seconds))
+        return cast(tuple[bytes, bytes], found)[1] if found else None
 
     async def _hash(self, key: str) -> Mapping[bytes, bytes]:
         return cast(Mapping[bytes, bytes], await self.redis.hgetall(key))

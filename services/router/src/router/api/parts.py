@@ -19,6 +19,7 @@ from router.api.handlers import Desk
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
 from router.api.open_sockets import OpenSockets
+from router.api.questions import Questions
 from router.api.signals import Signals
 from router.api.store import ApiStore, Seat
 from router.api.supervision import Supervision
@@ -34,6 +35,7 @@ class Parts:
     store: ApiStore
     live: ApiLive
     live_views: LiveViews
+    questions: Questions
     signals: Signals
     open_sockets: OpenSockets
     tickets: Tickets

@@ -16,7 +16,14 @@ from servicekit.tickets import Tickets
 from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
 
-from router.api import routes_admin, routes_agent, routes_conversations, routes_sockets, routes_supervisor
+from router.api import (
+    routes_admin,
+    routes_agent,
+    routes_conversations,
+    routes_explain,
+    routes_sockets,
+    routes_supervisor,
+)
 from router.api.administration import Administration
 from router.api.command_log import CommandLog
 from router.api.consumers import GROUP, TOPICS, reactions
@@ -26,6 +33,7 @@ from router.api.live import ApiLive
 from router.api.live_views import LiveViews
 from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
+from router.api.questions import Questions
 from router.api.results import Results, ResultsLoop
 from router.api.seats import Seats
 from router.api.signals import Signals, SignalsLoop
@@ -100,6 +108,7 @@ def _parts(
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),
+        questions=Questions(live, shell.ids),
         signals=Signals(),
         open_sockets=OpenSockets(sockets_max=settings.sockets_max),
         tickets=Tickets(redis, "router"),
@@ -140,6 +149,7 @@ def _routers(settings: ApiSettings, shell: Shell, parts: Parts) -> list[APIRoute
         routes_agent.ROUTES,
         routes_conversations.ROUTES,
         routes_supervisor.ROUTES,
+        routes_explain.ROUTES,
         routes_admin.ROUTES,
         routes_sockets.ROUTES,
     ]

@@ -1,7 +1,7 @@
 """What the engine keeps in Redis: its lease of a partition, and views of what the journal says. All is rebuildable."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -57,6 +57,14 @@ class EngineLive(Protocol):
         """Devices whose last heartbeat is not older than `lease_ms` by Redis's clock; older ones are removed."""
         ...
 
+    async def take_questions(self, domain: str, questions_max: int) -> Sequence[bytes]:
+        """What is asked of the domain's owner, the oldest first; those whose asker waits no longer are dropped."""
+        ...
+
+    async def answer(self, question_id: str, answer: bytes, kept_ms: int) -> None:
+        """Answer a question; several owners may answer one that was asked of several domains."""
+        ...
+
 
 class RedisEngineLive:
     """EngineLive in Redis or Valkey; all keys of a domain share a hash tag."""
@@ -71,6 +79,8 @@ class RedisEngineLive:
         self._stage = scripts.load("stage")
         self._swap = scripts.load("swap")
         self._leases = scripts.load("leases")
+        self._questions = scripts.load("questions")
+        self._answer = scripts.load("answer")
 
     async def hold(self, partition: int, owner: str, lease_ms: int) -> bool:
         """Take or renew the lease."""
@@ -119,6 +129,16 @@ def devices_of(members: Iterable[str]) -> dict[str, tuple[str, ...]]:
         agent_id, _, device = member.rpartition("|")
         found[agent_id].add(device if "/" in device else f"{USUAL_KIND}/{device}")
     return {agent_id: tuple(sorted(devices)) for agent_id, devices in found.items()}
+
+    async def take_questions(self, domain: str, questions_max: int) -> Sequence[bytes]:
+        """By Redis's clock. Domains that are looked at together share a pipeline."""
+        reply = await self._together.run(self._questions, [_key(domain, "questions")], [questions_max])
+        assert isinstance(reply, list)  # noqa: S101 - what questions.lua returns
+        return reply
+
+    async def answer(self, question_id: str, answer: bytes, kept_ms: int) -> None:
+        """Under a key of the question's own, for whoever waits there."""
+        await self._together.run(self._answer, [f"r:answer:{question_id}"], [answer, kept_ms])
 
 
 def _flat(views: Mapping[str, bytes | None]) -> list[str | bytes]:

@@ -23,6 +23,7 @@ from router.engine.pipeline import JournalPipeline
 from router.engine.presence import PresenceWatch
 from router.engine.projection import Projection
 from router.engine.publisher import Publisher
+from router.engine.questions import Questions
 from router.engine.snapshots import SnapshotFailedError, SnapshotMaker
 from router.engine.views import all_views
 from router.settings import EngineSettings
@@ -103,6 +104,7 @@ class Reign:
                     self.projection.run(),
                     self._make_snapshots(),
                     presence.run(self._inbox),
+                    Questions(self._world.live, self._world.clock, lambda: self.decider.state).run(),
                     inputs.run(self._inbox, self._next_inputs),
                 )
             ]

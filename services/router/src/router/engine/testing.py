@@ -1,7 +1,7 @@
 """The engine's fakes: a live store in memory that passes the same suite as Redis, and an engine in one process."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -50,12 +50,16 @@ class MemoryEngineLive:
         self._owners: dict[int, tuple[str, int]] = {}
         self._domains: dict[str, _Domain] = {}
         self._heartbeats: dict[str, dict[str, int]] = {}
+        self._questions: dict[str, list[tuple[int, bytes]]] = {}
+        self._answers: dict[str, list[tuple[int, bytes]]] = {}
 
     def wipe(self) -> None:
         """Lose everything."""
         self._owners.clear()
         self._domains.clear()
         self._heartbeats.clear()
+        self._questions.clear()
+        self._answers.clear()
 
     def save(self) -> None:
         """Keep what a later `roll_back` brings."""
@@ -68,6 +72,14 @@ class MemoryEngineLive:
     def heartbeat(self, domain: str, agent_id: str, device: str = "desktop/d") -> None:
         """What the API does for a device that is alive."""
         self._heartbeats.setdefault(domain, {})[f"{agent_id}|{device}"] = self._clock.now_ms()
+
+    def ask(self, domain: str, question: bytes, wait_ms: int) -> None:
+        """What the API does for somebody who asks."""
+        self._questions.setdefault(domain, []).append((self._clock.now_ms() + wait_ms, question))
+
+    def answers(self, question_id: str) -> list[bytes]:
+        """What was answered and is still kept."""
+        return [said for until_ms, said in self._answers.get(question_id, []) if until_ms > self._clock.now_ms()]
 
     def views(self, domain: str) -> Mapping[Kind, Mapping[str, bytes]]:
         """What readers see; empty kinds when there is nothing."""
@@ -136,6 +148,23 @@ class MemoryEngineLive:
         fresh = {name for name, at_ms in self._heartbeats.get(domain, {}).items() if at_ms >= oldest}
         return Leases(domain in self._domains, devices_of(fresh))
 
+    async def take_questions(self, domain: str, questions_max: int) -> Sequence[bytes]:
+        """What is asked and still waited for."""
+        self._answer()
+        waiting = self._questions.get(domain, [])
+        found: list[bytes] = []
+        while waiting and len(found) < questions_max:
+            until_ms, question = waiting.pop(0)
+            if until_ms >= self._clock.now_ms():
+                found.append(question)
+        return found
+
+    async def answer(self, question_id: str, answer: bytes, kept_ms: int) -> None:
+        """Answer a question."""
+        self._answer()
+        until_ms = self._clock.now_ms() + kept_ms
+        self._answers[question_id] = [(until_ms, said) for said in [*self.answers(question_id), answer]]
+
     def _answer(self) -> None:
         if self.away:
             raise LiveAwayError("away")
@@ -169,6 +198,14 @@ class Cable:
     async def read_leases(self, domain: str, lease_ms: int) -> Leases:
         """Agents with a fresh heartbeat."""
         return await self._through().read_leases(domain, lease_ms)
+
+    async def take_questions(self, domain: str, questions_max: int) -> Sequence[bytes]:
+        """What is asked."""
+        return await self._through().take_questions(domain, questions_max)
+
+    async def answer(self, question_id: str, answer: bytes, kept_ms: int) -> None:
+        """Answer."""
+        await self._through().answer(question_id, answer, kept_ms)
 
     def _through(self) -> MemoryEngineLive:
         if self.cut:
