@@ -14,7 +14,7 @@ from router.domain.fold import fold
 from router.domain.inputs import Input, TimersDue
 from router.domain.state import State
 from router.engine.errors import BatchTooLargeError, DecisionFailedError
-from router.engine.inbox import Given, Inbox
+from router.engine.inbox import Given, Inbox, source_of
 from router.engine.journal import (
     BATCH_BYTES_MAX,
     BatchRecord,
@@ -26,6 +26,7 @@ from router.engine.journal import (
     size_of,
 )
 from router.engine.live import Views
+from router.engine.sources import Source, bytes_of
 from router.engine.spans import BatchSpans
 from router.engine.views import Touched
 
@@ -63,6 +64,7 @@ class _Draft:
     facts: list[Fact] = field(default_factory=list)
     journaled: list[JournaledFact] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     touched: Touched = field(default_factory=Touched)
     inputs: int = 0
     size: int = 0
@@ -173,9 +175,12 @@ class Decider:
         encoded = journaled(facts)
         draft.journaled += encoded
         context = draft.spans.decided(given)
+        source = source_of(given)
         draft.origins.append((len(facts), given.event_id, context))
+        draft.sources.append(source)
         draft.touched.note(self.state, facts)
-        draft.size += size_of(encoded) + len(given.event_id or "") + len(context or "") + ORIGIN_BYTES
+        draft.size += size_of(encoded) + bytes_of(source)
+        draft.size += len(given.event_id or "") + len(context or "") + ORIGIN_BYTES
         if draft.size > BATCH_BYTES_MAX - HEAD_BYTES:
             raise BatchTooLargeError(given.record)
 
@@ -201,6 +206,7 @@ class Decider:
             facts=tuple(draft.journaled),
             origins=tuple(draft.origins),
             published=self._watermark(),
+            sources=tuple(draft.sources),
         )
         offset = self._epoch + self._number
         out = confirmed(draft.facts, record, self._traces, self._generation, offset)

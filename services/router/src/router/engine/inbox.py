@@ -6,8 +6,17 @@ import msgspec
 from servicekit.ports import Record
 
 from router.domain.facts import Fact
-from router.domain.inputs import Input
+from router.domain.inputs import ConfigurationStep, Input, LeasesRead, PresenceObserved, TimersDue
 from router.engine.journal import Cause
+from router.engine.sources import (
+    ENGINE,
+    TIMERS,
+    FromConfiguration,
+    FromLeases,
+    FromPresence,
+    FromTopic,
+    Source,
+)
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,3 +39,20 @@ Inbox = asyncio.Queue[Given]
 def cause_of(record: Record) -> Cause:
     """Read on after this record."""
     return (record.topic, record.partition, record.offset + 1)
+
+
+def source_of(given: Given) -> Source:
+    """Of an input that is about to be decided."""
+    match given.input:
+        case TimersDue():
+            return TIMERS
+        case ConfigurationStep() as step:
+            return FromConfiguration(step.tenant_id, step.domain, step.version, step.hash, step.last)
+        case PresenceObserved() as observed:
+            return FromPresence(observed)
+        case LeasesRead() as read:
+            return FromLeases(read)
+    if given.cause is None:
+        return ENGINE
+    topic, _, position = given.cause
+    return FromTopic(topic, position - 1)

@@ -141,7 +141,7 @@ class InputReader:
             return _passed(record)
         if isinstance(event.data, ActivateConfiguration):
             return await self._switch(event, event.data, record) or _passed(record)
-        return _decidable(event, record) or _passed(record)
+        return decidable(event, record) or _passed(record)
 
     async def _home_of(self, event: Event) -> int | None:
         """The partition of the event's domain. For an unknown one `config` is read on, at most once a read."""
@@ -187,7 +187,8 @@ def _passed(record: Record) -> list[Given]:
     return [Given(cause=cause_of(record))]
 
 
-def _decidable(event: Event, record: Record) -> list[Given]:
+def decidable(event: Event, record: Record) -> list[Given]:
+    """The event's input; nothing for a type that is not decided about. A configuration's switch has steps instead."""
     given_input: InteractionInput | CommandInput | FactsInput | ServiceInput
     if isinstance(event.data, INTERACTIONS_DECIDED):
         given_input = InteractionInput(event.tenant_id, event.data)

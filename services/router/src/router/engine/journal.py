@@ -20,6 +20,7 @@ from router.domain.internal import SnapshotNamed
 from router.domain.state import State
 from router.engine.errors import JournalDamagedError
 from router.engine.sequences import Published, Sequences, sequence_of
+from router.engine.sources import Source
 from router.engine.traces import Traces
 
 BATCH_BYTES_MAX: Final = 512 * 1024
@@ -48,6 +49,8 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     facts: tuple[JournaledFact, ...]
     origins: tuple[Origin, ...]
     published: int
+    sources: tuple[Source, ...] = ()
+    """Where each of `origins` came from; none in batches of earlier releases."""
 
 
 @dataclass(frozen=True, slots=True)
