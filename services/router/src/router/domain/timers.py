@@ -10,7 +10,7 @@ from router.domain.classifying import contact_of_parked
 from router.domain.finish import finish
 from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
-from router.domain.match import place_all, serve, try_to_place
+from router.domain.match import place, place_all, serve
 from router.domain.presence import change
 from router.domain.shedding import shed
 from router.domain.shifts import look
@@ -80,8 +80,7 @@ def _shed(turn: Turn, domain: DomainState, timer: Timer) -> None:
 
 def _refusal(turn: Turn, domain: DomainState, timer: Timer) -> None:
     turn.emit(domain, RefusalLapsed(task_id=timer[3], agent_id=timer[4], domain=domain.domain))
-    task = domain.tasks[timer[3]]
-    try_to_place(turn, domain, task)
+    place(turn, domain, domain.tasks[timer[3]])
 
 
 def _matching(turn: Turn, domain: DomainState, timer: Timer) -> None:
