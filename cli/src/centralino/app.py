@@ -15,6 +15,8 @@ from servicekit.settings import read_settings
 
 from centralino.children import StartError
 from centralino.config.command import add_config
+from centralino.explained import add_explain
+from centralino.journal import add_journal
 from centralino.prepare import PrepareSettings, prepare
 from centralino.sample import load_given_sample
 from centralino.services import ServiceSpec, services, with_engines
@@ -76,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
 
     for each in (starting, asking):
         _add_data(each)
-    add_config(commands, _add_data)
+    for add in (add_config, add_explain, add_journal):
+        add(commands, _add_data)
     return parser
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from servicekit.auth import Role
+
 from centralino.config.errors import ConfigError
 from centralino.config.router_api import RouterApi
 from centralino.home import FolderRefusedError, Home
@@ -24,6 +26,8 @@ class Access:
     tenant: str
     router: str | None = None
     token_file: Path | None = None
+    role: Role = "admin"
+    """Of a development token."""
 
     def open(self, environment: Mapping[str, str] = os.environ) -> RouterApi:
         """The API that is named, else that of the embedded stack, for which a development token is made."""
@@ -31,7 +35,8 @@ class Access:
         token = self._token(environment)
         if router is not None:
             if token is None:
-                raise ConfigError(f"Put an admin's token or an API key in {TOKEN}, or name its file by --token-file.")
+                whose = "an admin's" if self.role == "admin" else f"a {self.role}'s"
+                raise ConfigError(f"Put {whose} token or an API key in {TOKEN}, or name its file by --token-file.")
             return RouterApi(router, token)
         home = self._home()
         state = home.state() if home else None
@@ -40,7 +45,7 @@ class Access:
                 f"No stack runs on the data in {self.data}: start one with `centralino up`, or name the router's API "
                 f"by --router."
             )
-        token = token or development_token(home, role="admin", subject=SUBJECT, tenant=self.tenant)
+        token = token or development_token(home, role=self.role, subject=SUBJECT, tenant=self.tenant)
         return RouterApi(state.addresses["router-api"], token)
 
     def _token(self, environment: Mapping[str, str]) -> str | None:

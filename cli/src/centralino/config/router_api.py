@@ -1,4 +1,4 @@
-"""The router's API as `centralino config` uses it."""
+"""The router's API as `centralino config` and `centralino explain` use it."""
 
 import http.client
 import json
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import BaseHandler, HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from contracts.configuration import TenantConfiguration
@@ -84,6 +84,10 @@ class RouterApi:
         """By which version each domain is routed."""
         found = _json(self._asked("GET", "/configuration/applied"))["domains"]
         return {each["domain"]: each["version"] for each in found}
+
+    def explained(self, task_id: str) -> str:
+        """Why the task is where it is: `router.domain.explain_answers.TaskExplained` as JSON."""
+        return self._asked("GET", f"/tasks/{quote(task_id, safe='')}/explain")
 
     def _asked(self, method: str, path: str, body: object = None, *, if_match: int | None = None) -> str:
         status, _, text = self._answer(method, path, body, if_match=if_match)
