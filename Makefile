@@ -57,7 +57,7 @@ compose-test: $(VENV)/.dev  ## docker-compose.yml under the big story, on a Dock
 	@$(BIN)/python deploy/docker/local_images.py
 	@$(BIN)/python -m pytest -s deploy/docker/tests $(ARGS)
 
-docs: $(VENV)/.dev  ## renew docs/events.md and the JSON Schemas from the models
+docs: $(VENV)/.dev  ## renew docs/events.md, docs/metrics-formulas.md and the JSON Schemas from the models
 	@$(BIN)/python -m contracts.docs --write
 	@$(BIN)/python -m contracts.schema --write
 

@@ -1,4 +1,7 @@
-"""`docs/events.md`, written from the registry: `python -m contracts.docs --write` or `--check`."""
+"""Pages written from the models: `python -m contracts.docs --write` or `--check`.
+
+`docs/events.md` comes from the registry, `docs/metrics-formulas.md` from the formulas.
+"""
 
 import argparse
 import inspect
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, cast
 
+from contracts import metrics_docs
 from contracts.compatibility import Schema, inlined
 from contracts.registry import EVENT_TYPES, EventType
 from contracts.schema import event_schema
@@ -47,17 +51,19 @@ as a writer, and derive the event's id from what caused it, so that a repetition
 
 
 def main(arguments: list[str]) -> int:
-    """The command line, run at the root of the repository; 1 when the page is not current."""
+    """The command line, run at the root of the repository; 1 when a page is not current."""
     parser = argparse.ArgumentParser(prog="python -m contracts.docs", description=__doc__)
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="renew the page")
-    action.add_argument("--check", action="store_true", help="fail if the page is not current")
+    action.add_argument("--write", action="store_true", help="renew the pages")
+    action.add_argument("--check", action="store_true", help="fail if a page is not current")
+    pages = {PAGE: page(), metrics_docs.PAGE: metrics_docs.page()}
     if parser.parse_args(arguments).write:
-        PAGE.write_text(page())
-    elif PAGE.read_text() != page():
-        sys.stderr.write(f"{PAGE} is not what the models say: run make docs\n")
-        return 1
-    return 0
+        for path, text in pages.items():
+            path.write_text(text)
+        return 0
+    stale = [path for path, text in pages.items() if path.read_text() != text]
+    sys.stderr.writelines(f"{path} is not what the models say: run make docs\n" for path in stale)
+    return 1 if stale else 0
 
 
 def page() -> str:

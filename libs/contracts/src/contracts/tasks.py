@@ -229,6 +229,8 @@ class TaskAssigned:
     role: Role = "owner"
     expected_wait_ms: DurationMs | None = None
     """What was expected when the task was queued; `waited_ms` is what came."""
+    answer_within_ms: DurationMs | None = None
+    """What the queue's service level promised at this moment, if it had one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,3 +301,7 @@ class TaskAbandoned:
     reason: AbandonReason
     abandoned_at_ms: InstantMs
     waited_ms: DurationMs
+    answer_within_ms: DurationMs | None = None
+    """As in `task.assigned`."""
+    short_abandon_ms: DurationMs | None = None
+    """Who left within this time had hardly come, by the queue's configuration at this moment."""
