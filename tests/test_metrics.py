@@ -97,6 +97,8 @@ def test_flow_of_contacts_is_exported(told: tuple[CollectorRegistry, Samples, Sa
         1,
     ]
     assert value(before, "engine_oldest_waiting_seconds", **queue) >= 5
+    counts = ("offered", "answered", "abandoned", "short_abandoned")
+    assert [value(after, "engine_recent_contacts", **queue, count=count) for count in counts] == [3, 1, 1, 0]
     facts = {
         name: value(after, "engine_facts_total", partition="0", type=name) for name in ("task.queued", "offer.issued")
     }

@@ -8,7 +8,15 @@ from functools import cache
 import pytest
 from centralino.proof.history import History, Tables, read_history
 from centralino.proof.journal import counted
-from centralino.proof.projection import FoldedViews, Sample, Views, current_again_ms, due_positions, projection_faults
+from centralino.proof.projection import (
+    FoldedViews,
+    Sample,
+    Views,
+    current_again_ms,
+    due_positions,
+    projection_faults,
+    view_of,
+)
 from centralino.proof.simulation.plan import plan_of
 from centralino.proof.simulation.services import World
 from centralino.proof.simulation.story import PARTITION, PLACE, tell
@@ -45,7 +53,7 @@ def told(seed: int) -> Told:
     nothing = Tables(gateway=[], crm=[], crm_tasks={})
     history = read_history(records, dead_letters=[], accepted=[], tables=nothing)
     views = {
-        str(kind): {name: json.loads(view) for name, view in shown.items()}
+        str(kind): {name: view_of(view) for name, view in shown.items()}
         for kind, shown in worlds[0].live.views(PLACE).items()
     }
     position = due_positions(history, DOMAIN)[-1][1]
@@ -67,7 +75,7 @@ def test_the_views_are_the_engines_at_every_position(seed: int) -> None:
             compared += 1
             shown = all_views(theirs.state, theirs.sequences)[PLACE]
             expected = {
-                kind: {name: json.loads(view) for name, view in views.items() if view} for kind, views in shown.items()
+                kind: {name: view_of(view) for name, view in views.items() if view} for kind, views in shown.items()
             }
 
             assert ours.views() == expected, f"after {record.offset}"

@@ -291,5 +291,12 @@ def _assignment_view(task: _Task, assigned: TaskAssigned, sequence: str) -> View
 
 def sample_of(at_ms: int, meta: Mapping[bytes, bytes], hashes: Mapping[str, Mapping[bytes, bytes]]) -> Sample:
     """From what Redis answers."""
-    views = {kind: {name.decode(): json.loads(view) for name, view in kept.items()} for kind, kept in hashes.items()}
+    views = {kind: {name.decode(): view_of(view) for name, view in kept.items()} for kind, kept in hashes.items()}
     return Sample(at_ms, int(meta[b"position"]) if meta else None, views)
+
+
+def view_of(raw: bytes) -> View:
+    """A view as compared: without a queue's counts, which the router's tests hold against a naive recount."""
+    view: dict[str, object] = json.loads(raw)
+    view.pop("measured", None)
+    return view

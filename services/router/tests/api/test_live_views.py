@@ -98,6 +98,20 @@ async def test_a_view_is_built_anew_when_it_has_moved_and_only_then(
     assert centre.built == 2
 
 
+async def test_a_view_is_built_anew_every_five_minutes_for_its_figures_pass(
+    views: LiveViews, centre: Centre, clock: SetClock
+) -> None:
+    with views.showing("acme") as view:
+        await view.frame(age_seconds_max=0.5)
+        await clock.sleep(299)
+        await view.frame(age_seconds_max=0.5)
+        before = centre.built
+        await clock.sleep(1)
+        await view.frame(age_seconds_max=0.5)
+
+    assert (before, centre.built) == (1, 2)
+
+
 async def test_a_redis_that_is_away_is_asked_once_for_all_and_then_shown_anew(
     views: LiveViews, centre: Centre, clock: SetClock
 ) -> None:

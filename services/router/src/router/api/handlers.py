@@ -32,6 +32,7 @@ from servicekit.telemetry import log, traceparent
 
 from router.api.command_log import CommandLog
 from router.api.live import ApiLive, Place
+from router.api.live_figures import with_figures
 from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, MessageRequest, StateChoice
 from router.api.results import Results
 from router.api.seats import Seats
@@ -208,12 +209,10 @@ class Desk:
 
     async def live(self, places: list[Place]) -> Live:
         """Queues and agents of the domains, as projected."""
-        domains = [
-            DomainLive(
-                domain=place.domain, queues=await self._live.queues(place), agents=await self._live.agents(place)
-            )
-            for place in places
-        ]
+        domains = []
+        for place in places:
+            queues = [with_figures(view, self._clock.now_ms()) for view in await self._live.queues(place)]
+            domains.append(DomainLive(domain=place.domain, queues=queues, agents=await self._live.agents(place)))
         return Live(domains=domains)
 
     async def _blank(self, place: Place, seat: Seat) -> AgentView:

@@ -9,6 +9,7 @@ from servicekit.ports import Clock
 
 from router.api.handlers import Desk
 from router.api.live import ApiLive, Place
+from router.domain.live_counts import recent_since_ms
 
 
 class LiveView:
@@ -22,7 +23,7 @@ class LiveView:
         self._clock = clock
         self._one_reader = asyncio.Lock()
         self._looked_at_ms: int | None = None
-        self._found: tuple[Sequence[Place], Sequence[bytes | None]] | None = None
+        self._found: tuple[Sequence[Place], Sequence[bytes | None], int] | None = None
         self._frame = ""
         self._failure: RetryLaterError | None = None
 
@@ -47,7 +48,8 @@ class LiveView:
     async def _look(self) -> None:
         places = await self._desk.places(self._tenant_id)
         # Positions first: a view that moves meanwhile is sent again rather than not.
-        found = (places, await self._live.positions(places))
+        # Figures of the last half hour change without any event, every five minutes.
+        found = (places, await self._live.positions(places), recent_since_ms(self._clock.now_ms()))
         if found != self._found:
             view = await self._desk.live(places)
             self._frame = f'{{"type":"live","data":{view.model_dump_json()}}}'

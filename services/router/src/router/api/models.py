@@ -223,8 +223,32 @@ class AgentView(View):
     assignments: list[Id] = Field(default=[], description="Ids of assignments.")
 
 
+class FigureView(View):
+    """Both numbers of a figure; a number alone has no denominator. See docs/metrics-formulas.md."""
+
+    numerator: int
+    denominator: int | None
+
+
+class Figures(View):
+    """A queue's figures over some time."""
+
+    since_ms: InstantMs = Field(description="From when on it is counted.")
+    figures: dict[str, FigureView] = Field(description="By the formula's name and version.")
+
+
+class MeasuredView(View):
+    """A queue's counts as the engine keeps them: `router.domain.live_counts`."""
+
+    since_ms: InstantMs | None
+    earlier: dict[str, int]
+    recent: list[tuple[int, dict[str, int]]]
+    step_ms: int
+    newest: dict[str, int]
+
+
 class QueueView(View):
-    """How many tasks of a queue are in which state."""
+    """How many tasks of a queue are in which state, and what happened to them lately."""
 
     queue: Code
     waiting: int
@@ -232,6 +256,9 @@ class QueueView(View):
     assigned: int
     wrapup: int
     oldest_queued_at_ms: InstantMs | None = None
+    recent: Figures | None = Field(None, description="The last half hour, begun at a full five minutes.")
+    today: Figures | None = Field(None, description="The day, UTC.")
+    measured: MeasuredView | None = Field(None, exclude=True)
 
 
 class DomainView(View):

@@ -134,6 +134,7 @@ def _ended(turn: Turn, domain: DomainState, data: InteractionEnded) -> None:
 
 
 def _abandon(turn: Turn, domain: DomainState, task: Task, data: InteractionEnded) -> None:
+    line = domain.queues[task.queue]
     abandoned = TaskAbandoned(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -142,5 +143,7 @@ def _abandon(turn: Turn, domain: DomainState, task: Task, data: InteractionEnded
         reason=data.reason,
         abandoned_at_ms=turn.now_ms,
         waited_ms=max(0, turn.now_ms - task.queued_at_ms),
+        answer_within_ms=line.answer_within_ms,
+        short_abandon_ms=line.settings.short_abandon_seconds * 1000,
     )
     turn.emit(domain, abandoned)

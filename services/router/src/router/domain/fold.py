@@ -24,6 +24,7 @@ from router.domain.fold_configuration import (
     configuration_part_applied,
     configuration_record_applied,
 )
+from router.domain.measuring import measured
 from router.domain.remembering import close_interaction, remember_interaction, remember_request
 from router.domain.state import EARLY_FACTS_MAX, SNAPSHOTS_KEPT, DomainState, Parked, State
 
@@ -31,7 +32,7 @@ from router.domain.state import EARLY_FACTS_MAX, SNAPSHOTS_KEPT, DomainState, Pa
 def fold(state: State, fact: Fact, now_ms: int) -> None:
     """Change the state by one fact. `now_ms` is the batch's: the same for every reader of the journal."""
     data = fact.data
-    handler = _HANDLERS.get(type(data))
+    handler = _MEASURED.get(type(data))
     if handler is not None:
         domain = state.home(fact.tenant_id, data.domain)  # type: ignore[attr-defined]  # all with a handler have one
         handler(state, domain, data, now_ms)
@@ -142,3 +143,5 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     **fold_activity.HANDLERS,
     **fold_shifts.HANDLERS,
 }
+
+_MEASURED: Final = measured(_HANDLERS)

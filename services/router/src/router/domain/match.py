@@ -120,8 +120,9 @@ def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssi
         assigned_at_ms=turn.now_ms,
         waited_ms=max(0, turn.now_ms - task.queued_at_ms),
         kind=task.kind,
-        role="consultant" if task.transfer is not None and task.transfer.kind == "consult" else "owner",
+        role="consultant" if task.consults else "owner",
         expected_wait_ms=task.expected_wait_ms,
+        answer_within_ms=domain.queues[task.queue].answer_within_ms,
     )
     turn.emit(domain, assigned)
     if task.transfer is not None:

@@ -9,6 +9,7 @@ from contracts.routing_parts import Queue, RequiredSkill
 from contracts.tasks import Requirement
 
 from router.domain.heaps import Bucket
+from router.domain.live_counts import LiveCounts
 from router.domain.task import Task, TaskState
 
 PACE_WEIGHT = 8
@@ -32,6 +33,8 @@ class QueueLine:
     """The mean interval between two assignments while somebody was left waiting; none before the first."""
     started_at_ms: int | None = None
     """When a task was assigned last, if somebody was left waiting then."""
+    measured: LiveCounts = field(default_factory=LiveCounts)
+    """What happened lately."""
     counts: dict[TaskState, int] = field(default_factory=_no_tasks, metadata={"derived": True})
     line: Bucket = field(default_factory=Bucket, metadata={"derived": True})
 
@@ -69,6 +72,12 @@ class QueueLine:
     def none_of(self) -> tuple[Requirement, ...]:
         """None of them."""
         return required(self.settings.none_of)
+
+    @property
+    def answer_within_ms(self) -> int | None:
+        """What the service level promises, if there is one."""
+        level = self.settings.service_level
+        return None if level is None else level.within_seconds * 1000
 
     @property
     def empty(self) -> bool:

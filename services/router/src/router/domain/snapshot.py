@@ -18,6 +18,7 @@ from router.domain.classifying import compiled
 from router.domain.holding import count_channels, hold, settle
 from router.domain.hours import Hours
 from router.domain.internal import SnapshotNamed
+from router.domain.live_counts import LiveCounts
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, Interaction, Parked, State, timers_of
 from router.domain.task import PLAIN, Task
@@ -104,13 +105,16 @@ def _dump_domain(domain: DomainState) -> dict[str, object]:
 
 
 def _dump_queue(line: QueueLine) -> dict[str, object]:
-    return _plain(line) | {"settings": line.settings.model_dump(mode="json")}
+    kept = {"settings": line.settings.model_dump(mode="json"), "measured": line.measured.plain()}
+    return _plain(line) | kept
 
 
 def _load_queue(plain: dict[str, object]) -> QueueLine:
     kept = {name: plain[name] for name in ("queue", "removed", "override", "pace_ms", "started_at_ms")}
     line = msgspec.convert(kept, _KeptQueue)
-    return QueueLine(settings=Queue.model_validate(plain["settings"]), **msgspec.structs.asdict(line))
+    measured = msgspec.convert(plain.get("measured", {}), LiveCounts)
+    settings = Queue.model_validate(plain["settings"])
+    return QueueLine(settings=settings, measured=measured, **msgspec.structs.asdict(line))
 
 
 class _KeptQueue(msgspec.Struct):

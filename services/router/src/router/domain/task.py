@@ -87,6 +87,8 @@ class Task:
     held_ms: int = 0
     counted: bool = True
     """Whether it takes capacity of its agent: not while the customer is silent."""
+    waits_since_ms: int | None = None
+    """For metrics: since when it waits for its first answer in this queue; see `contracts.metering`."""
     refused_by: dict[str, int] = field(default_factory=dict)
     """Agents who rejected the task or left it unanswered, and until when it is not offered to them again."""
     signature: int = field(default=-1, metadata={"derived": True})
@@ -98,6 +100,21 @@ class Task:
         """Place in line, smallest first: band, then order, then the id so that ties are broken."""
         band = LONGEST_WAIT_BAND if self.terms.longest_wait else self.terms.band
         return (-band, self.order, self.task_id)
+
+    @property
+    def consults(self) -> bool:
+        """Whether an agent asked for help by it."""
+        return self.transfer is not None and self.transfer.kind == "consult"
+
+    @property
+    def assigned_at_ms(self) -> int | None:
+        """Since when an agent has it, if one has."""
+        return None if self.assigned is None else self.assigned.assigned_at_ms
+
+    @property
+    def wrapup_at_ms(self) -> int | None:
+        """Since when it is in wrap-up, if it is."""
+        return None if self.wrapup is None else self.wrapup.started_at_ms
 
     @property
     def offer(self) -> OfferIssued | None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from contracts.metrics import Counts
 from contracts.tasks import TaskAssigned
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 QUEUES_MAX: Final = 200
 """Queues of a process that have a label of their own; the others are summed up as queue `other`."""
 OTHER: Final = ("other", "other", "other")
+RECENT: Final = ("offered", "answered", "abandoned", "short_abandoned", "promised", "within")
+"""Counts of docs/metrics-formulas.md; the service level is `within` over `promised`."""
 STATES: Final[tuple[TaskState, ...]] = ("waiting", "offered", "assigned", "wrapup")
 
 
@@ -101,6 +104,8 @@ def _of_queues(domains: Iterable[DomainState], now_ms: int) -> Iterator[GaugeMet
     oldest = _gauge(
         "engine_oldest_waiting_seconds", "For how long the first in line waits.", "tenant", "domain", "queue"
     )
+    recent = _gauge("engine_recent_contacts", "Contacts of the last half hour.", "tenant", "domain", "queue", "count")
+    lately: dict[tuple[str, str, str], Counts] = {}
     counts: dict[tuple[str, str, str], dict[TaskState, int]] = {}
     ages: dict[tuple[str, str, str], float] = {}
     for domain in domains:
@@ -113,11 +118,14 @@ def _of_queues(domains: Iterable[DomainState], now_ms: int) -> Iterator[GaugeMet
             since_ms = line.oldest_queued_at_ms
             waited = 0.0 if since_ms is None else max(0, now_ms - since_ms) / 1000
             ages[key] = max(ages.get(key, 0.0), waited)
+            lately.setdefault(key, Counts()).add(line.measured.lately(now_ms))
     for key, summed in counts.items():
         oldest.add_metric(list(key), ages[key])
         for state in STATES:
             tasks.add_metric([*key, state], summed[state])
-    yield from (tasks, oldest)
+        for name in RECENT:
+            recent.add_metric([*key, name], getattr(lately[key], name))
+    yield from (tasks, oldest, recent)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -149,7 +149,8 @@ def _offer(task: Task, offer: OfferIssued, sequences: Sequences) -> dict[str, ob
 
 def _queue(domain: DomainState, name: str) -> bytes:
     line = domain.queues[name]
-    return _ENCODER.encode({"queue": name, **line.counts, "oldest_queued_at_ms": line.oldest_queued_at_ms})
+    kept = {"oldest_queued_at_ms": line.oldest_queued_at_ms, "measured": line.measured.plain()}
+    return _ENCODER.encode({"queue": name, **line.counts, **kept})
 
 
 def _assignment(task: Task, sequences: Sequences) -> bytes:
