@@ -31,6 +31,7 @@ from chat_gateway import consumers as chat_gateway
 from contracts.configuration_faults import read_configuration
 from contracts.topics import TOPICS
 from crm import consumers as crm
+from crm import metrics_consumer as crm_metrics
 from router.api import consumers as router_push
 from router.engine import inputs as router_engine
 from servicekit.kafka_security import KafkaSecurity
@@ -41,7 +42,7 @@ from servicekit.testing.tokens import TokenIssuer
 
 
 def test_each_consumer_has_a_dead_letter_topic_for_all_that_it_reads() -> None:
-    read = {each.GROUP: set(each.TOPICS) for each in (chat_gateway, crm, router_push)}
+    read = {each.GROUP: set(each.TOPICS) for each in (chat_gateway, crm, crm_metrics, router_push)}
     read[router_engine.GROUP] = {topic.name for topic in router_engine.INPUT_TOPICS}
 
     assert {group: {topic.name for topic in topics} for group, topics in CONSUMERS.items()} == read

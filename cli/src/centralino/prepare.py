@@ -30,6 +30,7 @@ CONSUMERS: Final[Mapping[str, Sequence[Topic]]] = {
     "router-push": (topics.ROUTING_EVENTS, topics.MESSAGES),
     "chat-gateway": (topics.COMMANDS_CHAT, topics.ROUTING_EVENTS),
     "crm": (topics.INTERACTIONS, topics.MESSAGES, topics.ROUTING_EVENTS),
+    "crm-metrics": (topics.ROUTING_EVENTS,),
 }
 """Who parks dead letters of what."""
 

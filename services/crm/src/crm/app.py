@@ -6,12 +6,15 @@ from typing import Final
 
 from fastapi import FastAPI
 from servicekit.auth import TokenVerifier, jwks_source
-from servicekit.database import open_database
+from servicekit.database import Database, open_database
 from servicekit.run import Service, Shell, run
 from servicekit.web import create_app
 
 from crm.api import ROUTES
 from crm.consumers import consumer
+from crm.metrics_api import METRICS_ROUTES
+from crm.metrics_consumer import metrics_consumer
+from crm.metrics_store import MetricsStore, MetricsViews
 from crm.settings import CrmSettings
 from crm.store import PostgresCrmStore
 from crm.views import CrmViews
@@ -30,23 +33,25 @@ async def open_crm(settings: CrmSettings, shell: Shell) -> AsyncGenerator[Servic
     """Consumers and API over one database."""
     async with open_database(settings.database_url, schema=SCHEMA) as database:
         yield Service(
-            app=application(settings, shell, CrmViews(database)), loops=[consumer(PostgresCrmStore(database), shell)]
+            app=application(settings, shell, database),
+            loops=[consumer(PostgresCrmStore(database), shell), metrics_consumer(MetricsStore(database), shell)],
         )
 
 
-def application(settings: CrmSettings, shell: Shell, views: CrmViews) -> FastAPI:
+def application(settings: CrmSettings, shell: Shell, database: Database) -> FastAPI:
     """The API."""
     source = jwks_source(settings.jwks_url)
     issuer, audience = settings.token_issuer, settings.token_audience
     app = create_app(
         "Centralino CRM",
         PREFIX,
-        routers=[ROUTES],
+        routers=[ROUTES, METRICS_ROUTES],
         verifier=TokenVerifier(source, issuer=issuer, audience=audience, clock=shell.clock),
         telemetry=shell.telemetry,
         allowed_origins=settings.origins,
     )
-    app.state.views = views
+    app.state.views = CrmViews(database)
+    app.state.metrics_views = MetricsViews(database)
     return app
 
 

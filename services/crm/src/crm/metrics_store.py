@@ -1,0 +1,174 @@
+"""Counts of routing events in PostgreSQL: what the consumer adds, and what the API reads.
+
+A transaction looks up the tasks and agents that its batch names, lets `contracts.meter` fold the events, and adds what
+came of it in sets before the commit, together with the consumer's position.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from typing import Final
+
+from contracts.meter import Entry, Key, Meter, MeteredAgent, MeteredTask
+from contracts.metrics import COUNT_NAMES, COUNTING, Counts
+from servicekit.database import Database, Row, Transaction, kept_as
+from servicekit.statements import statements
+from servicekit.store import Tenant
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
+
+from crm.domain.cursors import Cursor
+from crm.domain.figures import By, Grain
+
+Named = tuple[str, str]
+"""Tenant and id."""
+_TASK: Final = ("queue", "client", "channel", "kind", "consults", "waits_since_ms", "assigned_at_ms", "wrapup_at_ms")
+_AGENT: Final = ("since_ms", "ready", "present", "in_hand")
+
+
+class MetricsStore:
+    """Opens the consumer's transactions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager["MetricsTransaction"]:
+        """See servicekit's Store."""
+        return self._database.transaction(tenant, MetricsTransaction)
+
+
+class MetricsTransaction(Transaction):
+    """A batch of events; every statement names tenants itself."""
+
+    def __init__(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        super().__init__(connection, tenant)
+        self._meter = Meter()
+        self._tasks: Collection[Named] = ()
+        self._agents: Collection[Named] = ()
+        self._entries: list[tuple[str, int, Entry]] = []
+
+    async def expect(self, tasks: Collection[Named], agents: Collection[Named]) -> None:
+        """Look up what is known of these; to be called once, before the first event."""
+        self._tasks, self._agents = sorted(tasks), sorted(agents)
+        for row in await self.all(_sql()["tasks"], **_named(self._tasks)) if tasks else ():
+            self._meter.tasks[row["tenant_id"], row["task_id"]] = kept_as(MeteredTask, row)
+        for row in await self.all(_sql()["agents"], **_named(self._agents)) if agents else ():
+            self._meter.agents[row["tenant_id"], row["agent_id"]] = kept_as(MeteredAgent, row)
+
+    async def count(self, tenant_id: str, sequence: str, data: object) -> None:
+        """Count an event that names no other tasks and agents than were expected."""
+        entries = self._meter.fold(tenant_id, data)
+        self._entries += [(sequence, part, entry) for part, entry in enumerate(entries)]
+
+    @override
+    async def flush(self) -> None:
+        """Write what was counted."""
+        await self._save_tasks()
+        known = [key for key in self._agents if key in self._meter.agents]
+        if known:
+            rows = [self._meter.agents[key] for key in known]
+            columns = {name: [getattr(row, name) for row in rows] for name in _AGENT}
+            tenants, ids = zip(*known, strict=True)
+            await self.execute(_sql()["save_agents"], tenant_id=tenants, agent_id=ids, **columns)
+        await self._add_intervals({key: counts for key, counts in self._meter.counts.items() if counts.plain()})
+        await self._add_entries()
+        await super().flush()
+
+    async def _save_tasks(self) -> None:
+        live = [key for key in self._tasks if key in self._meter.tasks]
+        if live:
+            rows = [self._meter.tasks[key] for key in live]
+            columns = {name: [getattr(row, name) for row in rows] for name in _TASK}
+            tenants, ids = zip(*live, strict=True)
+            await self.execute(_sql()["save_tasks"], tenant_id=tenants, task_id=ids, **columns)
+        ended = [key for key in self._tasks if key not in self._meter.tasks]
+        if ended:
+            await self.execute(_sql()["remove_tasks"], **_named(ended))
+
+    async def _add_intervals(self, counted: Mapping[Key, Counts]) -> None:
+        if not counted:
+            return
+        keys = sorted(counted)
+        columns = {name: [getattr(key, name) for key in keys] for name in _KEY}
+        sums = {name: [getattr(counted[key], name) for key in keys] for name in COUNT_NAMES}
+        await self.execute(_sql()["add_intervals"], counting=[COUNTING] * len(keys), **columns, **sums)
+
+    async def _add_entries(self) -> None:
+        kept = [(sequence, part, entry) for sequence, part, entry in self._entries if entry.counts.plain()]
+        if not kept:
+            return
+        columns = {name: [getattr(entry, name) for _, _, entry in kept] for name in _ENTRY}
+        await self.execute(
+            _sql()["add_entries"],
+            counting=[COUNTING] * len(kept),
+            sequence=[sequence for sequence, _, _ in kept],
+            part=[part for _, part, _ in kept],
+            counts=[json.dumps(entry.counts.plain()) for _, _, entry in kept],
+            **columns,
+        )
+
+
+class MetricsViews:
+    """Opens reading transactions of one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, tenant_id: str) -> AbstractAsyncContextManager["MetricsView"]:
+        """What this tenant has, and nothing else."""
+        return self._database.transaction(tenant_id, MetricsView)
+
+
+class MetricsView(Transaction):
+    """Reads; at most `rows_max` rows."""
+
+    async def intervals(self, grain: Grain, *, rows_max: int) -> Sequence[Row]:
+        """`at_ms`, `domain` (none for clients and channels), `name` and every count, by time, domain and name."""
+        return await self.all(
+            _sql()["intervals"],
+            tenant=self.tenant_text,
+            counting=COUNTING,
+            by=grain.by,
+            of="agent" if grain.by == "agent" else "queue",
+            step_ms=grain.step_ms,
+            from_ms=grain.from_ms,
+            to_ms=grain.to_ms,
+            rows_max=rows_max,
+        )
+
+    async def backlog(self, by: By, *, from_ms: int) -> Mapping[tuple[str | None, str], int]:
+        """How many tasks waited at this instant, by domain and name; a sum over everything before it."""
+        rows = await self.all(_sql()["backlog"], tenant=self.tenant_text, counting=COUNTING, by=by, from_ms=from_ms)
+        return {(row["domain"], row["name"]): row["waiting"] for row in rows}
+
+    async def entries(
+        self, names: Sequence[str], grain: Grain, where: Mapping[str, str | None], cursor: Cursor, *, rows_max: int
+    ) -> Sequence[Row]:
+        """What added to one of these counts, newest first; with the `key` of the cursor."""
+        return await self.all(
+            _sql()["entries"],
+            tenant=self.tenant_text,
+            counting=COUNTING,
+            names=list(names),
+            from_ms=grain.from_ms,
+            to_ms=grain.to_ms,
+            at_ms=cursor.at_ms,
+            key=cursor.key,
+            part=cursor.number,
+            rows_max=rows_max,
+            **where,
+        )
+
+
+_KEY: Final = ("tenant_id", "of", "at_ms", "domain", "name", "client", "channel")
+_ENTRY: Final = ("tenant_id", "at_ms", "task_id", "domain", "queue", "client", "channel", "agent_id")
+
+
+def _named(keys: Collection[Named]) -> dict[str, Sequence[str]]:
+    return {"tenants": [tenant_id for tenant_id, _ in keys], "ids": [name for _, name in keys]}
+
+
+@cache
+def _sql() -> Mapping[str, str]:
+    return statements("crm", "sql/metrics.sql")
