@@ -12,7 +12,6 @@ from typing import Any, Final, Literal  # Any: one of the types of event that a 
 from contracts import agents, offers, tasks
 from contracts.metering import COUNTERS, count
 from contracts.metrics import INTERVAL_MS, Counts
-from contracts.tasks import TaskKind
 
 AnyId = tuple[str, str]
 """Tenant and id, of a task or an agent."""
@@ -26,7 +25,6 @@ class MeteredTask:
     queue: str
     client: str
     channel: str
-    kind: TaskKind = "contact"
     consults: bool = False
     waits_since_ms: int | None = None
     assigned_at_ms: int | None = None
@@ -175,7 +173,6 @@ def _queued(data: tasks.TaskQueued) -> MeteredTask:
         queue=data.queue,
         client=data.client,
         channel=data.channel,
-        kind=data.kind,
         consults=data.transfer is not None and data.transfer.kind == "consult",
     )
 
@@ -183,7 +180,7 @@ def _queued(data: tasks.TaskQueued) -> MeteredTask:
 def _follow(task: MeteredTask, data: object) -> None:
     match data:
         case tasks.TaskRerouted():
-            task.queue, task.kind = data.queue, data.kind
+            task.queue = data.queue
         case tasks.TaskAssigned():
             task.assigned_at_ms = data.assigned_at_ms
         case tasks.TaskRequeued() | tasks.TaskUnassigned():

@@ -5,7 +5,6 @@ from typing import Any, Final, Protocol  # Any: each rule takes its own type of 
 
 from contracts import offers, tasks
 from contracts.metrics import Counts
-from contracts.tasks import TaskKind
 
 
 class Measured(Protocol):
@@ -17,10 +16,6 @@ class Measured(Protocol):
     @property
     def queue(self) -> str:
         """Where it is."""
-
-    @property
-    def kind(self) -> TaskKind:
-        """What it is."""
 
     @property
     def consults(self) -> bool:

@@ -23,7 +23,7 @@ from crm.domain.figures import By, Grain
 
 Named = tuple[str, str]
 """Tenant and id."""
-_TASK: Final = ("queue", "client", "channel", "kind", "consults", "waits_since_ms", "assigned_at_ms", "wrapup_at_ms")
+_TASK: Final = ("queue", "client", "channel", "consults", "waits_since_ms", "assigned_at_ms", "wrapup_at_ms")
 _AGENT: Final = ("since_ms", "ready", "present", "in_hand")
 
 

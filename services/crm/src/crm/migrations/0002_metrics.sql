@@ -76,7 +76,6 @@ CREATE TABLE metered_task (
   queue text NOT NULL,
   client text NOT NULL,
   channel text NOT NULL,
-  kind text NOT NULL,
   consults boolean NOT NULL,
   waits_since_ms bigint,
   assigned_at_ms bigint,

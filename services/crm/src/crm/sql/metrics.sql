@@ -12,15 +12,15 @@ SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wa
 
 -- name: save_tasks
 INSERT INTO metered_task (
-  tenant_id, task_id, queue, client, channel, kind, consults, waits_since_ms, assigned_at_ms, wrapup_at_ms
+  tenant_id, task_id, queue, client, channel, consults, waits_since_ms, assigned_at_ms, wrapup_at_ms
 )
 SELECT * FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:task_id AS text[]), CAST(:queue AS text[]), CAST(:client AS text[]),
-  CAST(:channel AS text[]), CAST(:kind AS text[]), CAST(:consults AS boolean[]), CAST(:waits_since_ms AS bigint[]),
+  CAST(:channel AS text[]), CAST(:consults AS boolean[]), CAST(:waits_since_ms AS bigint[]),
   CAST(:assigned_at_ms AS bigint[]), CAST(:wrapup_at_ms AS bigint[])
 )
 ON CONFLICT (tenant_id, task_id) DO UPDATE SET
-  queue = excluded.queue, kind = excluded.kind, waits_since_ms = excluded.waits_since_ms,
+  queue = excluded.queue, waits_since_ms = excluded.waits_since_ms,
   assigned_at_ms = excluded.assigned_at_ms, wrapup_at_ms = excluded.wrapup_at_ms
 
 -- name: remove_tasks

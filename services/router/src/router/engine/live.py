@@ -121,15 +121,6 @@ class RedisEngineLive:
         known, *members = reply
         return Leases(known == 1, devices_of(member.decode() for member in members))
 
-
-def devices_of(members: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Devices by agent; members of the set are `<agent>|<kind>/<device>`, the API of release 0.1.0 names no kind."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for member in members:
-        agent_id, _, device = member.rpartition("|")
-        found[agent_id].add(device if "/" in device else f"{USUAL_KIND}/{device}")
-    return {agent_id: tuple(sorted(devices)) for agent_id, devices in found.items()}
-
     async def take_questions(self, domain: str, questions_max: int) -> Sequence[bytes]:
         """By Redis's clock. Domains that are looked at together share a pipeline."""
         reply = await self._together.run(self._questions, [_key(domain, "questions")], [questions_max])
@@ -139,6 +130,15 @@ def devices_of(members: Iterable[str]) -> dict[str, tuple[str, ...]]:
     async def answer(self, question_id: str, answer: bytes, kept_ms: int) -> None:
         """Under a key of the question's own, for whoever waits there."""
         await self._together.run(self._answer, [f"r:answer:{question_id}"], [answer, kept_ms])
+
+
+def devices_of(members: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Devices by agent; members of the set are `<agent>|<kind>/<device>`, the API of release 0.1.0 names no kind."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for member in members:
+        agent_id, _, device = member.rpartition("|")
+        found[agent_id].add(device if "/" in device else f"{USUAL_KIND}/{device}")
+    return {agent_id: tuple(sorted(devices)) for agent_id, devices in found.items()}
 
 
 def _flat(views: Mapping[str, bytes | None]) -> list[str | bytes]:
