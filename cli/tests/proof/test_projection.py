@@ -116,6 +116,14 @@ def _idle(views: Views) -> None:
     views["agents"]["agent-1"]["idle_since_ms"] += 1
 
 
+def _pending(views: Views) -> None:
+    views["agents"]["agent-1"]["pending_state"] = "not_ready"
+
+
+def _version(views: Views) -> None:
+    views["domains"][DOMAIN]["version"] = 7
+
+
 def _count(views: Views) -> None:
     views["queues"]["en"]["waiting"] = 1
 
@@ -132,6 +140,8 @@ def _ghost(views: Views) -> None:
         (_other_state, "agents agent-0: state is not_ready, not ready"),
         (_held, "agents agent-1: held is 1, not 0"),
         (_idle, "agents agent-1: idle_since_ms is"),
+        (_pending, "agents agent-1: pending_state is not_ready, not None"),
+        (_version, f"domains {DOMAIN}: version is 7, not 1"),
         (_count, "queues en: waiting is 1, not 0"),
         (_ghost, "assignments i.t1.o1.a is shown and not folded"),
     ],

@@ -9,11 +9,26 @@ from centralino.proof.history import History, Stood, Tables
 from centralino.proof.lag import Lag, caught_up_at_ms, lag_faults
 from centralino.proof.timing import Bounds, Trouble, next_offer_ms, timing_faults
 from contracts import Event
-from contracts.agents import AgentStateChanged, ConfigurationApplied
+from contracts.agents import (
+    AgentBackedOff,
+    AgentState,
+    AgentStateChanged,
+    AgentStatePending,
+    ConfigurationApplied,
+)
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import InteractionStarted
-from contracts.offers import Decision, OfferExpired, OfferIssued, OfferRejected
-from contracts.tasks import Requirement, TaskAssigned, TaskQueued
+from contracts.offers import Decision, OfferExpired, OfferIssued, OfferRejected, OfferWithdrawn
+from contracts.tasks import (
+    Requirement,
+    TaskAssigned,
+    TaskDeferred,
+    TaskQueued,
+    TaskRerouted,
+    TaskResumed,
+    TaskTransferredOut,
+    Terms,
+)
 from contracts.topics import CONFIG, INTERACTIONS, ROUTING_EVENTS
 from servicekit.ports import Partition
 
@@ -23,13 +38,20 @@ BOUNDS: Final = Bounds()
 Step = tuple[int, object]
 
 
-def story(*steps: Step, started_at_ms: int = 1000) -> History:
-    """What the engine said, each with when it could be seen; one interaction, and ann, who has billing 3."""
+def story(*steps: Step, started_at_ms: int = 1000, **settings: object) -> History:
+    """What the engine said, each with when it could be seen; one interaction, and ann, who has billing 3.
+
+    `settings` are the domain's.
+    """
     ann = {"id": "ann", "domain": DOMAIN, "name": "Ann", "skills": {"billing": 3}, "capacity": 1}
     records = [
         ConfigurationRecord(kind="agent", id="agent:ann", domain=DOMAIN, version=1, value=ann),
         ConfigurationRecord(
-            kind="domain", id=f"domain:{DOMAIN}", domain=DOMAIN, version=1, value={"refused_backoff_seconds": 10}
+            kind="domain",
+            id=f"domain:{DOMAIN}",
+            domain=DOMAIN,
+            version=1,
+            value={"id": DOMAIN, "refused_backoff_seconds": 10} | settings,
         ),
     ]
     started = InteractionStarted(
@@ -183,6 +205,113 @@ def test_an_agent_who_refused_is_not_expected_again_before_the_backoff_is_over()
 
     assert found(story(*refused, (11_400, ready()), (11_500, issued(2)))) == []
     assert found(story(*refused, (11_400, ready()), (17_000, issued(2)))) != []
+
+
+LATE: Final = "L1 at i1.t1.o1: i1.t1 was offered after 7000 ms with an agent ready and nothing broken"
+
+
+def deferred() -> TaskDeferred:
+    return TaskDeferred(
+        task_id="i1.t1",
+        interaction_id="i1",
+        domain=DOMAIN,
+        queue="help",
+        reason="scheduled",
+        until_ms=None,
+        deferred_at_ms=0,
+    )
+
+
+def resumed() -> TaskResumed:
+    return TaskResumed(task_id="i1.t1", interaction_id="i1", domain=DOMAIN, queue="help", reason="due", resumed_at_ms=0)
+
+
+def rerouted(minimum: int, *, teams: tuple[str, ...] = ()) -> TaskRerouted:
+    return TaskRerouted(
+        task_id="i1.t1",
+        interaction_id="i1",
+        domain=DOMAIN,
+        queue="help",
+        from_queue="help",
+        reason="relaxed",
+        priority=5,
+        requirements=(Requirement(skill="billing", minimum=minimum),),
+        terms=Terms(teams=teams),
+        rerouted_at_ms=0,
+        entered_at_ms=0,
+    )
+
+
+def pending(state: AgentState | None) -> AgentStatePending:
+    return AgentStatePending(agent_id="ann", domain=DOMAIN, state=state, reason_code=None, asked_at_ms=0)
+
+
+def backed_off(until_ms: int) -> AgentBackedOff:
+    return AgentBackedOff(agent_id="ann", domain=DOMAIN, cause="expired", until_ms=until_ms, backed_off_at_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("holds", "lets_go"),
+    [
+        (deferred(), resumed()),
+        (rerouted(5), rerouted(2)),
+        (rerouted(2, teams=("a",)), rerouted(2)),
+        (pending("not_ready"), pending(None)),
+        (backed_off(9000), ready()),
+    ],
+)
+def test_what_holds_a_task_back_counts_until_it_lets_go(holds: object, lets_go: object) -> None:
+    held_back = story((1100, queued()), (1200, holds), (9000, lets_go), (9100, issued()))
+    let_go_early = story((1100, queued()), (1200, holds), (2100, lets_go), (9100, issued()))
+
+    assert found(held_back) == []
+    assert found(let_go_early) == [LATE]
+
+
+def test_a_task_that_its_queue_has_given_up_waits_no_more() -> None:
+    out = TaskTransferredOut(
+        task_id="i1.t1",
+        interaction_id="i1",
+        domain=DOMAIN,
+        queue="help",
+        to="message",
+        reason="closed",
+        transferred_at_ms=0,
+        waited_ms=0,
+    )
+
+    assert found(story((1100, queued()), (1200, out), (9000, replace(queued(), task_id="i1.t2")))) == []
+
+
+def test_an_offer_to_another_that_was_withdrawn_frees_its_agent() -> None:
+    other = replace(issued(), offer_id="i0.t1.o1", task_id="i0.t1")
+    withdrawn = OfferWithdrawn(
+        offer_id="i0.t1.o1", task_id="i0.t1", domain=DOMAIN, agent_id="ann", reason="rerouted", withdrawn_at_ms=0
+    )
+    taken = [(900, replace(queued(), task_id="i0.t1", interaction_id="i0")), (950, other), (1100, queued())]
+
+    assert found(story(*taken, (9100, issued()))) == []
+    assert found(story(*taken, (2100, withdrawn), (9100, issued()))) == [LATE]
+
+
+def test_a_client_at_its_cap_waits_rightly() -> None:
+    """Bob, who is of no configuration, has what the cap allows."""
+    taken = [
+        (900, replace(queued(), task_id="i0.t1", interaction_id="i0")),
+        (950, replace(issued(), offer_id="i0.t1.o1", task_id="i0.t1", agent_id="bob")),
+        (1100, queued()),
+        (9100, issued()),
+    ]
+
+    assert found(story(*taken, client_shares=[{"client": "shop", "units_max": 1}])) == []
+    assert found(story(*taken, client_shares=[{"client": "shop", "units_max": 2}])) != []
+
+
+def test_outbound_work_with_a_reserve_is_expected_at_no_time() -> None:
+    steps = [(1000, replace(queued(), direction="outbound")), (9100, issued())]
+
+    assert found(story(*steps, outbound_idle_reserve=1)) == []
+    assert found(story(*steps)) != []
 
 
 def test_an_offer_that_outlives_its_time_out_is_found() -> None:

@@ -10,10 +10,22 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
 
-from contracts.agents import AgentPresenceChanged, AgentStateChanged
+from contracts.agents import AgentPresenceChanged, AgentStateChanged, AgentStatePending, ConfigurationApplied
+from contracts.assignments import AssignmentCapacityChanged
+from contracts.configuration import RESETS
 from contracts.configuration_records import ConfigurationRecord
-from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded
-from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
+from contracts.tasks import (
+    TaskAbandoned,
+    TaskAssigned,
+    TaskCompleted,
+    TaskQueued,
+    TaskRequeued,
+    TaskRerouted,
+    TaskTransferredOut,
+    TaskUnassigned,
+    WrapupStarted,
+)
 from servicekit.ports import Record
 
 from centralino.proof.faults import Fault
@@ -23,7 +35,7 @@ from centralino.proof.timing import Bounds, Trouble
 
 View = dict[str, Any]  # Any: JSON
 Views = dict[str, dict[str, View]]
-"""By kind (agents, queues, assignments) and id."""
+"""By kind (agents, queues, assignments, domains) and id."""
 BEHIND_MS: Final = 2000
 """A view is still counted as current when what it lacks is younger."""
 UNREADABLE: Final = "internal.leases_readable"
@@ -43,6 +55,7 @@ class _Agent:
     capacity: int
     state: str = "not_ready"
     reason_code: str | None = None
+    pending_state: str | None = None
     presence: str = "absent"
     idle_since_ms: int = 0
 
@@ -50,16 +63,19 @@ class _Agent:
 @dataclass(slots=True)
 class _Task:
     queued: TaskQueued
+    queue: str
+    priority: int
     state: str = "waiting"
-    offer: tuple[OfferIssued, str] | None = None
+    offers: dict[str, tuple[OfferIssued, str]] = field(default_factory=dict)
+    """By agent, with the sequences of their events."""
     assigned: tuple[TaskAssigned, str] | None = None
-    """With the sequences of their events."""
+    """With the sequence of its event."""
     wrapup: WrapupStarted | None = None
+    counted: bool = True
 
     @property
-    def holder(self) -> str | None:
-        held = self.offer or self.assigned
-        return held[0].agent_id if held else None
+    def holders(self) -> list[str]:
+        return [*self.offers, *([self.assigned[0].agent_id] if self.assigned else [])]
 
 
 @dataclass(slots=True)
@@ -71,6 +87,9 @@ class FoldedViews:
     _agents: dict[str, _Agent] = field(default_factory=dict)
     _tasks: dict[str, _Task] = field(default_factory=dict)
     _queues: list[str] = field(default_factory=list)
+    _version: int = 0
+    _resets: Sequence[str] = RESETS
+    """What starts an agent's idle time anew."""
 
     def __post_init__(self) -> None:
         for stood in self.history.configuration:
@@ -80,6 +99,9 @@ class FoldedViews:
                     self._agents[record.id.removeprefix("agent:")] = _Agent(int(str(record.value["capacity"])))
                 elif record.kind == "queue":
                     self._queues.append(record.id.rpartition("/")[2])
+                elif record.kind == "domain":
+                    resets = record.value.get("idle_reset_by")
+                    self._resets = resets if isinstance(resets, list) else RESETS
 
     def take(self, entry: Epoch | Batch) -> None:
         """The next epoch record, or batch that counts."""
@@ -111,10 +133,11 @@ class FoldedViews:
                 for task in self._tasks.values()
                 if task.assigned is not None
             },
+            "domains": {self.domain: {"domain": self.domain, "version": self._version}},
         }
 
     def _in(self, queue: str) -> list[_Task]:
-        return [task for task in self._tasks.values() if task.queued.queue == queue]
+        return [task for task in self._tasks.values() if task.queue == queue]
 
     def _unconfirm(self, presences: set[str]) -> None:
         for agent in self._agents.values():
@@ -126,55 +149,95 @@ class FoldedViews:
             case AgentStateChanged():
                 agent = self._agents[data.agent_id]
                 if (agent.state, data.state) == ("not_ready", "ready"):
-                    agent.idle_since_ms = data.changed_at_ms
-                agent.state, agent.reason_code = data.state, data.reason_code
+                    self._reset_idle(data.agent_id, "ready", data.changed_at_ms)
+                agent.state, agent.reason_code, agent.pending_state = data.state, data.reason_code, None
+            case AgentStatePending():
+                self._agents[data.agent_id].pending_state = data.state
             case AgentPresenceChanged():
                 agent = self._agents[data.agent_id]
                 if (agent.presence, data.presence) == ("absent", "present"):
                     agent.idle_since_ms = data.changed_at_ms
                 agent.presence = data.presence
-            case TaskQueued():
-                self._tasks[data.task_id] = _Task(data)
+            case ConfigurationApplied():
+                self._version = data.version
             case OfferIssued():
                 task = self._tasks[data.task_id]
-                task.state, task.offer = "offered", (data, sequence)
-            case OfferRejected() | OfferExpired() | OfferRescinded():
-                task = self._tasks[data.task_id]
-                task.state, task.offer = "waiting", None
+                task.state, task.offers[data.agent_id] = "offered", (data, sequence)
+            case OfferRejected() | OfferExpired() | OfferRescinded() | OfferWithdrawn():
+                self._take_back(data)
             case _:
-                self._fold_assignment(data, sequence)
+                self._fold_task(data, sequence)
 
-    def _fold_assignment(self, data: object, sequence: str) -> None:
+    def _take_back(self, data: OfferRejected | OfferExpired | OfferRescinded | OfferWithdrawn) -> None:
+        task = self._tasks[data.task_id]
+        del task.offers[data.agent_id]
+        task.state = "offered" if task.offers else "waiting"
+        if isinstance(data, OfferRejected):
+            self._reset_idle(data.agent_id, "refusal", data.rejected_at_ms)
+        elif isinstance(data, OfferExpired):
+            self._reset_idle(data.agent_id, "refusal", data.expired_at_ms)
+
+    def _fold_task(self, data: object, sequence: str) -> None:
         match data:
+            case TaskQueued():
+                self._tasks[data.task_id] = _Task(data, data.queue, data.priority)
+            case TaskRerouted():
+                task = self._tasks[data.task_id]
+                task.queue, task.priority = data.queue, data.priority
             case TaskAssigned():
                 task = self._tasks[data.task_id]
-                task.state, task.offer, task.assigned = "assigned", None, (data, sequence)
+                task.state, task.offers, task.assigned = "assigned", {}, (data, sequence)
+            case AssignmentCapacityChanged():
+                self._tasks[data.task_id].counted = data.counted
             case WrapupStarted():
                 task = self._tasks[data.task_id]
                 task.state, task.wrapup = "wrapup", data
             case TaskRequeued():
-                task = self._tasks[data.task_id]
-                task.state, task.assigned = "waiting", None
-                self._agents[data.agent_id].idle_since_ms = data.requeued_at_ms
+                self._back_in_line(data.task_id, data.requeued_at_ms)
+            case TaskUnassigned():
+                self._back_in_line(data.task_id, data.unassigned_at_ms)
+            case _:
+                self._end(data)
+
+    def _end(self, data: object) -> None:
+        match data:
             case TaskCompleted():
-                del self._tasks[data.task_id]
-                self._agents[data.agent_id].idle_since_ms = data.completed_at_ms
+                self._free(self._tasks.pop(data.task_id), data.completed_at_ms)
+            case TaskTransferredOut():
+                self._free(self._tasks.pop(data.task_id), data.transferred_at_ms)
             case TaskAbandoned():
                 del self._tasks[data.task_id]
             case _:
                 pass
 
+    def _back_in_line(self, task_id: str, at_ms: int) -> None:
+        task = self._tasks[task_id]
+        self._free(task, at_ms)
+        task.state, task.assigned, task.counted = "waiting", None, True
+
+    def _free(self, task: _Task, at_ms: int) -> None:
+        """Whoever had it assigned."""
+        if task.assigned is not None:
+            reset = "outbound" if task.queued.direction == "outbound" else "assignment"
+            self._reset_idle(task.assigned[0].agent_id, reset, at_ms)
+
+    def _reset_idle(self, agent_id: str, cause: str, at_ms: int) -> None:
+        agent = self._agents[agent_id]
+        if cause in self._resets or (cause == "ready" and not agent.idle_since_ms):
+            agent.idle_since_ms = at_ms
+
     def _agent_view(self, name: str, agent: _Agent) -> View:
-        held = sorted((task for task in self._tasks.values() if task.holder == name), key=lambda t: t.queued.task_id)
+        held = sorted((task for task in self._tasks.values() if name in task.holders), key=lambda t: t.queued.task_id)
         return {
             "agent_id": name,
             "state": agent.state,
             "reason_code": agent.reason_code,
             "presence": agent.presence,
-            "held": sum(task.queued.cost for task in held),
+            "pending_state": agent.pending_state,
+            "held": sum(task.queued.cost for task in held if task.counted),
             "capacity": agent.capacity,
             "idle_since_ms": agent.idle_since_ms,
-            "offers": [_offer_view(task, *task.offer) for task in held if task.offer is not None],
+            "offers": [_offer_view(task, *task.offers[name]) for task in held if name in task.offers],
             "assignments": [task.assigned[0].assignment_id for task in held if task.assigned is not None],
         }
 
@@ -266,9 +329,9 @@ def _offer_view(task: _Task, offer: OfferIssued, sequence: str) -> View:
         "offer_id": offer.offer_id,
         "task_id": offer.task_id,
         "interaction_id": offer.interaction_id,
-        "queue": offer.queue,
+        "queue": task.queue,
         "channel": offer.channel,
-        "priority": offer.priority,
+        "priority": task.priority,
         "queued_at_ms": task.queued.queued_at_ms,
         "expires_at_ms": offer.expires_at_ms,
         "sequence": sequence,

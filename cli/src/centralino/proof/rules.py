@@ -1,12 +1,21 @@
-"""Agents as they were configured at a journal position."""
+"""Agents, queues and domains as they were configured at a journal position."""
+
+from typing import Final, TypeVar
 
 from contracts.agents import ConfigurationApplied
+from contracts.configuration import Domain
 from contracts.configuration_records import ConfigurationRecord
-from contracts.routing_parts import Agent
+from contracts.part import Part
+from contracts.routing_parts import Agent, Queue
 from pydantic import ValidationError
 
 from centralino.proof.history import History
 from centralino.proof.journal import Position, position_of
+
+Key = tuple[str, str]
+"""Tenant and id of the record."""
+Made = TypeVar("Made", bound=Part)
+KINDS: Final = frozenset({"agent", "queue", "domain"})
 
 
 class Rules:
@@ -16,12 +25,11 @@ class Rules:
     """
 
     def __init__(self, history: History) -> None:
-        self._records: dict[tuple[str, str], list[ConfigurationRecord]] = {}
+        self._records: dict[Key, list[ConfigurationRecord]] = {}
         for stood in history.configuration:
             record = stood.event.data
-            if isinstance(record, ConfigurationRecord) and record.kind == "agent":
-                key = (stood.event.tenant_id, record.id.removeprefix("agent:"))
-                self._records.setdefault(key, []).append(record)
+            if isinstance(record, ConfigurationRecord) and record.kind in KINDS:
+                self._records.setdefault((stood.event.tenant_id, record.id), []).append(record)
         self._switches: list[tuple[int, Position, str, ConfigurationApplied]] = []
         for stood in history.routing:
             if isinstance(stood.event.data, ConfigurationApplied):
@@ -29,6 +37,7 @@ class Rules:
                 batch = Position(position.generation, position.offset)
                 self._switches.append((stood.at.number, batch, stood.event.tenant_id, stood.event.data))
         self._versions: dict[tuple[str, str], int] = {}
+        self._made: dict[tuple[Key, int], Part | None] = {}
 
     def move_to(self, partition: int, position: Position) -> None:
         """The partition's domains are routed by what was applied up to the batch of this position."""
@@ -40,13 +49,28 @@ class Rules:
 
     def agent(self, tenant_id: str, agent_id: str) -> Agent | None:
         """The agent by the version in force; none where there is no such agent."""
+        return self._part(Agent, (tenant_id, f"agent:{agent_id}"))
+
+    def queue(self, tenant_id: str, domain: str, queue: str) -> Queue | None:
+        """The queue by the version in force; none where there is no such queue."""
+        return self._part(Queue, (tenant_id, f"queue:{domain}/{queue}"))
+
+    def domain(self, tenant_id: str, domain: str) -> Domain:
+        """The domain by the version in force, or one with nothing set."""
+        return self._part(Domain, (tenant_id, f"domain:{domain}")) or Domain(id=domain)
+
+    def _part(self, kind: type[Made], key: Key) -> Made | None:
         newest: ConfigurationRecord | None = None
-        for record in self._records.get((tenant_id, agent_id), ()):
-            if record.version <= self._versions.get((tenant_id, record.domain or ""), 0):
+        for record in self._records.get(key, ()):
+            if record.version <= self._versions.get((key[0], record.domain or ""), 0):
                 newest = record
         if newest is None or newest.value is None:
             return None
-        try:
-            return Agent.model_validate(newest.value)
-        except ValidationError:
-            return None
+        place = (key, newest.version)
+        if place not in self._made:
+            try:
+                self._made[place] = kind.model_validate(newest.value, extra="ignore")
+            except ValidationError:
+                self._made[place] = None
+        made = self._made[place]
+        return made if isinstance(made, kind) else None

@@ -20,7 +20,7 @@ from centralino.proof.collect import Places, collect
 from centralino.proof.faults import Fault
 from centralino.proof.history import History, Request, Said
 from centralino.proof.people import AGAIN_SECONDS, AgentAtWork, AwayError, Customer
-from centralino.proof.tenant import ADDRESS, SKILLS, TENANT, configuration
+from centralino.proof.tenant import ADDRESSES, SKILLS, TENANT, configuration
 from centralino.tokens import development_token
 
 KNOWN_SECONDS_MAX: Final = 30.0
@@ -133,11 +133,12 @@ class Story:
             answer = await admin.put("/configuration", json=document, headers={"if-match": '"0"'})
             answer.raise_for_status()
             deadline_ms = self.clock.now_ms() + round(KNOWN_SECONDS_MAX * 1000)
-            url = f"{self.addresses['chat-gateway']}/addresses/{ADDRESS}"
-            while (await admin.get(url)).status_code != httpx.codes.OK:
-                if self.clock.now_ms() > deadline_ms:
-                    raise StartError(f"the chat gateway does not know {ADDRESS} after {KNOWN_SECONDS_MAX:.0f} s")
-                await self.clock.sleep(0.1)
+            for address in ADDRESSES:
+                url = f"{self.addresses['chat-gateway']}/addresses/{address}"
+                while (await admin.get(url)).status_code != httpx.codes.OK:
+                    if self.clock.now_ms() > deadline_ms:
+                        raise StartError(f"the chat gateway does not know {address} after {KNOWN_SECONDS_MAX:.0f} s")
+                    await self.clock.sleep(0.1)
 
     async def _agent(self, stack: AsyncExitStack, number: int) -> list[asyncio.Task[None]]:
         agent_id = f"agent-{number}"
@@ -158,7 +159,8 @@ class Story:
         return [asyncio.create_task(desk.listen()), asyncio.create_task(agent.work())]
 
     async def _chat(self, number: int) -> None:
-        wanted = {"address": ADDRESS, "name": f"Customer {number}", "queue": SKILLS[number % len(SKILLS)]}
+        address = ADDRESSES[number // len(SKILLS) % len(ADDRESSES)]
+        wanted = {"address": address, "name": f"Customer {number}", "queue": SKILLS[number % len(SKILLS)]}
         window = await self._window(f"127.0.{1 + number // 250}.{1 + number % 250}", wanted)
         customer = Customer(
             interaction_id=window.interaction_id,

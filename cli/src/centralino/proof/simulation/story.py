@@ -30,7 +30,7 @@ from centralino.proof.simulation.plan import Plan
 from centralino.proof.simulation.process import Process
 from centralino.proof.simulation.services import World, open_api, open_crm, open_engine, open_gateway
 from centralino.proof.simulation.trouble import Trouble, journal_happened, projection_faults
-from centralino.proof.tenant import ADDRESS, DOMAIN, SKILLS, TENANT, configuration
+from centralino.proof.tenant import ADDRESSES, DOMAIN, SKILLS, TENANT, configuration
 
 PLACE: Final = f"{TENANT}/{DOMAIN}"
 PARTITION: Final = 1
@@ -167,7 +167,7 @@ class _Story:
         visit = Visit(
             tenant_id=TENANT,
             interaction_id=interaction_id,
-            address=ADDRESS,
+            address=ADDRESSES[number // len(SKILLS) % len(ADDRESSES)],
             identifiers=[{"type": "webchat", "value": f"visitor-{number % 5}", "verified": False}],
             opened_at_ms=now_ms,
             expires_at_ms=now_ms + 3_600_000,

@@ -24,7 +24,7 @@ from centralino.services import DOMAIN_PARTITIONS
 LOOK_SECONDS: Final = 0.5
 LAG_SECONDS: Final = 1.0
 ANSWER_SECONDS_MAX: Final = 5.0
-KINDS: Final = ("agents", "queues", "assignments")
+KINDS: Final = ("agents", "queues", "assignments", "domains")
 GROUPS: Final = {group: read for group, read in CONSUMERS.items() if group != "router-engine"}
 STATES: Final = ("waiting", "offered", "assigned", "wrapup")
 OUTBOXES: Final = {
