@@ -20,11 +20,9 @@ from router.domain.hours import Hours
 from router.domain.internal import SnapshotNamed
 from router.domain.live_counts import LiveCounts
 from router.domain.queue import QueueLine
+from router.domain.snapshot_formats import FORMAT, upgraded
 from router.domain.state import DomainState, Interaction, Parked, State, timers_of
 from router.domain.task import PLAIN, Task
-
-FORMAT: Final = 2
-"""Rises when a release can no longer read the snapshots of the one before."""
 
 
 def dump(state: State) -> bytes:
@@ -39,10 +37,11 @@ def dump(state: State) -> bytes:
 
 
 def load(data: bytes) -> State:
-    """The state that was dumped. Raises ValueError when the bytes are of another format or no snapshot at all."""
-    content = msgspec.json.decode(data, type=dict[str, object])
-    if content.get("format") != FORMAT:
-        raise ValueError(f"snapshot format {content.get('format')!r}, this release reads {FORMAT}")
+    """The state that was dumped, by this release or one before.
+
+    Raises ValueError when the bytes are of a format that this release does not know, or no snapshot at all.
+    """
+    content = upgraded(msgspec.json.decode(data, type=dict[str, object]))
     state = State(
         leases_readable=msgspec.convert(content["leases_readable"], bool),
         snapshots=msgspec.convert(content["snapshots"], tuple[SnapshotNamed, ...]),
