@@ -30,7 +30,7 @@ MOVES_MAX: Final = 8
 """A task that changed its queue so often stays where it is: queues that overflow into one another end here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Wanted:
     """A task to be: whose, for what, and what is asked for in place of the queue's own."""
 

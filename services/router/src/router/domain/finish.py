@@ -12,10 +12,12 @@ def finish(turn: Turn) -> None:
         domains, turn.touched = turn.touched, {}
         follow_transfers(turn, domains.values())
         for domain in domains.values():
-            for agent_id in sorted(domain.settled):
-                take_effect(turn, domain, domain.agents[agent_id])
+            if domain.settled:
+                for agent_id in sorted(domain.settled):
+                    take_effect(turn, domain, domain.agents[agent_id])
         serve_freed(turn)
         for domain in domains.values():
-            open_gates(turn, domain)
-            if domain.key not in turn.touched:
-                domain.gates.blocked.clear()
+            if domain.gates.blocked:
+                open_gates(turn, domain)
+                if domain.key not in turn.touched:
+                    domain.gates.blocked.clear()

@@ -20,10 +20,11 @@ def move(state: State, domain: DomainState, task: Task, to: TaskState) -> None:
 
 def settle(domain: DomainState, task: Task) -> None:
     """The lanes have the task if, and only if, it seeks an agent."""
-    if task.seeks == task.in_line:
+    seeks = task.seeks
+    if seeks == task.in_line:
         return
-    task.in_line = task.seeks
-    if task.in_line:
+    task.in_line = seeks
+    if seeks:
         domain.lanes.task_waits(task)
     else:
         domain.lanes.task_leaves(task)

@@ -44,6 +44,8 @@ class Profile:
     """Signatures that this offering satisfies, by size."""
     lanes: dict[Size, Heads] = field(default_factory=dict)
     """Their lanes, by size."""
+    tops: dict[Kind, dict[Size, list[Heads]]] = field(default_factory=dict)
+    """Where the first agent of a group is posted, by order and size: in the heads of each such signature."""
     groups: dict[tuple[Room, Kind], int] = field(default_factory=dict)
     """Number of the group, by room and order."""
     standings: dict[tuple[int, Room], int] = field(default_factory=dict)

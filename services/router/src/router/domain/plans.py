@@ -13,7 +13,7 @@ from router.domain.task import PLAIN, Task
 NO_STEPS: Sequence[Step] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Waits:
     """On which requirements, priority and terms a task waits; `overflow` when its queue gives it up."""
 
@@ -23,7 +23,7 @@ class Waits:
     overflow: Destination | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Times:
     """By what the steps of a plan are timed, and whom a step for the last agent means."""
 

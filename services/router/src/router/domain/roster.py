@@ -1,10 +1,14 @@
 """The agents of a domain, by what they offer and how much room they have; the base of the lanes."""
 
+from typing import Final
+
 from router.domain.agent import Agent
 from router.domain.gates import Gates
-from router.domain.heaps import Bucket, Heads, Key
+from router.domain.heaps import Bucket, Heads
 from router.domain.lane_parts import ELIGIBLE, Kind, Profile, Signature, Standing, bar_of, idles, seen_by
-from router.domain.need import Need, Offering, has_room, satisfies
+from router.domain.need import Need, Offering, Size, has_room, satisfies
+
+_NOWHERE: Final[dict[Size, list[Heads]]] = {}
 
 
 class Roster:
@@ -111,18 +115,10 @@ class Roster:
         rank = standing.rank(kind)
         group.add(rank)
         if group.head() == rank:
-            for size, signatures in profile.signatures.items():
+            for size, tops in profile.tops.get(kind, _NOWHERE).items():
                 if has_room(room, size):
-                    for signature in signatures:
-                        if signature.kind == kind:
-                            self._post(signature, profile, number, rank)
-
-    def _post(self, signature: Signature, profile: Profile, number: int, rank: Key) -> None:
-        score = signature.score(profile)
-        heads = signature.idle.get(score)
-        if heads is None:
-            heads = signature.idle[score] = Heads(self._groups)
-        heads.post(number, rank)
+                    for heads in tops:
+                        heads.post(number, rank)
 
     def _leave(self, standing: Standing) -> None:
         groups = self._profiles[standing.profile].groups
@@ -139,6 +135,11 @@ class Roster:
             return
         signature.profiles.append(profile)
         profile.signatures.setdefault(size, []).append(signature)
+        score = signature.score(profile)
+        top = signature.idle.get(score)
+        if top is None:
+            top = signature.idle[score] = Heads(self._groups)
+        profile.tops.setdefault(signature.kind, {}).setdefault(size, []).append(top)
         head = self._lanes[signature.number].head()
         lanes = profile.lanes.setdefault(size, Heads(self._lanes))
         if head is not None:
@@ -148,7 +149,7 @@ class Roster:
         for (room, kind), number in profile.groups.items():
             rank = self._groups[number].head() if kind == signature.kind and has_room(room, size) else None
             if rank is not None:
-                self._post(signature, profile, number, rank)
+                top.post(number, rank)
 
     def _fits(self, standing: Standing, signature: Signature) -> bool:
         profile = self._profiles[standing.profile]

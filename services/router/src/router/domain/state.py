@@ -117,19 +117,17 @@ class DomainState:
     rule_set: RuleSet = field(default_factory=lambda: compile_rules(()), metadata={"derived": True})
     hours: dict[str, Hours] = field(default_factory=dict, metadata={"derived": True})
     """The calendars, ready to be asked."""
+    key: str = field(init=False, metadata={"derived": True})
+    """`<tenant>/<domain>`."""
 
     def __post_init__(self) -> None:
         self.lanes = Lanes(self.gates)
+        self.key = key_of(self.tenant_id, self.domain)
 
     @property
     def wants_facts(self) -> bool:
         """Whether any queue waits for what is known of customers."""
         return any(line.settings.customer_facts_wait_ms for line in self.queues.values())
-
-    @property
-    def key(self) -> str:
-        """`<tenant>/<domain>`."""
-        return key_of(self.tenant_id, self.domain)
 
     def queue_for(self, address: str, queue_hint: str | None) -> QueueLine | None:
         """The queue for who comes by this address: the hint if the address allows it, else the address's queue.
