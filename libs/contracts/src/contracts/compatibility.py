@@ -17,8 +17,10 @@ _FIXED: Final = ("default", "format", "pattern", "uniqueItems", "x-topic")
 _LOWER_LIMITS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER_LIMITS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _NESTED: Final = ("items", "propertyNames", "additionalProperties")
+_LISTED: Final = ("prefixItems",)
+"""Schemas by place in a list of fixed length."""
 _KNOWN: Final = _NOTES | {
-    *_FIXED, *_LOWER_LIMITS, *_UPPER_LIMITS, *_NESTED,
+    *_FIXED, *_LOWER_LIMITS, *_UPPER_LIMITS, *_NESTED, *_LISTED,
     "$ref", "anyOf", "const", "enum", "patternProperties", "properties", "required", "type",
 }  # fmt: skip
 _DEPTH_MAX: Final = 32
@@ -56,6 +58,8 @@ def _breaches(old: Schema, new: Schema, view: View, path: str) -> Iterator[Breac
     yield from _fields(old, new, view, path)
     for key in _NESTED:
         yield from _nested(old.get(key, _ABSENT), new.get(key, _ABSENT), view, f"{path}/*", key)
+    for key in _LISTED:
+        yield from _by_place(old.get(key, []), new.get(key, []), view, path, key)
     patterns = (_part(old, "patternProperties"), _part(new, "patternProperties"))
     for pattern in sorted(patterns[0].keys() | patterns[1].keys()):
         before, after = (side.get(pattern, _ABSENT) for side in patterns)
@@ -108,6 +112,14 @@ def _fields(old: Schema, new: Schema, view: View, path: str) -> Iterator[Breach]
     for name in after.keys() - before.keys():
         if name in is_required:
             yield Breach(f"{path}/{name}", "a new field must be optional")
+
+
+def _by_place(old: object, new: object, view: View, path: str, key: str) -> Iterator[Breach]:
+    if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
+        yield Breach(path, f"{key} changed")
+        return
+    for place, (before, after) in enumerate(zip(old, new, strict=True)):
+        yield from _nested(before, after, view, f"{path}/{place}", key)
 
 
 def _nested(old: object, new: object, view: View, path: str, key: str) -> Iterator[Breach]:

@@ -102,6 +102,21 @@ def test_a_parked_task_comes_back_when_due_to_the_agent_alone_then_to_all(told: 
     assert offered_to(told.wait(1)) == [("i1.t1", "bob")]
 
 
+def test_steps_of_the_plan_do_not_keep_a_parked_task_from_its_agent_nor_for_ever_from_others(told: Story) -> None:
+    told.configure(
+        Domain(id=DOMAIN, refused_backoff_seconds=120),
+        plan("patient", Step(after_seconds=20, priority_add=1)),
+        queue("chats", "english", plan="patient"),
+    )
+    told.park("ann", ANNS, seconds=600)
+    told.wait(600)
+    told.reject("ann", "i1.t1.o2")
+
+    assert offered_to(told.wait(59)) == []
+    assert told.domain.tasks["i1.t1"].priority == 6
+    assert offered_to(told.wait(1)) == [("i1.t1", "bob")]
+
+
 def test_a_parked_task_comes_back_to_anybody_when_its_agent_is_not_at_work(told: Story) -> None:
     told.park("ann", ANNS, seconds=600)
     told.set_state("ann", ready=False)
@@ -141,7 +156,7 @@ def test_the_agent_takes_a_parked_task_up_again(told: Story) -> None:
 def test_a_supervisor_takes_a_parked_task_up(told: Story) -> None:
     told.park("ann", ANNS)
 
-    assert only(told.unpark("ann", "i1.t1", by="sue"), TaskResumed).reason == "by_supervisor"
+    assert only(told.unpark("sue", "i1.t1", by="sue"), TaskResumed).reason == "by_supervisor"
 
 
 def test_pain_11_a_parked_task_keeps_its_place_and_its_queue_does_not_give_it_up(told: Story) -> None:
@@ -203,6 +218,16 @@ def test_the_task_is_not_offered_again_for_a_while_to_who_could_not_be_connected
 
     assert offered_to(told.wait(59)) == []
     assert offered_to(told.wait(1)) == [("i1.t1", "ann")]
+
+
+def test_an_agent_who_need_not_back_off_takes_the_next_task(told: Story) -> None:
+    told.configure(Domain(id=DOMAIN, agent_backoff=AgentBackoff(connect_failed_seconds=0)))
+    for name in ("bob", "cid"):
+        told.set_state(name, ready=False)
+    told.start("i2")
+    told.start("i3")
+
+    assert offered_to(told.connect(ANNS, failure="no_answer")) == [("i3.t1", "ann")]
 
 
 def test_the_next_agent_may_fail_to_connect_too(told: Story) -> None:

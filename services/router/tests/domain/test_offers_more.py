@@ -192,3 +192,14 @@ def test_an_agent_with_room_for_two_is_offered_the_same_task_once() -> None:
     told = story("ann", capacity=2, of_queue={"parallel_offers": 2})
 
     assert offered(told.start("i1")) == [("i1.t1", "ann")]
+
+
+def test_who_turns_ready_again_begins_a_new_count_of_unanswered_offers() -> None:
+    told = story("ann", unanswered_offers_max=2)
+    told.start("i1")
+    told.wait(20)
+    told.set_state("ann", ready=False)
+    told.set_state("ann", ready=True)
+    told.start("i2")
+
+    assert only(told.wait(20), OfferExpired).unanswered == 1

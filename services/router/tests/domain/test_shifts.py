@@ -191,6 +191,15 @@ def test_a_changed_calendar_or_tolerance_counts_at_once() -> None:
     assert adherence(at(told, 11)) == [(False, True, False, 600)]
 
 
+def test_a_tolerance_that_is_raised_later_forgives_nothing_that_lasts() -> None:
+    told = story(("08:00", "16:00"))
+    at(told, 8, 10)
+    told.configure(Domain(id=DOMAIN, adherence_tolerance_seconds=3600))
+
+    assert adherence(told.wait(60)) == []
+    assert adherence(told.clock("ann", clocked_in=True)) == [(True, True, True, 491)]
+
+
 def test_a_calendar_that_comes_after_its_agent_counts_from_then_on() -> None:
     told = Story(now_ms=MIDNIGHT_MS)
     told.configure(Domain(id=DOMAIN), agent("ann", shift_calendar="early"))

@@ -6,6 +6,7 @@ import pytest
 from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
 from contracts.calendars import Calendar
+from contracts.configuration import Domain
 from contracts.offers import OfferIssued, OfferWithdrawn
 from contracts.routing_parts import Destination, Step
 from contracts.tasks import TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, TaskTransferredOut, WrapupStarted
@@ -62,6 +63,37 @@ def test_a_cold_transfer_to_an_agent_is_offered_to_nobody_else(told: Story) -> N
 
 def test_a_transfer_to_skills_goes_to_who_has_them_besides_what_the_queue_asks(told: Story) -> None:
     assert offered_to(told.transfer("ann", ANNS, "spanish:3")) == [("i1.t2", "cid")]
+
+
+def test_skills_alone_are_not_enough_without_what_the_queue_asks(told: Story) -> None:
+    told.configure(agent("dee", "spanish:5"))
+
+    assert offered_to(told.transfer("ann", ANNS, "spanish:3")) == [("i1.t2", "cid")]
+    assert offered_to(told.reject("cid", "i1.t2.o1")) == []
+
+
+@pytest.mark.parametrize("to_agent", [True, False])
+def test_no_plan_widens_who_is_asked_by_name_or_for_skills(told: Story, *, to_agent: bool) -> None:
+    told.configure(
+        Domain(id=DOMAIN, longest_wait_seconds=60),
+        plan("patient", Step(after_seconds=5, requirements=[])),
+        queue("chats", "english", plan="patient"),
+    )
+    told.start("i2", queue="chats")
+    told.reject("bob", "i2.t1.o1")
+    told.accept("cid", "i2.t1.o2")
+    if to_agent:
+        told.transfer("ann", ANNS, to_agent_id="cid")
+    else:
+        told.transfer("ann", ANNS, "spanish:3")
+
+    assert offered_to(told.wait(100)) == []
+
+
+def test_no_plan_says_at_once_that_another_is_asked_than_who_was_named(told: Story) -> None:
+    told.configure(plan("bobs", Step(after_seconds=0, agents=["bob"])), queue("chats", "english", plan="bobs"))
+
+    assert offered_to(told.transfer("ann", ANNS, to_agent_id="cid")) == [("i1.t2", "cid")]
 
 
 def test_escalating_goes_to_the_next_tier(told: Story) -> None:
@@ -167,6 +199,13 @@ def test_a_closed_queue_is_refused_unless_forced(told: Story) -> None:
 
     assert refusal(told.transfer("ann", ANNS, queue="billing")) == ("target_closed", 409)
     assert offered_to(told.transfer("ann", ANNS, queue="billing", forced=True)) == [("i1.t2", "bob")]
+
+
+def test_a_closed_next_tier_is_refused(told: Story) -> None:
+    never = Calendar.model_validate({"id": "never", "domain": DOMAIN, "time_zone": "UTC", "weekly": {}})
+    told.configure(never, queue("experts", "expert", calendar="never"))
+
+    assert refusal(told.transfer("ann", ANNS, escalate=True)) == ("target_closed", 409)
 
 
 def test_a_full_queue_is_refused_unless_forced(told: Story) -> None:
@@ -448,6 +487,16 @@ def test_who_accepts_in_the_step_in_which_one_of_both_is_removed(
 
     assert only(happened, TaskAssigned).agent_id == "bob"
     assert moves(happened) == [move]
+
+
+def test_the_transfer_times_out_even_while_it_is_offered(told: Story) -> None:
+    told.configure(Domain(id=DOMAIN, transfer_seconds=5))
+    told.transfer("ann", ANNS, queue="billing")
+
+    happened = told.wait(5)
+
+    assert moves(happened) == [("failed", "timed_out")]
+    assert only(happened, OfferWithdrawn).agent_id == "bob"
 
 
 def test_not_even_at_the_last_moment_it_is_offered_to_who_asked(told: Story) -> None:

