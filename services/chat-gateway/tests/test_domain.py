@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from chat_gateway.domain import decisions
-from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, State
+from chat_gateway.domain import decisions, routed
+from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, Seat, State
 from chat_gateway.testing.samples import NOW_MS, place, spoken, visit
 from contracts.commands import SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
@@ -12,6 +12,8 @@ from contracts.messages import MessageReceived, MessageSent
 from contracts.tasks import Then
 from hypothesis import given
 from hypothesis import strategies as st
+
+OWNER = Seat(assignment_id="i1.t1.o1.a", task_id="i1.t1", agent_id="agent-1", agent_name="Grace", role="owner")
 
 
 def fresh() -> Conversation:
@@ -25,13 +27,11 @@ def says(before: Conversation, text: str = "hi", *, now_ms: int = NOW_MS) -> Cha
 
 def assigned() -> Conversation:
     waiting = says(fresh()).conversation
-    return decisions.assigned(
-        waiting, task_id="i1.t1", assignment_id="i1.t1.o1.a", agent_id="agent-1", agent_name="Grace", now_ms=NOW_MS
-    ).conversation
+    return routed.assigned(waiting, OWNER, NOW_MS).conversation
 
 
 def finish(before: Conversation, *, then: Then = "close", seen_number: int | None = 1, request_id: str = "r") -> Change:
-    return decisions.finished(
+    return routed.finished(
         before, task_id="i1.t1", request_id=request_id, then=then, seen_number=seen_number, now_ms=NOW_MS
     )
 
@@ -92,7 +92,7 @@ def test_what_was_asked_during_wrapup_is_asked_again_when_the_task_completes_wit
 
 
 def test_the_end_of_an_older_task_changes_nothing() -> None:
-    next_task = decisions.queued(assigned(), "i1.t2").conversation
+    next_task = routed.queued(assigned(), "i1.t2").conversation
 
     assert finish(next_task) == Change(next_task)
 
@@ -100,8 +100,8 @@ def test_the_end_of_an_older_task_changes_nothing() -> None:
 def test_an_ended_conversation_stays_as_it_is() -> None:
     over = decisions.ended(assigned(), "customer_left", NOW_MS).conversation
 
-    assert decisions.queued(over, "i1.t2").conversation == over
-    assert decisions.abandoned(over, "i1.t1").conversation == over
+    assert routed.queued(over, "i1.t2").conversation == over
+    assert routed.abandoned(over, "i1.t1").conversation == over
     assert finish(over).conversation == over
     assert decisions.ended(over, "idle", NOW_MS) == Change(over)
 
@@ -162,9 +162,7 @@ def test_a_conversation_in_which_nobody_writes_is_closed_but_not_while_the_custo
 def test_silence_counts_from_the_assignment_for_who_waited_long() -> None:
     waiting = says(fresh()).conversation
     late_ms = NOW_MS + 1_800_000
-    after = decisions.assigned(
-        waiting, task_id="i1.t1", assignment_id="a", agent_id="agent-1", agent_name=None, now_ms=late_ms
-    ).conversation
+    after = routed.assigned(waiting, OWNER, late_ms).conversation
 
     assert decisions.looked_at(after, present=True, now_ms=late_ms).conversation.state == "assigned"
 
@@ -219,15 +217,76 @@ def test_what_the_agent_says_meanwhile_does_not_bring_the_customer_back_but_thei
 
 def test_the_next_agent_of_a_silent_customer_has_the_capacity_taken() -> None:
     silent = look(spoken_to(), 600).conversation
-    again = decisions.queued(silent, "i1.t1").conversation
-    taken = decisions.assigned(
-        again, task_id="i1.t1", assignment_id="i1.t1.o2.a", agent_id="agent-2", agent_name=None, now_ms=NOW_MS + 700_000
-    )
+    again = routed.queued(silent, "i1.t1").conversation
+    next_agent = replace(OWNER, assignment_id="i1.t1.o2.a", agent_id="agent-2")
+    taken = routed.assigned(again, next_agent, NOW_MS + 700_000)
 
+    assert again.silent
     assert [type(each) for each in taken.announce] == [ActivityChanged]
     assert not taken.conversation.silent
     assert look(taken.conversation, 1299).announce == ()
     assert [type(each) for each in look(taken.conversation, 1300).announce] == [ActivityChanged]
+
+
+HELPER = Seat(assignment_id="i1.t2.o1.a", task_id="i1.t2", agent_id="agent-2", agent_name="Linus", role="consultant")
+BACK = ActivityChanged(interaction_id="i1", domain="acme.main", active=True, changed_at_ms=NOW_MS + 700_000)
+
+
+def test_who_comes_to_help_does_not_end_a_silence_and_the_customer_still_does() -> None:
+    silent = look(spoken_to(), 600).conversation
+    consulted = routed.assigned(silent, HELPER, NOW_MS + 700_000)
+    shared = routed.role_changed(consulted.conversation, HELPER.assignment_id, "participant", NOW_MS + 700_000)
+    alone = routed.transfer_changed(shared.conversation, HELPER.task_id, "cancelled", NOW_MS + 700_000)
+
+    assert [change.announce for change in (consulted, shared, alone)] == [(), (), ()]
+    assert all(change.conversation.silent for change in (consulted, shared, alone))
+    assert BACK in says(shared.conversation, now_ms=NOW_MS + 700_000).announce
+
+
+def test_a_consultant_who_comes_does_not_put_a_silence_off() -> None:
+    consulted = routed.assigned(spoken_to(), HELPER, NOW_MS + 300_000).conversation
+
+    assert [type(each) for each in look(consulted, 600).announce] == [ActivityChanged]
+
+
+def handed_over(before: Conversation, told_by: str) -> Change:
+    now_ms = NOW_MS + 700_000
+    if told_by == "role":
+        return routed.role_changed(before, HELPER.assignment_id, "owner", now_ms)
+    if told_by == "transfer":
+        return routed.transfer_changed(before, HELPER.task_id, "completed", now_ms)
+    return routed.finished(
+        before,
+        task_id=OWNER.task_id,
+        request_id="r",
+        then="keep_open",
+        seen_number=None,
+        now_ms=now_ms,
+        handed_over_to=HELPER.task_id,
+    )
+
+
+@pytest.mark.parametrize("told_by", ["role", "transfer", "wrapup"])
+def test_who_becomes_the_owner_of_a_silent_customer_has_the_capacity_taken_once(told_by: str) -> None:
+    consulted = routed.assigned(look(spoken_to(), 600).conversation, HELPER, NOW_MS + 650_000).conversation
+    taken = handed_over(consulted, told_by)
+    told_again = [handed_over(taken.conversation, each).announce for each in ("role", "transfer", "wrapup")]
+
+    assert taken.announce == (BACK,)
+    assert told_again == [(), (), ()]
+    assert look(taken.conversation, 1299).announce == ()
+    assert [type(each) for each in look(taken.conversation, 1300).announce] == [ActivityChanged]
+
+
+def test_words_among_agents_are_no_words_to_the_customer() -> None:
+    data = spoken(sequence=5, visibility="internal").data
+    assert isinstance(data, SendMessage)
+    asked = says(spoken_to(), "Still there?").conversation
+    discussed = decisions.agent_says(asked, data, "What shall I say?", NOW_MS + 1000).conversation
+    noted = decisions.agent_says(spoken_to(), data, "No answer yet.", NOW_MS + 300_000).conversation
+
+    assert look(discussed, 700).announce == ()
+    assert [type(each) for each in look(noted, 600).announce] == [ActivityChanged]
 
 
 def test_a_short_silence_is_noticed_before_the_next_regular_look() -> None:

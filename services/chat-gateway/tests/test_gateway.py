@@ -1,9 +1,11 @@
 """The whole gateway behind its front door: real sockets, PostgreSQL and Valkey; Kafka is the in-memory log."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jwt
@@ -15,10 +17,11 @@ from chat_gateway.live import RedisSignals
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
 from chat_gateway.testing.client import open_window, page, token_of
-from chat_gateway.testing.samples import ADDRESS, SHOP, assigned, completed, configuration, queued, spoken
+from chat_gateway.testing.samples import ADDRESS, NOW_MS, SHOP, assigned, completed, configuration, queued, spoken
+from chat_gateway.testing.transfers import HELPER, asked, given_up, joined
 from contracts import Event, decode, encode
-from contracts.interactions import InteractionStarted
-from contracts.messages import MessageDelivered, MessageReceived, MessageSent
+from contracts.interactions import InteractionEnded, InteractionStarted
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageReceived, MessageSent
 from contracts.topics import TOPICS, dead_letter_topic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -170,6 +173,58 @@ async def test_a_conversation_from_the_first_word_to_the_end(world: World) -> No
     await eventually(lambda: any(isinstance(data, MessageDelivered) for data in world.said("messages")))
     messages = [data for data in world.said("messages") if isinstance(data, MessageReceived | MessageSent)]
     assert [(data.number, data.personal["text"]) for data in messages] == [(1, "hello"), (2, "how can I help?")]
+
+
+async def test_nothing_that_agents_say_among_themselves_reaches_the_visitor(world: World) -> None:
+    replica = await world.replica()
+    token, interaction = await interaction_of(replica.url)
+    secret = "do not tell: refund is possible"
+    async with page(replica.url, token) as visitor:
+        await visitor.say("hello", "client-0001")
+        await visitor.until("ack")
+        await world.publish(
+            queued(interaction_id=interaction, sequence=1),
+            assigned(interaction_id=interaction, sequence=2),
+            asked(interaction_id=interaction, sequence=3),
+            joined(interaction_id=interaction, sequence=4),
+        )
+        helper = partial(spoken, secret, interaction_id=interaction, task=2, agent_id=HELPER, sequence=4)
+        owner = partial(spoken, interaction_id=interaction, sequence=2)
+        await world.publish(helper(message_id="m-1", visibility="internal"))
+        await world.publish(helper(message_id="m-2"))  # a consultant may not
+        await world.publish(owner(secret, message_id="m-3", visibility="internal"))
+        await world.publish(owner("one moment", message_id="m-4"))
+        answer = await visitor.until("message", text="one moment")
+        assert [each["agent_name"] for each in visitor.frames if each["type"] == "state" and "agent_name" in each] == [
+            "Grace"
+        ]
+    async with page(replica.url, token) as again, http(replica.url, token) as client:
+        await again.until("message", text="one moment")
+        transcript = (await client.get("/chat/v1/windows/current/messages")).json()
+
+    await eventually(lambda: sum(isinstance(data, MessageSent) for data in world.said("messages")) == 3)
+    internal = [data for data in world.said("messages") if isinstance(data, MessageSent)]
+    assert [data.visibility for data in internal] == ["internal", "internal", "customer"]
+    assert (answer["number"], transcript["last_number"]) == (4, 4)
+    assert secret not in json.dumps([visitor.frames, again.frames, transcript])
+
+
+async def test_the_last_words_reach_a_visitor_whose_queue_gives_up(world: World) -> None:
+    replica = await world.replica()
+    token, interaction = await interaction_of(replica.url)
+    async with page(replica.url, token) as visitor:
+        await visitor.say("hello", "client-0001")
+        await visitor.until("ack")
+        await world.publish(queued(interaction_id=interaction, sequence=1, expected_wait_ms=90_000))
+        position = await visitor.until("position")
+        await world.publish(given_up("message", interaction_id=interaction, sequence=2, message="We are closed."))
+        said = await visitor.until("message", **{"from": "system"})
+        end = await visitor.until("state", state="ended")
+
+    assert position["expected_at_ms"] == NOW_MS + 1 + 90_000
+    assert (said["number"], said["text"], end["reason"]) == (2, "We are closed.", "refused")
+    await eventually(lambda: any(isinstance(data, MessageAnnounced) for data in world.said("messages")))
+    assert [each.cause for each in world.said("interactions") if isinstance(each, InteractionEnded)] == ["overflowed"]
 
 
 async def test_a_reconnect_at_another_replica_gets_what_was_missed_and_nothing_twice(world: World) -> None:

@@ -1,20 +1,16 @@
 """What happens for each event and command, on the memory twin of the store."""
 
 import asyncio
-from collections.abc import Collection
 
 import pytest
 from chat_gateway import handlers
-from chat_gateway.consumers import GROUP, reactions
 from chat_gateway.directory import Directory
-from chat_gateway.domain.records import Conversation, Place, Visit
-from chat_gateway.handlers import AgentMessages, EndedError, Routing, UnknownAddressError
-from chat_gateway.loops import Timers
-from chat_gateway.testing import MemoryChatStore, MemorySignals
+from chat_gateway.domain.records import Visit
+from chat_gateway.handlers import EndedError, UnknownAddressError
+from chat_gateway.testing.fed import FedGateway
 from chat_gateway.testing.samples import (
     ADDRESS,
     NOW_MS,
-    SetClock,
     assigned,
     completed,
     configuration,
@@ -25,84 +21,19 @@ from chat_gateway.testing.samples import (
     visit,
     wrapped_up,
 )
-from contracts import Event, decode, encode
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from servicekit.errors import RetryLaterError
-from servicekit.ports import Record
 from servicekit.store import EVERY_TENANT
-from servicekit.telemetry import Telemetry
-from servicekit.transactional import TransactionalProcessor
-
-
-class Gateway:
-    """Handlers, store and signals without any loop: the test feeds and looks."""
-
-    def __init__(self) -> None:
-        self.clock = SetClock()
-        self.signals = MemorySignals(self.clock)
-        self.store = MemoryChatStore(self._committed)
-        self.timers = Timers(self.store, self.signals, self.clock)
-        self.woken: list[str] = []
-        directory = Directory()
-        for event in configuration():
-            assert isinstance(event.data, ConfigurationRecord)
-            directory.apply(event.tenant_id, event.data)
-        self.processor = TransactionalProcessor(
-            group=GROUP,
-            store=self.store,
-            reactions=reactions(Routing(directory, self.clock), AgentMessages(self.clock)),
-            telemetry=Telemetry("test"),
-        )
-        self._offsets: dict[str, int] = {}
-
-    async def _committed(self, interaction_ids: Collection[str]) -> None:
-        self.woken += interaction_ids
-
-    async def say(
-        self, client_message_id: str = "c1", *, window: Visit | None = None, at: Place | None = None, text: str = "hi"
-    ) -> int:
-        used = window or visit()
-        async with self.store.transaction(used.tenant_id) as tx:
-            return await handlers.accept_message(
-                tx,
-                used,
-                at or place(),
-                client_message_id=client_message_id,
-                text=text,
-                now_ms=self.clock.now_ms(),
-            )
-
-    async def feed(self, *events: Event) -> None:
-        """As Kafka brings them, each with its own offset."""
-        for event in events:
-            record = self.record(event)
-            await self.processor.process([record])
-
-    def record(self, event: Event) -> Record:
-        value, headers = encode(event)
-        topic = event.type.topic.name
-        offset = self._offsets.get(topic, 0)
-        self._offsets[topic] = offset + 1
-        return Record(topic, 0, offset, event.subject.encode(), value, tuple(headers), NOW_MS)
-
-    def announced(self) -> list[object]:
-        return [decode(row.outgoing.value, row.outgoing.headers).data for row in self.store.database.outbox.rows]
-
-    def kinds(self) -> list[type]:
-        return [type(data) for data in self.announced()]
-
-    def conversation(self) -> Conversation:
-        return self.store.database.tables.conversations["acme", "i1"]
 
 
 @pytest.fixture
-def gateway() -> Gateway:
-    return Gateway()
+def gateway() -> FedGateway:
+    return FedGateway()
 
 
-async def test_a_first_message_is_announced_with_its_interaction_to_the_domains_partition(gateway: Gateway) -> None:
+async def test_a_first_message_is_announced_with_its_interaction_to_the_domains_partition(gateway: FedGateway) -> None:
     await gateway.say()
 
     rows = gateway.store.database.outbox.rows
@@ -117,7 +48,7 @@ async def test_a_first_message_is_announced_with_its_interaction_to_the_domains_
     }
 
 
-async def test_a_repeated_message_gets_its_first_number_and_nothing_else_happens(gateway: Gateway) -> None:
+async def test_a_repeated_message_gets_its_first_number_and_nothing_else_happens(gateway: FedGateway) -> None:
     first = await gateway.say("c1")
     await gateway.say("c2")
 
@@ -125,7 +56,7 @@ async def test_a_repeated_message_gets_its_first_number_and_nothing_else_happens
     assert gateway.kinds() == [InteractionStarted, MessageReceived, MessageReceived]
 
 
-async def test_a_repeated_message_gets_its_number_even_after_the_end(gateway: Gateway) -> None:
+async def test_a_repeated_message_gets_its_number_even_after_the_end(gateway: FedGateway) -> None:
     await gateway.say("c1")
     async with gateway.store.transaction("acme") as tx:
         await handlers.end_by_customer(tx, visit(), now_ms=NOW_MS)
@@ -135,20 +66,20 @@ async def test_a_repeated_message_gets_its_number_even_after_the_end(gateway: Ga
         await gateway.say("c2")
 
 
-async def test_the_same_client_id_in_two_conversations_is_two_messages(gateway: Gateway) -> None:
+async def test_the_same_client_id_in_two_conversations_is_two_messages(gateway: FedGateway) -> None:
     assert await gateway.say("c1") == 1
     assert await gateway.say("c1", window=visit("i2")) == 1
     assert gateway.kinds().count(MessageReceived) == 2
 
 
-async def test_two_first_messages_at_once_make_one_interaction(gateway: Gateway) -> None:
+async def test_two_first_messages_at_once_make_one_interaction(gateway: FedGateway) -> None:
     numbers = await asyncio.gather(gateway.say("c1"), gateway.say("c2"))
 
     assert sorted(numbers) == [1, 2]
     assert gateway.kinds().count(InteractionStarted) == 1
 
 
-async def test_an_address_of_another_tenant_opens_nothing(gateway: Gateway) -> None:
+async def test_an_address_of_another_tenant_opens_nothing(gateway: FedGateway) -> None:
     foreign = Visit(
         tenant_id="other",
         interaction_id="i9",
@@ -164,7 +95,7 @@ async def test_an_address_of_another_tenant_opens_nothing(gateway: Gateway) -> N
     assert gateway.kinds() == []
 
 
-async def test_an_assigned_conversation_shows_the_agents_name_from_the_configuration(gateway: Gateway) -> None:
+async def test_an_assigned_conversation_shows_the_agents_name_from_the_configuration(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2))
 
@@ -172,7 +103,7 @@ async def test_an_assigned_conversation_shows_the_agents_name_from_the_configura
     assert gateway.conversation().agent_name == "Grace"
 
 
-async def test_the_current_agents_message_is_sent_once(gateway: Gateway) -> None:
+async def test_the_current_agents_message_is_sent_once(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2), spoken(sequence=2), spoken(sequence=2))
 
@@ -183,7 +114,7 @@ async def test_the_current_agents_message_is_sent_once(gateway: Gateway) -> None
     assert MessageFailed not in gateway.kinds()
 
 
-async def test_a_command_that_is_ahead_of_routing_events_waits_and_then_succeeds(gateway: Gateway) -> None:
+async def test_a_command_that_is_ahead_of_routing_events_waits_and_then_succeeds(gateway: FedGateway) -> None:
     await gateway.say()
     early = gateway.record(spoken(sequence=2))
     with pytest.raises(RetryLaterError):
@@ -194,7 +125,7 @@ async def test_a_command_that_is_ahead_of_routing_events_waits_and_then_succeeds
     assert gateway.kinds()[-1] is MessageSent
 
 
-async def test_a_command_that_waited_five_seconds_is_refused(gateway: Gateway) -> None:
+async def test_a_command_that_waited_five_seconds_is_refused(gateway: FedGateway) -> None:
     await gateway.say()
     early = gateway.record(spoken(sequence=2))
     with pytest.raises(RetryLaterError):
@@ -210,7 +141,7 @@ async def test_a_command_that_waited_five_seconds_is_refused(gateway: Gateway) -
     assert failed.reason == "assignment_gone"
 
 
-async def test_an_old_assignments_message_is_refused_at_once(gateway: Gateway) -> None:
+async def test_an_old_assignments_message_is_refused_at_once(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2), requeued(sequence=3), spoken(sequence=2))
 
@@ -221,7 +152,7 @@ async def test_an_old_assignments_message_is_refused_at_once(gateway: Gateway) -
 
 
 @pytest.mark.parametrize("text", ["", "x" * 4001, "a\x00b", 7, None])
-async def test_an_agents_text_that_is_none_is_refused(gateway: Gateway, text: object) -> None:
+async def test_an_agents_text_that_is_none_is_refused(gateway: FedGateway, text: object) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2), spoken(text, sequence=2))
 
@@ -230,7 +161,7 @@ async def test_an_agents_text_that_is_none_is_refused(gateway: Gateway, text: ob
     assert failed.reason == "text_invalid"
 
 
-async def test_a_message_into_another_tenants_conversation_is_refused(gateway: Gateway) -> None:
+async def test_a_message_into_another_tenants_conversation_is_refused(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2), spoken(sequence=2, tenant_id="other"))
 
@@ -239,7 +170,7 @@ async def test_a_message_into_another_tenants_conversation_is_refused(gateway: G
     assert failed.reason == "interaction_unknown"
 
 
-async def test_routing_events_published_again_change_nothing(gateway: Gateway) -> None:
+async def test_routing_events_published_again_change_nothing(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2), requeued(sequence=3))
     await gateway.feed(queued(sequence=1), assigned(sequence=2))
@@ -248,7 +179,7 @@ async def test_routing_events_published_again_change_nothing(gateway: Gateway) -
     assert gateway.conversation().assignment_id is None
 
 
-async def test_closing_with_everything_seen_ends_the_interaction_once(gateway: Gateway) -> None:
+async def test_closing_with_everything_seen_ends_the_interaction_once(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2))
     await gateway.feed(wrapped_up(sequence=3, seen_number=1), completed(sequence=4, seen_number=1))
@@ -257,7 +188,7 @@ async def test_closing_with_everything_seen_ends_the_interaction_once(gateway: G
     assert gateway.conversation().state == "ended"
 
 
-async def test_closing_over_a_later_message_asks_for_attention_under_an_id_of_its_own(gateway: Gateway) -> None:
+async def test_closing_over_a_later_message_asks_for_attention_under_an_id_of_its_own(gateway: FedGateway) -> None:
     await gateway.say("c1")
     await gateway.feed(queued(sequence=1), assigned(sequence=2))
     await gateway.say("c2")
@@ -268,7 +199,7 @@ async def test_closing_over_a_later_message_asks_for_attention_under_an_id_of_it
     assert InteractionEnded not in gateway.kinds()
 
 
-async def test_the_end_of_a_task_whose_successor_is_queued_asks_for_nothing(gateway: Gateway) -> None:
+async def test_the_end_of_a_task_whose_successor_is_queued_asks_for_nothing(gateway: FedGateway) -> None:
     await gateway.say("c1")
     await gateway.feed(queued(sequence=1), assigned(sequence=2))
     await gateway.say("c2")
@@ -278,7 +209,7 @@ async def test_the_end_of_a_task_whose_successor_is_queued_asks_for_nothing(gate
     assert gateway.conversation().state == "waiting"
 
 
-async def test_a_customer_who_writes_into_a_kept_conversation_gets_an_agent_again(gateway: Gateway) -> None:
+async def test_a_customer_who_writes_into_a_kept_conversation_gets_an_agent_again(gateway: FedGateway) -> None:
     await gateway.say("c1")
     await gateway.feed(queued(sequence=1), assigned(sequence=2), completed(sequence=3, then="keep_open", seen_number=1))
     await gateway.say("c2")
@@ -287,7 +218,7 @@ async def test_a_customer_who_writes_into_a_kept_conversation_gets_an_agent_agai
     assert gateway.kinds().count(AttentionRequested) == 1
 
 
-async def test_confirmed_delivery_is_announced_for_the_highest_number(gateway: Gateway) -> None:
+async def test_confirmed_delivery_is_announced_for_the_highest_number(gateway: FedGateway) -> None:
     await gateway.say("c1")
     for number in (1, 1):
         async with gateway.store.transaction("acme") as tx:
@@ -296,7 +227,7 @@ async def test_confirmed_delivery_is_announced_for_the_highest_number(gateway: G
     assert gateway.kinds().count(MessageDelivered) == 1
 
 
-async def test_a_window_without_a_word_leaves_no_trace(gateway: Gateway) -> None:
+async def test_a_window_without_a_word_leaves_no_trace(gateway: FedGateway) -> None:
     async with gateway.store.transaction("acme") as tx:
         await handlers.note_connection(tx, visit(), connected=True, now_ms=NOW_MS)
         await handlers.end_by_customer(tx, visit(), now_ms=NOW_MS)
@@ -306,7 +237,7 @@ async def test_a_window_without_a_word_leaves_no_trace(gateway: Gateway) -> None
     assert gateway.store.database.tables.conversations == {}
 
 
-async def test_a_visitor_whose_replica_died_silently_is_noticed_and_left_after_the_grace(gateway: Gateway) -> None:
+async def test_a_visitor_whose_replica_died_silently_is_noticed_and_left_after_the_grace(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.signals.keep_present(["i1"])
     ends_ms = []
@@ -333,7 +264,7 @@ def test_an_address_says_after_how_long_its_customers_are_silent() -> None:
 
 
 async def test_a_silent_customer_is_announced_to_the_domains_partition_and_back_with_the_next_message(
-    gateway: Gateway,
+    gateway: FedGateway,
 ) -> None:
     await gateway.say(at=place(idle_release_seconds=120))
     await gateway.feed(queued(sequence=1), assigned(sequence=2), spoken(sequence=2))
@@ -350,7 +281,7 @@ async def test_a_silent_customer_is_announced_to_the_domains_partition_and_back_
     assert [outgoing.partition for _, outgoing in activity] == [2, 2]
 
 
-async def test_nobody_is_gone_while_redis_cannot_be_read(gateway: Gateway) -> None:
+async def test_nobody_is_gone_while_redis_cannot_be_read(gateway: FedGateway) -> None:
     await gateway.say()
     gateway.signals.away = True
     for _ in range(60):
@@ -360,7 +291,7 @@ async def test_nobody_is_gone_while_redis_cannot_be_read(gateway: Gateway) -> No
     assert gateway.conversation().state == "waiting"
 
 
-async def test_an_ended_conversation_is_forgotten_after_thirty_days(gateway: Gateway) -> None:
+async def test_an_ended_conversation_is_forgotten_after_thirty_days(gateway: FedGateway) -> None:
     await gateway.say()
     async with gateway.store.transaction("acme") as tx:
         await handlers.end_by_customer(tx, visit(), now_ms=NOW_MS)
@@ -371,14 +302,14 @@ async def test_an_ended_conversation_is_forgotten_after_thirty_days(gateway: Gat
     assert gateway.store.database.tables.messages == {}
 
 
-async def test_every_change_wakes_its_interaction_after_the_commit(gateway: Gateway) -> None:
+async def test_every_change_wakes_its_interaction_after_the_commit(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1))
 
     assert gateway.woken == ["i1", "i1"]
 
 
-async def test_waiting_tasks_of_other_channels_count_in_the_line(gateway: Gateway) -> None:
+async def test_waiting_tasks_of_other_channels_count_in_the_line(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(interaction_id="mail-7", sequence=1), queued(sequence=2))
     async with gateway.store.transaction(EVERY_TENANT) as tx:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from chat_gateway import handlers
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import LineTask, Message
+from chat_gateway.domain.records import LineTask, Message, Seat
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, NOW_MS, place, visit
@@ -89,15 +89,20 @@ class ChatLaws(TransactionLaws):
     """Inherit and give a fixture `keeper`."""
 
     async def test_a_conversation_is_kept_whole(self, keeper: Keeper) -> None:
+        helper = Seat(assignment_id="b", task_id="t2", agent_id="l", agent_name="Lin\u00fas", role="consultant")
         changed = replace(
             FRESH,
             state="ended",
-            end_reason="idle",
+            end_reason="refused",
+            end_cause="closed",
             task_id="t",
             assignment_id="a",
             agent_id="g",
+            helpers=(helper, replace(helper, assignment_id="c", agent_name=None, role="participant")),
+            parked=True,
             gone_at_ms=5,
             silent=True,
+            unanswered_since_ms=4,
         )
         async with keeper.transaction("acme") as tx:
             await tx.open_conversation(FRESH)
@@ -155,7 +160,7 @@ class ChatLaws(TransactionLaws):
         assert [each.interaction_id for each in due] == ["i1", "i2"]
 
     async def test_silence_is_announced_once_and_its_end_with_the_message_or_not_at_all(self, keeper: Keeper) -> None:
-        spoken_to = replace(FRESH, state="assigned", last_number=2, customer_number=1, check_at_ms=NOW_MS)
+        spoken_to = replace(FRESH, state="assigned", last_number=2, unanswered_since_ms=NOW_MS, check_at_ms=NOW_MS)
         late_ms, back_ms = NOW_MS + 600_000, NOW_MS + 700_000
         async with keeper.transaction("acme") as tx:
             await tx.open_conversation(spoken_to)
@@ -207,6 +212,30 @@ class ChatLaws(TransactionLaws):
             ("acme", "i4"): PlaceInLine("support-en", 3, 3),
         }
         assert after == {("acme", "i1"): PlaceInLine("support-en", 2, 3)}
+
+    async def test_bands_go_before_priorities_and_what_was_expected_holds_for_one_queue(self, keeper: Keeper) -> None:
+        keys = [("acme", "i1"), ("acme", "i2")]
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            await tx.add_line_task(replace(task(1, priority=9), expected_at_ms=7))
+            await tx.add_line_task(replace(task(2), band=1))
+            before = await tx.places_in_line(keys)
+            await tx.move_line_task("acme", "i1.t1", queue="support-en", band=2, priority=0)
+            first = await tx.places_in_line(keys)
+            await tx.move_line_task("acme", "i1.t1", queue="billing", band=0, priority=5)
+            after = await tx.places_in_line(keys)
+
+        assert before[keys[0]] == PlaceInLine("support-en", 2, 2, 7)
+        assert first[keys[0]] == PlaceInLine("support-en", 1, 2, 7)
+        assert after == {keys[0]: PlaceInLine("billing", 1, 1), keys[1]: PlaceInLine("support-en", 1, 1)}
+
+    async def test_what_the_gateway_itself_says_is_kept(self, keeper: Keeper) -> None:
+        said = replace(message(1), sender="system", client_message_id=None)
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            await tx.add_message(said)
+
+        async with keeper.transaction("acme") as tx:
+            assert await tx.messages_after("acme", "i1", 0) == [said]
 
     async def test_revisions_rise_with_each_change(self, keeper: Keeper) -> None:
         async with keeper.transaction("acme") as tx:

@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from chat_gateway import api, sockets
 from chat_gateway.consumers import GROUP, TOPICS, ConfigurationReader, reactions
 from chat_gateway.directory import Directory
-from chat_gateway.handlers import AgentMessages, Routing
+from chat_gateway.handlers import AgentMessages
 from chat_gateway.limits import Limits
 from chat_gateway.live import RedisSignals, Signals
 from chat_gateway.loops import Hearing, Looking, Presence, Timers, drain
@@ -30,6 +30,7 @@ from chat_gateway.metrics import ChatMetrics
 from chat_gateway.origins import AddressOrigins, Origins
 from chat_gateway.parts import Parts
 from chat_gateway.rooms import Rooms
+from chat_gateway.routing import Routing
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, PostgresChatStore
 from chat_gateway.tokens import VisitTokens

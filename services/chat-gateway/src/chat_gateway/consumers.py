@@ -4,9 +4,22 @@ import asyncio
 from typing import Final
 
 from contracts import MalformedEventError, UnknownTypeError, decode
+from contracts.assignments import AssignmentRoleChanged, TransferChanged
 from contracts.commands import SendMessage
 from contracts.configuration_records import ConfigurationRecord
-from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from contracts.tasks import (
+    TaskAbandoned,
+    TaskAssigned,
+    TaskCompleted,
+    TaskDeferred,
+    TaskQueued,
+    TaskRequeued,
+    TaskRerouted,
+    TaskResumed,
+    TaskTransferredOut,
+    TaskUnassigned,
+    WrapupStarted,
+)
 from contracts.topics import COMMANDS_CHAT, CONFIG, ROUTING_EVENTS
 from servicekit.ports import Chance, Clock, LogFactory, LogReader, Partition, Record
 from servicekit.reactions import BACKEND_AWAY
@@ -14,7 +27,8 @@ from servicekit.telemetry import log
 from servicekit.transactional import TransactionalReactions
 
 from chat_gateway.directory import Directory
-from chat_gateway.handlers import AgentMessages, Routing
+from chat_gateway.handlers import AgentMessages
+from chat_gateway.routing import Routing
 from chat_gateway.store import ChatTransaction
 
 LOG: Final = log("consumers")
@@ -30,11 +44,18 @@ def reactions(routing: Routing, agents: AgentMessages) -> TransactionalReactions
     return (
         TransactionalReactions[ChatTransaction]()
         .on(TaskQueued, routing.queued)
+        .on(TaskRerouted, routing.rerouted)
+        .on(TaskDeferred, routing.deferred)
+        .on(TaskResumed, routing.resumed)
         .on(TaskAssigned, routing.assigned)
         .on(TaskRequeued, routing.requeued)
+        .on(TaskUnassigned, routing.unassigned)
+        .on(AssignmentRoleChanged, routing.role_changed)
+        .on(TransferChanged, routing.transfer_changed)
         .on(WrapupStarted, routing.finished)
         .on(TaskCompleted, routing.finished)
         .on(TaskAbandoned, routing.abandoned)
+        .on(TaskTransferredOut, routing.transferred_out)
         .on(SendMessage, agents.send)
     )
 

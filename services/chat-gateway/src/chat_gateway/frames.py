@@ -114,8 +114,11 @@ def state(conversation: Conversation | None) -> Frame:
 
 
 def position(place: PlaceInLine) -> Frame:
-    """The visitor's place in line."""
-    return {"type": "position", "position": place.number, "queue": place.queue, "waiting": place.waiting}
+    """The visitor's place in line; `expected_at_ms` stands still, so that nothing is sent while nothing changes."""
+    frame: Frame = {"type": "position", "position": place.number, "queue": place.queue, "waiting": place.waiting}
+    if place.expected_at_ms is not None:
+        frame["expected_at_ms"] = place.expected_at_ms
+    return frame
 
 
 def error(code: str, reason: str, **more: object) -> Frame:

@@ -1,22 +1,22 @@
-"""What happens for each thing that a visitor, an agent or the router does: one function each, in a transaction."""
+"""What happens for each thing that a visitor or an agent does: one function each, in a transaction.
+
+What the router does stands in `routing`.
+"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
 from contracts.commands import SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
-from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
-from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 from servicekit.reactions import Delivery
 
-from chat_gateway.directory import Directory
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import Announced, Change, Conversation, LineTask, Place, Visit
+from chat_gateway.domain.records import Announced, Change, Conversation, Place, Visit
 from chat_gateway.store import ChatTransaction
 
 SOURCE: Final = "/chat-gateway"
@@ -52,7 +52,7 @@ async def accept_message(
     change = decisions.customer_says(
         conversation, visit, message_id=message_id, client_message_id=client_message_id, text=text, now_ms=now_ms
     )
-    await _apply(tx, conversation, change, now_ms)
+    await keep(tx, conversation, change, now_ms)
     return change.conversation.last_number
 
 
@@ -60,14 +60,14 @@ async def confirm_delivery(tx: ChatTransaction, visit: Visit, *, number: int, no
     """The visitor's device has every message up to `number`."""
     conversation = await tx.lock_conversation(visit.tenant_id, visit.interaction_id)
     if conversation:
-        await _apply(tx, conversation, decisions.delivered(conversation, number, now_ms), now_ms)
+        await keep(tx, conversation, decisions.delivered(conversation, number, now_ms), now_ms)
 
 
 async def end_by_customer(tx: ChatTransaction, visit: Visit, *, now_ms: int) -> None:
     """The customer ends the chat; succeeds if it is over already or never began."""
     conversation = await tx.lock_conversation(visit.tenant_id, visit.interaction_id)
     if conversation:
-        await _apply(tx, conversation, decisions.ended(conversation, "customer_left", now_ms), now_ms)
+        await keep(tx, conversation, decisions.ended(conversation, "customer_left", now_ms), now_ms)
 
 
 async def note_connection(tx: ChatTransaction, visit: Visit, *, connected: bool, now_ms: int) -> None:
@@ -75,7 +75,7 @@ async def note_connection(tx: ChatTransaction, visit: Visit, *, connected: bool,
     conversation = await tx.lock_conversation(visit.tenant_id, visit.interaction_id)
     if conversation:
         change = decisions.returned(conversation) if connected else decisions.left(conversation, now_ms)
-        await _apply(tx, conversation, change, now_ms)
+        await keep(tx, conversation, change, now_ms)
 
 
 async def look_at(
@@ -87,7 +87,7 @@ async def look_at(
             await tx.remove_conversation(conversation.tenant_id, conversation.interaction_id)
             continue
         seen = present[place] if present is not None else None
-        await _apply(tx, conversation, decisions.looked_at(conversation, present=seen, now_ms=now_ms), now_ms)
+        await keep(tx, conversation, decisions.looked_at(conversation, present=seen, now_ms=now_ms), now_ms)
 
 
 class AgentMessages:
@@ -113,9 +113,9 @@ class AgentMessages:
             return
         if conversation and allowed and isinstance(text, str) and 0 < len(text) <= TEXT_MAX and "\x00" not in text:
             change = decisions.agent_says(conversation, command, text, now_ms)
-            await _apply(tx, conversation, change, now_ms, causation_id=delivery.event.id)
+            await keep(tx, conversation, change, now_ms, causation_id=delivery.event.id)
             return
-        reason, detail = _why_refused(conversation, allowed=bool(allowed))
+        reason, detail = _why_refused(conversation, command, allowed=bool(allowed))
         failed = decisions.refused(command, reason=reason, detail=detail, now_ms=now_ms)
         await _announce(tx, failed, tenant_id=tenant_id, now_ms=now_ms, causation_id=delivery.event.id)
 
@@ -125,96 +125,15 @@ class AgentMessages:
         return now_ms - self._waiting_since_ms.setdefault(message_id, now_ms) < FENCE_WAIT_MS
 
 
-class Routing:
-    """Follows what the router does with our interactions, and with everybody's lines."""
-
-    def __init__(self, directory: Directory, clock: Clock) -> None:
-        self._directory = directory
-        self._clock = clock
-
-    async def queued(self, tx: ChatTransaction, delivery: Delivery[TaskQueued]) -> None:
-        """A task stands in line."""
-        data = delivery.data
-        await tx.add_line_task(
-            LineTask(
-                tenant_id=delivery.event.tenant_id,
-                task_id=data.task_id,
-                interaction_id=data.interaction_id,
-                domain=data.domain,
-                queue=data.queue,
-                priority=data.priority,
-                queued_at_ms=data.queued_at_ms,
-            )
-        )
-        conversation = await self._ours(tx, delivery.event, data.interaction_id)
-        if conversation:
-            await self._follow(tx, delivery.event, conversation, decisions.queued(conversation, data.task_id))
-
-    async def assigned(self, tx: ChatTransaction, delivery: Delivery[TaskAssigned]) -> None:
-        """An agent has the conversation."""
-        event, data = delivery.event, delivery.data
-        await tx.set_waiting(event.tenant_id, data.task_id, waiting=False)
-        conversation = await self._ours(tx, event, data.interaction_id)
-        if conversation:
-            change = decisions.assigned(
-                conversation,
-                task_id=data.task_id,
-                assignment_id=data.assignment_id,
-                agent_id=data.agent_id,
-                agent_name=self._directory.agent_name(event.tenant_id, data.agent_id),
-                now_ms=self._clock.now_ms(),
-            )
-            await self._follow(tx, event, conversation, change)
-
-    async def requeued(self, tx: ChatTransaction, delivery: Delivery[TaskRequeued]) -> None:
-        """The agent lost it; it waits again at its old place."""
-        event, data = delivery.event, delivery.data
-        await tx.set_waiting(event.tenant_id, data.task_id, waiting=True)
-        conversation = await self._ours(tx, event, data.interaction_id)
-        if conversation:
-            await self._follow(tx, event, conversation, decisions.queued(conversation, data.task_id))
-
-    async def finished(self, tx: ChatTransaction, delivery: Delivery[WrapupStarted] | Delivery[TaskCompleted]) -> None:
-        """The agent is done with the conversation; ask again, close it or leave it open."""
-        event, data = delivery.event, delivery.data
-        await tx.remove_line_task(event.tenant_id, data.task_id)
-        conversation = await self._ours(tx, event, data.interaction_id)
-        if conversation:
-            change = decisions.finished(
-                conversation,
-                task_id=data.task_id,
-                # Of its own for each of the two events: the router drops a request id that it knows.
-                request_id=f"{data.task_id}.{event.type.name.removeprefix('task.')}",
-                then=data.then,
-                seen_number=data.seen_number,
-                now_ms=self._clock.now_ms(),
-            )
-            await self._follow(tx, event, conversation, change)
-
-    async def abandoned(self, tx: ChatTransaction, delivery: Delivery[TaskAbandoned]) -> None:
-        """The task left its line."""
-        event, data = delivery.event, delivery.data
-        await tx.remove_line_task(event.tenant_id, data.task_id)
-        conversation = await self._ours(tx, event, data.interaction_id)
-        if conversation:
-            await self._follow(tx, event, conversation, decisions.abandoned(conversation, data.task_id))
-
-    async def _ours(self, tx: ChatTransaction, event: Event, interaction_id: str) -> Conversation | None:
-        return await tx.lock_conversation(event.tenant_id, interaction_id)
-
-    async def _follow(self, tx: ChatTransaction, event: Event, before: Conversation, change: Change) -> None:
-        sequence = max(before.routed_sequence, event.sequence or "")
-        followed = replace(change, conversation=replace(change.conversation, routed_sequence=sequence))
-        await _apply(tx, before, followed, self._clock.now_ms(), causation_id=event.id)
-
-
-def _why_refused(conversation: Conversation | None, *, allowed: bool) -> tuple[str, str]:
+def _why_refused(conversation: Conversation | None, command: SendMessage, *, allowed: bool) -> tuple[str, str]:
     if conversation is None:
         return "interaction_unknown", "There is no such conversation."
     if conversation.state == "ended":
         return "interaction_ended", "The conversation is over."
     if allowed:
         return "text_invalid", f"A message has 1 to {TEXT_MAX} characters, and no NUL."
+    if decisions.seat_of(conversation, command.assignment_id, command.agent_id):
+        return "role_forbids", "A consultant talks to the agents only: send it as internal."
     return "assignment_gone", "The conversation is not assigned to this agent any more."
 
 
@@ -227,10 +146,10 @@ async def _opened(tx: ChatTransaction, visit: Visit, place: Place | None, now_ms
     return await tx.open_conversation(decisions.opened(visit, place, now_ms))
 
 
-async def _apply(
+async def keep(
     tx: ChatTransaction, before: Conversation, change: Change, now_ms: int, *, causation_id: str | None = None
 ) -> None:
-    """Keep what changed and announce it, in this order."""
+    """Write what changed and announce it, in this order."""
     if change.message:
         await tx.add_message(change.message)
     if change.conversation != before:
@@ -283,5 +202,5 @@ def _event_id(data: Announced) -> str:
             return f"{data.interaction_id}.delivered.{data.number}"
         case MessageFailed():
             return f"{data.message_id}.failed"
-        case MessageReceived() | MessageSent():
+        case MessageReceived() | MessageSent() | MessageAnnounced():
             return data.message_id

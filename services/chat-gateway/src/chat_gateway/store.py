@@ -1,17 +1,18 @@
 """Keeps conversations, messages and the lines of waiting tasks in PostgreSQL (schema `chat_gateway`)."""
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Final, Protocol
 
-from servicekit.database import Database, Transaction, kept_as
+from servicekit.database import Database, Row, Transaction, kept_as
 from servicekit.statements import statements
 from servicekit.store import Tenant, TransactionBase
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chat_gateway.domain.records import Conversation, LineTask, Message
+from chat_gateway.domain.records import Conversation, LineTask, Message, Seat
 
 MESSAGES_MAX: Final = 200
 """So many messages are read at once."""
@@ -30,6 +31,7 @@ class PlaceInLine:
     queue: str
     number: int
     waiting: int
+    expected_at_ms: int | None = None
 
 
 class ChatTransaction(TransactionBase, Protocol):
@@ -76,6 +78,10 @@ class ChatTransaction(TransactionBase, Protocol):
 
     async def add_line_task(self, task: LineTask) -> None:
         """It stands in line; a second time changes nothing."""
+        ...
+
+    async def move_line_task(self, tenant_id: str, task_id: str, *, queue: str, band: int, priority: int) -> None:
+        """It waits elsewhere or on other terms; what was expected holds for the queue it stood in."""
         ...
 
     async def set_waiting(self, tenant_id: str, task_id: str, *, waiting: bool) -> None:
@@ -128,24 +134,24 @@ class PostgresChatTransaction(Transaction):
 
     async def open_conversation(self, conversation: Conversation) -> Conversation:
         """See ChatTransaction."""
-        await self.execute(_sql()["open_conversation"], **asdict(conversation))
+        await self.execute(_sql()["open_conversation"], **_columns_of(conversation))
         kept = await self.lock_conversation(conversation.tenant_id, conversation.interaction_id)
         return kept or conversation
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ChatTransaction."""
         row = await self.one(_sql()["locked_conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
-        return kept_as(Conversation, row) if row else None
+        return _conversation(row) if row else None
 
     async def due_conversations(self, now_ms: int, *, rows_max: int) -> Sequence[Conversation]:
         """See ChatTransaction."""
         rows = await self.all(_sql()["due_conversations"], now_ms=now_ms, rows_max=rows_max)
-        return [kept_as(Conversation, row) for row in rows]
+        return [_conversation(row) for row in rows]
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """See ChatTransaction."""
         saved = replace(conversation, revision=conversation.revision + 1)
-        await self.execute(_sql()["save_conversation"], **asdict(saved))
+        await self.execute(_sql()["save_conversation"], **_columns_of(saved))
         self.changed.add(conversation.interaction_id)
 
     async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:
@@ -155,7 +161,7 @@ class PostgresChatTransaction(Transaction):
     async def conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ChatTransaction."""
         row = await self.one(_sql()["conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
-        return kept_as(Conversation, row) if row else None
+        return _conversation(row) if row else None
 
     async def add_message(self, message: Message) -> None:
         """See ChatTransaction."""
@@ -181,6 +187,12 @@ class PostgresChatTransaction(Transaction):
         """See ChatTransaction."""
         await self.execute(_sql()["add_line_task"], **asdict(task))
 
+    async def move_line_task(self, tenant_id: str, task_id: str, *, queue: str, band: int, priority: int) -> None:
+        """See ChatTransaction."""
+        await self.execute(
+            _sql()["move_line_task"], tenant_id=tenant_id, task_id=task_id, queue=queue, band=band, priority=priority
+        )
+
     async def set_waiting(self, tenant_id: str, task_id: str, *, waiting: bool) -> None:
         """See ChatTransaction."""
         await self.execute(_sql()["set_waiting"], tenant_id=tenant_id, task_id=task_id, waiting=waiting)
@@ -198,9 +210,20 @@ class PostgresChatTransaction(Transaction):
         """See ChatTransaction."""
         rows = await self.all(_sql()["places_in_line"], **_columns(keys))
         return {
-            (row["tenant_id"], row["interaction_id"]): PlaceInLine(row["queue"], row["position"], row["of_all"])
+            (row["tenant_id"], row["interaction_id"]): PlaceInLine(
+                row["queue"], row["position"], row["of_all"], row["expected_at_ms"]
+            )
             for row in rows
         }
+
+
+def _columns_of(conversation: Conversation) -> dict[str, object]:
+    values = asdict(conversation)
+    return values | {"helpers": json.dumps(values["helpers"])}
+
+
+def _conversation(row: Row) -> Conversation:
+    return replace(kept_as(Conversation, row), helpers=tuple(Seat(**seat) for seat in json.loads(row["helpers"])))
 
 
 def _columns(keys: Collection[Key]) -> dict[str, object]:

@@ -117,13 +117,19 @@ const FRAMES = {
   hello: (frame) => showState(frame),
   ack: (frame) => acknowledge(frame),
   message: (frame) => showMessage(frame),
-  position: (frame) => setStatus(frame.position > 1 ? `You are number ${frame.position} in line.` : "You are next."),
+  position: (frame) => setStatus(placeInLine(frame)),
   state: (frame) => showState(frame),
   typing: () => showTyping(),
   error: (frame) => refused(frame),
   resync: () => { seenNumber = 0; },
   pong: () => {},
 };
+
+function placeInLine({ position, expected_at_ms: expectedAtMs }) {
+  const place = position > 1 ? `You are number ${position} in line.` : "You are next.";
+  const minutes = Math.ceil(((expectedAtMs ?? 0) - Date.now()) / 60_000);
+  return minutes > 0 ? `${place} About ${minutes} min.` : place;
+}
 
 function receive(frame) {
   FRAMES[frame.type]?.(frame);
@@ -153,7 +159,7 @@ function showMessage(frame) {
   if (known) settle(known, frame);
   else addMessage(frame.text, { mine: frame.from === "customer", stamp: `${frame.agent_name ?? ""} ${timeOfDay(frame.at_ms)}` });
   outbox.remove(frame.client_message_id);
-  if (frame.from === "agent") {
+  if (frame.from !== "customer") {
     byId("typing").hidden = true;
     socket.send({ type: "delivered", number: frame.number });
   }

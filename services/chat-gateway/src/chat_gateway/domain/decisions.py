@@ -5,7 +5,6 @@ from dataclasses import replace
 from contracts.commands import SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
-from contracts.tasks import Then
 
 from chat_gateway.domain.records import (
     CHECK_MS,
@@ -17,6 +16,7 @@ from chat_gateway.domain.records import (
     Conversation,
     Message,
     Place,
+    Seat,
     Visit,
 )
 
@@ -57,6 +57,8 @@ def customer_says(
         active_at_ms=now_ms,
         gone_at_ms=None,
         silent=False,
+        unanswered_since_ms=None,
+        parked=False,
         state="waiting" if before.state == "open" else before.state,
     )
     received = MessageReceived(
@@ -71,8 +73,8 @@ def customer_says(
     announce: tuple[Announced, ...] = (received,)
     if number == 1:
         announce = (_started(before, visit, now_ms), received)
-    elif before.state == "open":
-        asked = _attention(before, f"{before.interaction_id}.m{number}", message_id, now_ms)
+    elif before.state == "open" or before.parked:
+        asked = attention(before, f"{before.interaction_id}.m{number}", message_id, now_ms)
         announce = (received, asked)
     message = Message(
         tenant_id=before.tenant_id,
@@ -84,11 +86,12 @@ def customer_says(
         at_ms=now_ms,
         client_message_id=client_message_id,
     )
-    return Change(after, announce + _back(before, now_ms), message)
+    return Change(after, announce + back(before, now_ms), message)
 
 
 def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: int) -> Change:
-    """The next message, from the agent whose assignment is the current one."""
+    """The next message, from an agent who may say it. What is internal takes a number, and no place in the visitor's
+    log, so that nothing can show it to them."""
     number = before.last_number + 1
     sent = MessageSent(
         message_id=command.message_id,
@@ -100,7 +103,12 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
         assignment_id=command.assignment_id,
         sent_at_ms=now_ms,
         personal={"text": text},
+        visibility=command.visibility,
     )
+    after = replace(before, last_number=number, active_at_ms=now_ms)
+    if command.visibility == "internal":
+        return Change(after, (sent,))
+    seat = seat_of(before, command.assignment_id, command.agent_id)
     message = Message(
         tenant_id=before.tenant_id,
         interaction_id=before.interaction_id,
@@ -109,22 +117,28 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
         sender="agent",
         text=text,
         at_ms=now_ms,
-        agent_name=before.agent_name,
+        agent_name=seat.agent_name if seat else None,
     )
     check_at_ms = before.check_at_ms
     if before.idle_release_seconds is not None and not before.silent:
         check_at_ms = min(check_at_ms, now_ms + before.idle_release_seconds * 1000)
-    after = replace(before, last_number=number, active_at_ms=now_ms, check_at_ms=check_at_ms)
-    return Change(after, (sent,), message)
+    return Change(replace(after, unanswered_since_ms=now_ms, check_at_ms=check_at_ms), (sent,), message)
+
+
+def seat_of(conversation: Conversation, assignment_id: str, agent_id: str) -> Seat | None:
+    """The agent's current place by this assignment."""
+    seats = [*conversation.helpers, *([owner] if (owner := _owner(conversation)) else [])]
+    return next((seat for seat in seats if (seat.assignment_id, seat.agent_id) == (assignment_id, agent_id)), None)
 
 
 def may_say(conversation: Conversation, command: SendMessage) -> bool | None:
-    """Whether the command is the current assignment's; none: this gateway has not read that far (design.md section 5).
+    """Whether the command is of a current assignment whose role allows it: a consultant talks to the agents alone.
 
-    The `task.assigned` that made the assignment concerns this very interaction, so its own last sequence tells.
+    None: this gateway has not read that far (design.md section 5). The event that gave the assignment its role concerns
+    this very interaction, so its own last sequence tells.
     """
-    current = (conversation.assignment_id, conversation.agent_id) == (command.assignment_id, command.agent_id)
-    if conversation.state == "assigned" and current:
+    seat = seat_of(conversation, command.assignment_id, command.agent_id)
+    if seat and (seat.role != "consultant" or command.visibility == "internal"):
         return True
     if conversation.state == "ended" or conversation.routed_sequence >= command.assignment_sequence:
         return False
@@ -144,54 +158,6 @@ def refused(command: SendMessage, *, reason: str, detail: str, now_ms: int) -> M
     )
 
 
-def queued(before: Conversation, task_id: str) -> Change:
-    """A task waits for this interaction (again)."""
-    if before.state == "ended":
-        return Change(before)
-    return Change(replace(_without_agent(before), state="waiting", task_id=task_id))
-
-
-def assigned(
-    before: Conversation, *, task_id: str, assignment_id: str, agent_id: str, agent_name: str | None, now_ms: int
-) -> Change:
-    """An agent has it.
-
-    What was said of a silence was about the agent before. The router may read it only now, so it is taken back.
-    """
-    if before.state == "ended":
-        return Change(before)
-    after = replace(before, state="assigned", task_id=task_id, assignment_id=assignment_id, agent_id=agent_id)
-    return Change(replace(after, agent_name=agent_name, active_at_ms=now_ms, silent=False), _back(before, now_ms))
-
-
-def finished(
-    before: Conversation, *, task_id: str, request_id: str, then: Then, seen_number: int | None, now_ms: int
-) -> Change:
-    """The agent is done with the task, or only with the conversation (wrap-up): both tell `then` and what was seen.
-
-    Asks again when the customer said more than the agent had seen; none means that the agent's side does not tell,
-    which counts as all. Also asks again when this was asked since the wrap-up began and no new task is known: the
-    router may have joined that request to the task that ends now. A request for a task that exists joins it.
-    """
-    if before.state == "ended" or before.task_id != task_id:
-        return Change(before)
-    free = _without_agent(before)
-    asked_since = before.state == "waiting"
-    if asked_since or (seen_number is not None and before.customer_number > seen_number):
-        asked = _attention(before, request_id, before.customer_message_id, now_ms)
-        return Change(replace(free, state="waiting"), (asked,))
-    if then == "close":
-        return ended(before, "agent_closed", now_ms)
-    return Change(replace(free, state="open"))
-
-
-def abandoned(before: Conversation, task_id: str) -> Change:
-    """The waiting task is gone; the interaction's end is the usual cause, and then nothing is left to do."""
-    if before.state == "ended" or before.task_id != task_id:
-        return Change(before)
-    return Change(replace(_without_agent(before), state="open"))
-
-
 def delivered(before: Conversation, number: int, now_ms: int) -> Change:
     """The visitor's device has everything up to `number`; only news is announced."""
     if number <= before.delivered_number or number > before.last_number:
@@ -202,14 +168,21 @@ def delivered(before: Conversation, number: int, now_ms: int) -> Change:
     return Change(replace(before, delivered_number=number), (news,))
 
 
-def ended(before: Conversation, reason: EndReason, now_ms: int) -> Change:
+def ended(before: Conversation, reason: EndReason, now_ms: int, *, cause: str | None = None) -> Change:
     """Over, for good; a second end changes nothing."""
     if before.state == "ended":
         return Change(before)
     end = InteractionEnded(
-        interaction_id=before.interaction_id, domain=before.domain, reason=reason, ended_at_ms=now_ms
+        interaction_id=before.interaction_id, domain=before.domain, reason=reason, ended_at_ms=now_ms, cause=cause
     )
-    after = replace(_without_agent(before), state="ended", end_reason=reason, check_at_ms=now_ms + HISTORY_MS)
+    after = replace(
+        without_agent(before),
+        state="ended",
+        end_reason=reason,
+        end_cause=cause,
+        helpers=(),
+        check_at_ms=now_ms + HISTORY_MS,
+    )
     return Change(after, (end,))
 
 
@@ -256,13 +229,15 @@ def looked_at(before: Conversation, *, present: bool | None, now_ms: int) -> Cha
 
 def _silent_at_ms(before: Conversation) -> int | None:
     """When the customer counts as silent: only while it is for them to speak, not while the agent seeks an answer."""
-    spoken_to = before.state == "assigned" and before.last_number > before.customer_number
-    if before.idle_release_seconds is None or before.silent or not spoken_to:
+    if before.idle_release_seconds is None or before.silent or before.state != "assigned":
         return None
-    return before.active_at_ms + before.idle_release_seconds * 1000
+    if before.unanswered_since_ms is None:
+        return None
+    return before.unanswered_since_ms + before.idle_release_seconds * 1000
 
 
-def _back(before: Conversation, now_ms: int) -> tuple[Announced, ...]:
+def back(before: Conversation, now_ms: int) -> tuple[Announced, ...]:
+    """What takes back a silence that the router was told."""
     return (_activity(before, now_ms, active=True),) if before.silent else ()
 
 
@@ -276,8 +251,22 @@ def _abandon_ms(conversation: Conversation) -> int:
     return max(conversation.abandon_seconds * 1000, PRESENCE_MS)
 
 
-def _without_agent(conversation: Conversation) -> Conversation:
-    return replace(conversation, assignment_id=None, agent_id=None, agent_name=None)
+def without_agent(conversation: Conversation) -> Conversation:
+    """Nobody owns it."""
+    return replace(conversation, assignment_id=None, agent_id=None, agent_name=None, parked=False)
+
+
+def _owner(conversation: Conversation) -> Seat | None:
+    kept = conversation
+    if kept.state != "assigned" or not (kept.task_id and kept.assignment_id and kept.agent_id):
+        return None
+    return Seat(
+        assignment_id=kept.assignment_id,
+        task_id=kept.task_id,
+        agent_id=kept.agent_id,
+        agent_name=kept.agent_name,
+        role="owner",
+    )
 
 
 def _started(conversation: Conversation, visit: Visit, now_ms: int) -> InteractionStarted:
@@ -298,7 +287,8 @@ def _started(conversation: Conversation, visit: Visit, now_ms: int) -> Interacti
     )
 
 
-def _attention(conversation: Conversation, request_id: str, message_id: str, now_ms: int) -> AttentionRequested:
+def attention(conversation: Conversation, request_id: str, message_id: str, now_ms: int) -> AttentionRequested:
+    """Ask the router for an agent."""
     return AttentionRequested(
         interaction_id=conversation.interaction_id,
         domain=conversation.domain,

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
-from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.tasks import Role
 
 CHECK_MS: Final = 30_000
 """A conversation is looked at by the timers at least so often."""
@@ -16,7 +17,7 @@ HISTORY_MS: Final = 30 * 24 * 3_600_000
 """The gateway's own copy of an ended conversation is kept so long; the CRM has it for ever."""
 
 State = Literal["open", "waiting", "assigned", "ended"]
-Sender = Literal["customer", "agent"]
+Sender = Literal["customer", "agent", "system"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,17 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """An agent's place in a conversation: an assignment and the part that it gives."""
+
+    assignment_id: str
+    task_id: str
+    agent_id: str
+    agent_name: str | None
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """An interaction as its gateway keeps it; the fields are the columns of table `conversation`."""
 
@@ -74,12 +86,18 @@ class Conversation:
     idle_release_seconds: int | None = None
     silent: bool = False
     """The router was told that the customer is silent, and not yet that they are back."""
+    unanswered_since_ms: int | None = None
+    """Since when it has been for the customer to speak; none while it is not."""
     gone_at_ms: int | None = None
     """Since when no socket of the visitor is known."""
     task_id: str | None = None
     assignment_id: str | None = None
     agent_id: str | None = None
     agent_name: str | None = None
+    helpers: tuple[Seat, ...] = ()
+    """Whom transfers have brought in beside the owner, who is the agent above."""
+    parked: bool = False
+    """The agent has put it by: the customer's next word asks for attention."""
     routed_sequence: str = ""
     """Of the last routing event that concerned this interaction."""
     last_number: int = 0
@@ -88,6 +106,8 @@ class Conversation:
     """Number and id of the customer's last message."""
     delivered_number: int = 0
     end_reason: EndReason | None = None
+    end_cause: str | None = None
+    """The router's own reason, where it gave the task up."""
     revision: int = 0
     """Rises with every change, so that a socket's holder sees that there was one."""
 
@@ -119,6 +139,9 @@ class LineTask:
     priority: int
     queued_at_ms: int
     waiting: bool = True
+    band: int = 0
+    expected_at_ms: int | None = None
+    """When an agent was expected to come, as far as the router could tell."""
 
 
 Announced = (
@@ -128,6 +151,7 @@ Announced = (
     | InteractionEnded
     | MessageReceived
     | MessageSent
+    | MessageAnnounced
     | MessageDelivered
     | MessageFailed
 )

@@ -96,6 +96,14 @@ class MemoryChatTransaction(MemoryTransaction[ChatTables]):
         """See ChatTransaction."""
         self.tables.line_tasks.setdefault((task.tenant_id, task.task_id), task)
 
+    async def move_line_task(self, tenant_id: str, task_id: str, *, queue: str, band: int, priority: int) -> None:
+        """See ChatTransaction."""
+        task = self.tables.line_tasks.get((tenant_id, task_id))
+        if task:
+            expected_at_ms = task.expected_at_ms if task.queue == queue else None
+            moved = replace(task, queue=queue, band=band, priority=priority, expected_at_ms=expected_at_ms)
+            self.tables.line_tasks[tenant_id, task_id] = moved
+
     async def set_waiting(self, tenant_id: str, task_id: str, *, waiting: bool) -> None:
         """See ChatTransaction."""
         task = self.tables.line_tasks.get((tenant_id, task_id))
@@ -119,7 +127,7 @@ class MemoryChatTransaction(MemoryTransaction[ChatTables]):
             if key in keys and task.waiting and self._sees(task):
                 line = [each for each in self.tables.line_tasks.values() if each.waiting and _line(each) == _line(task)]
                 line.sort(key=_order)
-                found[key] = PlaceInLine(task.queue, line.index(task) + 1, len(line))
+                found[key] = PlaceInLine(task.queue, line.index(task) + 1, len(line), task.expected_at_ms)
         return found
 
     def _sees(self, row: Conversation | Message | LineTask) -> bool:
@@ -131,5 +139,5 @@ def _line(task: LineTask) -> tuple[str, str, str]:
     return (task.tenant_id, task.domain, task.queue)
 
 
-def _order(task: LineTask) -> tuple[int, int, str]:
-    return (-task.priority, task.queued_at_ms, task.task_id)
+def _order(task: LineTask) -> tuple[int, int, int, str]:
+    return (-task.band, -task.priority, task.queued_at_ms, task.task_id)

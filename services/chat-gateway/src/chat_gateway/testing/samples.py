@@ -1,17 +1,19 @@
 """A small tenant, a visitor, and the events that a router and an agent would send them."""
 
-from typing import Final
+from typing import Any, Final
 
 from contracts import Event
 from contracts.commands import SendMessage
 from contracts.configuration_records import ConfigurationRecord, RecordKind
-from contracts.tasks import TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, Then, WrapupStarted
+from contracts.messages import Visibility
+from contracts.tasks import Role, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, Then, WrapupStarted
 
 from chat_gateway.domain.records import Place, Visit
 
 TENANT: Final = "acme"
 DOMAIN: Final = "acme.main"
 ADDRESS: Final = "webchat:acme-shop"
+AGENT: Final = "agent-1"
 SHOP: Final = "https://shop.example"
 NOW_MS: Final = 1_750_000_000_000
 
@@ -75,7 +77,8 @@ def configuration(
         ("domain", DOMAIN, {"id": DOMAIN, "partition": 2}),
         ("queue", f"{DOMAIN}/support-en", {"id": "support-en", "domain": DOMAIN, "name": "Support"}),
         ("queue", f"{DOMAIN}/billing", {"id": "billing", "domain": DOMAIN, "name": "Billing"}),
-        ("agent", "agent-1", {"id": "agent-1", "domain": DOMAIN, "name": "Grace"}),
+        ("agent", AGENT, {"id": AGENT, "domain": DOMAIN, "name": "Grace"}),
+        ("agent", "agent-2", {"id": "agent-2", "domain": DOMAIN, "name": "Linus"}),
         (
             "channel",
             ADDRESS,
@@ -96,7 +99,9 @@ def configuration(
     return [_configured(tenant_id, kind, name, value) for kind, name, value in values]
 
 
-def queued(*, interaction_id: str = "i1", task: int = 1, sequence: int, priority: int = 5) -> Event:
+def queued(
+    *, interaction_id: str = "i1", task: int = 1, sequence: int, priority: int = 5, **more: Any
+) -> Event:  # Any: fields of the event
     """The router queued a task."""
     data = TaskQueued(
         task_id=f"{interaction_id}.t{task}",
@@ -109,12 +114,21 @@ def queued(*, interaction_id: str = "i1", task: int = 1, sequence: int, priority
         cost=1,
         requirements=(),
         queued_at_ms=NOW_MS + sequence,
+        **more,
     )
-    return _routed(data, data.task_id, sequence)
+    return routed(data, data.task_id, sequence)
 
 
-def assigned(*, interaction_id: str = "i1", task: int = 1, offer: int = 1, sequence: int) -> Event:
-    """The sample agent has it."""
+def assigned(
+    *,
+    interaction_id: str = "i1",
+    task: int = 1,
+    offer: int = 1,
+    sequence: int,
+    agent_id: str = AGENT,
+    role: Role = "owner",
+) -> Event:
+    """The agent has it."""
     task_id = f"{interaction_id}.t{task}"
     data = TaskAssigned(
         task_id=task_id,
@@ -124,11 +138,12 @@ def assigned(*, interaction_id: str = "i1", task: int = 1, offer: int = 1, seque
         channel="webchat",
         assignment_id=f"{task_id}.o{offer}.a",
         offer_id=f"{task_id}.o{offer}",
-        agent_id="agent-1",
+        agent_id=agent_id,
         assigned_at_ms=NOW_MS,
         waited_ms=10,
+        role=role,
     )
-    return _routed(data, task_id, sequence)
+    return routed(data, task_id, sequence)
 
 
 def requeued(*, interaction_id: str = "i1", task: int = 1, sequence: int) -> Event:
@@ -140,16 +155,22 @@ def requeued(*, interaction_id: str = "i1", task: int = 1, sequence: int) -> Eve
         domain=DOMAIN,
         queue="support-en",
         assignment_id=f"{task_id}.o1.a",
-        agent_id="agent-1",
+        agent_id=AGENT,
         reason="agent_lost",
         queued_at_ms=NOW_MS,
         requeued_at_ms=NOW_MS + sequence,
     )
-    return _routed(data, task_id, sequence)
+    return routed(data, task_id, sequence)
 
 
 def wrapped_up(
-    *, interaction_id: str = "i1", task: int = 1, sequence: int, then: Then = "close", seen_number: int | None = None
+    *,
+    interaction_id: str = "i1",
+    task: int = 1,
+    sequence: int,
+    then: Then = "close",
+    seen_number: int | None = None,
+    handed_over_to: str | None = None,
 ) -> Event:
     """The sample agent ended the conversation."""
     task_id = f"{interaction_id}.t{task}"
@@ -159,14 +180,15 @@ def wrapped_up(
         domain=DOMAIN,
         queue="support-en",
         assignment_id=f"{task_id}.o1.a",
-        agent_id="agent-1",
+        agent_id=AGENT,
         reason="agent_ended",
         then=then,
         seen_number=seen_number,
         started_at_ms=NOW_MS,
         ends_at_ms=NOW_MS + 60_000,
+        handed_over_to=handed_over_to,
     )
-    return _routed(data, task_id, sequence)
+    return routed(data, task_id, sequence)
 
 
 def completed(
@@ -180,7 +202,7 @@ def completed(
         domain=DOMAIN,
         queue="support-en",
         assignment_id=f"{task_id}.o1.a",
-        agent_id="agent-1",
+        agent_id=AGENT,
         reason="completed_by_agent",
         disposition=None,
         then=then,
@@ -188,7 +210,7 @@ def completed(
         completed_at_ms=NOW_MS,
         handled_ms=1000,
     )
-    return _routed(data, task_id, sequence)
+    return routed(data, task_id, sequence)
 
 
 def spoken(
@@ -197,20 +219,22 @@ def spoken(
     interaction_id: str = "i1",
     message_id: str = "m-agent-1",
     task: int = 1,
-    offer: int = 1,
     sequence: int,
     tenant_id: str = TENANT,
+    agent_id: str = AGENT,
+    visibility: Visibility = "customer",
 ) -> Event:
-    """The sample agent says something; `sequence` is that of the assignment."""
+    """The agent says something; `sequence` is that of the assignment."""
     data = SendMessage(
         message_id=message_id,
         interaction_id=interaction_id,
         domain=DOMAIN,
-        agent_id="agent-1",
-        assignment_id=f"{interaction_id}.t{task}.o{offer}.a",
+        agent_id=agent_id,
+        assignment_id=f"{interaction_id}.t{task}.o1.a",
         assignment_sequence=sequence_text(sequence),
         requested_at_ms=NOW_MS,
         personal={"text": text},
+        visibility=visibility,
     )
     return Event(
         id=message_id,
@@ -233,7 +257,8 @@ def _configured(tenant_id: str, kind: RecordKind, name: str, value: dict[str, ob
     return Event(id=f"{key}.1", source="/router/api", tenant_id=tenant_id, subject=key, time_ms=NOW_MS, data=record)
 
 
-def _routed(data: object, subject: str, sequence: int) -> Event:
+def routed(data: object, subject: str, sequence: int) -> Event:
+    """A routing event as the engine publishes it."""
     text = sequence_text(sequence)
     return Event(
         id=text, source="/router/engine", tenant_id=TENANT, subject=subject, time_ms=NOW_MS, data=data, sequence=text

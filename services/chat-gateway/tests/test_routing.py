@@ -1,0 +1,297 @@
+"""Transfers, parking and giving up, as the gateway reads of them: who may write to the customer, and when it ends."""
+
+from itertools import permutations
+
+import pytest
+from chat_gateway.testing.fed import FedGateway
+from chat_gateway.testing.samples import NOW_MS, assigned, completed, queued, requeued, routed, spoken, wrapped_up
+from chat_gateway.testing.transfers import (
+    HELPER,
+    SECOND,
+    asked,
+    deferred,
+    given_up,
+    joined,
+    moved,
+    now_is,
+    rerouted,
+    resumed,
+    unassigned,
+)
+from contracts import Event
+from contracts.interactions import AttentionRequested, InteractionEnded
+from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent, Visibility
+from contracts.tasks import Role
+from servicekit.errors import RetryLaterError
+from servicekit.store import EVERY_TENANT
+
+
+@pytest.fixture
+async def gateway() -> FedGateway:
+    """The customer and the first owner talk."""
+    made = FedGateway()
+    await made.say()
+    await made.feed(queued(sequence=1), assigned(sequence=2))
+    return made
+
+
+def by_helper(
+    text: str = "Let me look", *, name: str = "m-2", sequence: int, visibility: Visibility = "customer"
+) -> Event:
+    return spoken(text, message_id=name, task=2, sequence=sequence, agent_id=HELPER, visibility=visibility)
+
+
+def outcomes(gateway: FedGateway) -> list[tuple[str, str]]:
+    """What became of agents' messages: the agent, and the visibility or the reason of the refusal."""
+    return [
+        (data.agent_id, data.visibility if isinstance(data, MessageSent) else data.reason)
+        for data in gateway.announced()
+        if isinstance(data, MessageSent | MessageFailed)
+    ]
+
+
+def texts_of_visitor(gateway: FedGateway) -> list[tuple[int, str, str]]:
+    return [(each.number, each.sender, each.text) for each in gateway.store.database.tables.messages.values()]
+
+
+async def test_the_owner_stays_while_a_transfer_waits_and_while_a_consultant_helps(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), moved("requested", sequence=4))
+    waiting = gateway.conversation()
+    await gateway.feed(joined(sequence=5), moved("consulting", sequence=6), spoken(sequence=2))
+
+    assert (waiting.state, waiting.agent_id, waiting.task_id) == ("assigned", "agent-1", "i1.t1")
+    assert gateway.conversation().agent_name == "Grace"
+    assert outcomes(gateway) == [("agent-1", "customer")]
+
+
+async def test_a_consultant_writes_to_the_agents_and_never_to_the_customer(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4))
+    await gateway.feed(by_helper("hello customer", name="m-2", sequence=4))
+    await gateway.feed(by_helper("between us", name="m-3", sequence=4, visibility="internal"))
+
+    assert outcomes(gateway) == [(HELPER, "role_forbids"), (HELPER, "internal")]
+    assert texts_of_visitor(gateway) == [(1, "customer", "hi")]
+
+
+async def test_an_internal_message_takes_a_number_of_the_conversation(gateway: FedGateway) -> None:
+    await gateway.feed(spoken("a note", sequence=2, visibility="internal"))
+    number = await gateway.say("c2")
+
+    sent = [data.number for data in gateway.announced() if isinstance(data, MessageSent)]
+    assert (sent, number) == ([2], 3)
+
+
+async def test_in_a_conference_both_write_to_the_customer_under_their_own_names(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4), now_is("participant", sequence=5))
+    await gateway.feed(by_helper(sequence=5), spoken(sequence=2))
+
+    messages = gateway.store.database.tables.messages.values()
+    assert outcomes(gateway) == [(HELPER, "customer"), ("agent-1", "customer")]
+    assert [each.agent_name for each in messages] == [None, "Linus", "Grace"]
+
+
+async def test_a_command_of_a_new_role_waits_until_the_gateway_has_read_of_it(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4))
+    early = gateway.record(by_helper(sequence=6))
+    with pytest.raises(RetryLaterError):
+        await gateway.processor.process([early])
+    await gateway.feed(now_is("participant", sequence=6))
+    await gateway.processor.process([early])
+
+    assert outcomes(gateway) == [(HELPER, "customer")]
+
+
+HANDED_OVER = wrapped_up(sequence=9, then="keep_open", handed_over_to=SECOND)
+WARM = {
+    "role": now_is("owner", sequence=9),
+    "transfer": moved("completed", sequence=9),
+    "wrapup": HANDED_OVER,
+}
+
+
+@pytest.mark.parametrize("order", [*permutations(WARM), *((name,) for name in WARM)], ids="-".join)
+async def test_a_warm_transfer_makes_the_consultant_the_owner_whichever_is_told_first(
+    gateway: FedGateway, order: tuple[str, ...]
+) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4))
+    for sequence, name in enumerate(order, 5):
+        await gateway.feed(renumbered(WARM[name], sequence))
+    await gateway.feed(by_helper(sequence=5), spoken(message_id="m-9", sequence=2))
+
+    conversation = gateway.conversation()
+    assert (conversation.state, conversation.task_id, conversation.agent_name) == ("assigned", SECOND, "Linus")
+    assert conversation.helpers == ()
+    assert outcomes(gateway) == [(HELPER, "customer"), ("agent-1", "assignment_gone")]
+
+
+@pytest.mark.parametrize("role", ["owner", "consultant"])
+async def test_a_cold_transfer_gives_the_conversation_to_who_accepts(gateway: FedGateway, role: Role) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4, role=role), moved("completed", sequence=5))
+    await gateway.feed(renumbered(HANDED_OVER, 6), given_up("handed_over", sequence=7, to_task_id=SECOND))
+
+    assert (gateway.conversation().agent_id, gateway.conversation().state) == (HELPER, "assigned")
+    assert gateway.conversation().helpers == ()
+
+
+async def test_what_was_handed_over_asks_for_no_attention_although_a_later_word_was_not_seen(
+    gateway: FedGateway,
+) -> None:
+    await gateway.say("c2")
+    await gateway.feed(asked(sequence=3), joined(sequence=4))
+    await gateway.feed(wrapped_up(sequence=5, then="keep_open", seen_number=1, handed_over_to=SECOND))
+    await gateway.feed(given_up("handed_over", sequence=6, to_task_id=SECOND))
+
+    assert AttentionRequested not in gateway.kinds()
+    assert InteractionEnded not in gateway.kinds()
+
+
+async def test_a_transfers_task_takes_the_place_of_a_lost_owners(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), requeued(sequence=4), given_up("handed_over", sequence=5, to_task_id=SECOND))
+    waiting = gateway.conversation()
+    await gateway.feed(joined(sequence=6, role="owner"), by_helper(sequence=6))
+
+    assert (waiting.state, waiting.task_id, waiting.agent_id) == ("waiting", SECOND, None)
+    assert outcomes(gateway) == [(HELPER, "customer")]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        moved("cancelled", sequence=5),
+        moved("failed", sequence=5),
+        given_up("handed_over", task=2, sequence=5, reason="transfer_over"),
+        unassigned("connect_failed", task=2, sequence=5),
+        requeued(task=2, sequence=5),
+        completed(task=2, sequence=5),
+    ],
+    ids=["cancelled", "failed", "given up", "given back", "lost", "completed"],
+)
+async def test_a_helper_who_is_gone_writes_no_more_and_the_owner_keeps_the_conversation(
+    gateway: FedGateway, end: Event
+) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4), end)
+    await gateway.feed(by_helper(sequence=4, visibility="internal"), spoken(sequence=2))
+
+    assert outcomes(gateway) == [(HELPER, "assignment_gone"), ("agent-1", "customer")]
+    assert (gateway.conversation().state, gateway.conversation().task_id) == ("assigned", "i1.t1")
+    assert InteractionEnded not in gateway.kinds()
+
+
+async def test_the_end_of_a_conversation_is_the_end_for_helpers_too(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), joined(sequence=4), completed(sequence=5, seen_number=1))
+    await gateway.feed(by_helper(sequence=4, visibility="internal"))
+
+    assert gateway.conversation().state == "ended"
+    assert outcomes(gateway) == [(HELPER, "interaction_ended")]
+
+
+async def test_the_last_words_of_a_queue_that_gives_up_are_said_before_the_end() -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(sequence=1), given_up("message", sequence=2, message="We are closed.", reason="closed"))
+    await gateway.feed(given_up("message", sequence=2, message="We are closed.", reason="closed"))
+
+    *_, said, end = gateway.announced()
+    assert gateway.kinds()[-2:] == [MessageAnnounced, InteractionEnded]
+    assert isinstance(said, MessageAnnounced)
+    assert (said.number, said.reason, said.personal) == (2, "closed", {"text": "We are closed."})
+    assert isinstance(end, InteractionEnded)
+    assert (end.reason, end.cause) == ("refused", "closed")
+    assert gateway.conversation().end_cause == "closed"
+    assert texts_of_visitor(gateway) == [(1, "customer", "hi"), (2, "system", "We are closed.")]
+    assert gateway.store.database.tables.line_tasks == {}
+
+
+@pytest.mark.parametrize("to", ["callback", "voicemail"])
+@pytest.mark.parametrize("message", [None, "We will call you."])
+async def test_a_chat_that_is_given_to_voicemail_or_callback_tells_what_there_is_to_tell_and_ends(
+    gateway: FedGateway, to: str, message: str | None
+) -> None:
+    await gateway.feed(given_up(to, sequence=3, message=message))  # type: ignore[arg-type]  # one of the two above
+
+    announced = [data.personal["text"] for data in gateway.announced() if isinstance(data, MessageAnnounced)]
+    assert announced == ([message] if message else [])
+    assert gateway.conversation().end_reason == "refused"
+
+
+async def test_a_task_that_a_supervisor_finishes_ends_the_chat(gateway: FedGateway) -> None:
+    await gateway.feed(given_up("finished", sequence=3, reason="by_supervisor", by="root"))
+
+    assert (gateway.conversation().end_reason, gateway.conversation().end_cause) == ("agent_closed", "by_supervisor")
+
+
+async def test_a_transfer_that_its_queue_gives_up_does_not_end_the_owners_conversation(gateway: FedGateway) -> None:
+    await gateway.feed(asked(sequence=3), given_up("message", task=2, sequence=4, message="Closed."))
+
+    assert gateway.kinds() == [*gateway.kinds()[:2]]
+    assert gateway.conversation().state == "assigned"
+
+
+@pytest.mark.parametrize("deferred_too", [True, False])
+async def test_a_customer_who_writes_into_a_parked_conversation_asks_for_attention_once(
+    gateway: FedGateway, *, deferred_too: bool
+) -> None:
+    await gateway.feed(unassigned("parked", sequence=3))
+    if deferred_too:
+        await gateway.feed(deferred("parked", sequence=4))
+    gateway.clock.at_ms = NOW_MS + 100 * 3_600_000
+    await gateway.signals.keep_present(["i1"])
+    await gateway.timers.turn()
+    still = gateway.conversation().state
+    await gateway.say("c2")
+    await gateway.say("c3")
+
+    assert still == "waiting"  # the customer waits for us: that is no silence
+    assert gateway.kinds() == [*gateway.kinds()[:2], MessageReceived, AttentionRequested, MessageReceived]
+
+
+async def test_a_resumed_task_needs_no_attention(gateway: FedGateway) -> None:
+    await gateway.feed(unassigned("parked", sequence=3), resumed(sequence=4))
+    await gateway.say("c2")
+
+    assert AttentionRequested not in gateway.kinds()
+
+
+async def test_a_task_given_back_waits_again(gateway: FedGateway) -> None:
+    await gateway.feed(unassigned("connect_failed", sequence=3))
+    await gateway.say("c2")
+
+    assert (gateway.conversation().state, gateway.conversation().agent_id) == ("waiting", None)
+    assert AttentionRequested not in gateway.kinds()
+
+
+async def place_of(gateway: FedGateway) -> tuple[str, int, int, int | None] | None:
+    async with gateway.store.transaction(EVERY_TENANT) as tx:
+        found = (await tx.places_in_line([("acme", "i1")])).get(("acme", "i1"))
+    return (found.queue, found.number, found.waiting, found.expected_at_ms) if found else None
+
+
+async def test_a_place_in_line_follows_queue_band_and_priority_and_tells_what_is_expected() -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(interaction_id="i2", sequence=1), queued(sequence=2, expected_wait_ms=60_000))
+    at_first = await place_of(gateway)
+    await gateway.feed(rerouted(queue="support-en", sequence=3, priority=4, band=1))
+    first = await place_of(gateway)
+    await gateway.feed(rerouted(queue="billing", sequence=4))
+    elsewhere = await place_of(gateway)
+
+    assert at_first == ("support-en", 2, 2, NOW_MS + 2 + 60_000)
+    assert first == ("support-en", 1, 2, NOW_MS + 2 + 60_000)
+    assert elsewhere == ("billing", 1, 1, None)
+
+
+async def test_who_is_parked_stands_in_no_line_until_resumed(gateway: FedGateway) -> None:
+    await gateway.feed(unassigned("parked", sequence=3), deferred("parked", sequence=4))
+    parked = await place_of(gateway)
+    await gateway.feed(resumed(sequence=5))
+    resumed_place = await place_of(gateway)
+    await gateway.feed(deferred("customer_facts", sequence=6))
+
+    assert parked is None
+    assert resumed_place == await place_of(gateway) == ("support-en", 1, 1, None)
+
+
+def renumbered(event: Event, sequence: int) -> Event:
+    """The same, later."""
+    return routed(event.data, event.subject, sequence)
