@@ -163,6 +163,32 @@ async def test_messages_are_refused_where_the_agent_owns_nothing(api: RunningApi
     assert await sent_messages(api) == []
 
 
+async def test_a_consultant_may_write_to_the_agents_alone_and_is_not_seen_typing(api: RunningApi) -> None:
+    mine = {**api.assignment("i1"), "role": "consultant"}
+    await api.project("ann", assignments=[mine])
+    path = f"/assignments/{mine['assignment_id']}"
+    async with api.client(api.token("ann", "agent")) as ann, api.redis.pubsub(ignore_subscribe_messages=True) as heard:
+        await heard.subscribe("typing:{i1}")
+        refused = await ann.post(f"{path}/messages", json={"message_id": "m1", "text": "hello"})
+        taken = await ann.post(f"{path}/messages", json={"message_id": "m2", "text": "psst", "visibility": "internal"})
+        typing = await ann.post(f"{path}/typing")
+        await api.project("ann", assignments=[{**mine, "role": "participant"}])
+        await ann.post(f"{path}/messages", json={"message_id": "m3", "text": "hello"})
+        silent = await heard.get_message(timeout=0.2)
+        await ann.post(f"{path}/typing")
+        seen = await heard.get_message(timeout=5)
+    sent = [event.data for event in await sent_messages(api)]
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "role_forbids")
+    assert (taken.status_code, typing.status_code) == (202, 204)
+    assert silent is None
+    assert seen is not None
+    assert [(data.message_id, data.visibility) for data in sent if isinstance(data, SendMessage)] == [
+        ("m2", "internal"),
+        ("m3", "customer"),
+    ]
+
+
 async def test_an_assignment_is_not_gone_while_redis_is_rebuilt(api: RunningApi) -> None:
     await api.redis.flushdb()
     async with api.client(api.token("ann", "agent")) as ann:

@@ -244,8 +244,8 @@ async def test_whoever_is_assigned_gets_the_talk_whichever_topic_is_read_first(
 ) -> None:
     place, live = api.place, api.live
     sequence, frame = "0001-000000000000007-00000", '{"type":"task.assigned"}'
-    take = EventPush(place, "take", "ann", sequence=sequence, frame=frame, interaction_id="i1")
-    said = [MessagePush(place, "i1", offset=n, frame=f'{{"m":{n}}}', later_owners=True) for n in (0, 1, 0, 1)]
+    take = EventPush(place, "take", "ann", sequence=sequence, frame=frame, interaction_id="i1", assignment_id="a1")
+    said = [MessagePush(place, "i1", offset=n, frame=f'{{"m":{n}}}') for n in (0, 1, 0, 1)]
     if not spoken_first:
         await live.push([take])
     new = await live.push(said)

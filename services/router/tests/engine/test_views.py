@@ -4,13 +4,15 @@ import dataclasses
 import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from contracts.agents import CommandResult
+from contracts.assignments import AssignmentRoleChanged
 from contracts.configuration import Domain
 from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
 from router.domain.facts import INTERNAL, PUBLIC, Fact
 from router.domain.internal import AttentionJoined, ContactKept, RefusalLapsed
-from router.engine.sequences import Sequences
+from router.engine.sequences import Published, Sequences
 from router.engine.views import OF_A_TASK, Touched, all_views
 from router.testing.parts import DOMAIN, address, agent, queue
 from router.testing.story import TENANT, Story
@@ -59,3 +61,29 @@ def test_a_domain_s_view_says_which_version_it_has_switched_to() -> None:
     [(domain, views)] = touched.views(told.state, sequences).items()
     assert json.loads(views["domains"][DOMAIN] or b"") == {"domain": DOMAIN, "version": 2}
     assert all_views(told.state, sequences)[domain]["domains"] == views["domains"]
+
+
+def test_an_assignment_s_sequence_is_that_of_the_event_that_gave_it_its_role() -> None:
+    sequences = Sequences()
+    told = Story()
+    told.configure(Domain(id=DOMAIN), queue("billing", "billing"), address("billing"), agent("ann", "billing"))
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+    (assigned,) = (task.assigned for task in told.state.domains[f"{TENANT}/{DOMAIN}"].tasks.values())
+    assert assigned is not None
+    changed = AssignmentRoleChanged(
+        assignment_id=assigned.assignment_id,
+        task_id=assigned.task_id,
+        interaction_id="i1",
+        domain=DOMAIN,
+        agent_id="ann",
+        role="participant",
+        changed_at_ms=1,
+    )
+    for sequence, data in [("0001-1-0", assigned), ("0001-2-0", changed)]:
+        sequences.note([Published(sequence, Fact(TENANT, data), msgspec.Raw(b"{}"), None, None)])
+
+    (view,) = all_views(told.state, sequences)[f"{TENANT}/{DOMAIN}"]["assignments"].values()
+    shown = json.loads(view or b"")
+    assert (shown["sequence"], shown["role"]) == ("0001-2-0", "owner")

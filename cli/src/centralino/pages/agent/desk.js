@@ -71,6 +71,11 @@ function dropConversation(desk, data) {
   if (desk.chosen === data.interaction_id) desk.choose([...desk.conversations.keys()][0] ?? null);
 }
 
+/** What the customer does not get is marked. */
+function spoken({ visibility, personal }) {
+  return visibility === "internal" ? `(internal) ${personal.text}` : personal.text;
+}
+
 /** Who changes what: one entry for each type of frame that matters here. */
 const CHANGES = {
   "offer.issued": (desk, data) => desk.offers.set(data.offer_id, data),
@@ -78,6 +83,7 @@ const CHANGES = {
   "offer.rejected": dropOffer,
   "offer.expired": dropOffer,
   "offer.rescinded": dropOffer,
+  "offer.withdrawn": dropOffer,
   "task.assigned": (desk, data) => {
     if (!desk.conversations.has(data.interaction_id)) desk.conversations.set(data.interaction_id, conversation(data));
     if (!desk.chosen) desk.choose(data.interaction_id);
@@ -88,12 +94,14 @@ const CHANGES = {
   },
   "task.completed": dropConversation,
   "task.requeued": dropConversation,
+  "task.unassigned": dropConversation,
+  "task.transferred_out": dropConversation,
   "agent.state_changed": (desk, data) => { desk.state = { state: data.state, reason_code: data.reason_code }; },
   "message.received": (desk, data) => desk.addMessage(data.interaction_id, {
     id: data.message_id, number: data.number, from: "customer", text: data.personal.text, at_ms: data.received_at_ms,
   }),
   "message.sent": (desk, data) => desk.addMessage(data.interaction_id, {
-    id: data.message_id, number: data.number, from: "agent", text: data.personal.text, at_ms: data.sent_at_ms, pending: false, failed: undefined,
+    id: data.message_id, number: data.number, from: "agent", text: spoken(data), at_ms: data.sent_at_ms, pending: false, failed: undefined,
   }),
   "message.failed": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, failed: data.detail }),
   "message.delivered": (desk, data) => {

@@ -9,9 +9,25 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from contracts import Event
-from contracts.agents import AgentBackedOff, AgentPresenceChanged, AgentStateChanged, AgentStatePending, CommandResult
+from contracts.agents import (
+    AgentAdherenceChanged,
+    AgentBackedOff,
+    AgentClocked,
+    AgentPresenceChanged,
+    AgentStateChanged,
+    AgentStatePending,
+    CommandResult,
+)
+from contracts.assignments import (
+    AssignmentCapacityChanged,
+    AssignmentConnected,
+    AssignmentHeld,
+    AssignmentRetrieved,
+    AssignmentRoleChanged,
+    TransferChanged,
+)
 from contracts.envelope import adapter_of
-from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
 from contracts.tasks import (
     TaskAssigned,
@@ -38,14 +54,19 @@ _TELL: Final = (
     OfferExpired,
     OfferRescinded,
     OfferWithdrawn,
-    WrapupStarted,
     AgentStateChanged,
     AgentStatePending,
     AgentBackedOff,
+    AgentClocked,
+    AgentAdherenceChanged,
     AgentPresenceChanged,
+    AssignmentConnected,
+    AssignmentHeld,
+    AssignmentRetrieved,
+    AssignmentCapacityChanged,
     CommandResult,
 )
-_MESSAGES: Final = (MessageReceived, MessageSent, MessageDelivered, MessageFailed)
+_MESSAGES: Final = (MessageReceived, MessageSent, MessageAnnounced, MessageDelivered, MessageFailed)
 
 
 Handler = Callable[[Delivery[Any]], Awaitable[Push | None]]  # Any: one handler serves several types of data
@@ -56,6 +77,9 @@ def reactions() -> Reactions:
     table = Reactions()
     for told in _TELL:
         table.on(told, _telling())
+    table.on(WrapupStarted, _wrapup_started)
+    table.on(TransferChanged, _transfer_changed)
+    table.on(AssignmentRoleChanged, _telling("role"))
     table.on(TaskAssigned, _telling("take"))
     table.on(TaskRequeued, _telling("release"))
     table.on(TaskUnassigned, _telling("release"))
@@ -80,20 +104,41 @@ def frame_of(event: Event) -> str:
 
 def _telling(what: What = "tell") -> Handler:
     async def tell(delivery: Delivery[Any]) -> Push | None:  # Any: see Handler; all have agent_id and domain
-        if delivery.event.sequence is None:
-            raise RejectError("no_sequence")
         if delivery.data.agent_id is None:
             return None
-        return EventPush(
-            Place(delivery.event.tenant_id, delivery.data.domain),
-            what,
-            delivery.data.agent_id,
-            sequence=delivery.event.sequence,
-            frame=frame_of(delivery.event),
-            interaction_id="" if what == "tell" else delivery.data.interaction_id,
-        )
+        seat: dict[str, Any] = {}  # Any: fields of EventPush
+        if what != "tell":
+            seat = {"interaction_id": delivery.data.interaction_id, "assignment_id": delivery.data.assignment_id}
+        if what in ("take", "role"):
+            seat["role"] = delivery.data.role
+        return _pushed(delivery, what, delivery.data.agent_id, **seat)
 
     return tell
+
+
+async def _wrapup_started(delivery: Delivery[WrapupStarted]) -> Push | None:
+    """The conversation goes on without an agent who has handed it over."""
+    return await _telling("release" if delivery.data.handed_over_to is not None else "tell")(delivery)
+
+
+async def _transfer_changed(delivery: Delivery[TransferChanged]) -> Push:
+    """To both of its agents."""
+    data = delivery.data
+    others = (data.to_agent_id,) if data.to_agent_id not in (None, data.from_agent_id) else ()
+    return _pushed(delivery, "tell", data.from_agent_id, others=others)
+
+
+def _pushed(delivery: Delivery[Any], what: What, agent_id: str, **more: Any) -> EventPush:  # Any: see Handler
+    if delivery.event.sequence is None:
+        raise RejectError("no_sequence")
+    return EventPush(
+        Place(delivery.event.tenant_id, delivery.data.domain),
+        what,
+        agent_id,
+        sequence=delivery.event.sequence,
+        frame=frame_of(delivery.event),
+        **more,
+    )
 
 
 async def _pass_on(delivery: Delivery[Any]) -> Push:  # Any: see Handler; all have interaction_id and domain
@@ -102,5 +147,5 @@ async def _pass_on(delivery: Delivery[Any]) -> Push:  # Any: see Handler; all ha
         delivery.data.interaction_id,
         offset=delivery.record.offset,
         frame=frame_of(delivery.event),
-        later_owners=not isinstance(delivery.data, MessageFailed),
+        only=delivery.data.agent_id if isinstance(delivery.data, MessageFailed) else None,
     )

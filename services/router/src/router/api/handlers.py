@@ -88,7 +88,7 @@ class Desk:
         assignments = await self._live.assignments(place, view.assignments)
         for assignment in assignments:
             if assignment.state == "assigned":
-                await self._live.restore_owner(place, seat.agent_id, assignment.interaction_id)
+                await self._live.restore_seat(place, assignment)
         return Me(
             agent_id=seat.agent_id,
             name=seat.name,
@@ -148,10 +148,12 @@ class Desk:
         return checked(result)
 
     async def send_message(self, seat: Seat, assignment_id: str, message: MessageRequest) -> None:
-        """Ask the gateway to send a message of the assignment's conversation."""
+        """Ask the gateway to take a message of the assignment's conversation."""
         assignment = await self.assignment(seat, assignment_id)
         if assignment.state != "assigned":
             raise ProblemError(409, "assignment_over", "The conversation of this assignment is over.")
+        if assignment.role == "consultant" and message.visibility == "customer":
+            raise ProblemError(409, "role_forbids", "A consultant talks to the agents only: send it as internal.")
         now_ms = self._clock.now_ms()
         event = Event(
             id=message.message_id,
@@ -168,6 +170,7 @@ class Desk:
                 assignment_sequence=assignment.sequence,
                 requested_at_ms=now_ms,
                 personal={"text": message.text},
+                visibility=message.visibility,
             ),
             traceparent=traceparent(),
         )
@@ -176,7 +179,8 @@ class Desk:
     async def typing(self, seat: Seat, assignment_id: str) -> None:
         """The agent is typing in the assignment's conversation."""
         assignment = await self.assignment(seat, assignment_id)
-        await self._live.typing(assignment.interaction_id)
+        if assignment.role != "consultant":  # whom the customer does not see
+            await self._live.typing(assignment.interaction_id)
 
     async def assignment(self, seat: Seat, assignment_id: str) -> AssignmentView:
         """The agent's own assignment. Raises ProblemError: 404, also for another agent's; 503 after a loss of Redis."""

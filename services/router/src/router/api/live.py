@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from contracts.tasks import Role
 from servicekit.live import LiveAwayError, Redis, Scripts
 from servicekit.together import Together
 
@@ -18,7 +19,7 @@ from router.api.models import AgentView, AssignmentView, DomainView, QueueView
 
 SIGNALS: Final = "router:push"
 TYPING: Final = "typing:"
-What = Literal["tell", "take", "release"]
+What = Literal["tell", "take", "role", "release"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class PushLimits:
     stream_seconds: int = 600
     talk_entries_max: int = 500
     talk_seconds: int = 86_400
-    owner_seconds: int = 8 * 86_400
+    seat_seconds: int = 8 * 86_400
     read_entries_max: int = 100
     look_back_entries_max: int = 200
     script_pushes_max: int = 32
@@ -55,8 +56,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class EventPush:
-    """A routing event for an agent. take: the agent owns the interaction from here on; release: not any more;
-    restore: the agent owned it when Redis lost it."""
+    """A routing event for an agent and perhaps `others`. take: the agent has a seat in the interaction from here on, by
+    the assignment; role: another one; release: not any more; restore: the agent had it when Redis lost it."""
 
     place: Place
     what: What | Literal["restore"]
@@ -64,25 +65,29 @@ class EventPush:
     sequence: str
     frame: str
     interaction_id: str = ""
+    assignment_id: str = ""
+    role: Role = "owner"
+    others: tuple[str, ...] = ()
 
     def arguments(self) -> Sequence[str | int]:
         """For push_events.lua."""
-        return self.what, self.sequence, self.agent_id, self.frame
+        others = "|".join(self.others)
+        return self.what, self.sequence, self.agent_id, self.frame, others, self.assignment_id, self.role
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePush:
-    """A message for the agent who owns the interaction, and perhaps for later owners too."""
+    """A message for all agents who have a seat in the interaction, and for later ones; or for `only` this agent."""
 
     place: Place
     interaction_id: str
     offset: int
     frame: str
-    later_owners: bool
+    only: str | None = None
 
     def arguments(self) -> Sequence[str | int]:
         """For push_messages.lua."""
-        return self.offset, self.frame, "all" if self.later_owners else "owner"
+        return self.offset, self.frame, f"@{self.only}" if self.only else "all"
 
 
 Push = EventPush | MessagePush
@@ -135,9 +140,18 @@ class ApiLive:
                 new[index] = count > 0
         return new
 
-    async def restore_owner(self, place: Place, agent_id: str, interaction_id: str) -> None:
-        """After a loss of Redis: the agent owns the interaction again and gets what was said since."""
-        lost = EventPush(place, "restore", agent_id, sequence="", frame="", interaction_id=interaction_id)
+    async def restore_seat(self, place: Place, assignment: AssignmentView) -> None:
+        """After a loss of Redis: the agent has the seat again and gets what was said since."""
+        lost = EventPush(
+            place,
+            "restore",
+            assignment.agent_id,
+            sequence="",
+            frame="",
+            interaction_id=assignment.interaction_id,
+            assignment_id=assignment.assignment_id,
+            role=assignment.role,
+        )
         await self._push(place, [lost])
 
     async def push_read(self, place: Place, agent_id: str, after: int | None) -> PushRead:
@@ -195,10 +209,10 @@ class ApiLive:
         rows = await self._hash(place.key("agents"))
         return [AgentView.model_validate_json(rows[name]) for name in sorted(rows)]
 
-    async def owner(self, place: Place, interaction_id: str) -> str | None:
-        """The agent to whom messages of the interaction are pushed."""
-        raw = cast(bytes | None, await self.redis.get(place.key(f"owner:{interaction_id}")))
-        return raw.decode() if raw else None
+    async def talks_to_customer(self, place: Place, agent_id: str, interaction_id: str) -> bool:
+        """Whether the agent has a seat in the interaction that the customer sees."""
+        seats = cast(list[bytes], await self.redis.hvals(place.key(f"seats:{interaction_id}")))
+        return any(seat.decode() in (f"owner {agent_id}", f"participant {agent_id}") for seat in seats)
 
     async def typing(self, interaction_id: str) -> None:
         """Tell whoever shows the conversation to the customer that the agent is typing."""
@@ -235,12 +249,12 @@ class ApiLive:
             f"{place.tag}|",
             limits.stream_entries_max,
             limits.stream_seconds * 1000,
-            limits.owner_seconds * 1000,
+            limits.seat_seconds * 1000,
             limits.talk_entries_max,
             limits.talk_seconds * 1000,
         ]
         for each in pushes:
-            keys += [place.key(f"owner:{each.interaction_id}"), place.key(f"talk:{each.interaction_id}")]
+            keys += [place.key(f"seats:{each.interaction_id}"), place.key(f"talk:{each.interaction_id}")]
             arguments += each.arguments()
         script = self._push_events if of_events else self._push_messages
         return cast(list[int], await self._together.run(script, keys, arguments))

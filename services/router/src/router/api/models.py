@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from contracts.agents import AgentState, Presence
 from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority, Text
-from contracts.tasks import Requirement, Then, TransferKind
+from contracts.messages import Visibility
+from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from servicekit.store import TENANT_PATTERN
 
@@ -141,6 +142,7 @@ class MessageRequest(Request):
 
     message_id: Id
     text: MessageText
+    visibility: Visibility = Field("customer", description="internal: the other agents of the conversation only.")
 
 
 class Ending(Request):
@@ -191,7 +193,7 @@ class OfferView(View):
 
 
 class AssignmentView(View):
-    """A task that an agent owns."""
+    """A task that an agent owns, or helps with."""
 
     assignment_id: Id
     task_id: Id
@@ -202,6 +204,7 @@ class AssignmentView(View):
     sequence: str
     state: Literal["assigned", "wrapup"]
     counted: bool = Field(True, description="Whether it takes capacity: not while the customer is silent.")
+    role: Role = Field("owner", description="consultant: helps unseen by the customer; participant: all talk together.")
     ends_at_ms: InstantMs | None = Field(None, description="When wrap-up ends by itself.")
 
 

@@ -22,6 +22,7 @@ from router.api.store import Seat
 
 ROUTES: Final = APIRouter()
 LIMITS: Final = SocketLimits()
+_ENDS: Final = ("task.requeued", "task.unassigned", "task.completed", "task.transferred_out")
 _DEVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}/[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
@@ -71,7 +72,7 @@ class AgentSocket(Socket):
     async def take(self, frame: ClientFrame) -> None:
         if frame.type != "typing" or frame.interaction_id is None:
             return
-        if await self._live.owner(self._place, frame.interaction_id) == self._seat.agent_id:
+        if await self._live.talks_to_customer(self._place, self._seat.agent_id, frame.interaction_id):
             await self._live.typing(frame.interaction_id)
 
     @override
@@ -240,5 +241,5 @@ def _follow(listener: Listener, frame: str) -> None:
     interaction_id = document["data"]["interaction_id"]
     if document["type"] == "task.assigned":
         listener.interactions.add(interaction_id)
-    elif document["type"] in ("task.requeued", "task.completed"):
+    elif document["type"] in _ENDS or document["data"].get("handed_over_to"):
         listener.interactions.discard(interaction_id)

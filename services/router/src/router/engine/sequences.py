@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from contracts.assignments import AssignmentRoleChanged
 from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
 from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued, TaskTransferredOut, TaskUnassigned
 
@@ -32,7 +33,10 @@ def sequence_of(generation: int, offset: int, index: int) -> str:
 
 
 class Sequences(dict[str, str]):
-    """By offer or assignment id: the sequence of the event that made it, for as long as it lives."""
+    """By offer or assignment id: the sequence of the event that made it, for as long as it lives.
+
+    For an assignment, of the event that gave it its role: whoever has read that far knows what the agent may say.
+    """
 
     def note(self, events: Iterable[Published]) -> None:
         """Follow the events of a batch."""
@@ -40,7 +44,7 @@ class Sequences(dict[str, str]):
             data = event.fact.data
             if isinstance(data, OfferIssued):
                 self[data.offer_id] = event.sequence
-            elif isinstance(data, TaskAssigned):
+            elif isinstance(data, TaskAssigned | AssignmentRoleChanged):
                 self[data.assignment_id] = event.sequence
             elif isinstance(data, _OFFER_ENDS):
                 self.pop(data.offer_id, None)

@@ -167,6 +167,7 @@ def _assignment(task: Task, sequences: Sequences) -> bytes:
             "sequence": sequences.get(assigned.assignment_id, ""),
             "state": "wrapup" if task.wrapup is not None else "assigned",
             "counted": task.counted,
+            "role": task.role,
             "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup is not None else None,
         }
     )

@@ -1,10 +1,11 @@
--- Appends frames to agents' streams, each once per routing event, and keeps who owns the interactions.
--- KEYS[1] last routing sequence pushed in the domain  then for each event: owner of the interaction, its talk (both
---   only used for take, restore, release); an agent's stream and last number are keys of the same hash tag, named
---   ARGV[1] .. 'push:' .. agent and ARGV[1] .. 'pushed:' .. agent
+-- Appends frames to agents' streams, each once per routing event, and keeps who has a seat in the interactions.
+-- KEYS[1] last routing sequence pushed in the domain  then for each event: seats of the interaction (hash: assignment ->
+--   role and agent with a blank between; empty once it is over), its talk (both not used for tell); an agent's stream and
+--   last number are keys of the same hash tag, named ARGV[1] .. 'push:' .. agent and ARGV[1] .. 'pushed:' .. agent
 -- ARGV[1] prefix of keys  ARGV[2] signal channel  ARGV[3] start of a signal  ARGV[4] entries at most in a stream
--- ARGV[5] stream lives ms  ARGV[6] owner lives ms  ARGV[7], ARGV[8] not used here
--- then for each event: tell | take | release | restore, its sequence, agent, frame (none for restore)
+-- ARGV[5] stream lives ms  ARGV[6] seats live ms  ARGV[7], ARGV[8] not used here
+-- then for each event: tell | take | role | release | restore, its sequence, agent, frame (none for restore), others who
+--   get the frame too (with a bar between), assignment, role
 -- returns for each event the number of frames appended; 0 for a repeated one
 local function append(agent, frames)
   local stream, counter = ARGV[1] .. 'push:' .. agent, ARGV[1] .. 'pushed:' .. agent
@@ -27,10 +28,10 @@ local function append(agent, frames)
   redis.call('PUBLISH', ARGV[2], ARGV[3] .. agent .. told)
 end
 
-local function push(owned, talk, what, sequence, agent, frame)
+local function push(seats, talk, what, sequence, agent, frame, others, assignment, role)
   if what == 'restore' then
-    -- Only an owner that Redis has lost is restored: an empty one says that nobody owns the interaction any more.
-    if redis.call('EXISTS', owned) == 1 then return 0 end
+    -- Only a seat that Redis has lost is restored: an empty one says that the assignment is over.
+    if redis.call('HEXISTS', seats, assignment) == 1 then return 0 end
   else
     local last = redis.call('GET', KEYS[1])
     if last and sequence <= last then return 0 end
@@ -38,23 +39,32 @@ local function push(owned, talk, what, sequence, agent, frame)
   local frames = {}
   if what ~= 'restore' then frames[1] = {frame, sequence} end
   if what == 'take' or what == 'restore' then
-    redis.call('SET', owned, agent, 'PX', ARGV[6])
+    redis.call('HSET', seats, assignment, role .. ' ' .. agent)
     for _, entry in ipairs(redis.call('XRANGE', talk, '-', '+')) do
       if entry[2][4] == 'all' then frames[#frames + 1] = {entry[2][2], ''} end
     end
+  elseif what == 'role' then
+    -- A seat that was lost stays so until it is restored, with what was said meanwhile.
+    if (redis.call('HGET', seats, assignment) or '') ~= '' then
+      redis.call('HSET', seats, assignment, role .. ' ' .. agent)
+    end
   elseif what == 'release' then
-    local owner = redis.call('GET', owned)
-    if not owner or owner == agent then redis.call('SET', owned, '', 'PX', ARGV[6]) end
+    redis.call('HSET', seats, assignment, '')
   end
-  if #frames > 0 then append(agent, frames) end
+  if what ~= 'tell' then redis.call('PEXPIRE', seats, ARGV[6]) end
+  local appended = #frames
+  if appended > 0 then append(agent, frames) end
+  for other in string.gmatch(others, '[^|]+') do
+    append(other, frames)
+    appended = appended + 1
+  end
   if what ~= 'restore' then redis.call('SET', KEYS[1], sequence) end
-  return #frames
+  return appended
 end
 
 local appended = {}
 for index = 0, (#KEYS - 1) / 2 - 1 do
-  local key, argument = 2 + 2 * index, 9 + 4 * index
-  appended[index + 1] = push(
-    KEYS[key], KEYS[key + 1], ARGV[argument], ARGV[argument + 1], ARGV[argument + 2], ARGV[argument + 3])
+  local key, argument = 2 + 2 * index, 9 + 7 * index
+  appended[index + 1] = push(KEYS[key], KEYS[key + 1], unpack(ARGV, argument, argument + 6))
 end
 return appended

@@ -1,21 +1,12 @@
--- Keeps messages in the talks of their interactions, each once, and appends them to the streams of their owners.
--- KEYS for each message: owner of the interaction, its talk; the owner's stream and last number are keys of the same
---   hash tag, named ARGV[1] .. 'push:' .. owner and ARGV[1] .. 'pushed:' .. owner
+-- Keeps messages in the talks of their interactions, each once, and appends them to the streams of who has a seat there.
+-- KEYS for each message: seats of the interaction (see push_events.lua), its talk; an agent's stream and last number are
+--   keys of the same hash tag, named ARGV[1] .. 'push:' .. agent and ARGV[1] .. 'pushed:' .. agent
 -- ARGV[1] prefix of keys  ARGV[2] signal channel  ARGV[3] start of a signal  ARGV[4] entries at most in a stream
--- ARGV[5] stream lives ms  ARGV[6] owner lives ms  ARGV[7] entries at most in a talk  ARGV[8] talk lives ms
--- then for each message: offset of its record, frame, all | owner: who may see it, later owners too or this one only
+-- ARGV[5] stream lives ms  ARGV[6] seats live ms  ARGV[7] entries at most in a talk  ARGV[8] talk lives ms
+-- then for each message: offset of its record, frame, all | @agent: whoever has a seat, later ones too, or this agent
 -- returns for each message 1 when it was new, 0 for a repeat
-local function push(owned, talk, offset, frame, who)
-  local last = redis.call('XREVRANGE', talk, '+', '-', 'COUNT', 1)[1]
-  if last and tonumber(string.match(last[1], '^%d+')) >= tonumber(offset) then return 0 end
-  -- The second part is 1 because 0-0 is no id.
-  redis.call('XADD', talk, 'MAXLEN', ARGV[7], offset .. '-1', 'frame', frame, 'for', who)
-  redis.call('PEXPIRE', talk, ARGV[8])
-
-  local owner = redis.call('GET', owned)
-  if not owner or owner == '' then return 1 end
-  redis.call('PEXPIRE', owned, ARGV[6])
-  local stream, counter = ARGV[1] .. 'push:' .. owner, ARGV[1] .. 'pushed:' .. owner
+local function append(agent, frame)
+  local stream, counter = ARGV[1] .. 'push:' .. agent, ARGV[1] .. 'pushed:' .. agent
   local number = tonumber(redis.call('GET', counter))
   if not number then
     local time = redis.call('TIME')
@@ -25,7 +16,30 @@ local function push(owned, talk, offset, frame, who)
   redis.call('XADD', stream, 'MAXLEN', ARGV[4], text .. '-0', 'frame', frame, 'sequence', '')
   redis.call('SET', counter, text, 'PX', ARGV[5])
   redis.call('PEXPIRE', stream, ARGV[5])
-  redis.call('PUBLISH', ARGV[2], ARGV[3] .. owner .. '\n' .. text .. '\n' .. frame)
+  redis.call('PUBLISH', ARGV[2], ARGV[3] .. agent .. '\n' .. text .. '\n' .. frame)
+end
+
+local function push(seats, talk, offset, frame, who)
+  local last = redis.call('XREVRANGE', talk, '+', '-', 'COUNT', 1)[1]
+  if last and tonumber(string.match(last[1], '^%d+')) >= tonumber(offset) then return 0 end
+  -- The second part is 1 because 0-0 is no id.
+  redis.call('XADD', talk, 'MAXLEN', ARGV[7], offset .. '-1', 'frame', frame, 'for', who)
+  redis.call('PEXPIRE', talk, ARGV[8])
+  if who ~= 'all' then
+    append(string.sub(who, 2), frame)
+    return 1
+  end
+
+  local told = {}
+  for _, seat in ipairs(redis.call('HVALS', seats)) do
+    -- One agent may have two seats: of a conversation that came back.
+    local agent = string.match(seat, ' (.+)$')
+    if agent and not told[agent] then
+      told[agent] = true
+      append(agent, frame)
+    end
+  end
+  if next(told) then redis.call('PEXPIRE', seats, ARGV[6]) end
   return 1
 end
 
