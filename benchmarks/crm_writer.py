@@ -33,6 +33,7 @@ from crm.store import PostgresCrmStore
 from crm.testing import Conversation, Topics
 from crm.transaction import CrmTransaction
 from servicekit.ports import Record
+from servicekit.system import SystemClock
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.parts import part
@@ -52,7 +53,7 @@ TENANTS: Final = 8
 TABLES: Final[Mapping[str, Sequence[str]]] = {
     INTERACTIONS.name: ("customer", "identifier", "identity_decision", "customer_word", "interaction"),
     MESSAGES.name: ("message", "message_word"),
-    ROUTING_EVENTS.name: ("task",),
+    ROUTING_EVENTS.name: ("task", "routing_step"),
 }
 """What each topic fills, in the order of their foreign keys."""
 
@@ -217,7 +218,10 @@ async def bench(admin_url: str) -> AsyncGenerator[Bench, None]:
         pool = await asyncpg.create_pool(admin_url, min_size=3, max_size=3)
         try:
             processor = TransactionalProcessor(
-                group=GROUP, store=PostgresCrmStore(kept.database), reactions=reactions(), telemetry=Telemetry("bench")
+                group=GROUP,
+                store=PostgresCrmStore(kept.database),
+                reactions=reactions(SystemClock()),
+                telemetry=Telemetry("bench"),
             )
             backend = psutil.Process(await pool.fetchval("SELECT pg_backend_pid()"))
             server = backend.parent()

@@ -27,6 +27,7 @@ from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tenants import unguarded_tables
 from servicekit.testing.tokens import TokenIssuer
 from servicekit.transactional import TransactionalProcessor
+from sqlalchemy.exc import DBAPIError
 
 Json = dict[str, Any]  # Any: a document as a client sees it
 
@@ -61,7 +62,7 @@ class Crm:
     async def read(self, events: Sequence[Event]) -> None:
         """Consume these."""
         processor = TransactionalProcessor(
-            group=GROUP, store=self.store, reactions=reactions(), telemetry=SHELL.telemetry
+            group=GROUP, store=self.store, reactions=reactions(SHELL.clock), telemetry=SHELL.telemetry
         )
         for event in events:
             await processor.process([self.topics.land(event)])
@@ -144,6 +145,83 @@ async def test_messages_are_shown_although_their_interaction_is_not_read_yet(crm
 
     assert len((await crm.found("/interactions/chat-9/messages"))["messages"]) == 3
     assert (await crm.get("/interactions/chat-9")).status_code == 404
+
+
+async def change(crm: Crm, change: Json, *roles: Role, tenant: str = "acme", customer_id: str = "") -> httpx.Response:
+    """PATCH the only customer of acme, or the given one."""
+    path = f"/customers/{customer_id or await crm.customer_id()}"
+    return await crm.client.patch(path, json=change, headers=bearer(*(roles or ("supervisor",)), tenant=tenant))
+
+
+async def test_supervisors_and_integrators_say_what_routing_is_to_know_of_a_customer(crm: Crm) -> None:
+    whole = await change(crm, {"tier": "gold", "language": "es", "labels": ["vip", "b2b"]}, "integrator")
+    partly = await change(crm, {"language": None, "labels": []})
+
+    assert (whole.status_code, whole.json()["tier"], whole.json()["labels"]) == (200, "gold", ["vip", "b2b"])
+    assert partly.json() == {**whole.json(), "language": None, "labels": []}
+    assert await crm.found(f"/customers/{await crm.customer_id()}") == partly.json()
+    assert (await crm.found("/customers"))["customers"] == [partly.json()]
+
+
+async def test_each_change_of_a_customer_has_one_audit_row_that_nobody_can_change(crm: Crm) -> None:
+    customer_id = await crm.customer_id()
+    for role in ("supervisor", "integrator"):
+        assert (await change(crm, {"tier": "gold"}, role)).status_code == 200
+    await change(crm, {"tier": "gold"}, "agent")
+    await change(crm, {"tier": "?"})
+
+    async with crm.database.transaction("acme") as tx:
+        rows = await tx.all("SELECT actor, action, target FROM audit")
+    assert [tuple(row.values()) for row in rows] == [("ana", "customer.change", customer_id)] * 2
+    for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit"):
+        with pytest.raises(DBAPIError, match="permission denied"):
+            async with crm.database.transaction("acme") as tx:
+                await tx.execute(statement)
+
+
+@pytest.mark.parametrize("roles", [("agent",), ("admin",)])
+async def test_nobody_else_changes_a_customer(crm: Crm, roles: tuple[Role, ...]) -> None:
+    assert (await change(crm, {"tier": "gold"}, *roles)).status_code == 403
+    assert (await crm.found(f"/customers/{await crm.customer_id()}"))["tier"] is None
+
+
+async def test_another_tenants_customer_is_unknown_and_stays_as_it_is(crm: Crm) -> None:
+    customer_id = await crm.customer_id()
+    answer = await change(crm, {"tier": "gold"}, tenant="globex", customer_id=customer_id)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "customer_unknown")
+    assert (await crm.found(f"/customers/{customer_id}"))["tier"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": "x"},
+        {"tier": "Gold Member"},
+        {"language": ""},
+        {"labels": None},
+        {"labels": ["no spaces please"]},
+        {"labels": [f"l{number}" for number in range(21)]},
+    ],
+)
+async def test_what_no_rule_could_read_is_refused(crm: Crm, body: Json) -> None:
+    answer = await change(crm, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
+
+
+async def test_an_interaction_tells_its_story(crm: Crm) -> None:
+    story = (await crm.found("/interactions/chat-1"))["story"]
+
+    assert [each["summary"] for each in story] == [
+        "waits in sales",
+        "assigned to ana as owner",
+        "ana wraps up (interaction_ended)",
+        "completed by ana (completed_by_agent, solved)",
+    ]
+    assert story[1]["type"] == "task.assigned"
+    assert story[1]["told"]["agent_id"] == "ana"
 
 
 async def test_the_timeline_is_newest_first_with_outcomes(crm: Crm) -> None:

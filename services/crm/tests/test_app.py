@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 import httpx
-from contracts.topics import dead_letter_topic
+from contracts import decode
+from contracts.commands import CustomerFacts
+from contracts.topics import ROUTING_INPUTS, dead_letter_topic
 from crm.app import open_crm
 from crm.consumers import GROUP, TOPICS
 from crm.settings import CrmSettings
@@ -48,15 +50,21 @@ async def test_what_is_said_can_be_read_and_a_broken_record_is_parked_alone(
 
                 await eventually(is_completed, timeout_seconds=20)
                 said = (await client.get("/interactions/chat-1/messages")).json()["messages"]
+                await eventually(lambda: log.records(ROUTING_INPUTS.name))
             stop.set()
 
     assert [line["number"] for line in said] == [1, 2, 3]
+    [facts] = [decode(record.value, record.headers).data for record in log.records(ROUTING_INPUTS.name)]
+    assert isinstance(facts, CustomerFacts)
+    assert not facts.known
     assert [record.value for record in log.records(dead_letter_topic("messages", GROUP))] == [b"{broken"]
 
 
 def log_of(chat: Conversation) -> MemoryLog:
     """A conversation in its topics, behind a record that nobody can read."""
-    log = MemoryLog(dict.fromkeys((*TOPICS, *(dead_letter_topic(topic, GROUP) for topic in TOPICS)), 1))
+    log = MemoryLog(
+        dict.fromkeys((*TOPICS, ROUTING_INPUTS.name, *(dead_letter_topic(topic, GROUP) for topic in TOPICS)), 1)
+    )
     headers = ((f"ce_{name}", b"x") for name in ("id", "source"))
     broken = Outgoing(
         topic="messages", key=b"k", value=b"{broken", headers=(*headers, ("ce_type", b"message.received"))

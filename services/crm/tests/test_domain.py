@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from crm.domain.cursors import BadCursorError, Cursor, decoded, encoded
-from crm.domain.stories import Task, summary
+from crm.domain.routing import Task, summary
 from crm.domain.words import WORD_LENGTH_MAX, customer_words, query_words, words_of
 from hypothesis import given
 from hypothesis import strategies as st

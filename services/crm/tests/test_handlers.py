@@ -21,16 +21,17 @@ from servicekit.store import EVERY_TENANT
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.plugin import FreshDatabase
-from servicekit.testing.virtual import run_virtual
+from servicekit.testing.virtual import VirtualClock, run_virtual
 from servicekit.transactional import TransactionalProcessor
 
 VISITOR = {"type": "visitor", "value": "v-1", "verified": False}
 CUSTOMER = {"type": "external", "value": "c-77", "verified": True}
 TELEMETRY = Telemetry("test")
+CLOCK = VirtualClock()
 
 
 def processor_of(store: CrmStore) -> TransactionalProcessor[CrmTransaction]:
-    return TransactionalProcessor(group=GROUP, store=store, reactions=reactions(), telemetry=TELEMETRY)
+    return TransactionalProcessor(group=GROUP, store=store, reactions=reactions(CLOCK), telemetry=TELEMETRY)
 
 
 async def kept_of(events: Iterable[Event], store: MemoryCrmStore | None = None) -> CrmTables:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 from crm.domain.identity import Decision, Holding, Identifier
-from crm.domain.stories import FailedMessage, Interaction, Message, Task
+from crm.domain.routing import Task
+from crm.domain.stories import FailedMessage, Interaction, Message
 from crm.store import PostgresCrmStore
 from crm.testing import MemoryCrmStore
 from crm.transaction import CrmStore, DecisionRow, TakenMeanwhileError

@@ -91,9 +91,10 @@ async def _tables(database: "asyncpg.Connection") -> Tables:
             Said(
                 interaction_id=row["interaction_id"],
                 number=row["number"],
-                sender="customer" if row["direction"] == "inbound" else "agent",
+                sender="customer" if row["direction"] == "inbound" else "agent" if row["agent_id"] else "system",
                 text=row["text"],
                 message_id=row["message_id"],
+                internal=row["visibility"] == "internal",
             )
             for row in crm
         ],

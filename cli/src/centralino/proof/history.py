@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from contracts import Event, MalformedEventError, decode
-from contracts.messages import MessageReceived, MessageSent
+from contracts.messages import MessageAnnounced, MessageReceived, MessageSent
 from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS, ROUTING_JOURNAL
 from servicekit.ports import Partition, Record
 
@@ -27,9 +27,11 @@ class Said:
 
     interaction_id: str
     number: int
-    sender: Literal["customer", "agent"]
+    sender: Literal["customer", "agent", "system"]
     text: str
     message_id: str | None = None
+    internal: bool = False
+    """Between agents: a number without a place in the visitor's log."""
 
 
 Outcome = Literal["ok", "failed", "unknown"]
@@ -105,14 +107,23 @@ def read_history(
     )
 
 
-def said(data: MessageReceived | MessageSent) -> Said:
+_SENDERS: Final[Mapping[type, Literal["customer", "agent", "system"]]] = {
+    MessageReceived: "customer",
+    MessageSent: "agent",
+    MessageAnnounced: "system",
+}
+Spoken = MessageReceived | MessageSent | MessageAnnounced
+
+
+def said(data: Spoken) -> Said:
     """The message that the event tells of."""
     return Said(
         interaction_id=data.interaction_id,
         number=data.number,
-        sender="customer" if isinstance(data, MessageReceived) else "agent",
+        sender=_SENDERS[type(data)],
         text=str(data.personal.get("text")),
         message_id=data.message_id,
+        internal=isinstance(data, MessageSent) and data.visibility == "internal",
     )
 
 

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 
-from contracts.messages import MessageFailed, MessageReceived, MessageSent
+from contracts.messages import MessageFailed, MessageSent
 
 from centralino.proof.faults import Fault
-from centralino.proof.history import History, Said, Stood, said
+from centralino.proof.history import History, Said, Spoken, Stood, said
 
 
 def message_faults(history: History, assignments: Set[tuple[str, str, str]]) -> Iterator[Fault]:
@@ -17,7 +17,8 @@ def message_faults(history: History, assignments: Set[tuple[str, str, str]]) -> 
     by_number = {(message.interaction_id, message.number): message for _, message in told}
     yield from _order_faults(told)
     yield from _promise_faults(history.accepted, by_number)
-    yield from _table_faults("table message of the gateway", history.tables.gateway, by_number)
+    shown = {key: message for key, message in by_number.items() if not message.internal}
+    yield from _table_faults("table message of the gateway", history.tables.gateway, shown)
     yield from _table_faults("table message of the CRM", history.tables.crm, by_number)
     yield from _sender_faults(history.messages, assignments)
 
@@ -27,7 +28,7 @@ def _first_copies(messages: Sequence[Stood], faults: list[Fault]) -> list[tuple[
     told: dict[str, tuple[str, Said]] = {}
     for stood in messages:
         data = stood.event.data
-        if not isinstance(data, MessageReceived | MessageSent):
+        if not isinstance(data, Spoken):
             continue
         message = said(data)
         _, first = told.setdefault(stood.event.id, (_place(stood), message))

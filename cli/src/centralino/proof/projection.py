@@ -348,6 +348,7 @@ def _assignment_view(task: _Task, assigned: TaskAssigned, sequence: str) -> View
         "channel": assigned.channel,
         "sequence": sequence,
         "state": "assigned" if task.wrapup is None else "wrapup",
+        "role": assigned.role,
         "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup else None,
     }
 

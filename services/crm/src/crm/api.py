@@ -5,19 +5,21 @@ tenant every agent may read everything; finer rules come with an issue of their 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Final, NoReturn, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Path, Query
 from servicekit.auth import Principal, require
 from servicekit.database import Row
+from servicekit.ports import Clock, Ids
 from servicekit.problems import ProblemError
 from starlette.requests import Request
 
-from crm.domain import cursors, stories
+from crm.domain import cursors, routing
 from crm.domain.cursors import CURSOR_LENGTH_MAX, NEWEST, BadCursorError, Cursor
-from crm.domain.stories import Task
+from crm.domain.routing import Task
 from crm.models import (
+    CustomerChange,
     CustomerLine,
     CustomerPage,
     FailedMessageLine,
@@ -30,6 +32,7 @@ from crm.models import (
     MessageLine,
     MessagePage,
     Outcome,
+    StepLine,
     TimelinePage,
 )
 from crm.views import CrmViews, View
@@ -53,7 +56,16 @@ async def _cursor(cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_M
         raise ProblemError(400, "cursor_invalid", "Use a cursor as a page gave it.") from error
 
 
+async def _clock(request: Request) -> Clock:
+    return cast(Clock, request.app.state.clock)  # set by app
+
+
+async def _ids(request: Request) -> Ids:
+    return cast(Ids, request.app.state.ids)  # set by app
+
+
 Reader = Annotated[Principal, Depends(require("agent", "supervisor", "admin"))]
+Writer = Annotated[Principal, Depends(require("supervisor", "integrator"))]
 Views = Annotated[CrmViews, Depends(_views)]
 From = Annotated[Cursor, Depends(_cursor)]
 Limit = Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)]
@@ -83,6 +95,29 @@ async def customer(principal: Reader, views: Views, customer_id: Identity) -> Cu
         return await _customer_line(view, customer_id) or _unknown("customer")
 
 
+@ROUTES.patch("/customers/{customer_id}", summary="Say what routing is to know of a customer")
+async def change_customer(  # each by name
+    principal: Writer,
+    views: Views,
+    clock: Annotated[Clock, Depends(_clock)],
+    ids: Annotated[Ids, Depends(_ids)],
+    customer_id: Identity,
+    change: CustomerChange,
+) -> CustomerLine:
+    """Tier, language and labels; the router is told of them when the customer's next interaction begins."""
+    async with views.of(principal.tenant_id) as view:
+        before = await view.locked_profile(customer_id) or _unknown("customer")
+        await view.change_profile(customer_id, replace(before, **change.model_dump(exclude_unset=True)))
+        await view.audit(
+            ids.new_id(),
+            at_ms=clock.now_ms(),
+            actor=principal.subject,
+            action="customer.change",
+            target=customer_id,
+        )
+        return await _customer_line(view, customer_id) or _unknown("customer")
+
+
 @ROUTES.get("/customers/{customer_id}/timeline", summary="A customer's story")
 async def timeline(
     principal: Reader, views: Views, customer_id: Identity, cursor: From, limit: Limit = 50
@@ -99,11 +134,12 @@ async def timeline(
 
 @ROUTES.get("/interactions/{interaction_id}", summary="An interaction")
 async def interaction(principal: Reader, views: Views, interaction_id: Identity) -> InteractionView:
-    """With its customer, and what became of its last task."""
+    """With its customer, what became of its last task, and what the router did on the way there."""
     async with views.of(principal.tenant_id) as view:
         found = await view.interaction(interaction_id) or _unknown("interaction")
         tasks = await view.last_tasks([interaction_id])
         failed = await view.failed_messages(interaction_id)
+        steps = await view.steps(interaction_id)
         whose = await _customer_line(view, found.customer_id) if found.customer_id else None
     return InteractionView(
         interaction_id=found.interaction_id,
@@ -117,8 +153,10 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
         started_at_ms=found.started_at_ms,
         ended_at_ms=found.ended_at_ms,
         end_reason=found.end_reason,
+        end_cause=found.end_cause,
         customer=whose,
         outcome=_outcome(tasks.get(interaction_id)),
+        story=[StepLine.model_validate({**asdict(step), "summary": routing.sentence(step)}) for step in steps],
         failed_messages=[FailedMessageLine.model_validate(row) for row in failed],
     )
 
@@ -168,6 +206,9 @@ async def _customer_lines(view: View, rows: Sequence[Row]) -> list[CustomerLine]
             name=row["name"],
             created_at_ms=row["created_at_ms"],
             identifiers=[IdentifierLine.model_validate(dict(each)) for each in held.get(row["customer_id"], ())],
+            tier=row["tier"],
+            language=row["language"],
+            labels=row["labels"],
         )
         for row in rows
     ]
@@ -183,11 +224,12 @@ def _entry(row: Row, task: Task | None) -> InteractionEntry | MessageEntry:
             number=row["number"],
             direction=row["direction"],
             agent_id=row["agent_id"],
+            visibility=row["visibility"],
         )
     is_over = row["ended_at_ms"] is not None
     return InteractionEntry(
         at_ms=row["at_ms"],
-        summary=stories.summary(row["channel"], task, is_over=is_over),
+        summary=routing.summary(row["channel"], task, is_over=is_over),
         interaction_id=row["interaction_id"],
         channel=row["channel"],
         state="ended" if is_over else "open",

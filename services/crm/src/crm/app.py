@@ -7,7 +7,9 @@ from typing import Final
 from fastapi import FastAPI
 from servicekit.auth import TokenVerifier, jwks_source
 from servicekit.database import Database, open_database
+from servicekit.outbox import OutboxRelay, PostgresOutbox
 from servicekit.run import Service, Shell, run
+from servicekit.store import Outbox
 from servicekit.web import create_app
 
 from crm.api import ROUTES
@@ -30,12 +32,21 @@ def main() -> None:
 
 @asynccontextmanager
 async def open_crm(settings: CrmSettings, shell: Shell) -> AsyncGenerator[Service, None]:
-    """Consumers and API over one database."""
+    """Consumers, outbox and API over one database."""
     async with open_database(settings.database_url, schema=SCHEMA) as database:
         yield Service(
             app=application(settings, shell, database),
-            loops=[consumer(PostgresCrmStore(database), shell), metrics_consumer(MetricsStore(database), shell)],
+            loops=[
+                consumer(PostgresCrmStore(database), shell),
+                metrics_consumer(MetricsStore(database), shell),
+                relay(PostgresOutbox(database), shell),
+            ],
         )
+
+
+def relay(outbox: Outbox, shell: Shell) -> OutboxRelay:
+    """Publishes what the consumer's transactions announce."""
+    return OutboxRelay(outbox, log=shell.log, clock=shell.clock, chance=shell.chance, telemetry=shell.telemetry)
 
 
 def application(settings: CrmSettings, shell: Shell, database: Database) -> FastAPI:
@@ -52,6 +63,8 @@ def application(settings: CrmSettings, shell: Shell, database: Database) -> Fast
     )
     app.state.views = CrmViews(database)
     app.state.metrics_views = MetricsViews(database)
+    app.state.clock = shell.clock
+    app.state.ids = shell.ids
     return app
 
 

@@ -1,17 +1,19 @@
 """The group `crm`: effect and position commit together."""
 
-from typing import Final
+from typing import Final, get_args
 
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
-from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
-from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
 from servicekit.consume import ConsumerLimits, ConsumerLoop
 from servicekit.lane import LaneLimits
+from servicekit.ports import Clock
 from servicekit.run import Shell
 from servicekit.transactional import TransactionalProcessor, TransactionalReactions
 
 from crm import handlers
+from crm.domain.routing import PartEvent, TaskEvent
+from crm.handlers import Identification
 from crm.transaction import CrmStore, CrmTransaction
 
 GROUP: Final = "crm"
@@ -20,22 +22,22 @@ BATCH_RECORDS_MAX: Final = 1000
 """In one transaction: what a statement and a commit cost is shared by as many."""
 
 
-def reactions() -> TransactionalReactions[CrmTransaction]:
-    """Who reacts to what."""
+def reactions(clock: Clock) -> TransactionalReactions[CrmTransaction]:
+    """Who reacts to what. Types that nobody names here, those of agents and offers among them, are passed over."""
     table = TransactionalReactions[CrmTransaction]().before(handlers.expect)
-    table.on(InteractionStarted, handlers.interaction_started)
-    table.on(InteractionUpdated, handlers.interaction_updated)
+    identification = Identification(clock)
+    table.on(InteractionStarted, identification.interaction_started)
+    table.on(InteractionUpdated, identification.interaction_updated)
     table.on(InteractionEnded, handlers.interaction_ended)
     table.on(MessageReceived, handlers.message_said)
     table.on(MessageSent, handlers.message_said)
+    table.on(MessageAnnounced, handlers.message_said)
     table.on(MessageDelivered, handlers.message_delivered)
     table.on(MessageFailed, handlers.message_failed)
-    table.on(TaskQueued, handlers.task_changed)
-    table.on(TaskAssigned, handlers.task_changed)
-    table.on(TaskRequeued, handlers.task_changed)
-    table.on(WrapupStarted, handlers.task_changed)
-    table.on(TaskCompleted, handlers.task_changed)
-    table.on(TaskAbandoned, handlers.task_changed)
+    for changed in get_args(TaskEvent):
+        table.on(changed, handlers.task_changed)
+    for part in get_args(PartEvent):
+        table.on(part, handlers.part_changed)
     return table
 
 
@@ -44,7 +46,9 @@ def consumer(store: CrmStore, shell: Shell) -> ConsumerLoop:
     return ConsumerLoop(
         group=GROUP,
         topics=TOPICS,
-        processor=TransactionalProcessor(group=GROUP, store=store, reactions=reactions(), telemetry=shell.telemetry),
+        processor=TransactionalProcessor(
+            group=GROUP, store=store, reactions=reactions(shell.clock), telemetry=shell.telemetry
+        ),
         log=shell.log,
         clock=shell.clock,
         chance=shell.chance,

@@ -5,25 +5,30 @@ All are idempotent, and none needs another topic's event to have come before.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
+from contracts.commands import CustomerFacts
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
-from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
-from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from contracts.messages import MessageDelivered, MessageFailed
+from servicekit.ports import Clock
 from servicekit.reactions import Delivery
 
-from crm.domain import identity, stories
+from crm.domain import identity, routing, stories
+from crm.domain.facts import NOBODY
 from crm.domain.identity import Identifier
-from crm.domain.stories import FailedMessage, Interaction, Task, TaskEvent
+from crm.domain.routing import PartEvent, StepEvent, Task, TaskEvent
+from crm.domain.stories import FailedMessage, Interaction, Said
 from crm.domain.words import cleaned
 from crm.transaction import CrmTransaction, DecisionRow, Expected, Named
+
+SOURCE: Final = "/crm"
 
 
 async def expect(tx: CrmTransaction, deliveries: Sequence[Delivery[object]]) -> None:
     """Before a batch is handled: look up together what the functions below will ask for."""
-    interactions, tasks = set[Named](), set[Named]()
+    interactions, tasks, domains = set[Named](), set[Named](), set[Named]()
     identifiers = set[tuple[str, str, str]]()
     for delivery in deliveries:
         tenant_id, data = delivery.event.tenant_id, delivery.data
@@ -31,28 +36,72 @@ async def expect(tx: CrmTransaction, deliveries: Sequence[Delivery[object]]) -> 
             case InteractionStarted() | InteractionUpdated() | InteractionEnded():
                 interactions.add((tenant_id, data.interaction_id))
                 if not isinstance(data, InteractionEnded):
+                    domains.add((tenant_id, data.domain))
                     identifiers |= {(tenant_id, *claim.key) for claim in identity.claims_of(data.personal)}
-            case TaskQueued() | TaskAssigned() | TaskRequeued() | WrapupStarted() | TaskCompleted() | TaskAbandoned():
-                tasks.add((tenant_id, data.task_id))
+            case _ if isinstance(data, StepEvent):
+                tasks.add((tenant_id, routing.task_id_of(data)))
             case _:
                 pass
-    await tx.expect(Expected(interactions=interactions, tasks=tasks, identifiers=identifiers))
+    expected = Expected(interactions=interactions, tasks=tasks, identifiers=identifiers, domains=domains)
+    await tx.expect(expected)
 
 
-async def interaction_started(tx: CrmTransaction, delivery: Delivery[InteractionStarted]) -> None:
-    """A conversation began: keep it and find out whose it is."""
-    event, data = delivery.event, delivery.data
-    before = await _interaction(tx, event, data)
-    customer_id = await _identify(tx, event, before, data.personal, at_ms=data.started_at_ms)
-    await tx.save_interaction(replace(stories.started(before, data), customer_id=customer_id))
+class Identification:
+    """Finds out whose interactions are, and tells the router what it may need to know of them.
 
+    The facts go to the partition in which the interaction's own event stands: that is the domain's, and whatever engine
+    forwards the one forwards the other.
+    """
 
-async def interaction_updated(tx: CrmTransaction, delivery: Delivery[InteractionUpdated]) -> None:
-    """More is known of it; maybe also who the customer is."""
-    event, data = delivery.event, delivery.data
-    before = await _interaction(tx, event, data)
-    customer_id = await _identify(tx, event, before, data.personal, at_ms=data.updated_at_ms)
-    await tx.save_interaction(replace(stories.updated(before, data), customer_id=customer_id))
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def interaction_started(self, tx: CrmTransaction, delivery: Delivery[InteractionStarted]) -> None:
+        """A conversation began: keep it, find out whose it is, and say so, also that nothing is known."""
+        event, data = delivery.event, delivery.data
+        before = await _interaction(tx, event, data)
+        customer_id = await _identify(tx, event, before, data.personal, at_ms=data.started_at_ms)
+        await tx.save_interaction(replace(stories.started(before, data), customer_id=customer_id))
+        await self._tell(tx, delivery, customer_id)
+
+    async def interaction_updated(self, tx: CrmTransaction, delivery: Delivery[InteractionUpdated]) -> None:
+        """More is known of it; maybe also who the customer is, which the router is told then."""
+        event, data = delivery.event, delivery.data
+        before = await _interaction(tx, event, data)
+        customer_id = await _identify(tx, event, before, data.personal, at_ms=data.updated_at_ms)
+        await tx.save_interaction(replace(stories.updated(before, data), customer_id=customer_id))
+        if customer_id != before.customer_id:
+            await self._tell(tx, delivery, customer_id)
+
+    async def _tell(
+        self,
+        tx: CrmTransaction,
+        delivery: Delivery[InteractionStarted] | Delivery[InteractionUpdated],
+        customer_id: str,
+    ) -> None:
+        event, data = delivery.event, delivery.data
+        known = customer_id != _decision_id(event)  # else this very event made the customer
+        profile = await tx.profile(event.tenant_id, customer_id, data.domain) if known else NOBODY
+        facts = CustomerFacts(
+            interaction_id=data.interaction_id,
+            domain=data.domain,
+            known=known,
+            found_at_ms=self._clock.now_ms(),
+            tier=profile.tier,
+            language=profile.language,
+            last_agent_id=profile.last_agent_id,
+            labels=profile.labels,
+        )
+        told = Event(
+            id=f"{_decision_id(event)}.facts",
+            source=SOURCE,
+            tenant_id=event.tenant_id,
+            subject=data.interaction_id,
+            time_ms=facts.found_at_ms,
+            data=facts,
+            causation_id=event.id,
+        )
+        await tx.announce(told, partition=delivery.record.partition)
 
 
 async def interaction_ended(tx: CrmTransaction, delivery: Delivery[InteractionEnded]) -> None:
@@ -61,7 +110,10 @@ async def interaction_ended(tx: CrmTransaction, delivery: Delivery[InteractionEn
     await tx.save_interaction(stories.ended(before, delivery.data))
 
 
-async def message_said(tx: CrmTransaction, delivery: Delivery[MessageReceived] | Delivery[MessageSent]) -> None:
+AnySaid = TypeVar("AnySaid", bound=Said)
+
+
+async def message_said(tx: CrmTransaction, delivery: Delivery[AnySaid]) -> None:
     """Keep a message, once. Raises RejectError when its number or id stands for another one."""
     await tx.add_message(stories.message_of(delivery.event.tenant_id, delivery.data))
 
@@ -92,6 +144,9 @@ async def message_failed(tx: CrmTransaction, delivery: Delivery[MessageFailed]) 
 AnyTaskEvent = TypeVar("AnyTaskEvent", bound=TaskEvent)
 
 
+AnyPartEvent = TypeVar("AnyPartEvent", bound=PartEvent)
+
+
 async def task_changed(tx: CrmTransaction, delivery: Delivery[AnyTaskEvent]) -> None:
     """The router did something with a task."""
     tenant_id, data = delivery.event.tenant_id, delivery.data
@@ -102,7 +157,34 @@ async def task_changed(tx: CrmTransaction, delivery: Delivery[AnyTaskEvent]) -> 
         domain=data.domain,
         queue=data.queue,
     )
-    await tx.save_task(stories.followed(before, data))
+    await tx.save_task(routing.followed(before, data))
+    await _keep_step(tx, delivery.event, data)
+
+
+async def part_changed(tx: CrmTransaction, delivery: Delivery[AnyPartEvent]) -> None:
+    """Somebody's part in a task is another; of a task that is not here, only the step is kept."""
+    data = delivery.data
+    before = await tx.task(delivery.event.tenant_id, routing.task_id_of(data))
+    after = routing.followed(before, data) if before else None
+    if after and after != before:
+        await tx.save_task(after)
+    await _keep_step(tx, delivery.event, data)
+
+
+async def _keep_step(tx: CrmTransaction, event: Event, data: StepEvent) -> None:
+    step = routing.step_of(
+        data,
+        tenant_id=event.tenant_id,
+        sequence=event.sequence or event.id,
+        event_type=event.type.name,
+        at_ms=event.time_ms,
+    )
+    await tx.add_step(step)
+
+
+def _decision_id(event: Event) -> str:
+    """Follows from the event, so that a decision that is made again has the same outcome."""
+    return uuid5(NAMESPACE_URL, f"centralino/crm/{event.tenant_id}/{event.source}/{event.id}").hex
 
 
 async def _interaction(
@@ -135,8 +217,7 @@ async def _decide(
 ) -> tuple[str, set[str]]:
     """Decide and keep the outcome with its evidence; returns whose it is, and who has got or lost an identifier."""
     tenant_id = event.tenant_id
-    # Follows from the event, so that a decision that is made again has the same outcome.
-    decision_id = uuid5(NAMESPACE_URL, f"centralino/crm/{tenant_id}/{event.source}/{event.id}").hex
+    decision_id = _decision_id(event)
     held = await tx.holdings(tenant_id, [claim.key for claim in claims])
     decision = identity.decide(claims, held, new_customer_id=decision_id)
     if decision.is_new:

@@ -1,8 +1,14 @@
 """What the API answers."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from contracts.fields import Code
+from contracts.messages import Visibility
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from crm.domain.routing import TaskState
+
+LABELS_MAX = 20
 
 
 class IdentifierLine(BaseModel):
@@ -20,6 +26,25 @@ class CustomerLine(BaseModel):
     name: str | None
     created_at_ms: int
     identifiers: list[IdentifierLine]
+    tier: str | None = Field(description="As routing rules know it.")
+    language: str | None
+    labels: list[str]
+
+
+class CustomerChange(BaseModel):
+    """What routing is to know of a customer; what is left out stays, null takes it back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tier: Code | None = None
+    language: Code | None = None
+    labels: Annotated[list[Code], Field(max_length=LABELS_MAX)] = []
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing is to change")
+        return self
 
 
 class CustomerPage(BaseModel):
@@ -34,15 +59,28 @@ class Outcome(BaseModel):
 
     task_id: str
     queue: str
-    state: Literal["waiting", "assigned", "wrap-up", "completed", "abandoned"]
+    state: TaskState
     agent_id: str | None = Field(description="Who has it, or had it last.")
+    deferred_for: str | None = Field(description="Why it is not offered to anybody for now.")
     queued_at_ms: int | None
-    waited_ms: int | None = Field(description="Until the last assignment, or until it was abandoned.")
+    waited_ms: int | None = Field(description="Until the last assignment, or until it was abandoned or given up.")
     requeues: int
     ended_at_ms: int | None
     handled_ms: int | None
+    held_ms: int | None = Field(description="Of `handled_ms`, on hold.")
     reason: str | None
     disposition: str | None
+    given_to: str | None = Field(description="Where it went instead of being completed: callback, voicemail, ...")
+
+
+class StepLine(BaseModel):
+    """One thing that the router did."""
+
+    at_ms: int
+    summary: str
+    type: str = Field(description="Of the routing event.")
+    task_id: str
+    told: dict[str, str | int] = Field(description="Fields of the event: queues, agents, reason, ...")
 
 
 class FailedMessageLine(BaseModel):
@@ -69,8 +107,10 @@ class InteractionView(BaseModel):
     started_at_ms: int | None
     ended_at_ms: int | None
     end_reason: str | None
+    end_cause: str | None = Field(description="The router's own reason, where it gave the task up.")
     customer: CustomerLine | None
     outcome: Outcome | None
+    story: list[StepLine]
     failed_messages: list[FailedMessageLine]
 
 
@@ -80,9 +120,10 @@ class MessageLine(BaseModel):
     message_id: str
     number: int = Field(description="Place in the conversation: 1, 2, 3...")
     direction: Literal["inbound", "outbound"]
-    agent_id: str | None
+    agent_id: str | None = Field(description="None of an outbound one: the gateway itself said it.")
     text: str
     at_ms: int
+    visibility: Visibility
     delivered_at_ms: int | None = Field(description="When the customer's device had it; of agents' messages.")
 
 
@@ -117,6 +158,7 @@ class MessageEntry(BaseModel):
     number: int
     direction: Literal["inbound", "outbound"]
     agent_id: str | None
+    visibility: Visibility
 
 
 class TimelinePage(BaseModel):

@@ -11,12 +11,15 @@ from servicekit.database import Transaction, kept_as
 from servicekit.statements import statements
 
 from crm.domain.identity import Holding, Identifier
-from crm.domain.stories import FailedMessage, Interaction, Message, Task
+from crm.domain.routing import Step, Task
+from crm.domain.stories import FailedMessage, Interaction, Message
 from crm.domain.words import words_of
 from crm.transaction import DecisionRow, Named
 
 IdentifierKey = tuple[str, str, str]
 """Tenant, type and value."""
+CustomerIn = tuple[str, str, str]
+"""Tenant, customer and domain."""
 _PARAMETER: Final = re.compile(r":(\w+)")
 
 
@@ -29,6 +32,10 @@ class Customer:
     created_at_ms: int
     name: str | None = None
     named_at_ms: int | None = None
+    tier: str | None = None
+    language: str | None = None
+    labels: Sequence[str] = ()
+    """Read here, and written by the API alone, as tier and language are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,12 @@ class Sets:
         rows = await self._transaction.all(_sql()["customers"], **_named(keys))
         return {(row["tenant_id"], row["customer_id"]): kept_as(Customer, row) for row in rows}
 
+    async def last_agents(self, keys: Collection[CustomerIn]) -> Mapping[CustomerIn, str]:
+        """Who owned the customers' newest tasks in the domains."""
+        tenants, ids, domains = zip(*keys, strict=True)
+        rows = await self._transaction.all(_sql()["last_agents"], tenants=tenants, ids=ids, domains=domains)
+        return {(row["tenant_id"], row["id"], row["domain"]): row["agent_id"] for row in rows}
+
     async def tasks(self, keys: Collection[Named]) -> Mapping[Named, Task]:
         """As they are."""
         rows = await self._transaction.all(_sql()["tasks"], **_named(keys))
@@ -176,6 +189,10 @@ class Sets:
     async def save_tasks(self, rows: Sequence[Task]) -> None:
         """As they are now."""
         await self._write("save_tasks", rows)
+
+    async def add_steps(self, rows: Sequence[Step]) -> None:
+        """Those that are not here yet."""
+        await self._write("add_steps", rows, told=[json.dumps(row.told) for row in rows])
 
     async def _write(self, name: str, rows: Sequence[object], **columns: Sequence[object]) -> int:
         if not rows:

@@ -13,8 +13,10 @@ from servicekit.store import Tenant
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
+from crm.domain.facts import NOBODY, Profile
 from crm.domain.identity import Holding, Identifier, Key, takes_name
-from crm.domain.stories import FailedMessage, Interaction, Message, Task
+from crm.domain.routing import Step, Task
+from crm.domain.stories import FailedMessage, Interaction, Message
 from crm.domain.words import customer_words
 from crm.gathered import Rows
 from crm.sets import Claimed, Customer, Delivered, Held, Sets
@@ -43,6 +45,8 @@ class PostgresCrmTransaction(Transaction):
         self._identifiers = Rows(sets.identifiers)
         self._customers = Rows(sets.customers)
         self._tasks = Rows(sets.tasks)
+        self._last_agents = Rows(sets.last_agents)
+        self._steps: list[Step] = []
         self._decisions: list[DecisionRow] = []
         self._found_otherwise: set[Named] = set()
         self._messages: dict[Named, Message] = {}
@@ -63,6 +67,12 @@ class PostgresCrmTransaction(Transaction):
         concerned = [(held.tenant_id, held.customer_id) for held in self._identifiers.known]
         concerned += [(row.tenant_id, row.customer_id) for row in self._interactions.known if row.customer_id]
         await self._customers.know(concerned)
+        await self._last_agents.know(
+            (tenant_id, customer_id, domain)
+            for tenant_id, customer_id in concerned
+            for tenant, domain in expected.domains
+            if tenant == tenant_id
+        )
         await self._tasks.know(expected.tasks)
 
     async def interaction(self, tenant_id: str, interaction_id: str) -> Interaction | None:
@@ -123,6 +133,18 @@ class PostgresCrmTransaction(Transaction):
         self._claims.set(key, (*(await self._claims.get(key) or ()), claimed))
         self._decisions.append(row)
 
+    async def profile(self, tenant_id: str, customer_id: str, domain: str) -> Profile:
+        """See CrmTransaction."""
+        kept = await self._customers.get((tenant_id, customer_id))
+        if kept is None:
+            return NOBODY
+        return Profile(
+            tier=kept.tier,
+            language=kept.language,
+            labels=tuple(kept.labels),
+            last_agent_id=await self._last_agents.get((tenant_id, customer_id, domain)),
+        )
+
     async def renew_words(self, tenant_id: str, customer_id: str) -> None:
         """See CrmTransaction."""
         await self._customers.know([(tenant_id, customer_id)])
@@ -161,6 +183,10 @@ class PostgresCrmTransaction(Transaction):
         """See CrmTransaction."""
         self._tasks.set((task.tenant_id, task.task_id), task)
 
+    async def add_step(self, step: Step) -> None:
+        """See CrmTransaction."""
+        self._steps.append(step)
+
     @override
     async def flush(self) -> None:
         """Write what was gathered. Raises TakenMeanwhileError, and RejectError as `add_message` says."""
@@ -176,6 +202,7 @@ class PostgresCrmTransaction(Transaction):
         await sets.mark_delivered(self._delivered)
         await sets.add_failed_messages(self._failed)
         await sets.save_tasks(self._tasks.changed)
+        await sets.add_steps(self._steps)
         await super().flush()
 
     async def _write_words(self) -> None:

@@ -6,6 +6,7 @@ And a conversation as the events that tell of it.
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from contracts import Event, encode
 from contracts.interactions import InteractionEnded, InteractionStarted
@@ -15,8 +16,10 @@ from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import Record
 from servicekit.store import MemoryDatabase, MemoryTransaction, Tenant
 
+from crm.domain.facts import NOBODY, Profile
 from crm.domain.identity import Holding, Identifier, Key, takes_name
-from crm.domain.stories import FailedMessage, Interaction, Message, Task
+from crm.domain.routing import Step, Task
+from crm.domain.stories import FailedMessage, Interaction, Message
 from crm.domain.words import customer_words
 from crm.transaction import CrmTransaction, DecisionRow, Expected, Named, TakenMeanwhileError, check_same
 
@@ -29,11 +32,13 @@ class CustomerRow:
     name: str | None = None
     named_at_ms: int | None = None
     words: frozenset[str] = frozenset()
+    profile: Profile = NOBODY
+    """As the API would have written it; the last agent is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrmTables:
-    """The tables; keys are tenant and id, with type and value for identifiers."""
+    """The tables; keys are tenant and id, with type and value for identifiers, interaction and sequence for steps."""
 
     customers: dict[Named, CustomerRow] = field(default_factory=dict)
     identifiers: dict[tuple[str, Key], Holding] = field(default_factory=dict)
@@ -42,6 +47,7 @@ class CrmTables:
     messages: dict[tuple[str, str, int], Message] = field(default_factory=dict)
     failed_messages: dict[Named, FailedMessage] = field(default_factory=dict)
     tasks: dict[Named, Task] = field(default_factory=dict)
+    steps: dict[tuple[str, str, str], Step] = field(default_factory=dict)
 
 
 class MemoryCrmStore:
@@ -139,7 +145,8 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
         """See CrmTransaction."""
         for key, message in self.tables.messages.items():
             mine = key[:2] == (tenant_id, interaction_id) and message.number <= number
-            if mine and message.direction == "outbound" and message.delivered_at_ms is None:
+            shown = message.direction == "outbound" and message.visibility == "customer"
+            if mine and shown and message.delivered_at_ms is None:
                 self.tables.messages[key] = replace(message, delivered_at_ms=delivered_at_ms)
 
     async def add_failed_message(self, message: FailedMessage) -> None:
@@ -153,6 +160,27 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
     async def save_task(self, task: Task) -> None:
         """See CrmTransaction."""
         self.tables.tasks[task.tenant_id, task.task_id] = task
+
+    async def add_step(self, step: Step) -> None:
+        """See CrmTransaction."""
+        self.tables.steps.setdefault((step.tenant_id, step.interaction_id, step.sequence), step)
+
+    async def profile(self, tenant_id: str, customer_id: str, domain: str) -> Profile:
+        """See CrmTransaction."""
+        own = {
+            each.interaction_id
+            for each in self.tables.interactions.values()
+            if (each.tenant_id, each.customer_id) == (tenant_id, customer_id)
+        }
+        owned = [
+            each
+            for each in self.tables.tasks.values()
+            if each.tenant_id == tenant_id and each.interaction_id in own and each.domain == domain
+            if each.agent_id and each.role == "owner"
+        ]
+        last = max(owned, key=lambda each: (each.assigned_at_ms or 0, each.task_id), default=None)
+        profile = self.tables.customers[tenant_id, customer_id].profile
+        return replace(profile, last_agent_id=last.agent_id if last else None)
 
     def _sees(self, tenant_id: str) -> bool:
         """What row-level security does."""
@@ -269,10 +297,10 @@ class Conversation:
         )
         return self.event(received, str(number))
 
-    def _place(self) -> dict[str, str]:
+    def _place(self) -> dict[str, Any]:  # Any: fields of any event
         return {"interaction_id": self.interaction_id, "domain": f"{self.tenant_id}.main"}
 
-    def _task(self) -> dict[str, str]:
+    def _task(self) -> dict[str, Any]:  # Any: fields of any event
         return {**self._place(), "task_id": f"{self.interaction_id}-t1", "queue": "sales"}
 
 
@@ -281,6 +309,8 @@ class Topics:
     """Gives events their offsets, and those of the router their sequences, as one partition per topic would."""
 
     ends: dict[str, int] = field(default_factory=dict)
+    sequences: dict[Named, str] = field(default_factory=dict)
+    """By tenant and id of the event: one that is published again keeps its own."""
 
     def land(self, event: Event) -> Record:
         """The event as the next record of its topic."""
@@ -288,6 +318,7 @@ class Topics:
         offset = self.ends.get(topic, 0)
         self.ends[topic] = offset + 1
         if event.type.topic == ROUTING_EVENTS and event.sequence is None:
-            event = replace(event, sequence=f"0001-{offset:012d}-00")
+            sequence = f"0001-{len(self.sequences):012d}-00"
+            event = replace(event, sequence=self.sequences.setdefault((event.tenant_id, event.id), sequence))
         value, headers = encode(event)
         return Record(topic, 0, offset, event.subject.encode(), value, tuple(headers), event.time_ms)

@@ -8,8 +8,10 @@ from typing import Protocol
 from servicekit.errors import RejectError, RetryLaterError
 from servicekit.store import Tenant, TransactionBase
 
+from crm.domain.facts import Profile
 from crm.domain.identity import Decision, Holding, Identifier, Key
-from crm.domain.stories import FailedMessage, Interaction, Message, Task
+from crm.domain.routing import Step, Task
+from crm.domain.stories import FailedMessage, Interaction, Message
 
 Named = tuple[str, str]
 """Tenant and id."""
@@ -39,6 +41,8 @@ class Expected:
     tasks: Collection[Named]
     identifiers: Collection[tuple[str, str, str]]
     """Tenant, type and value."""
+    domains: Collection[Named] = ()
+    """Of tenants: where last agents of the interactions' customers will be asked for."""
 
 
 class CrmTransaction(TransactionBase, Protocol):
@@ -82,6 +86,10 @@ class CrmTransaction(TransactionBase, Protocol):
         """Keep the evidence."""
         ...
 
+    async def profile(self, tenant_id: str, customer_id: str, domain: str) -> Profile:
+        """What is known of the customer, and who owned their newest task in the domain that ever was assigned."""
+        ...
+
     async def renew_words(self, tenant_id: str, customer_id: str) -> None:
         """The customer is found by name and identifiers as they are now."""
         ...
@@ -108,6 +116,10 @@ class CrmTransaction(TransactionBase, Protocol):
 
     async def save_task(self, task: Task) -> None:
         """Keep it as it is now."""
+        ...
+
+    async def add_step(self, step: Step) -> None:
+        """Keep the step, once."""
         ...
 
 

@@ -1,5 +1,6 @@
-"""What the API reads from PostgreSQL; every transaction is of one tenant."""
+"""What the API reads from PostgreSQL, and the little that it writes; every transaction is of one tenant."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,12 +11,16 @@ from servicekit.database import Database, Row, Transaction, kept_as
 from servicekit.statements import statements
 
 from crm.domain.cursors import Cursor
-from crm.domain.stories import Interaction, Message, Task
+from crm.domain.facts import Profile
+from crm.domain.routing import Step, Task
+from crm.domain.stories import Interaction, Message
 from crm.domain.words import query_words, words_of
 
 IDENTIFIERS_MAX: Final = 2000
 """So many are shown on one page of customers."""
 FAILED_MESSAGES_MAX: Final = 200
+STEPS_MAX: Final = 500
+"""So many steps of an interaction's story are shown, the oldest."""
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -31,7 +36,7 @@ class CrmViews:
 
 
 class View(Transaction):
-    """Reads; pages hold at most `rows_max` rows."""
+    """Pages hold at most `rows_max` rows."""
 
     async def customers(self, query: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
         """Customers with a word beginning like each word of the query, newest first; all for an empty query."""
@@ -45,8 +50,36 @@ class View(Transaction):
         )
 
     async def customer(self, customer_id: str) -> Row | None:
-        """`customer_id`, `name`, `created_at_ms`."""
+        """`customer_id`, `name`, `created_at_ms`, `tier`, `language`, `labels`."""
         return await self.one(_sql()["customer"], tenant=self.tenant_text, customer_id=customer_id)
+
+    async def locked_profile(self, customer_id: str) -> Profile | None:
+        """What is said of the customer for routing; nobody else changes it before this transaction is over."""
+        row = await self.one(_sql()["locked_customer"], tenant=self.tenant_text, customer_id=customer_id)
+        return Profile(tier=row["tier"], language=row["language"], labels=tuple(row["labels"])) if row else None
+
+    async def change_profile(self, customer_id: str, profile: Profile) -> None:
+        """This is said of the customer from now on; the last agent is not said but found."""
+        await self.execute(
+            _sql()["change_customer"],
+            tenant=self.tenant_text,
+            customer_id=customer_id,
+            tier=profile.tier,
+            language=profile.language,
+            labels=json.dumps(profile.labels),
+        )
+
+    async def audit(self, audit_id: str, *, at_ms: int, actor: str, action: str, target: str) -> None:
+        """Keep who did what."""
+        await self.execute(
+            _sql()["audit"],
+            tenant=self.tenant_text,
+            audit_id=audit_id,
+            at_ms=at_ms,
+            actor=actor,
+            action=action,
+            target=target,
+        )
 
     async def identifiers(self, customer_ids: Collection[str]) -> Mapping[str, Sequence[Row]]:
         """`type`, `value`, `verified` of what each of these customers holds."""
@@ -67,9 +100,16 @@ class View(Transaction):
         return kept_as(Interaction, row) if row else None
 
     async def last_tasks(self, interaction_ids: Collection[str]) -> Mapping[str, Task]:
-        """Of each interaction the task that was queued last, if it has any."""
+        """Of each interaction the task that is or was its customer's last, if it has any."""
         rows = await self.all(_sql()["last_tasks"], tenant=self.tenant_text, interaction_ids=list(interaction_ids))
         return {row["interaction_id"]: kept_as(Task, row) for row in rows}
+
+    async def steps(self, interaction_id: str) -> Sequence[Step]:
+        """What the router did about the interaction, in order."""
+        rows = await self.all(
+            _sql()["steps"], tenant=self.tenant_text, interaction_id=interaction_id, rows_max=STEPS_MAX
+        )
+        return [kept_as(Step, row) for row in rows]
 
     async def failed_messages(self, interaction_id: str) -> Sequence[Row]:
         """What did not get through, oldest first."""

@@ -10,6 +10,7 @@ from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatTransaction
 from chat_gateway.testing import MemoryChatStore, MemorySignals
 from contracts.topics import TOPICS, dead_letter_topic
+from crm.app import relay
 from crm.consumers import consumer
 from crm.testing import MemoryCrmStore
 from crm.transaction import CrmTransaction
@@ -121,8 +122,10 @@ async def open_gateway(world: World, doom: Doom) -> AsyncGenerator[tuple[Gateway
 
 @asynccontextmanager
 async def open_crm(world: World, doom: Doom) -> AsyncGenerator[tuple[None, list[Loop]]]:
-    """The CRM's consumer."""
-    yield None, [consumer(DoomedStore[CrmTransaction](world.crm, doom), world.shell(doom))]
+    """The CRM's consumer, and the relay of what it announces."""
+    shell = world.shell(doom)
+    outbox = DoomedOutbox(world.crm.database.outbox, doom)
+    yield None, [consumer(DoomedStore[CrmTransaction](world.crm, doom), shell), relay(outbox, shell)]
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the CRM keeps of interactions, messages and tasks, and what an event makes of it.
+"""What the CRM keeps of interactions and messages, and what an event makes of it.
 
 Each topic has its own kinds of rows, so that it does not matter which topic is read first: an interaction's messages
 and tasks may stand here before it does.
@@ -8,15 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from contracts.interactions import EndReason, InteractionEnded, InteractionStarted, InteractionUpdated
-from contracts.messages import MessageReceived, MessageSent
-from contracts.tasks import TaskAbandoned, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, WrapupStarted
+from contracts.messages import MessageAnnounced, MessageReceived, MessageSent, Visibility
 
 from crm.domain.words import cleaned
 
 NAME_LENGTH_MAX = 200
 
 Direction = Literal["inbound", "outbound"]
-TaskState = Literal["waiting", "assigned", "wrap-up", "completed", "abandoned"]
+Said = MessageReceived | MessageSent | MessageAnnounced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +37,8 @@ class Interaction:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     end_reason: EndReason | None = None
+    end_cause: str | None = None
+    """The router's own reason, where it gave the task up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,11 @@ class Message:
     message_id: str
     direction: Direction
     agent_id: str | None
+    """None of an outbound one: the gateway itself said it."""
     text: str
     at_ms: int
     delivered_at_ms: int | None = None
+    visibility: Visibility = "customer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,33 +69,6 @@ class FailedMessage:
     reason: str
     detail: str
     failed_at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What the router made of an interaction's wish for an agent; the fields are the columns of table `task`."""
-
-    tenant_id: str
-    task_id: str
-    interaction_id: str
-    domain: str
-    queue: str
-    state: TaskState = "waiting"
-    queued_at_ms: int | None = None
-    agent_id: str | None = None
-    """Who has it, or had it last."""
-    assigned_at_ms: int | None = None
-    waited_ms: int | None = None
-    """Until the last assignment, or until it was abandoned."""
-    requeues: int = 0
-    ended_at_ms: int | None = None
-    handled_ms: int | None = None
-    reason: str | None = None
-    """Why it was completed or abandoned."""
-    disposition: str | None = None
-
-
-TaskEvent = TaskQueued | TaskAssigned | TaskRequeued | WrapupStarted | TaskCompleted | TaskAbandoned
 
 
 def started(before: Interaction, data: InteractionStarted) -> Interaction:
@@ -115,86 +91,39 @@ def updated(before: Interaction, data: InteractionUpdated) -> Interaction:
 
 def ended(before: Interaction, data: InteractionEnded) -> Interaction:
     """It is over, for good."""
-    return replace(before, ended_at_ms=data.ended_at_ms, end_reason=data.reason)
+    return replace(before, ended_at_ms=data.ended_at_ms, end_reason=data.reason, end_cause=data.cause)
 
 
-def message_of(tenant_id: str, data: MessageReceived | MessageSent) -> Message:
+def message_of(tenant_id: str, data: Said) -> Message:
     """The message that the event tells of; without words where it holds none that can be read."""
     text = data.personal.get("text")
-    inbound = isinstance(data, MessageReceived)
     return Message(
         tenant_id=tenant_id,
         interaction_id=data.interaction_id,
         number=data.number,
         message_id=data.message_id,
-        direction="inbound" if inbound else "outbound",
-        agent_id=None if isinstance(data, MessageReceived) else data.agent_id,
+        direction="inbound" if isinstance(data, MessageReceived) else "outbound",
+        agent_id=data.agent_id if isinstance(data, MessageSent) else None,
         text=cleaned(text) if isinstance(text, str) else "",
-        at_ms=data.received_at_ms if isinstance(data, MessageReceived) else data.sent_at_ms,
+        at_ms=_said_at_ms(data),
+        visibility=data.visibility if isinstance(data, MessageSent) else "customer",
     )
+
+
+def _said_at_ms(data: Said) -> int:
+    match data:
+        case MessageReceived():
+            return data.received_at_ms
+        case MessageSent():
+            return data.sent_at_ms
+        case MessageAnnounced():
+            return data.announced_at_ms
 
 
 def name_of(personal: dict[str, object]) -> str | None:
     """The customer's name, if one was told."""
     name = personal.get("name")
     return cleaned(name).strip()[:NAME_LENGTH_MAX] or None if isinstance(name, str) else None
-
-
-def followed(before: Task, data: TaskEvent) -> Task:
-    """The task after an event. A task's events come in order and once: the consumers' rule sees to that."""
-    match data:
-        case TaskQueued():
-            return replace(before, queue=data.queue, queued_at_ms=data.queued_at_ms)
-        case TaskAssigned():
-            return replace(
-                before,
-                state="assigned",
-                queue=data.queue,
-                agent_id=data.agent_id,
-                assigned_at_ms=data.assigned_at_ms,
-                waited_ms=data.waited_ms,
-            )
-        case TaskRequeued():
-            return replace(
-                before, state="waiting", queue=data.queue, queued_at_ms=data.queued_at_ms, requeues=before.requeues + 1
-            )
-        case WrapupStarted():
-            return replace(before, state="wrap-up", agent_id=data.agent_id)
-        case TaskCompleted():
-            return replace(
-                before,
-                state="completed",
-                agent_id=data.agent_id,
-                ended_at_ms=data.completed_at_ms,
-                handled_ms=data.handled_ms,
-                reason=data.reason,
-                disposition=data.disposition,
-            )
-        case TaskAbandoned():
-            return replace(
-                before,
-                state="abandoned",
-                ended_at_ms=data.abandoned_at_ms,
-                waited_ms=data.waited_ms,
-                reason=data.reason,
-            )
-
-
-def summary(channel: str | None, task: Task | None, *, is_over: bool) -> str:
-    """What became of an interaction, in a line: `webchat with ana: solved`."""
-    medium = channel or "interaction"
-    if task is None:
-        return f"{medium}, ended" if is_over else medium
-    agent = f" with {task.agent_id}" if task.agent_id else ""
-    match task.state:
-        case "waiting":
-            return f"{medium}, waiting in {task.queue}"
-        case "abandoned":
-            return f"{medium}, abandoned in {task.queue}"
-        case "completed":
-            return f"{medium}{agent}: {task.disposition or 'completed'}"
-        case _:
-            return f"{medium}{agent}: {task.state}"
 
 
 def _cleaned(attributes: dict[str, str]) -> dict[str, str]:

@@ -9,24 +9,25 @@ SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wa
 -- name: save_interactions
 INSERT INTO interaction (
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, attributes, started_at_ms,
-  ended_at_ms, end_reason
+  ended_at_ms, end_reason, end_cause
 )
 SELECT
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, CAST(attributes AS jsonb),
-  started_at_ms, ended_at_ms, end_reason
+  started_at_ms, ended_at_ms, end_reason, end_cause
 FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:domain AS text[]), CAST(:customer_id AS text[]),
   CAST(:client AS text[]), CAST(:channel AS text[]), CAST(:address AS text[]), CAST(:language AS text[]),
   CAST(:attributes AS text[]), CAST(:started_at_ms AS bigint[]), CAST(:ended_at_ms AS bigint[]),
-  CAST(:end_reason AS text[])
+  CAST(:end_reason AS text[]), CAST(:end_cause AS text[])
 ) AS given (
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, attributes, started_at_ms,
-  ended_at_ms, end_reason
+  ended_at_ms, end_reason, end_cause
 )
 ON CONFLICT (tenant_id, interaction_id) DO UPDATE SET
   domain = excluded.domain, customer_id = excluded.customer_id, client = excluded.client, channel = excluded.channel,
   address = excluded.address, language = excluded.language, attributes = excluded.attributes,
-  started_at_ms = excluded.started_at_ms, ended_at_ms = excluded.ended_at_ms, end_reason = excluded.end_reason
+  started_at_ms = excluded.started_at_ms, ended_at_ms = excluded.ended_at_ms, end_reason = excluded.end_reason,
+  end_cause = excluded.end_cause
 
 -- name: claims
 SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
@@ -48,6 +49,24 @@ FROM unnest(CAST(:tenants AS text[]), CAST(:types AS text[]), CAST(:spellings AS
 -- Locked in the order in which they are asked for; whoever renames one or changes its words waits here.
 SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
   SELECT * FROM customer WHERE tenant_id = wanted.tenant_id AND customer_id = wanted.id FOR NO KEY UPDATE
+) AS found
+
+-- name: last_agents
+-- Of the customer's newest interactions, which bounds the look-up for somebody who comes every day.
+SELECT wanted.tenant_id, wanted.id, wanted.domain, found.agent_id
+FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[]), CAST(:domains AS text[]))
+  AS wanted (tenant_id, id, domain), LATERAL (
+  SELECT task.agent_id
+  FROM (
+    SELECT interaction_id FROM interaction WHERE tenant_id = wanted.tenant_id AND customer_id = wanted.id
+    ORDER BY started_at_ms DESC LIMIT 20
+  ) AS own, LATERAL (
+    SELECT agent_id, assigned_at_ms, task_id FROM task
+    WHERE tenant_id = wanted.tenant_id AND interaction_id = own.interaction_id AND domain = wanted.domain
+      AND agent_id IS NOT NULL AND role = 'owner'
+    OFFSET 0
+  ) AS task
+  ORDER BY task.assigned_at_ms DESC NULLS LAST, task.task_id DESC LIMIT 1
 ) AS found
 
 -- name: save_customers
@@ -111,12 +130,12 @@ ON CONFLICT DO NOTHING
 
 -- name: add_messages
 INSERT INTO message (
-  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms
+  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms, visibility
 )
 SELECT * FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]),
   CAST(:message_id AS text[]), CAST(:direction AS text[]), CAST(:agent_id AS text[]), CAST(:text AS text[]),
-  CAST(:at_ms AS bigint[]), CAST(:delivered_at_ms AS bigint[])
+  CAST(:at_ms AS bigint[]), CAST(:delivered_at_ms AS bigint[]), CAST(:visibility AS text[])
 )
 ON CONFLICT DO NOTHING
 RETURNING tenant_id, message_id
@@ -142,7 +161,7 @@ WITH marked AS (
   ) WITH ORDINALITY AS told (tenant_id, interaction_id, number, at_ms, place), LATERAL (
     SELECT tenant_id, interaction_id, number FROM message
     WHERE tenant_id = told.tenant_id AND interaction_id = told.interaction_id AND number <= told.number
-      AND direction = 'outbound' AND delivered_at_ms IS NULL
+      AND direction = 'outbound' AND visibility = 'customer' AND delivered_at_ms IS NULL
     OFFSET 0
   ) AS found
   ORDER BY found.tenant_id, found.interaction_id, found.number, told.place
@@ -167,17 +186,28 @@ SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wa
 -- name: save_tasks
 INSERT INTO task (
   tenant_id, task_id, interaction_id, domain, queue, state, queued_at_ms, agent_id, assigned_at_ms, waited_ms,
-  requeues, ended_at_ms, handled_ms, reason, disposition
+  requeues, ended_at_ms, handled_ms, reason, disposition, role, deferred_for, given_to, held_ms
 )
 SELECT * FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:task_id AS text[]), CAST(:interaction_id AS text[]), CAST(:domain AS text[]),
   CAST(:queue AS text[]), CAST(:state AS text[]), CAST(:queued_at_ms AS bigint[]), CAST(:agent_id AS text[]),
   CAST(:assigned_at_ms AS bigint[]), CAST(:waited_ms AS bigint[]), CAST(:requeues AS integer[]),
   CAST(:ended_at_ms AS bigint[]), CAST(:handled_ms AS bigint[]), CAST(:reason AS text[]),
-  CAST(:disposition AS text[])
+  CAST(:disposition AS text[]), CAST(:role AS text[]), CAST(:deferred_for AS text[]), CAST(:given_to AS text[]),
+  CAST(:held_ms AS bigint[])
 )
 ON CONFLICT (tenant_id, task_id) DO UPDATE SET
   queue = excluded.queue, state = excluded.state, queued_at_ms = excluded.queued_at_ms, agent_id = excluded.agent_id,
   assigned_at_ms = excluded.assigned_at_ms, waited_ms = excluded.waited_ms, requeues = excluded.requeues,
   ended_at_ms = excluded.ended_at_ms, handled_ms = excluded.handled_ms, reason = excluded.reason,
-  disposition = excluded.disposition
+  disposition = excluded.disposition, role = excluded.role, deferred_for = excluded.deferred_for,
+  given_to = excluded.given_to, held_ms = excluded.held_ms
+
+-- name: add_steps
+INSERT INTO routing_step (tenant_id, interaction_id, sequence, task_id, type, at_ms, told)
+SELECT tenant_id, interaction_id, sequence, task_id, type, at_ms, CAST(told AS jsonb)
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:sequence AS text[]), CAST(:task_id AS text[]),
+  CAST(:type AS text[]), CAST(:at_ms AS bigint[]), CAST(:told AS text[])
+) AS given (tenant_id, interaction_id, sequence, task_id, type, at_ms, told)
+ON CONFLICT DO NOTHING

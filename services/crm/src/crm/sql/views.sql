@@ -2,13 +2,13 @@
 -- Pages are newest first: (instant, key, number) of the last row seen is the cursor.
 
 -- name: customers
-SELECT customer_id, name, created_at_ms FROM customer
+SELECT customer_id, name, created_at_ms, tier, language, labels FROM customer
 WHERE tenant_id = :tenant AND (created_at_ms, customer_id) < (CAST(:at_ms AS bigint), CAST(:key AS text))
 ORDER BY created_at_ms DESC, customer_id DESC LIMIT :rows_max
 
 -- name: customers_found
 -- Each word begins a word of the customer; `ends` are the words followed by the last of all characters.
-SELECT customer_id, name, created_at_ms FROM customer AS c
+SELECT customer_id, name, created_at_ms, tier, language, labels FROM customer AS c
 WHERE tenant_id = :tenant AND (created_at_ms, customer_id) < (CAST(:at_ms AS bigint), CAST(:key AS text))
   AND customer_id IN (
     SELECT w.customer_id FROM customer_word AS w
@@ -24,7 +24,19 @@ WHERE tenant_id = :tenant AND (created_at_ms, customer_id) < (CAST(:at_ms AS big
 ORDER BY created_at_ms DESC, customer_id DESC LIMIT :rows_max
 
 -- name: customer
-SELECT customer_id, name, created_at_ms FROM customer WHERE tenant_id = :tenant AND customer_id = :customer_id
+SELECT customer_id, name, created_at_ms, tier, language, labels FROM customer WHERE tenant_id = :tenant AND customer_id = :customer_id
+
+-- name: locked_customer
+SELECT tier, language, labels FROM customer
+WHERE tenant_id = :tenant AND customer_id = :customer_id FOR NO KEY UPDATE
+
+-- name: change_customer
+UPDATE customer SET tier = :tier, language = :language, labels = CAST(:labels AS jsonb)
+WHERE tenant_id = :tenant AND customer_id = :customer_id
+
+-- name: audit
+INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target)
+VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target)
 
 -- name: identifiers
 SELECT customer_id, type, value, verified FROM identifier
@@ -35,10 +47,16 @@ ORDER BY verified DESC, type, value LIMIT :rows_max
 SELECT * FROM interaction WHERE tenant_id = :tenant AND interaction_id = :interaction_id
 
 -- name: last_tasks
--- Of each interaction the task that was queued last.
+-- Of each interaction the task that was queued last. One that another took the place of, or that only brought help,
+-- stands behind all others.
 SELECT DISTINCT ON (interaction_id) * FROM task
 WHERE tenant_id = :tenant AND interaction_id = ANY (CAST(:interaction_ids AS text[]))
-ORDER BY interaction_id, queued_at_ms DESC NULLS LAST, task_id DESC
+ORDER BY interaction_id, (given_to IS DISTINCT FROM 'handed_over') DESC, (role IS NOT DISTINCT FROM 'owner') DESC,
+  queued_at_ms DESC NULLS LAST, task_id DESC
+
+-- name: steps
+SELECT * FROM routing_step
+WHERE tenant_id = :tenant AND interaction_id = :interaction_id ORDER BY sequence LIMIT :rows_max
 
 -- name: failed_messages
 SELECT message_id, agent_id, reason, detail, failed_at_ms FROM failed_message
@@ -55,11 +73,11 @@ WITH own AS (
   WHERE tenant_id = :tenant AND customer_id = :customer_id AND started_at_ms IS NOT NULL
 ), entry AS (
   SELECT started_at_ms AS at_ms, interaction_id, 0 AS number, channel, ended_at_ms, end_reason,
-    NULL AS message_id, NULL AS direction, NULL AS agent_id, NULL AS text
+    NULL AS message_id, NULL AS direction, NULL AS agent_id, NULL AS text, NULL AS visibility
   FROM own
   UNION ALL
   SELECT m.at_ms, m.interaction_id, m.number, own.channel, own.ended_at_ms, own.end_reason,
-    m.message_id, m.direction, m.agent_id, m.text
+    m.message_id, m.direction, m.agent_id, m.text, m.visibility
   FROM own JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = own.interaction_id
 )
 SELECT * FROM entry
