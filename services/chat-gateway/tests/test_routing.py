@@ -197,7 +197,7 @@ async def test_the_last_words_of_a_queue_that_gives_up_are_said_before_the_end()
     assert (said.number, said.reason, said.personal) == (2, "closed", {"text": "We are closed."})
     assert isinstance(end, InteractionEnded)
     assert (end.reason, end.cause) == ("refused", "closed")
-    assert gateway.conversation().end_cause == "closed"
+    assert (gateway.conversation().end_cause, gateway.conversation().last_number) == ("closed", 2)
     assert texts_of_visitor(gateway) == [(1, "customer", "hi"), (2, "system", "We are closed.")]
     assert gateway.store.database.tables.line_tasks == {}
 
@@ -282,14 +282,16 @@ async def test_a_place_in_line_follows_queue_band_and_priority_and_tells_what_is
 
 
 async def test_who_is_parked_stands_in_no_line_until_resumed(gateway: FedGateway) -> None:
-    await gateway.feed(unassigned("parked", sequence=3), deferred("parked", sequence=4))
+    await gateway.feed(unassigned("parked", sequence=3))
     parked = await place_of(gateway)
     await gateway.feed(resumed(sequence=5))
     resumed_place = await place_of(gateway)
     await gateway.feed(deferred("customer_facts", sequence=6))
+    waiting_for_facts = await place_of(gateway)
+    await gateway.feed(deferred("scheduled", sequence=7))
 
-    assert parked is None
-    assert resumed_place == await place_of(gateway) == ("support-en", 1, 1, None)
+    assert parked is await place_of(gateway) is None
+    assert resumed_place == waiting_for_facts == ("support-en", 1, 1, None)
 
 
 def renumbered(event: Event, sequence: int) -> Event:

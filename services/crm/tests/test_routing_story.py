@@ -275,6 +275,15 @@ class RoutingStories:
         assert (first.agent_id, first.handled_ms) == ("ana", 7)
         assert (second.state, second.role, second.agent_id) == ("assigned", "owner", "bob")
 
+    @pytest.mark.parametrize("told", [WARM[4], WARM[5]], ids=["role", "transfer"])
+    async def test_either_word_of_the_router_makes_a_helper_the_owner(self, crm: Crm, told: Event) -> None:
+        await crm.read(STARTED, QUEUED, ASSIGNED, asked(), joined(), told)
+        async with crm.store.transaction(EVERY_TENANT) as tx:
+            task = await tx.task("acme", "chat-1-t2")
+
+        assert task is not None
+        assert task.role == "owner"
+
     @pytest.mark.parametrize("to", ["callback", "voicemail", "message", "finished"])
     async def test_a_task_that_was_given_up_is_over(self, crm: Crm, to: str) -> None:
         await crm.read(STARTED, QUEUED, given_up(to))

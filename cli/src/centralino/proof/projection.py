@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
 
-from contracts.agents import AgentPresenceChanged, AgentStateChanged, AgentStatePending, ConfigurationApplied
-from contracts.assignments import AssignmentCapacityChanged
+from contracts.agents import (
+    AgentAdherenceChanged,
+    AgentClocked,
+    AgentPresenceChanged,
+    AgentStateChanged,
+    AgentStatePending,
+    ConfigurationApplied,
+)
+from contracts.assignments import AssignmentCapacityChanged, AssignmentRoleChanged
 from contracts.configuration import RESETS
 from contracts.configuration_records import ConfigurationRecord
 from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
@@ -56,6 +63,10 @@ class _Agent:
     state: str = "not_ready"
     reason_code: str | None = None
     pending_state: str | None = None
+    clocks_out: bool = False
+    devices: tuple[str, ...] = ()
+    clocked_in: bool = False
+    adherent: bool = True
     presence: str = "absent"
     idle_since_ms: int = 0
 
@@ -66,12 +77,12 @@ class _Task:
     queue: str
     priority: int
     state: str = "waiting"
-    offers: dict[str, tuple[OfferIssued, str]] = field(default_factory=dict)
-    """By agent, with the sequences of their events."""
+    offers: dict[str, tuple[OfferIssued, str]] = field(default_factory=dict)  # by agent, with their sequences
     assigned: tuple[TaskAssigned, str] | None = None
     """With the sequence of its event."""
     wrapup: WrapupStarted | None = None
     counted: bool = True
+    role: str = "owner"
 
     @property
     def holders(self) -> list[str]:
@@ -146,18 +157,13 @@ class FoldedViews:
 
     def _fold(self, data: object, sequence: str) -> None:
         match data:
-            case AgentStateChanged():
-                agent = self._agents[data.agent_id]
-                if (agent.state, data.state) == ("not_ready", "ready"):
-                    self._reset_idle(data.agent_id, "ready", data.changed_at_ms)
-                agent.state, agent.reason_code, agent.pending_state = data.state, data.reason_code, None
-            case AgentStatePending():
-                self._agents[data.agent_id].pending_state = data.state
+            case AgentStateChanged() | AgentStatePending() | AgentClocked() | AgentAdherenceChanged():
+                self._fold_state(self._agents[data.agent_id], data)
             case AgentPresenceChanged():
                 agent = self._agents[data.agent_id]
                 if (agent.presence, data.presence) == ("absent", "present"):
                     agent.idle_since_ms = data.changed_at_ms
-                agent.presence = data.presence
+                agent.presence, agent.devices = data.presence, data.devices
             case ConfigurationApplied():
                 self._version = data.version
             case OfferIssued():
@@ -167,6 +173,25 @@ class FoldedViews:
                 self._take_back(data)
             case _:
                 self._fold_task(data, sequence)
+
+    def _fold_state(
+        self, agent: _Agent, data: AgentStateChanged | AgentStatePending | AgentClocked | AgentAdherenceChanged
+    ) -> None:
+        match data:
+            case AgentStateChanged():
+                if (agent.state, data.state) == ("not_ready", "ready"):
+                    self._reset_idle(data.agent_id, "ready", data.changed_at_ms)
+                agent.state, agent.reason_code = data.state, data.reason_code
+                if not (agent.clocks_out and data.state == "not_ready"):
+                    agent.pending_state, agent.clocks_out = None, False
+            case AgentStatePending():
+                agent.pending_state, agent.clocks_out = data.state, data.clocks_out
+            case AgentClocked():
+                agent.clocked_in = data.clocked_in
+                if agent.clocks_out:
+                    agent.pending_state, agent.clocks_out = None, False
+            case AgentAdherenceChanged():
+                agent.adherent = data.adherent
 
     def _take_back(self, data: OfferRejected | OfferExpired | OfferRescinded | OfferWithdrawn) -> None:
         task = self._tasks[data.task_id]
@@ -186,7 +211,12 @@ class FoldedViews:
                 task.queue, task.priority = data.queue, data.priority
             case TaskAssigned():
                 task = self._tasks[data.task_id]
-                task.state, task.offers, task.assigned = "assigned", {}, (data, sequence)
+                task.state, task.offers, task.assigned, task.role = "assigned", {}, (data, sequence), data.role
+            case AssignmentRoleChanged():
+                task = self._tasks[data.task_id]
+                task.role = data.role
+                if task.assigned is not None:
+                    task.assigned = (task.assigned[0], sequence)
             case AssignmentCapacityChanged():
                 self._tasks[data.task_id].counted = data.counted
             case WrapupStarted():
@@ -233,6 +263,9 @@ class FoldedViews:
             "state": agent.state,
             "reason_code": agent.reason_code,
             "presence": agent.presence,
+            "devices": list(agent.devices),
+            "clocked_in": agent.clocked_in,
+            "adherent": agent.adherent,
             "pending_state": agent.pending_state,
             "held": sum(task.queued.cost for task in held if task.counted),
             "capacity": agent.capacity,
@@ -348,7 +381,8 @@ def _assignment_view(task: _Task, assigned: TaskAssigned, sequence: str) -> View
         "channel": assigned.channel,
         "sequence": sequence,
         "state": "assigned" if task.wrapup is None else "wrapup",
-        "role": assigned.role,
+        "counted": task.counted,
+        "role": task.role,
         "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup else None,
     }
 
