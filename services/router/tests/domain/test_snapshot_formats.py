@@ -43,7 +43,7 @@ def kept(state: State) -> dict[str, Any]:
         for agent in domain["agents"]:
             del agent["turn"]
         for line in domain["queues"]:
-            del line["pace_ms"], line["started_at_ms"], line["settings"]["name"]
+            del line["waits_ms"], line["positions"], line["settings"]["name"]
         for task in domain["tasks"]:
             del task["expected_wait_ms"]
     return plain

@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from contracts.agents import AgentPresenceChanged, ConfigurationApplied
+from contracts.agents import AgentPresenceChanged, CommandResult, ConfigurationApplied
 from contracts.commands import (
     ActivateConfiguration,
     ConnectAssignment,
+    FinishTask,
     HoldTask,
     MoveTransfer,
+    OverrideQueue,
     ParkTask,
+    RequestCallback,
+    RequestTask,
+    RerouteTask,
     TransferTask,
     UnparkTask,
 )
@@ -427,5 +432,34 @@ def test_leases_that_cannot_be_read_are_said_once() -> None:
         story.live.away = False
         await eventually(lambda: presence() == "absent", timeout_seconds=60)
         assert [changed.presence for changed in story.of(AgentPresenceChanged)] == ["present", "lost", "absent"]
+
+    told(telling)
+
+
+def test_requests_and_supervisors_commands_are_decided() -> None:
+    async def telling(story: Story) -> None:
+        await story.configure(agents={"ann": {"billing": 1}})
+        story.start_engine()
+        await story.tell(
+            RequestTask(
+                request_id="r1",
+                interaction_id="i1",
+                domain=DOMAIN,
+                kind="callback",
+                client="acme",
+                channel="voice",
+                queue="support",
+                requested_at_ms=1,
+            )
+        )
+        await story.tell(RequestCallback(request_id="r2", interaction_id="i9", domain=DOMAIN, requested_at_ms=1))
+        await story.tell(OverrideQueue(command_id="c1", domain=DOMAIN, by="sue", queue="support", priority=9))
+        await story.tell(RerouteTask(command_id="c2", domain=DOMAIN, by="sue", task_id="t1", priority=9))
+        await story.tell(FinishTask(command_id="c3", domain=DOMAIN, by="sue", task_id="t1"))
+        await eventually(lambda: len(story.of(CommandResult)) == 5)
+
+        results = story.of(CommandResult)
+        codes = {result.command_id: result.refusal.code if result.refusal else "done" for result in results}
+        assert codes == {"r1": "done", "r2": "task_gone", "c1": "done", "c2": "task_gone", "c3": "task_gone"}
 
     told(telling)

@@ -3,54 +3,29 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from contracts.fields import Direction
 from contracts.routing_parts import Destination
 from contracts.tasks import (
     DeferredFor,
-    Origin,
     TaskDeferred,
     TaskKind,
-    TaskQueued,
     TaskRerouted,
     TaskResumed,
     TaskTransferredOut,
 )
 
 from router.domain.classifying import Contact, kept, route
+from router.domain.enqueueing import Wanted, enqueue
 from router.domain.internal import InteractionParked
 from router.domain.match import place, withdraw
 from router.domain.plans import Times, Waits, asked_by, due, kept_for, on_entry, times_of
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, steps_at_ms
-from router.domain.task import PLAIN, Task, task_id_of
+from router.domain.task import Task
 from router.domain.transfers import end
 from router.domain.turn import Turn
 
 MOVES_MAX: Final = 8
 """A task that changed its queue so often stays where it is: queues that overflow into one another end here."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Wanted:
-    """A task to be: whose, for what, and what is asked for in place of the queue's own."""
-
-    interaction_id: str
-    client: str
-    channel: str
-    asked_at_ms: int
-    """The wait counts from here."""
-    entered_at_ms: int | None = None
-    """The steps of the plan count from here; none: as the wait."""
-    asked: Waits
-    kind: TaskKind = "contact"
-    direction: Direction = "inbound"
-    request_id: str | None = None
-    labels: tuple[str, ...] = ()
-    language: str | None = None
-    last_agent_id: str | None = None
-    transfer: Origin | None = None
-    deferred_for: DeferredFor | None = None
-    deferred_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +35,12 @@ class Marks:
     labels: tuple[str, ...]
     language: str | None
     last_agent_id: str | None
+    kind: TaskKind
 
 
 def marks_of(task: Task) -> Marks:
     """As they stand."""
-    return Marks(labels=task.labels, language=task.language, last_agent_id=task.last_agent_id)
+    return Marks(labels=task.labels, language=task.language, last_agent_id=task.last_agent_id, kind=task.kind)
 
 
 def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked, contact: Contact) -> None:
@@ -116,43 +92,42 @@ def classify_again(turn: Turn, domain: DomainState, task: Task, contact: Contact
 
 def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> Task:
     """A new task in the queue, which may be closed or full; offered at once to whoever is free."""
-    if wanted.deferred_for is None and _waits_for_opening(domain, line, turn.now_ms):
+    stays = line.closed_to is None or wanted.kind != "contact"
+    if wanted.deferred_for is None and stays and not domain.open_at(line, turn.now_ms):
         opens_at_ms = domain.opens_at_ms(line, turn.now_ms)
         wanted = replace(wanted, deferred_for="closed", deferred_until_ms=opens_at_ms)
     if wanted.deferred_for is not None:
         return enqueue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
     times = Times(queued_at_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
     waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
-    full = is_full(line)
+    full = line.is_full
     task = enqueue(turn, domain, line, wanted, waits)
     _look_for(turn, domain, task, line, waits, full=full)
     return task
-
-
-def _waits_for_opening(domain: DomainState, line: QueueLine, now_ms: int) -> bool:
-    return line.settings.closed is None and not domain.open_at(line, now_ms)
-
-
-def is_full(line: QueueLine) -> bool:
-    """Whether as many wait as may."""
-    return line.settings.waiting_max is not None and line.counts["waiting"] >= line.settings.waiting_max
 
 
 def _look_for(
     turn: Turn, domain: DomainState, task: Task, line: QueueLine, waits: Waits, *, full: bool = False
 ) -> None:
     """An agent for a task that has just come into the queue, unless it is closed or full, or gives it up at once."""
-    settings = line.settings
-    if _waits_for_opening(domain, line, turn.now_ms):
-        defer(turn, domain, task, "closed", domain.opens_at_ms(line, turn.now_ms))
-    elif settings.closed is not None and not domain.open_at(line, turn.now_ms):
-        give_up(turn, domain, task, settings.closed, "closed")
-    elif full and settings.full is not None:
-        give_up(turn, domain, task, settings.full, "full")
+    if task.deferred_for is not None:
+        return
+    if not domain.open_at(line, turn.now_ms):
+        close_out(turn, domain, task, line)
+    elif full and line.settings.full is not None and task.kind == "contact":
+        give_up(turn, domain, task, line.settings.full, "full")
     elif waits.overflow is not None:
         give_up(turn, domain, task, waits.overflow, "overflowed")
     else:
         place(turn, domain, task)
+
+
+def close_out(turn: Turn, domain: DomainState, task: Task, line: QueueLine) -> None:
+    """The queue is closed: the waiting task goes where it says, or waits for the opening."""
+    if line.closed_to is not None and task.kind == "contact":
+        give_up(turn, domain, task, line.closed_to, "closed")
+    else:
+        defer_until_open(turn, domain, task)
 
 
 def step(turn: Turn, domain: DomainState, task: Task) -> None:
@@ -169,16 +144,22 @@ def step(turn: Turn, domain: DomainState, task: Task) -> None:
 def give_up(
     turn: Turn, domain: DomainState, task: Task, destination: Destination, reason: str, waits: Waits | None = None
 ) -> None:
-    """The queue gives the waiting task up: to another queue, or out of the router."""
-    if destination.to != "queue":
+    """The queue gives the waiting task up: to another queue, or out of the router.
+
+    It waits on where neither can be: no such queue, too many moves, nobody there to hear a message.
+    """
+    if destination.to != "queue" and task.kind == "contact":
         transfer_out(turn, domain, task, destination.to, reason, message=destination.message)
         return
     line = domain.line(destination.queue)
-    if line is None or line.queue == task.queue or task.moves >= MOVES_MAX:
-        reroute(turn, domain, task, waits or as_it_waits(task), "overflow_failed")
-        place(turn, domain, task)
+    if line is not None and line.queue != task.queue and task.moves < MOVES_MAX:
+        enter(turn, domain, task, line, reason)
         return
-    enter(turn, domain, task, line, reason)
+    reroute(turn, domain, task, waits or as_it_waits(task), "overflow_failed")
+    if reason == "closed":
+        defer_until_open(turn, domain, task)
+    else:
+        place(turn, domain, task)
 
 
 def enter(  # what a supervisor or a rule may choose stands beside what any overflow needs
@@ -193,7 +174,9 @@ def enter(  # what a supervisor or a rule may choose stands beside what any over
     by: str | None = None,
 ) -> None:
     """The waiting task changes its queue, with its waiting time; the new one may be closed or full as for anybody."""
-    full = is_full(line)
+    if task.deferred_for == "closed":  # the other queue may be open
+        turn.emit(domain, _resumed(turn, domain, task, "facts_known" if by is None else "by_supervisor"))
+    full = line.is_full
     times = Times(
         queued_at_ms=task.queued_at_ms,
         entered_at_ms=turn.now_ms,
@@ -231,7 +214,7 @@ def reroute(
         terms=waits.terms,
         rerouted_at_ms=turn.now_ms,
         entered_at_ms=task.entered_at_ms if line is None else turn.now_ms,
-        kind=task.kind,
+        kind=marked.kind,
         labels=marked.labels,
         language=marked.language,
         last_agent_id=marked.last_agent_id,
@@ -248,6 +231,7 @@ def transfer_out(  # each by name
     reason: str,
     *,
     message: str | None = None,
+    disposition: str | None = None,
     by: str | None = None,
 ) -> None:
     """The waiting or offered task leaves the router; one that stands for a transfer lets it fail."""
@@ -265,30 +249,44 @@ def transfer_out(  # each by name
         transferred_at_ms=turn.now_ms,
         waited_ms=max(0, turn.now_ms - task.queued_at_ms),
         message=message,
+        disposition=disposition,
         by=by,
     )
     turn.emit(domain, out)
 
 
 def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
-    """The deferred task waits for an agent again, unless its queue is closed; a parked one first for who parked it."""
-    parked = task.deferred_for == "parked"
-    turn.emit(domain, _resumed(turn, domain, task, reason))
-    if parked:
+    """The deferred task waits for an agent again; if its queue is closed just now, for the opening first.
+
+    A parked one goes on all the same, first for who parked it.
+    """
+    if task.deferred_for == "parked":
+        turn.emit(domain, _resumed(turn, domain, task, reason))
         _come_back(turn, domain, task)
         return
     line = domain.queues[task.queue]
+    is_open = domain.open_at(line, turn.now_ms)
+    if not is_open and task.deferred_for != "customer_facts":
+        defer_until_open(turn, domain, task)
+        return
+    turn.emit(domain, _resumed(turn, domain, task, reason))
     step_at_ms = steps_at_ms(task)
-    due_already = step_at_ms is not None and step_at_ms <= turn.now_ms
-    if due_already and domain.open_at(line, turn.now_ms):
+    if not is_open:
+        close_out(turn, domain, task, line)
+    elif step_at_ms is not None and step_at_ms <= turn.now_ms:
         step(turn, domain, task)
     else:
-        _look_for(turn, domain, task, line, as_it_waits(task))
+        place(turn, domain, task)
 
 
 def as_it_waits(task: Task) -> Waits:
     """The task's requirements, priority and terms as they stand."""
     return Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
+
+
+def defer_until_open(turn: Turn, domain: DomainState, task: Task) -> None:
+    """The waiting task is offered to nobody before its queue opens."""
+    defer(turn, domain, task, "closed", domain.opens_at_ms(domain.queues[task.queue], turn.now_ms))
 
 
 def defer(turn: Turn, domain: DomainState, task: Task, reason: DeferredFor, until_ms: int | None) -> None:
@@ -306,6 +304,7 @@ def defer(turn: Turn, domain: DomainState, task: Task, reason: DeferredFor, unti
 
 
 def _resumed(turn: Turn, domain: DomainState, task: Task, reason: str) -> TaskResumed:
+    """Of who waited for a time or an opening the plan counts from now."""
     return TaskResumed(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -313,7 +312,7 @@ def _resumed(turn: Turn, domain: DomainState, task: Task, reason: str) -> TaskRe
         queue=task.queue,
         reason=reason,
         resumed_at_ms=turn.now_ms,
-        entered_at_ms=turn.now_ms if task.deferred_for in {"scheduled", "parked"} else None,
+        entered_at_ms=turn.now_ms if task.deferred_for in {"scheduled", "parked", "closed"} else None,
     )
 
 
@@ -333,44 +332,9 @@ def _come_back(turn: Turn, domain: DomainState, task: Task) -> None:
     _look_for(turn, domain, task, domain.queues[task.queue], waits)
 
 
-def enqueue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, waits: Waits) -> Task:
-    """A new task in the queue, on these terms; not offered to anybody yet."""
-    known = domain.interactions.get(wanted.interaction_id)
-    # Of a forgotten interaction nobody knows how many tasks it had: count on from the time, so that no id comes twice.
-    tasks_made = known.tasks_made if known else wanted.asked_at_ms if wanted.request_id else 0
-    task_id = task_id_of(wanted.interaction_id, tasks_made + 1)
-    position = line.counts["waiting"] + 1
-    queued = TaskQueued(
-        task_id=task_id,
-        interaction_id=wanted.interaction_id,
-        domain=domain.domain,
-        client=wanted.client,
-        channel=wanted.channel,
-        queue=line.queue,
-        priority=waits.priority,
-        cost=domain.settings.costs.get(wanted.channel, 1),
-        requirements=waits.requirements,
-        queued_at_ms=wanted.asked_at_ms,
-        request_id=wanted.request_id,
-        entered_at_ms=wanted.entered_at_ms,
-        kind=wanted.kind,
-        direction=wanted.direction,
-        terms=None if waits.terms is PLAIN else waits.terms,
-        labels=wanted.labels,
-        language=wanted.language,
-        expected_wait_ms=line.expected_wait_ms(position),
-        position=position,
-        deferred_for=wanted.deferred_for,
-        deferred_until_ms=wanted.deferred_until_ms,
-        transfer=wanted.transfer,
-        last_agent_id=wanted.last_agent_id,
-    )
-    turn.emit(domain, queued)
-    return domain.tasks[task_id]
-
-
 def _from_now_on(domain: DomainState, line: QueueLine, asked: Waits, at_ms: int) -> Waits:
     """What a deferred task is queued on: the steps of the plan come when it is resumed, those that are due at once."""
-    if line.settings.plan is None and domain.settings.longest_wait_seconds is None:
+    owned = asked.terms.agents_until_ms is not None
+    if line.settings.plan is None and domain.settings.longest_wait_seconds is None and not owned:
         return asked
     return replace(asked, terms=replace(asked.terms, next_step_at_ms=at_ms))

@@ -115,22 +115,27 @@ def _attention_requested(turn: Turn, domain: DomainState, data: AttentionRequest
 
 def _ended(turn: Turn, domain: DomainState, data: InteractionEnded) -> None:
     known = domain.interactions.get(data.interaction_id)
-    if known is not None and known.closed:
+    task = domain.tasks.get(known.task_id) if known is not None and known.task_id is not None else None
+    if known is not None and known.closed and (task is None or not _called_back(task, data)):
         return
-    if known is None or known.task_id is None:
-        closed = InteractionClosed(interaction_id=data.interaction_id, domain=data.domain, closed_at_ms=turn.now_ms)
-        turn.emit(domain, closed)
-        return
-    task = domain.tasks[known.task_id]
-    if task.state == "assigned":
+    if task is not None and task.state == "assigned":
         if task.task_id in domain.transfers:
             end(turn, domain, domain.transfers[task.task_id], "cancelled", "interaction_ended")
         start_wrapup(turn, domain, task, "interaction_ended", then="close", seen_number=None)
+        return
+    if task is None or task.kind != "contact":  # whoever is to be called does not wait on the line
+        closed = InteractionClosed(interaction_id=data.interaction_id, domain=data.domain, closed_at_ms=turn.now_ms)
+        turn.emit(domain, closed)
         return
     for agent_id in sorted(task.offers):
         rescind(turn, domain, task, agent_id, "interaction_ended")
         turn.freed.append((domain.key, agent_id))
     _abandon(turn, domain, task, data)
+
+
+def _called_back(task: Task, data: InteractionEnded) -> bool:
+    """The interaction has ended once, when the customer hung up to be called, and now the call has ended too."""
+    return task.assigned is not None and task.state == "assigned" and data.ended_at_ms >= task.assigned.assigned_at_ms
 
 
 def _abandon(turn: Turn, domain: DomainState, task: Task, data: InteractionEnded) -> None:

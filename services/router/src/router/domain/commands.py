@@ -9,9 +9,10 @@ from contracts.offers import OfferRejected
 
 from router.domain.agent import Agent
 from router.domain.commands_shifts import HANDLERS as SHIFTS
+from router.domain.commands_supervisors import HANDLERS as SUPERVISORS
 from router.domain.commands_transfers import HANDLERS as OF_TRANSFERS
 from router.domain.handovers import heir
-from router.domain.inputs import CommandData, CommandInput
+from router.domain.inputs import CommandData, CommandInput, SupervisorCommand
 from router.domain.match import place_all, serve, take
 from router.domain.outcomes import Outcome, assignment_refusal, known_agent, refusal_of, refused
 from router.domain.shedding import shed
@@ -29,7 +30,8 @@ def command(turn: Turn, given: CommandInput) -> None:
     data = given.data
     domain = turn.state.find(given.tenant_id, data.domain)
     first = domain.results.get(data.command_id)
-    if first is not None and first.agent_id == data.agent_id:
+    who = data.by if isinstance(data, SupervisorCommand) else data.agent_id
+    if first is not None and first.agent_id == who:
         turn.emit(domain, first)
         return
     if first is not None:
@@ -39,7 +41,7 @@ def command(turn: Turn, given: CommandInput) -> None:
     result = CommandResult(
         command_id=data.command_id,
         domain=data.domain,
-        agent_id=data.agent_id,
+        agent_id=who,
         outcome="done" if outcome.refusal is None else "refused",
         refusal=outcome.refusal,
         decided_at_ms=turn.now_ms,
@@ -192,6 +194,7 @@ _HANDLERS: Final[dict[type[CommandData], Callable[..., Outcome]]] = {
     CompleteTask: _complete,
     **OF_TRANSFERS,
     **SHIFTS,
+    **SUPERVISORS,
 }
 
 

@@ -8,7 +8,8 @@ from contracts.assignments import AssignmentHeld, AssignmentRetrieved
 from contracts.commands import HoldTask, MoveTransfer, ParkTask, TransferTask, UnparkTask
 from contracts.tasks import Origin
 
-from router.domain.admission import Wanted, defer, enqueue, give_up, resume
+from router.domain.admission import defer, give_up, resume
+from router.domain.enqueueing import Wanted, enqueue
 from router.domain.match import place
 from router.domain.outcomes import Outcome, assignment_refusal, refusal_of, refused
 from router.domain.plans import Times, is_planned, on_entry

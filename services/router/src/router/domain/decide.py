@@ -17,10 +17,12 @@ from router.domain.inputs import (
     InteractionInput,
     LeasesRead,
     PresenceObserved,
+    RequestInput,
     ServiceInput,
     TimersDue,
 )
 from router.domain.presence import leases_read, observed
+from router.domain.requests import request
 from router.domain.state import State
 from router.domain.timers import timers_due
 from router.domain.turn import Turn
@@ -44,6 +46,7 @@ _DECIDERS: Final[dict[type[Input], Callable[..., None]]] = {
     InteractionInput: interaction,
     CommandInput: command,
     FactsInput: customer_facts,
+    RequestInput: request,
     ServiceInput: connection,
     ConfigurationStep: step,
     PresenceObserved: observed,

@@ -80,7 +80,7 @@ def explaining_queue(
         return None
     claim = claim_of_queue(domain, line, channel, client)
     is_open = domain.open_at(line, now_ms)
-    waiting = line.counts["waiting"]
+    waiting = line.waiting
     shown = TargetExplained(
         summary="",
         domain=domain.domain,
@@ -91,7 +91,7 @@ def explaining_queue(
         at_work=0,
         free=0,
         waiting=waiting,
-        full=line.settings.waiting_max is not None and waiting >= line.settings.waiting_max,
+        full=line.is_full,
         expected_wait_ms=line.expected_wait_ms(waiting + 1),
         reasons=(),
         as_of_ms=now_ms,
@@ -113,7 +113,7 @@ def position_of(domain: DomainState, task: Task) -> Explaining[int | None]:
     if line.counts["waiting"] > TASKS_MAX:
         return None
     before, place = 1, task.place
-    for number, task_id in enumerate(list(line.line.keys)):
+    for number, task_id in enumerate([name for each in line.lines.values() for name in each.keys]):
         if number % TASKS_CHUNK == TASKS_CHUNK - 1:
             yield
         other = domain.tasks.get(task_id)

@@ -1,5 +1,6 @@
 """What facts lead to beyond the input that led to them."""
 
+from router.domain.alerts import arm
 from router.domain.handovers import follow_transfers
 from router.domain.match import open_gates, serve_freed
 from router.domain.tasks import take_effect
@@ -19,5 +20,6 @@ def finish(turn: Turn) -> None:
         for domain in domains.values():
             if domain.gates.blocked:
                 open_gates(turn, domain)
-                if domain.key not in turn.touched:
-                    domain.gates.blocked.clear()
+            arm(turn, domain)
+            if domain.gates.blocked and domain.key not in turn.touched:
+                domain.gates.blocked.clear()

@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts import agents, offers, tasks
 
-from router.domain import fold_activity, fold_offers, fold_shifts, fold_tasks, fold_transfers, internal
+from router.domain import fold_activity, fold_offers, fold_queues, fold_shifts, fold_tasks, fold_transfers, internal
 from router.domain.facts import Fact
 from router.domain.fold_agents import (
     agent_backed_off,
@@ -142,6 +142,7 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     **fold_transfers.HANDLERS,
     **fold_activity.HANDLERS,
     **fold_shifts.HANDLERS,
+    **fold_queues.HANDLERS,
 }
 
 _MEASURED: Final = measured(_HANDLERS)

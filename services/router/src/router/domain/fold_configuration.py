@@ -14,7 +14,15 @@ from contracts.rules import Rule
 
 from router.domain.agent import Agent
 from router.domain.classifying import compiled
-from router.domain.holding import count_channels, refile, settle_shedding, start_shedding
+from router.domain.holding import (
+    count_channels,
+    drop_queue,
+    note_alerts,
+    refile,
+    settle_shedding,
+    start_shedding,
+    start_sweep,
+)
 from router.domain.hours import Hours
 from router.domain.internal import ConfigurationPartApplied, ConfigurationRecordApplied
 from router.domain.queue import QueueLine
@@ -33,6 +41,9 @@ def configuration_applied(state: State, domain: DomainState, data: Configuration
         if not parked.due and domain.queue_for(waits.address, waits.queue_hint) is not None:
             parked.due = True
             state.schedule(waits.asked_at_ms, "parked", domain.key, interaction_id)
+    for line in domain.queues.values():  # what it waits for may come at another time now
+        if line.shut.keys:
+            start_sweep(state, domain, line)
     if domain.lanes.wasteful():
         refile(domain)
 
@@ -118,13 +129,15 @@ def _queue(domain: DomainState, name: str, value: Value) -> None:
     if value is not None:
         settings = Queue.model_validate(value, extra="ignore")
         if known is None:
-            domain.queues[name] = QueueLine(queue=name, settings=settings)
+            known = domain.queues[name] = QueueLine(queue=name, settings=settings)
         else:
             known.configure(settings)
     elif known is not None:
         known.removed = True
-        if known.empty:
-            del domain.queues[name]
+    if known is not None:
+        note_alerts(domain, known)
+        if known.removed and known.empty:
+            drop_queue(domain, known)
     domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
 
 

@@ -1,9 +1,23 @@
 """How facts about tasks change the state. For `fold` alone."""
 
+from dataclasses import replace
+
 from contracts import tasks
 
 from router.domain.fold_transfers import schedule_transfer, transfer_opened
-from router.domain.holding import end_assignment, move, out_of_line, refuse, release, remove, schedule_step, settle
+from router.domain.holding import (
+    drop_queue,
+    end_assignment,
+    look_for_opening,
+    move,
+    out_of_line,
+    refuse,
+    release,
+    remove,
+    schedule_step,
+    settle,
+    sweep_if_stale,
+)
 from router.domain.queue import QueueLine
 from router.domain.remembering import close_interaction, remember_interaction, remember_request
 from router.domain.state import DomainState, State
@@ -38,6 +52,9 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
         choice=settings.choose_agent,
         parallel_offers=settings.parallel_offers,
         auto_accept=settings.auto_accept,
+        request_id=None if data.kind == "contact" else data.request_id,
+        boost=line.boost,
+        position=0 if data.transfer or data.deferred_for or data.position is None else data.position,
         expected_wait_ms=data.expected_wait_ms,
         deferred_for=data.deferred_for,
         deferred_until_ms=data.deferred_until_ms,
@@ -47,7 +64,9 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
     line.enters(task)
     settle(domain, task)
     schedule_step(state, domain, task)
-    _schedule_deferral(state, domain, task)
+    _schedule_deferral(state, domain, task, line)
+    if task.request_id is not None:
+        domain.requested.add(task.request_id)
     domain.parked.pop(data.interaction_id, None)
     interaction = remember_interaction(domain, data.interaction_id, 0, now_ms)
     interaction.tasks_made = task_number_of(data.task_id)
@@ -67,11 +86,16 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
         old = domain.queues[task.queue]
         old.leaves(task)
         if old.removed and old.empty:
-            del domain.queues[task.queue]
+            drop_queue(domain, old)
         task.queue = data.queue
         task.moves += 1
+        task.position = 0
         _take_manner(task, line)
-        line.enters(task)
+    else:
+        line.leaves(task)
+    if data.queue != data.from_queue or data.reason == "prioritised":
+        task.boost = line.boost
+    line.enters(task)
     task.kind = data.kind
     task.priority = data.priority
     task.requirements = data.requirements
@@ -89,20 +113,33 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
 def task_deferred(state: State, domain: DomainState, data: tasks.TaskDeferred, now_ms: int) -> None:
     """It keeps its place, but nobody is offered it."""
     task = domain.tasks[data.task_id]
+    line = domain.queues[task.queue]
+    line.leaves(task)
     task.deferred_for = data.reason
     task.deferred_until_ms = data.until_ms
+    task.position = 0
+    line.enters(task)
     settle(domain, task)
-    _schedule_deferral(state, domain, task)
+    _schedule_deferral(state, domain, task, line)
 
 
 def task_resumed(state: State, domain: DomainState, data: tasks.TaskResumed, now_ms: int) -> None:
     """Back in line; what was to come meanwhile comes now."""
     task = domain.tasks[data.task_id]
+    line = domain.queues[task.queue]
+    line.leaves(task)
+    was_parked = task.deferred_for == "parked"
     task.deferred_for = task.deferred_until_ms = None
+    line.enters(task)
     if data.entered_at_ms is not None:
         task.entered_at_ms = data.entered_at_ms
+        if task.terms.agents_until_ms is not None and not was_parked:
+            # Counted from when it was due, and it may have been closed then.
+            late_ms = max(0, data.entered_at_ms - task.queued_at_ms)
+            task.terms = replace(task.terms, agents_until_ms=task.terms.agents_until_ms + late_ms)
     settle(domain, task)
     schedule_step(state, domain, task)
+    sweep_if_stale(state, domain, task)
 
 
 def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, now_ms: int) -> None:
@@ -114,7 +151,11 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     task.role = data.role
     domain.assignments[data.assignment_id] = task
     move(state, domain, task, "assigned")
-    domain.queues[task.queue].started(data.assigned_at_ms)
+    line = domain.queues[task.queue]
+    if task.position and task.expected_wait_ms != 0:
+        line.waited(data.waited_ms, task.position)
+    task.position = 0
+    line.answered(data.waited_ms)
 
 
 def task_requeued(state: State, domain: DomainState, data: tasks.TaskRequeued, now_ms: int) -> None:
@@ -158,7 +199,9 @@ def task_completed(_: State, domain: DomainState, data: tasks.TaskCompleted, now
 
 def task_abandoned(_: State, domain: DomainState, data: tasks.TaskAbandoned, now_ms: int) -> None:
     """The customer is gone."""
-    remove(domain, domain.tasks[data.task_id])
+    task = domain.tasks[data.task_id]
+    domain.queues[task.queue].answered(data.waited_ms, lost=True)
+    remove(domain, task)
     close_interaction(domain, data.interaction_id, now_ms)
 
 
@@ -197,6 +240,10 @@ def _take_manner(task: Task, line: QueueLine) -> None:
     task.auto_accept = settings.auto_accept
 
 
-def _schedule_deferral(state: State, domain: DomainState, task: Task) -> None:
-    if task.deferred_for is not None and task.deferred_until_ms is not None:
+def _schedule_deferral(state: State, domain: DomainState, task: Task, line: QueueLine) -> None:
+    """Who waits for an opening has no timer of their own: the queue has one."""
+    if task.deferred_for == "closed":
+        if task.deferred_until_ms != line.opens_at_ms and line.sweeps_at_ms is None:
+            look_for_opening(state, domain, line, task.deferred_until_ms)
+    elif task.deferred_for is not None and task.deferred_until_ms is not None:
         state.schedule(task.deferred_until_ms, "deferral", domain.key, task.task_id)

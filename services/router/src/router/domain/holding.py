@@ -4,6 +4,7 @@ from contracts.tasks import TaskAssigned
 
 from router.domain.agent import Agent, Shed
 from router.domain.lanes import Lanes
+from router.domain.queue import QueueLine
 from router.domain.state import DomainState, State, steps_at_ms
 from router.domain.task import Task, TaskState
 
@@ -16,6 +17,30 @@ def move(state: State, domain: DomainState, task: Task, to: TaskState) -> None:
     line.enters(task)
     settle(domain, task)
     schedule_step(state, domain, task)
+    if to == "waiting":
+        sweep_if_stale(state, domain, task)
+
+
+def sweep_if_stale(state: State, domain: DomainState, task: Task) -> None:
+    """The task is back in line, and a supervisor changed its queue's priority meanwhile: a sweep finds it."""
+    line = domain.queues[task.queue]
+    if task.boost != line.boost:
+        start_sweep(state, domain, line)
+
+
+def start_sweep(state: State, domain: DomainState, line: QueueLine, at_ms: int = 0) -> None:
+    """What an override or an opening means for those who wait is done in bounded steps."""
+    line.opens_at_ms = None
+    if line.sweeps_at_ms is None:
+        line.sweeps_at_ms = at_ms
+        state.schedule(at_ms, "sweep", domain.key, line.queue)
+
+
+def look_for_opening(state: State, domain: DomainState, line: QueueLine, at_ms: int | None) -> None:
+    """When to look whether the queue has opened."""
+    line.opens_at_ms = at_ms
+    if at_ms is not None:
+        state.schedule(at_ms, "opening", domain.key, line.queue)
 
 
 def settle(domain: DomainState, task: Task) -> None:
@@ -58,11 +83,13 @@ def remove(domain: DomainState, task: Task) -> None:
     line = domain.queues[task.queue]
     line.leaves(task)
     if line.removed and line.empty:
-        del domain.queues[task.queue]
+        drop_queue(domain, line)
     out_of_line(domain, task)
     del domain.tasks[task.task_id]
     if task.transfer is not None:
         domain.transfers.pop(task.transfer.from_task_id, None)
+    if task.request_id is not None:
+        domain.requested.discard(task.request_id)
     for agent_id in task.refused_by:
         agent = domain.agents.get(agent_id)
         if agent is not None:
@@ -156,6 +183,20 @@ def settle_shedding(domain: DomainState, agent: Agent) -> None:
     else:
         agent.shed = None
         domain.lanes.agent_changed(agent)
+
+
+def drop_queue(domain: DomainState, line: QueueLine) -> None:
+    """A removed queue goes with its last task."""
+    del domain.queues[line.queue]
+    domain.alerting.discard(line.queue)
+
+
+def note_alerts(domain: DomainState, line: QueueLine) -> None:
+    """Whether the queue has alerts that are to be looked at, or were."""
+    if line.watched or line.alerts:
+        domain.alerting.add(line.queue)
+    else:
+        domain.alerting.discard(line.queue)
 
 
 def refile(domain: DomainState) -> None:

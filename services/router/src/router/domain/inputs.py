@@ -10,10 +10,15 @@ from contracts.commands import (
     ConnectAssignment,
     CustomerFacts,
     EndTask,
+    FinishTask,
     HoldTask,
     MoveTransfer,
+    OverrideQueue,
     ParkTask,
     RejectOffer,
+    RequestCallback,
+    RequestTask,
+    RerouteTask,
     SetAgentState,
     TransferTask,
     UnparkTask,
@@ -28,7 +33,7 @@ from contracts.interactions import (
 )
 
 InteractionData = InteractionStarted | InteractionUpdated | ActivityChanged | AttentionRequested | InteractionEnded
-CommandData = (
+AgentCommand = (
     AcceptOffer
     | RejectOffer
     | SetAgentState
@@ -41,6 +46,9 @@ CommandData = (
     | MoveTransfer
     | ClockAgent
 )
+SupervisorCommand = RerouteTask | FinishTask | OverrideQueue
+CommandData = AgentCommand | SupervisorCommand
+RequestData = RequestTask | RequestCallback
 ServiceData = ConnectAssignment
 
 
@@ -70,6 +78,13 @@ class ServiceInput(msgspec.Struct, frozen=True):
 
     tenant_id: str
     data: ServiceData
+
+
+class RequestInput(msgspec.Struct, frozen=True):
+    """A request of topic `routing.inputs`, by its own id; the result's command id is the request's."""
+
+    tenant_id: str
+    data: RequestData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +133,7 @@ class TimersDue:
 Input = (
     InteractionInput
     | CommandInput
+    | RequestInput
     | FactsInput
     | ServiceInput
     | ConfigurationStep

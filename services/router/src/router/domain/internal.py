@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from contracts.commands import CustomerFacts
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
+from contracts.queues import QueueOverridden
+from contracts.routing_parts import Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,3 +160,46 @@ class SnapshotNamed:
     nonce: str
     checksum: str
     chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSwept:
+    """A bounded step of what an override or an opening means for those who wait in the queue.
+
+    Without `next_at_ms` it was the last; `opens_at_ms` then says when to look whether the queue has opened.
+    """
+
+    queue: str
+    domain: str
+    next_at_ms: int | None
+    opens_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverridingMoved:
+    """An override of all queues has come so far; none: it is done."""
+
+    domain: str
+    override: QueueOverridden | None
+    after: str
+    moved_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertTurned:
+    """The measure of an alert is on the other side of its limit since then, or back before that counted (none)."""
+
+    alert: str
+    queue: str
+    domain: str
+    measure: Measure
+    turned_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsLooked:
+    """The alerts of a domain were looked at, up to this queue; none: nothing happens that could change one."""
+
+    domain: str
+    after: str
+    next_at_ms: int | None

@@ -13,11 +13,14 @@ have (at most 20 each) are kept by agent and looked through: an agent has few of
 
 from collections.abc import Iterable, Iterator
 
+from contracts.routing_parts import Choice
+from contracts.tasks import Requirement, Terms
+
 from router.domain.agent import Agent
 from router.domain.gates import Gates
 from router.domain.heaps import Bucket, Key
-from router.domain.lane_parts import KINDS, Census, Priority, Signature, seen_by
-from router.domain.need import Gate, Need, Size, has_room, satisfies, skills_of
+from router.domain.lane_parts import ELIGIBLE, KINDS, Census, Priority, Signature, seen_by
+from router.domain.need import Gate, Need, Size, Skills, has_room, has_skills, satisfies, skills_of
 from router.domain.roster import Roster
 from router.domain.task import LONGEST_WAIT_BAND, PLAIN, Task
 
@@ -167,6 +170,53 @@ class Lanes(Roster):
             if any(satisfies(profile.offering, profile.skills, need) for need in needs)
         }
 
+    def need_of(
+        self,
+        requirements: Iterable[Requirement],
+        terms: Terms,
+        *,
+        client: str,
+        direction: str,
+        choice: Choice,
+        load: tuple[int, str, bool],
+    ) -> Need:
+        """What such a task asks of an agent; `load` is its cost, its channel and whether it may be interrupted."""
+        channel = load[1]
+        size = (*load, self.gates.gate_of(client, direction))
+        all_of = skills_of(requirements)
+        if terms is PLAIN:
+            return Need(all_of, (), (), (), channel, client, direction, choice, size)
+        any_of = tuple(skills_of(group) for group in terms.any_of)
+        return Need(all_of, any_of, skills_of(terms.none_of), terms.teams, channel, client, direction, choice, size)
+
+    def somebody_is_free(self, need: Need, named: Iterable[str]) -> bool:
+        """Whether a task that nobody has refused yet would be offered to somebody at once."""
+        self._count_agents()
+        if not self.gates.opens(need.size[3], need.size[0], self._idle):
+            return False
+        signature = self._signatures[self._signature_for(need)]
+        if named:
+            standings = filter(None, map(self._standings.get, named))
+            return any(self._fits(standing, signature) for standing in standings)
+        return signature.counts[ELIGIBLE] > 0
+
+    def could_serve(self, agent: Agent, need: Need) -> bool:
+        """Whether the agent has all that is asked for, free or not."""
+        profile = self._profile_of(agent)
+        return satisfies(profile.offering, profile.skills, need)
+
+    def ready(self, all_of: Skills, any_of: tuple[Skills, ...], none_of: Skills, teams: Iterable[str]) -> int:
+        """How many agents have these skills and could take something now; a look at each profile, not at agents."""
+        self._count_agents()
+        teams = frozenset(teams)
+        return sum(
+            count
+            for profile in self._profiles
+            if (not teams or profile.offering.team in teams) and has_skills(profile.skills, all_of, any_of, none_of)
+            for (bar, room), count in profile.standings.items()
+            if bar == ELIGIBLE and room[0] > 0
+        )
+
     def wasteful(self) -> bool:
         """Whether most signatures and profiles are of configurations long past."""
         used = len({standing.profile for standing in self._standings.values()})
@@ -231,7 +281,18 @@ class Lanes(Roster):
                 profile.lanes[signature.need.size].post(signature.number, place)
 
     def _signature_of(self, task: Task) -> int:
-        need = self._need_of(task)
+        return self._signature_for(
+            self.need_of(
+                task.requirements,
+                task.terms,
+                client=task.client,
+                direction=task.direction,
+                choice=task.choice,
+                load=(task.cost, task.channel, task.interruptible),
+            )
+        )
+
+    def _signature_for(self, need: Need) -> int:
         number = self._signature_numbers.get(need)
         if number is None:
             number = self._signature_numbers[need] = len(self._signatures)
@@ -245,25 +306,6 @@ class Lanes(Roster):
             for profile in self._profiles:
                 self._link(profile, signature)
         return number
-
-    def _need_of(self, task: Task) -> Need:
-        terms = task.terms
-        gate = self.gates.gate_of(task.client, task.direction)
-        size = (task.cost, task.channel, task.interruptible, gate)
-        all_of = skills_of(task.requirements)
-        if terms is PLAIN:
-            return Need(all_of, (), (), (), task.channel, task.client, task.direction, task.choice, size)
-        return Need(
-            all_of,
-            tuple(skills_of(group) for group in terms.any_of),
-            skills_of(terms.none_of),
-            terms.teams,
-            task.channel,
-            task.client,
-            task.direction,
-            task.choice,
-            size,
-        )
 
     # Named agents
 

@@ -50,6 +50,7 @@ def place_all(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
 
 def try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
     """Offer the task to the best agents, as many as it may have; whether there was one."""
+    serve_freed(turn)  # others may wait longer for who has just got free
     if domain.lanes.gates.blocked:
         open_gates(turn, domain)  # a gate may have opened just now, and others wait there already
     found = bool(task.offers)

@@ -38,6 +38,7 @@ def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
     """What holds as soon as a task enters the queue; `asked` is the queue's own, or what a rule made of it."""
     settings = line.settings
     plain = settings.plan is None and domain.settings.longest_wait_seconds is None
+    plain = plain and asked.terms.agents_until_ms is None
     return asked if plain else _advanced(domain, line, asked, times, now_ms)
 
 

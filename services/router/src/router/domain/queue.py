@@ -3,21 +3,42 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from contracts.queues import QueueOverridden
-from contracts.routing_parts import Queue, RequiredSkill
-from contracts.tasks import Requirement
+from contracts.routing_parts import Alert, Destination, Measure, Queue, RequiredSkill, ServiceLevel
+from contracts.tasks import DeferredFor, Requirement
 
 from router.domain.heaps import Bucket
 from router.domain.live_counts import LiveCounts
 from router.domain.task import Task, TaskState
 
-PACE_WEIGHT = 8
-"""The pace is a moving average in which the newest interval counts one in so many."""
+PACE_WEIGHT: Final = 32
+"""The expected wait is a moving average in which the newest wait counts one in so many (docs/expected-wait.md)."""
+SCALE: Final = 1024
+"""Positions are kept in such parts, so that the average is of whole numbers and the same everywhere."""
+ANSWERS_MAX: Final = 60
+"""The service level that alerts look at is that of so many last tasks; their bits fit a JSON integer."""
+PROMISE: Final = ServiceLevel()
+"""Where a queue states none."""
 
 
 def _no_tasks() -> dict[TaskState, int]:
     return {"waiting": 0, "offered": 0, "assigned": 0, "wrapup": 0}
+
+
+def _none_deferred() -> dict[DeferredFor, int]:
+    return {"customer_facts": 0, "parked": 0, "scheduled": 0, "closed": 0}
+
+
+@dataclass(slots=True, kw_only=True)
+class Standing:
+    """An alert that has been looked at and is raised, or about to be; or raised and about to be cleared."""
+
+    measure: Measure
+    raised: bool = False
+    turned_at_ms: int | None = None
+    """Since when the measure has been on the other side of the limit than `raised` says."""
 
 
 @dataclass(kw_only=True)
@@ -29,14 +50,30 @@ class QueueLine:
     removed: bool = False
     override: QueueOverridden | None = None
     """A supervisor's word over the configuration."""
-    pace_ms: int | None = None
-    """The mean interval between two assignments while somebody was left waiting; none before the first."""
-    started_at_ms: int | None = None
-    """When a task was assigned last, if somebody was left waiting then."""
     measured: LiveCounts = field(default_factory=LiveCounts)
     """What happened lately."""
+    boost: int = 0
+    """What the override adds to the configured priority, or takes from it; waiting tasks are brought to it."""
+    sweeps_at_ms: int | None = None
+    """Set while a continuation timer has to go on with what an override or an opening means for waiting tasks."""
+    opens_at_ms: int | None = None
+    """When to look whether it has opened, while tasks wait for that."""
+    waits_ms: int = 0
+    """Moving sum of the waits of those who had to wait, up to their assignment."""
+    positions: int = 0
+    """The same of the positions that they had when they came, in parts of SCALE."""
+    answers: int = 0
+    """A bit for each of the last tasks, the newest the lowest: whether the promise was kept; for alerts."""
+    answers_known: int = 0
+    alerts: dict[str, Standing] = field(default_factory=dict)
     counts: dict[TaskState, int] = field(default_factory=_no_tasks, metadata={"derived": True})
-    line: Bucket = field(default_factory=Bucket, metadata={"derived": True})
+    deferred: dict[DeferredFor, int] = field(default_factory=_none_deferred, metadata={"derived": True})
+    """Of the waiting ones those that are not offered to anybody for now."""
+    lines: dict[int, Bucket] = field(default_factory=dict, metadata={"derived": True})
+    """Tasks in line, the one first that has waited longest, by the boost that their priority has."""
+    shut: Bucket = field(default_factory=Bucket, metadata={"derived": True})
+    """Tasks that wait for the opening, in the same order."""
+    offered: set[str] = field(default_factory=set, metadata={"derived": True})
 
     def configure(self, settings: Queue) -> None:
         """What new tasks get from now on."""
@@ -48,8 +85,52 @@ class QueueLine:
     @property
     def oldest_queued_at_ms(self) -> int | None:
         """Since when the task waits that has waited longest, none when nothing waits."""
-        head = self.line.head()
-        return None if head is None else int(head[0])
+        heads = [head for line in self.lines.values() if (head := line.head()) is not None]
+        return int(min(heads)[0]) if heads else None
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return self.counts["waiting"] - sum(self.deferred.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes nobody more; what is scheduled for later takes no place."""
+        most = self.settings.waiting_max
+        return most is not None and self.counts["waiting"] - self.deferred["scheduled"] >= most
+
+    @property
+    def unboosted(self) -> str | None:
+        """A task in line whose priority is not what the override makes of it, the longest waiting; or none."""
+        heads = [head for boost, line in self.lines.items() if boost != self.boost and (head := line.head())]
+        return min(heads)[2] if heads else None
+
+    @property
+    def first_in_line(self) -> str | None:
+        """The task that has waited longest, but for deferred ones."""
+        heads = [head for line in self.lines.values() if (head := line.head()) is not None]
+        return min(heads)[2] if heads else None
+
+    @property
+    def overridden_closed(self) -> bool:
+        """Whether a supervisor has closed it."""
+        return self.override is not None and self.override.closed
+
+    @property
+    def closed_to(self) -> Destination | None:
+        """Where tasks go while it is closed, with a supervisor's message if there is one; none: they wait."""
+        closed = self.settings.closed
+        message = self.override.message if self.override is not None and self.override.closed else None
+        if message is None or (closed is not None and closed.to == "queue"):
+            return closed
+        if closed is None:
+            return Destination(to="message", message=message)
+        return closed.model_copy(update={"message": message})
+
+    @property
+    def watched(self) -> list[Alert]:
+        """The alerts that hold; none of a removed queue."""
+        return [] if self.removed else self.settings.alerts
 
     @property
     def priority(self) -> int:
@@ -85,28 +166,55 @@ class QueueLine:
         return not any(self.counts.values())
 
     def expected_wait_ms(self, position: int) -> int | None:
-        """How long the task at this position (1: next) will wait as things go; none as long as nothing is known."""
-        return None if self.pace_ms is None else self.pace_ms * position
+        """How long who has to wait at this position (1: next) will wait as things go; none while nothing is known.
 
-    def started(self, at_ms: int) -> None:
-        """A task of this queue was assigned; intervals in which nobody waited say nothing about the pace."""
-        if self.started_at_ms is not None:
-            interval_ms = max(0, at_ms - self.started_at_ms)
-            known = self.pace_ms
-            self.pace_ms = interval_ms if known is None else (known * (PACE_WEIGHT - 1) + interval_ms) // PACE_WEIGHT
-        self.started_at_ms = at_ms if self.counts["waiting"] else None
+        By what the last who had to wait did wait for each position (docs/expected-wait.md).
+        """
+        return self.waits_ms * SCALE * position // self.positions if self.positions else None
+
+    def waited(self, wait_ms: int, position: int) -> None:
+        """A task that had to wait at this position was assigned."""
+        self.waits_ms += wait_ms - self.waits_ms // PACE_WEIGHT
+        self.positions += position * SCALE - self.positions // PACE_WEIGHT
+
+    def answered(self, wait_ms: int, *, lost: bool = False) -> None:
+        """A task was assigned, or (`lost`) the customer had gone; who left within the promise does not count."""
+        kept = wait_ms <= (self.settings.service_level or PROMISE).within_seconds * 1000
+        if self.settings.alerts and not (lost and kept):
+            self.answers = (self.answers << 1 | kept) & ((1 << ANSWERS_MAX) - 1)
+            self.answers_known = min(ANSWERS_MAX, self.answers_known + 1)
 
     def enters(self, task: Task) -> None:
         """The task is in this queue, in its state."""
         self.counts[task.state] += 1
         if task.state == "waiting":
-            self.line.add((task.queued_at_ms, 0, task.task_id))
+            if task.deferred_for is not None:
+                self.deferred[task.deferred_for] += 1
+            place = self._place_of(task)
+            if place is not None:
+                place.add((task.queued_at_ms, 0, task.task_id))
+        elif task.state == "offered":
+            self.offered.add(task.task_id)
 
     def leaves(self, task: Task) -> None:
-        """The task is about to change its state."""
+        """The task is about to change its state, its queue, its boost or whether it is deferred."""
         self.counts[task.state] -= 1
         if task.state == "waiting":
-            self.line.discard(task.task_id)
+            if task.deferred_for is not None:
+                self.deferred[task.deferred_for] -= 1
+            place = self._place_of(task)
+            if place is not None:
+                place.discard(task.task_id)
+        elif task.state == "offered":
+            self.offered.discard(task.task_id)
+
+    def _place_of(self, task: Task) -> Bucket | None:
+        if task.deferred_for is not None:
+            return self.shut if task.deferred_for == "closed" else None
+        line = self.lines.get(task.boost)
+        if line is None:
+            line = self.lines[task.boost] = Bucket()
+        return line
 
 
 def required(skills: Iterable[RequiredSkill]) -> tuple[Requirement, ...]:

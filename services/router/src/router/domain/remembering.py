@@ -39,3 +39,5 @@ def remember_request(domain: DomainState, request_id: str | None, now_ms: int) -
         if domain.requests[oldest] >= now_ms - INTERACTIONS_KEPT_MS:
             break
         del domain.requests[oldest]
+        if oldest in domain.requested:  # its task lives still
+            domain.requests[oldest] = now_ms

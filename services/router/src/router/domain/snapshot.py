@@ -15,13 +15,13 @@ from contracts.rules import Rule
 
 from router.domain.agent import Agent
 from router.domain.classifying import compiled
-from router.domain.holding import count_channels, hold, settle
+from router.domain.holding import count_channels, hold, note_alerts, settle
 from router.domain.hours import Hours
 from router.domain.internal import SnapshotNamed
 from router.domain.live_counts import LiveCounts
-from router.domain.queue import QueueLine
+from router.domain.queue import QueueLine, Standing
 from router.domain.snapshot_formats import FORMAT, upgraded
-from router.domain.state import DomainState, Interaction, Parked, State, timers_of
+from router.domain.state import DomainState, Interaction, Overriding, Parked, State, timers_of
 from router.domain.task import PLAIN, Task
 
 
@@ -65,12 +65,16 @@ def index(domain: DomainState) -> None:
     for task in domain.tasks.values():
         domain.queues[task.queue].enters(task)
         _index_task(domain, task)
+    for line in domain.queues.values():
+        note_alerts(domain, line)
     domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
 
 
 def _index_task(domain: DomainState, task: Task) -> None:
     if task.terms == PLAIN:
         task.terms = PLAIN
+    if task.request_id is not None:
+        domain.requested.add(task.request_id)
     for agent_id in task.refused_by:
         if agent_id in domain.agents:
             domain.agents[agent_id].refused[task.task_id] = task
@@ -109,8 +113,7 @@ def _dump_queue(line: QueueLine) -> dict[str, object]:
 
 
 def _load_queue(plain: dict[str, object]) -> QueueLine:
-    kept = {name: plain[name] for name in ("queue", "removed", "override", "pace_ms", "started_at_ms")}
-    line = msgspec.convert(kept, _KeptQueue)
+    line = msgspec.convert(plain, _KeptQueue)
     measured = msgspec.convert(plain.get("measured", {}), LiveCounts)
     settings = Queue.model_validate(plain["settings"])
     return QueueLine(settings=settings, measured=measured, **msgspec.structs.asdict(line))
@@ -120,8 +123,14 @@ class _KeptQueue(msgspec.Struct):
     queue: str
     removed: bool
     override: QueueOverridden | None
-    pace_ms: int | None
-    started_at_ms: int | None
+    boost: int
+    sweeps_at_ms: int | None
+    opens_at_ms: int | None
+    waits_ms: int
+    positions: int
+    answers: int
+    answers_known: int
+    alerts: dict[str, Standing]
 
 
 def _load_domain(plain: dict[str, object]) -> DomainState:
@@ -141,6 +150,9 @@ def _load_domain(plain: dict[str, object]) -> DomainState:
         early_facts=dict(msgspec.convert(plain["early_facts"], list[tuple[str, CustomerFacts]])),
         offers_made=msgspec.convert(plain["offers_made"], int),
         gates_deferred=msgspec.convert(plain["gates_deferred"], bool),
+        overriding=msgspec.convert(plain["overriding"], Overriding | None),
+        alerts_at_ms=msgspec.convert(plain["alerts_at_ms"], int | None),
+        alerts_after=msgspec.convert(plain["alerts_after"], str),
         agents={each.agent_id: each for each in msgspec.convert(plain["agents"], list[Agent])},
         tasks={each.task_id: each for each in msgspec.convert(plain["tasks"], list[Task])},
         parked={each.interaction.interaction_id: each for each in msgspec.convert(plain["parked"], list[Parked])},

@@ -33,8 +33,13 @@ def _domain_from_1(domain: Plain) -> Plain:
     return domain | {
         "plans": [],
         "calendars": [],
+        "rules": [],
+        "early_facts": [],
         "offers_made": 0,
         "gates_deferred": False,
+        "overriding": None,
+        "alerts_at_ms": None,
+        "alerts_after": "",
         "queues": [_queue_from_1(queue, domain["domain"]) for queue in domain["queues"]],
         "tasks": [_task_from_1(task) for task in domain["tasks"]],
     }
@@ -49,8 +54,14 @@ def _queue_from_1(queue: Plain, domain: str) -> Plain:
         "settings": settings | {name: queue[name] for name in names},
         "removed": queue["removed"],
         "override": None,
-        "pace_ms": None,
-        "started_at_ms": None,
+        "boost": 0,
+        "sweeps_at_ms": None,
+        "opens_at_ms": None,
+        "waits_ms": 0,
+        "positions": 0,
+        "answers": 0,
+        "answers_known": 0,
+        "alerts": {},
     }
 
 

@@ -9,6 +9,7 @@ from contracts.agents import CommandResult
 from contracts.calendars import Calendar
 from contracts.commands import CustomerFacts
 from contracts.configuration import ChannelAddress, Domain
+from contracts.queues import QueueOverridden
 from contracts.routing_parts import Plan
 from contracts.rules import Rule
 
@@ -32,22 +33,12 @@ STRICT_MS: Final = 2**43
 """More than two centuries."""
 
 TimerKind = Literal[
-    "adherence",
-    "backoff",
-    "deferral",
-    "gates",
-    "grace",
-    "matching",
-    "offer",
-    "parked",
-    "refusal",
-    "shed",
-    "step",
-    "transfer",
-    "wrapup",
-]
+    "adherence", "alerts", "backoff", "deferral", "gates", "grace", "matching", "offer", "opening", "override",
+    "overriding", "parked", "refusal", "shed", "step", "sweep", "transfer", "wrapup",
+]  # fmt: skip
 Timer = tuple[int, TimerKind, str, str, str]
-"""Due time, kind, key of the domain, and what it is about: offer; assignment; agent; task, agent; interaction."""
+"""Due time, kind, key of the domain, and what it is about: an offer, assignment, agent, task (and agent), interaction
+or queue."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +64,15 @@ class Parked:
 
 
 @dataclass(slots=True, kw_only=True)
+class Overriding:
+    """An override of all queues of the domain, and behind which queue it goes on."""
+
+    override: QueueOverridden
+    after: str
+    at_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
 class DomainState:
     """One domain of one tenant."""
 
@@ -93,6 +93,12 @@ class DomainState:
     """Counts the offers of the domain; whose turn it is."""
     gates_deferred: bool = False
     """Set while a continuation timer has to go on with tasks whose gate has opened."""
+    overriding: Overriding | None = None
+    """Set while a continuation timer has to go on with an override of all queues."""
+    alerts_at_ms: int | None = None
+    """When the alerts are looked at next; none while nothing happens that could change one."""
+    alerts_after: str = ""
+    """Behind which queue that look goes on."""
     agents: dict[str, Agent] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)
@@ -115,6 +121,10 @@ class DomainState:
     settled: set[str] = field(default_factory=set, metadata={"derived": True})
     """Agents who got rid of their last task while another state was pending."""
     rule_set: RuleSet = field(default_factory=lambda: compile_rules(()), metadata={"derived": True})
+    requested: set[str] = field(default_factory=set, metadata={"derived": True})
+    """Requests whose tasks live."""
+    alerting: set[str] = field(default_factory=set, metadata={"derived": True})
+    """Queues with alerts."""
     hours: dict[str, Hours] = field(default_factory=dict, metadata={"derived": True})
     """The calendars, ready to be asked."""
     key: str = field(init=False, metadata={"derived": True})
@@ -250,8 +260,11 @@ def timer_holds(domain: DomainState, timer: Timer) -> bool:
         case "wrapup":
             task = domain.assignments.get(subject)
             return task is not None and task.wrapup is not None
-        case "gates":
-            return domain.gates_deferred
+        case "gates" | "overriding" | "alerts":
+            return _domain_timer_holds(domain, timer)
+        case "sweep" | "opening" | "override":
+            line = domain.queues.get(subject)
+            return line is not None and _queue_timer_holds(line, timer)
         case "refusal" | "step" | "deferral" | "transfer":
             task = domain.tasks.get(subject)
             return task is not None and _task_timer_holds(task, timer)
@@ -273,7 +286,27 @@ def _task_timer_holds(task: Task, timer: Timer) -> bool:
         case "transfer":
             return transfer_fails_at_ms(task) == at_ms
         case _:
-            return task.deferred_for is not None and task.deferred_until_ms == at_ms
+            return task.deferred_for not in {None, "closed"} and task.deferred_until_ms == at_ms
+
+
+def _domain_timer_holds(domain: DomainState, timer: Timer) -> bool:
+    match timer[1]:
+        case "gates":
+            return domain.gates_deferred
+        case "overriding":
+            return domain.overriding is not None and domain.overriding.at_ms == timer[0]
+        case _:
+            return domain.alerts_at_ms == timer[0]
+
+
+def _queue_timer_holds(line: QueueLine, timer: Timer) -> bool:
+    match timer[1]:
+        case "sweep":
+            return line.sweeps_at_ms == timer[0]
+        case "opening":
+            return line.opens_at_ms == timer[0]
+        case _:
+            return line.override is not None and line.override.until_ms == timer[0]
 
 
 def steps_at_ms(task: Task) -> int | None:
@@ -317,16 +350,35 @@ def timers_of(domain: DomainState) -> Iterator[Timer]:
     for interaction_id, parked in domain.parked.items():
         if parked.due:
             yield (parked.interaction.asked_at_ms, "parked", key, interaction_id, "")
-    if domain.gates_deferred:
-        yield (0, "gates", key, "", "")
+    for line in domain.queues.values():
+        yield from _timers_of_queue(line, key)
     yield from _timers_of_agents(domain)
+    yield from _timers_of_domain(domain)
+
+
+def _timers_of_domain(domain: DomainState) -> Iterator[Timer]:
+    if domain.gates_deferred:
+        yield (0, "gates", domain.key, "", "")
+    if domain.overriding is not None:
+        yield (domain.overriding.at_ms, "overriding", domain.key, "", "")
+    if domain.alerts_at_ms is not None:
+        yield (domain.alerts_at_ms, "alerts", domain.key, "", "")
+
+
+def _timers_of_queue(line: QueueLine, key: str) -> Iterator[Timer]:
+    if line.sweeps_at_ms is not None:
+        yield (line.sweeps_at_ms, "sweep", key, line.queue, "")
+    if line.opens_at_ms is not None:
+        yield (line.opens_at_ms, "opening", key, line.queue, "")
+    if line.override is not None and line.override.until_ms is not None:
+        yield (line.override.until_ms, "override", key, line.queue, "")
 
 
 def _timers_of_task(task: Task, key: str) -> Iterator[Timer]:
     step_at_ms = steps_at_ms(task)
     if step_at_ms is not None:
         yield (step_at_ms, "step", key, task.task_id, "")
-    if task.deferred_for is not None and task.deferred_until_ms is not None:
+    if task.deferred_for not in {None, "closed"} and task.deferred_until_ms is not None:
         yield (task.deferred_until_ms, "deferral", key, task.task_id, "")
     fails_at_ms = transfer_fails_at_ms(task)
     if fails_at_ms is not None:

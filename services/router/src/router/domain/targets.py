@@ -6,7 +6,6 @@ from contracts.agents import Refusal
 from contracts.commands import TransferTask
 from contracts.tasks import Requirement, Terms, TransferTarget
 
-from router.domain.admission import is_full
 from router.domain.need import OPEN, Need, skills_of
 from router.domain.outcomes import refusal_of
 from router.domain.plans import Times, Waits, asked_by, on_entry, stages
@@ -54,7 +53,7 @@ def target_refusal(domain: DomainState, first: Task, target: Target, now_ms: int
     if target.kind in {"queue", "tier"}:
         if not domain.open_at(target.line, now_ms):
             return refusal_of("target_closed", 409, "The queue is closed.")
-        if is_full(target.line):
+        if target.line.is_full:
             return refusal_of("target_full", 409, "As many wait in the queue as may.")
     if not _staffed(domain, first, target, now_ms):
         return refusal_of("target_unstaffed", 409, "Nobody who could take the task is at work.")

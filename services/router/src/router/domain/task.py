@@ -64,7 +64,14 @@ class Task:
     auto_accept: bool = False
     moves: int = 0
     """How often it changed its queue."""
+    request_id: str | None = None
+    """Of a task that was requested; a request for attention joins the live task anyway."""
+    boost: int = 0
+    """What a supervisor's override of its queue has added to its priority."""
+    position: int = 0
+    """How many waited in the queue when it came, itself included."""
     expected_wait_ms: int | None = None
+    """Zero: an agent was free."""
     deferred_for: DeferredFor | None = None
     deferred_until_ms: int | None = None
     contact: ContactKept | None = None

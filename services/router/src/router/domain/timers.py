@@ -5,6 +5,7 @@ from typing import Final
 
 from contracts.offers import OfferExpired
 
+from router.domain import alerts, sweeps
 from router.domain.admission import queue_or_park, resume, step
 from router.domain.classifying import contact_of_parked
 from router.domain.finish import finish
@@ -94,7 +95,27 @@ def _step(turn: Turn, domain: DomainState, timer: Timer) -> None:
 
 def _deferral(turn: Turn, domain: DomainState, timer: Timer) -> None:
     task = domain.tasks[timer[3]]
-    resume(turn, domain, task, "opened" if task.deferred_for == "closed" else "due")
+    resume(turn, domain, task, "due")
+
+
+def _sweep(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    sweeps.sweep(turn, domain, domain.queues[timer[3]])
+
+
+def _opening(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    sweeps.look(turn, domain, domain.queues[timer[3]])
+
+
+def _override(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    sweeps.override_ends(turn, domain, domain.queues[timer[3]])
+
+
+def _overriding(turn: Turn, domain: DomainState, _: Timer) -> None:
+    sweeps.override_more(turn, domain)
+
+
+def _alerts(turn: Turn, domain: DomainState, _: Timer) -> None:
+    alerts.look(turn, domain)
 
 
 def _transfer(turn: Turn, domain: DomainState, timer: Timer) -> None:
@@ -134,4 +155,9 @@ _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = 
     "gates": _gates,
     "transfer": _transfer,
     "adherence": _adherence,
+    "sweep": _sweep,
+    "opening": _opening,
+    "override": _override,
+    "overriding": _overriding,
+    "alerts": _alerts,
 }

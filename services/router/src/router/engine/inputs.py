@@ -14,10 +14,15 @@ from contracts.commands import (
     ConnectAssignment,
     CustomerFacts,
     EndTask,
+    FinishTask,
     HoldTask,
     MoveTransfer,
+    OverrideQueue,
     ParkTask,
     RejectOffer,
+    RequestCallback,
+    RequestTask,
+    RerouteTask,
     SetAgentState,
     TransferTask,
     UnparkTask,
@@ -35,7 +40,7 @@ from servicekit.errors import RejectError
 from servicekit.ports import LogReader, LogWriter, Outgoing, Partition, Record
 from servicekit.telemetry import log
 
-from router.domain.inputs import CommandInput, FactsInput, InteractionInput, ServiceInput
+from router.domain.inputs import CommandInput, FactsInput, InteractionInput, RequestInput, ServiceInput
 from router.domain.state import State
 from router.engine.configuration import Configuration, ConfigurationMissingError
 from router.engine.inbox import Given, Inbox, cause_of
@@ -58,7 +63,11 @@ COMMANDS_DECIDED: Final = (
     TransferTask,
     MoveTransfer,
     ClockAgent,
+    RerouteTask,
+    FinishTask,
+    OverrideQueue,
 )
+REQUESTS_DECIDED: Final = (RequestTask, RequestCallback)
 SERVICES_DECIDED: Final = (ConnectAssignment,)
 INTERACTIONS_DECIDED: Final = (
     InteractionStarted,
@@ -189,7 +198,7 @@ def _passed(record: Record) -> list[Given]:
 
 def decidable(event: Event, record: Record) -> list[Given]:
     """The event's input; nothing for a type that is not decided about. A configuration's switch has steps instead."""
-    given_input: InteractionInput | CommandInput | FactsInput | ServiceInput
+    given_input: InteractionInput | CommandInput | RequestInput | FactsInput | ServiceInput
     if isinstance(event.data, INTERACTIONS_DECIDED):
         given_input = InteractionInput(event.tenant_id, event.data)
     elif isinstance(event.data, COMMANDS_DECIDED):
@@ -198,6 +207,8 @@ def decidable(event: Event, record: Record) -> list[Given]:
         given_input = FactsInput(event.tenant_id, event.data)
     elif isinstance(event.data, SERVICES_DECIDED):
         given_input = ServiceInput(event.tenant_id, event.data)
+    elif isinstance(event.data, REQUESTS_DECIDED):
+        given_input = RequestInput(event.tenant_id, event.data)
     else:
         return []
     return [

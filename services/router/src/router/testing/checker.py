@@ -9,6 +9,7 @@ from contracts.tasks import TaskQueued, TaskTransferredOut, WrapupStarted
 
 from router.domain.facts import Fact
 from router.domain.fold import fold
+from router.domain.queue import QueueLine
 from router.domain.snapshot import dump
 from router.domain.state import DomainState, State
 from router.domain.task import Task
@@ -55,10 +56,12 @@ class Checker:
     """State of each task ever made, by the facts alone."""
     transfers: dict[str, str] = field(default_factory=dict)
     """State of each transfer ever made, by the facts alone."""
+    now_ms: int = 0
 
     def read(self, fact: Fact, now_ms: int) -> None:
         """Check the fact against the position that it stands at, then take it in."""
         data = fact.data
+        self.now_ms = now_ms
         if isinstance(data, OfferIssued):
             self._check_offer(self.state.domains[f"{fact.tenant_id}/{data.domain}"], data)
         if isinstance(data, WrapupStarted | TaskTransferredOut):
@@ -141,7 +144,9 @@ class Checker:
             places = len(live[name]) + (name in domain.parked)
             assert places <= 1, f"S1: {name} is in {places} places"
             assert places == 1 or interaction.closed or interaction.tasks_made > 0, f"S1: {name} is lost"
-            assert not (interaction.closed and places), f"{name} has ended and still waits"
+            main = domain.tasks[interaction.task_id] if interaction.task_id else None
+            called = main is not None and main.kind != "contact"  # nobody waits on the line
+            assert not (interaction.closed and places) or called, f"{name} has ended and still waits"
 
     def _check_transfers(self, domain: DomainState) -> None:
         """S3: a transfer's task stands beside one that is assigned to its owner; no task has two of them."""
@@ -199,6 +204,22 @@ class Checker:
         assert len(domain.assignments) == by_state["assigned"] + by_state["wrapup"]
         for state in ("waiting", "offered", "assigned", "wrapup"):
             assert sum(line.counts[state] for line in domain.queues.values()) == by_state[state]
+        for line in domain.queues.values():
+            self._check_line(domain, line)
+
+    def _check_line(self, domain: DomainState, line: QueueLine) -> None:
+        """Who waits in the queue, and that nobody is forgotten by its override or its opening."""
+        tasks = [task for task in domain.tasks.values() if task.queue == line.queue and task.state == "waiting"]
+        standing = {task.task_id for task in tasks if task.deferred_for is None}
+        shut = {task.task_id for task in tasks if task.deferred_for == "closed"}
+        assert line.waiting == len(standing)
+        assert {task_id for bucket in line.lines.values() for task_id in bucket.keys} == standing
+        assert line.shut.keys.keys() == shut
+        sweeping = line.sweeps_at_ms is not None
+        assert sweeping or all(domain.tasks[task_id].boost == line.boost for task_id in standing)
+        looks = sweeping or line.opens_at_ms == domain.opens_at_ms(line, self.now_ms)
+        assert not shut or looks, f"nobody looks when {line.queue} opens"
+        assert bool(line.watched or line.alerts) == (line.queue in domain.alerting)
 
 
 def _alike(task: Task) -> tuple[object, ...]:

@@ -11,10 +11,15 @@ from contracts.commands import (
     ConnectAssignment,
     CustomerFacts,
     EndTask,
+    FinishTask,
     HoldTask,
     MoveTransfer,
+    OverrideQueue,
     ParkTask,
     RejectOffer,
+    RequestCallback,
+    RequestTask,
+    RerouteTask,
     SetAgentState,
     TransferTask,
     UnparkTask,
@@ -40,6 +45,7 @@ from router.domain.inputs import (
     InteractionInput,
     LeasesRead,
     PresenceObserved,
+    RequestInput,
     ServiceInput,
     TimersDue,
 )
@@ -319,12 +325,9 @@ class Story:
 
     def connect(self, assignment_id: str, *, failure: str | None = None) -> list[object]:
         """The gateway has connected customer and agent, or could not."""
+        now_ms = self.now_ms
         report = ConnectAssignment(
-            assignment_id=assignment_id,
-            interaction_id="",
-            domain=DOMAIN,
-            reported_at_ms=self.now_ms,
-            failure=failure,
+            assignment_id=assignment_id, interaction_id="", domain=DOMAIN, reported_at_ms=now_ms, failure=failure
         )
         return self.give(ServiceInput(TENANT, report))
 
@@ -336,10 +339,61 @@ class Story:
 
     def activity(self, interaction_id: str, *, active: bool) -> list[object]:
         """The customer has fallen silent, or is back."""
-        changed = ActivityChanged(
-            interaction_id=interaction_id, domain=DOMAIN, active=active, changed_at_ms=self.now_ms
-        )
+        now_ms = self.now_ms
+        changed = ActivityChanged(interaction_id=interaction_id, domain=DOMAIN, active=active, changed_at_ms=now_ms)
         return self.give(InteractionInput(TENANT, changed))
+
+    # Requests and supervisors
+
+    def request(self, request_id: str, *, queue: str = "chats", in_seconds: float = 0, **fields: Any) -> list[object]:
+        """A task that no customer asks for just now: a callback, unless `kind` says otherwise."""
+        requested = RequestTask(
+            **{
+                "request_id": request_id,
+                "interaction_id": f"of-{request_id}",
+                "domain": DOMAIN,
+                "kind": "callback",
+                "client": "shop",
+                "channel": "voice",
+                "queue": queue,
+                "requested_at_ms": self.now_ms,
+                "due_at_ms": self.now_ms + int(in_seconds * 1000) if in_seconds else None,
+                **fields,
+            }
+        )
+        return self.give(RequestInput(TENANT, requested))
+
+    def callback(self, interaction_id: str, *, request_id: str, in_seconds: float = 0) -> list[object]:
+        """The waiting customer hangs up and wants to be called."""
+        requested = RequestCallback(
+            request_id=request_id,
+            interaction_id=interaction_id,
+            domain=DOMAIN,
+            requested_at_ms=self.now_ms,
+            due_at_ms=self.now_ms + int(in_seconds * 1000) if in_seconds else None,
+        )
+        return self.give(RequestInput(TENANT, requested))
+
+    def override(self, queue: str | None = None, *, for_seconds: float = 0, **fields: Any) -> list[object]:
+        """A supervisor overrides a queue, or all of them."""
+        until_ms = self.now_ms + int(for_seconds * 1000) if for_seconds else None
+        return self._command(
+            lambda known: OverrideQueue(
+                command_id=known, domain=DOMAIN, by="sue", queue=queue, until_ms=until_ms, **fields
+            )
+        )
+
+    def reroute(self, task_id: str, **fields: Any) -> list[object]:
+        """A supervisor moves a task."""
+        return self._command(
+            lambda known: RerouteTask(command_id=known, domain=DOMAIN, task_id=task_id, by="sue", **fields)
+        )
+
+    def finish(self, task_id: str, **fields: Any) -> list[object]:
+        """A supervisor ends a task."""
+        return self._command(
+            lambda known: FinishTask(command_id=known, domain=DOMAIN, task_id=task_id, by="sue", **fields)
+        )
 
     def _command(self, make: Callable[[str], CommandData], command_id: str | None = None) -> list[object]:
         self.commands += 1

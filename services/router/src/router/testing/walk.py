@@ -3,8 +3,8 @@
 Denser than what hypothesis finds by itself, and so the place where features meet; its state machine shrinks.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, Protocol, TypeVar  # Any: fields of parts of a configuration
+from collections.abc import Callable
+from typing import Any, Final, Literal  # Any: fields of parts of a configuration
 
 from contracts.calendars import Calendar
 from contracts.configuration import Domain
@@ -13,12 +13,11 @@ from contracts.tasks import TransferKind
 
 from router.testing.parts import DOMAIN, address, agent, plan, queue, rules, skill
 from router.testing.story import Story
+from router.testing.supervised_walk import AGENTS, QUEUES, Choices, SupervisedWalk
 
 SKILLS: Final = ("billing", "english", "spanish")
-QUEUES: Final = ("calls", "chats", "mails", "sales")
 CHANNELS: Final = ("webchat", "voice", "email")
 CLIENTS: Final = ("shop", "bank")
-AGENTS: Final = ("ann", "bob", "cid", "dee", "eve", "fay")
 PLANS: Final = (
     plan(
         "patient",
@@ -82,6 +81,14 @@ QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "full": [AWAY],
     "priority": [3, 7],
     "escalates_to": ["mails", "sales"],
+    "alerts": [
+        [{"id": "long", "measure": "waiting", "above": 1}, {"id": "old", "measure": "oldest_wait_seconds", "above": 5}],
+        [
+            {"id": "bad", "measure": "service_level_percent", "below": 80, "for_seconds": 20},
+            {"id": "slow", "measure": "expected_wait_seconds", "above": 10},
+            {"id": "few", "measure": "ready_agents", "below": 1, "for_seconds": 3},
+        ],
+    ],
 }
 AGENT_FIELDS: Final[dict[str, list[Any]]] = {
     "team": ["north", "south"],
@@ -92,29 +99,7 @@ AGENT_FIELDS: Final[dict[str, list[Any]]] = {
 }
 
 
-Thing = TypeVar("Thing")
-
-
-class Choices(Protocol):
-    """What a walk asks of a `random.Random`: the seed makes the day."""
-
-    def random(self) -> float:
-        """From 0 to below 1."""
-
-    def randint(self, a: int, b: int) -> int:
-        """From a to b."""
-
-    def choice(self, seq: Sequence[Thing]) -> Thing:
-        """One of them."""
-
-    def choices(self, population: Sequence[Thing], weights: Sequence[int]) -> list[Thing]:
-        """One of them, by weight."""
-
-    def sample(self, population: Sequence[Thing], k: int) -> list[Thing]:
-        """Several different ones."""
-
-
-class Walk:
+class Walk(SupervisedWalk):
     """Take `step`s as often as you like; the checker of `Story` raises AssertionError when something is wrong."""
 
     def __init__(self, chance: Choices, *, reruns: bool = False) -> None:
@@ -146,6 +131,11 @@ class Walk:
             self.clock: 3,
             self.activity: 5,
             self.device: 3,
+            self.request: 4,
+            self.callback: 3,
+            self.override: 2,
+            self.reroute: 3,
+            self.finish: 1,
         }
 
     def transfer_much(self) -> None:
@@ -175,12 +165,12 @@ class Walk:
     def domain(self) -> Domain:
         """A domain with some of the features."""
         return Domain.model_validate(
-            {"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10} | self._some(DOMAIN_FIELDS, 4)
+            {"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10} | self.some(DOMAIN_FIELDS, 4)
         )
 
     def queue(self, name: str) -> Queue:
         """A queue with a few of them."""
-        fields = self._some(QUEUE_FIELDS, 2)
+        fields = self.some(QUEUE_FIELDS, 2)
         if "full" in fields:
             fields["waiting_max"] = 2
         needs = self.chance.sample(
@@ -191,7 +181,7 @@ class Walk:
     def agent(self, name: str) -> Agent:
         """An agent of many skills."""
         skills = [f"{skill}:{self.chance.randint(1, 5)}" for skill in SKILLS if self.chance.random() < 0.8]
-        fields = self._some(AGENT_FIELDS, 1) if self.chance.random() < 0.5 else {}
+        fields = self.some(AGENT_FIELDS, 1) if self.chance.random() < 0.5 else {}
         return agent(name, *skills, capacity=self.chance.randint(1, 4), **fields)
 
     def change(self) -> None:
@@ -374,7 +364,3 @@ class Walk:
             assignment_id = self.chance.choice(assignments)
             assigned = self.told.domain.assignments[assignment_id].assigned
             ends(assigned.agent_id if assigned else "", assignment_id)
-
-    def _some(self, fields: dict[str, list[Any]], most: int) -> dict[str, Any]:
-        names = self.chance.sample(sorted(fields), self.chance.randint(0, most))
-        return {name: self.chance.choice(fields[name]) for name in names}

@@ -1,0 +1,158 @@
+"""What supervisors do to tasks and queues. Whoever does it stands in the facts (`by`)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final  # Any: each handler takes its own command
+
+from contracts.agents import Refusal
+from contracts.commands import FinishTask, OverrideQueue, RerouteTask
+from contracts.queues import QueueOverridden
+from contracts.tasks import TaskTransferredOut, Terms
+
+from router.domain.admission import as_it_waits, enter, reroute, transfer_out
+from router.domain.internal import OverridingMoved
+from router.domain.match import withdraw
+from router.domain.outcomes import Outcome, known_agent, refusal_of, refused
+from router.domain.plans import Waits, asked_by
+from router.domain.queue import QueueLine
+from router.domain.state import DomainState
+from router.domain.sweeps import boosted, override_more
+from router.domain.task import Task
+from router.domain.tasks import held_ms
+from router.domain.transfers import end
+from router.domain.turn import Turn
+
+AGENT_ONLY_MS: Final = 3_600_000
+"""For so long a task that a supervisor gives to one agent is kept for them."""
+NO_TASK: Final = "There is no such task, or it has ended."
+NO_QUEUE: Final = "The configuration of this domain has no such queue."
+
+
+def _reroute(turn: Turn, domain: DomainState, data: RerouteTask) -> Outcome:
+    task = domain.tasks.get(data.task_id)
+    if task is None:
+        return refused("task_gone", 404, NO_TASK)
+    line = domain.line(data.queue) if data.queue is not None else domain.queues[task.queue]
+    refusal = _reroute_refusal(domain, task, line, data)
+    if line is None or refusal is not None:
+        return Outcome(refusal=refusal)
+    withdraw(turn, domain, task, "by_supervisor")
+    if line.queue == task.queue:
+        _change(turn, domain, task, line, data)
+        return Outcome(waiting=[task])
+    asked = asked_by(line, priority=data.priority, band=data.band)
+    asked = replace(asked, terms=_kept_for(asked.terms, data.to_agent_id, turn.now_ms))
+    enter(turn, domain, task, line, "moved", asked=asked, by=data.by)
+    return Outcome()
+
+
+def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, data: RerouteTask) -> Refusal | None:
+    if data.queue is None and data.to_agent_id is None and data.priority is None and data.band is None:
+        return refusal_of("nothing_asked", 422, "Say where the task is to go: a queue, an agent, a priority or a band.")
+    if task.assigned is not None:
+        return refusal_of("task_assigned", 409, "An agent has the task: transfer the assignment.")
+    if line is None:
+        return refusal_of("unknown_queue", 404, NO_QUEUE)
+    if data.to_agent_id is None:
+        return None
+    agent = known_agent(domain, data.to_agent_id)
+    if agent is None:
+        return refusal_of("unknown_agent", 404, "The configuration of this domain has no such agent.")
+    asked = as_it_waits(task) if line.queue == task.queue else asked_by(line)
+    need = domain.lanes.need_of(
+        asked.requirements,
+        asked.terms,
+        client=task.client,
+        direction=task.direction,
+        choice=task.choice,
+        load=(task.cost, task.channel, task.interruptible),
+    )
+    if not domain.lanes.could_serve(agent, need):
+        return refusal_of("agent_unqualified", 409, "The agent lacks what the task asks for.")
+    return None
+
+
+def _change(turn: Turn, domain: DomainState, task: Task, line: QueueLine, data: RerouteTask) -> None:
+    """In its queue; steps that are due meanwhile come with their timer."""
+    priority = boosted(task, line) if data.priority is None else data.priority
+    terms = task.terms if data.band is None else replace(task.terms, band=data.band)
+    waits = Waits(
+        requirements=task.requirements, priority=priority, terms=_kept_for(terms, data.to_agent_id, turn.now_ms)
+    )
+    reroute(turn, domain, task, waits, "prioritised" if data.to_agent_id is None else "moved", by=data.by)
+
+
+def _kept_for(terms: Terms, agent_id: str | None, now_ms: int) -> Terms:
+    if agent_id is None:
+        return terms
+    until_ms = now_ms + AGENT_ONLY_MS
+    step_at_ms = until_ms if terms.next_step_at_ms is None else min(terms.next_step_at_ms, until_ms)
+    return replace(terms, agents=(agent_id,), agents_until_ms=until_ms, next_step_at_ms=step_at_ms)
+
+
+def _finish(turn: Turn, domain: DomainState, data: FinishTask) -> Outcome:
+    """In any state; the agent who held it is free."""
+    task = domain.tasks.get(data.task_id)
+    if task is None:
+        return refused("task_gone", 404, NO_TASK)
+    known = {disposition.id for disposition in domain.settings.dispositions}
+    if known and data.disposition is not None and data.disposition not in known:
+        return refused("unknown_disposition", 422, "The configuration of this domain has no such disposition.")
+    if task.task_id in domain.transfers:
+        end(turn, domain, domain.transfers[task.task_id], "cancelled", "by_supervisor")
+    assigned = task.assigned
+    if assigned is not None and task.transfer is not None:
+        end(turn, domain, task, "cancelled", "by_supervisor", disposition=data.disposition)
+        return Outcome()
+    if assigned is None:
+        transfer_out(turn, domain, task, "finished", "by_supervisor", disposition=data.disposition, by=data.by)
+        return Outcome()
+    out = TaskTransferredOut(
+        task_id=task.task_id,
+        interaction_id=task.interaction_id,
+        domain=domain.domain,
+        queue=task.queue,
+        to="finished",
+        reason="by_supervisor",
+        transferred_at_ms=turn.now_ms,
+        waited_ms=assigned.waited_ms,
+        assignment_id=assigned.assignment_id,
+        agent_id=assigned.agent_id,
+        disposition=data.disposition,
+        handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms),
+        held_ms=held_ms(task, turn.now_ms),
+        by=data.by,
+    )
+    turn.emit(domain, out)
+    return Outcome(free=domain.agents.get(assigned.agent_id))
+
+
+def _override(turn: Turn, domain: DomainState, data: OverrideQueue) -> Outcome:
+    if data.queue is not None and domain.line(data.queue) is None:
+        return refused("unknown_queue", 404, NO_QUEUE)
+    if data.until_ms is not None and data.until_ms <= turn.now_ms:
+        return refused("until_past", 422, "The end of the override lies in the past.")
+    overridden = QueueOverridden(
+        queue=data.queue or min(domain.queues, default=""),
+        domain=domain.domain,
+        closed=data.closed,
+        message=data.message,
+        priority=data.priority,
+        until_ms=data.until_ms,
+        by=data.by,
+        overridden_at_ms=turn.now_ms,
+    )
+    if data.queue is not None:
+        turn.emit(domain, overridden)
+    elif domain.queues:
+        begun = OverridingMoved(domain=domain.domain, override=overridden, after="", moved_at_ms=turn.now_ms)
+        turn.emit(domain, begun)
+        override_more(turn, domain)
+    return Outcome()
+
+
+HANDLERS: Final[dict[type[Any], Callable[..., Outcome]]] = {
+    FinishTask: _finish,
+    OverrideQueue: _override,
+    RerouteTask: _reroute,
+}

@@ -1,0 +1,103 @@
+"""Tasks that no customer asks for just now, and customers who want to be called back instead of waiting."""
+
+from dataclasses import replace
+from typing import Final
+
+from contracts.agents import CommandResult
+from contracts.commands import RequestCallback, RequestTask
+from contracts.tasks import DeferredFor
+
+from router.domain.admission import admit, as_it_waits, defer, marks_of, reroute
+from router.domain.enqueueing import Wanted
+from router.domain.inputs import RequestInput
+from router.domain.match import place, withdraw
+from router.domain.outcomes import Outcome, refused
+from router.domain.plans import Waits, asked_by
+from router.domain.queue import QueueLine
+from router.domain.state import DomainState
+from router.domain.turn import Turn
+
+SCHEDULED: Final[DeferredFor] = "scheduled"
+
+
+def request(turn: Turn, given: RequestInput) -> None:
+    """A result as a command has it, with the request's id for the command's; a repeat makes nothing new."""
+    data = given.data
+    domain = turn.state.find(given.tenant_id, data.domain)
+    first = domain.results.get(data.request_id)
+    if first is not None:
+        turn.emit(domain, first)
+        return
+    outcome, task_id = Outcome(), None
+    if data.request_id not in domain.requests:
+        if isinstance(data, RequestTask):
+            outcome, task_id = _task(turn, domain, data)
+        else:
+            outcome, task_id = _callback(turn, domain, data)
+    result = CommandResult(
+        command_id=data.request_id,
+        domain=data.domain,
+        agent_id=None,
+        outcome="done" if outcome.refusal is None else "refused",
+        refusal=outcome.refusal,
+        decided_at_ms=turn.now_ms,
+        task_id=task_id,
+    )
+    turn.emit(domain, result)
+
+
+def _task(turn: Turn, domain: DomainState, data: RequestTask) -> tuple[Outcome, str | None]:
+    line = domain.line(data.queue)
+    if line is None or not domain.configured:
+        return refused("unknown_queue", 404, "The configuration of this domain has no such queue."), None
+    known = domain.interactions.get(data.interaction_id)
+    if known is not None and known.closed:
+        return refused("interaction_ended", 409, "The interaction has ended: name a new one."), None
+    if data.interaction_id in domain.parked or (known is not None and known.task_id is not None):
+        return refused("interaction_busy", 409, "The interaction has a live task already."), None
+    return Outcome(), admit(turn, domain, line, _wanted(domain, line, data, turn.now_ms)).task_id
+
+
+def _wanted(domain: DomainState, line: QueueLine, data: RequestTask, now_ms: int) -> Wanted:
+    """The wait counts from when it is due."""
+    later = data.due_at_ms is not None and data.due_at_ms > now_ms
+    since_ms = data.due_at_ms if data.due_at_ms is not None else min(data.requested_at_ms, now_ms)
+    return Wanted(
+        interaction_id=data.interaction_id,
+        client=data.client,
+        channel=data.channel,
+        asked_at_ms=since_ms,
+        asked=_asked(domain, line, data, max(since_ms, now_ms)),
+        kind=data.kind,
+        direction="outbound" if data.kind == "dial" else line.settings.direction,
+        request_id=data.request_id,
+        labels=data.labels,
+        language=data.language,
+        deferred_for=SCHEDULED if later else None,
+        deferred_until_ms=data.due_at_ms if later else None,
+    )
+
+
+def _asked(domain: DomainState, line: QueueLine, data: RequestTask, begins_at_ms: int) -> Waits:
+    """An agent who is not configured owns nothing."""
+    asked = asked_by(line, priority=data.priority)
+    if data.agent_id is None or data.agent_id not in domain.agents or not data.agent_only_seconds:
+        return asked
+    until_ms = begins_at_ms + data.agent_only_seconds * 1000
+    return replace(asked, terms=replace(asked.terms, agents=(data.agent_id,), agents_until_ms=until_ms))
+
+
+def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> tuple[Outcome, str | None]:
+    """The waiting task keeps its place; the end of the interaction does not end it any more."""
+    known = domain.interactions.get(data.interaction_id)
+    task = domain.tasks.get(known.task_id) if known is not None and known.task_id is not None else None
+    if task is None:
+        return refused("task_gone", 404, "The interaction has no waiting task."), None
+    if task.assigned is not None:
+        return refused("task_assigned", 409, "An agent has the task already."), None
+    withdraw(turn, domain, task, "rerouted")
+    reroute(turn, domain, task, as_it_waits(task), "callback", marks=replace(marks_of(task), kind="callback"))
+    if data.due_at_ms is not None and data.due_at_ms > turn.now_ms:
+        defer(turn, domain, task, SCHEDULED, data.due_at_ms)
+    place(turn, domain, task)
+    return Outcome(), task.task_id

@@ -1,0 +1,146 @@
+"""Alerts: raised and cleared after their time, by looks that stop when nothing can change."""
+
+from typing import Any
+
+from contracts.configuration import Domain
+from contracts.queues import AlertChanged
+from router.domain.alerts import LOOK_MS
+from router.domain.inputs import TimersDue
+from router.domain.internal import AlertsLooked
+from router.domain.turn import FACTS_MAX
+from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.story import Story
+
+LOOK = LOOK_MS / 1000
+
+
+def story(*alerts: dict[str, Any], **settings: Any) -> Story:
+    told = Story(reruns=True)
+    told.configure(
+        Domain(id=DOMAIN), queue("chats", "es", alerts=list(alerts), **settings), address("chats"), agent("ann", "es:2")
+    )
+    return told
+
+
+def alerts(happened: list[object]) -> list[tuple[str, bool, int]]:
+    return [(data.alert, data.raised, data.value) for data in happened if isinstance(data, AlertChanged)]
+
+
+def test_an_alert_is_raised_and_cleared_when_a_measure_passes_its_limit() -> None:
+    told = story({"id": "long", "measure": "waiting", "above": 1})
+    told.start("i1")
+    told.start("i2")
+
+    assert alerts(told.wait(LOOK)) == [("long", True, 2)]
+    assert alerts(told.wait(60)) == []
+    told.end("i1")
+    assert alerts(told.wait(LOOK)) == [("long", False, 1)]
+
+
+def test_a_limit_has_to_be_passed_for_so_long_both_ways() -> None:
+    told = story({"id": "long", "measure": "waiting", "above": 0, "for_seconds": 20})
+    told.start("i1")
+    told.wait(LOOK)
+    told.end("i1")
+    told.wait(LOOK)
+    told.start("i2")
+
+    assert alerts(told.wait(20)) == []  # it was back in between
+    assert alerts(told.wait(LOOK)) == [("long", True, 1)]
+    told.end("i2")
+    assert alerts(told.wait(20)) == []
+    assert alerts(told.wait(LOOK)) == [("long", False, 0)]
+
+
+def test_the_oldest_wait_passes_its_limit_though_nothing_happens() -> None:
+    told = story({"id": "old", "measure": "oldest_wait_seconds", "above": 60})
+    told.start("i1")
+
+    assert alerts(told.wait(60)) == []
+    assert alerts(told.wait(LOOK)) == [("old", True, 65)]
+
+
+def test_ready_agents_are_those_who_could_take_a_task_of_the_queue_now() -> None:
+    told = story({"id": "few", "measure": "ready_agents", "below": 1})
+    told.configure(agent("bob"))
+    told.on_duty("bob")
+
+    assert alerts(told.wait(LOOK)) == [("few", True, 0)]
+    told.on_duty("ann")
+    assert alerts(told.wait(LOOK)) == [("few", False, 1)]
+    told.start("i1")
+    assert alerts(told.wait(LOOK)) == [("few", True, 0)]
+
+
+def test_the_service_level_is_that_of_the_last_sixty_tasks() -> None:
+    told = story(
+        {"id": "bad", "measure": "service_level_percent", "below": 80},
+        service_level={"within_seconds": 10},
+        offer_timeout_seconds=60,
+    )
+    told.on_duty("ann")
+    for number, seconds in enumerate((1, 1, 11)):
+        told.start(f"i{number}")
+        assert alerts(told.wait(seconds)) == []
+        told.accept("ann", f"i{number}.t1.o1")
+        told.complete("ann", f"i{number}.t1.o1.a")
+
+    assert alerts(told.wait(LOOK)) == [("bad", True, 66)]
+    told.set_state("ann", ready=False)
+    told.start("i8")
+    told.end("i8")  # hardly came
+    assert told.domain.queues["chats"].answers_known == 3
+    for number in range(10, 69):
+        told.set_state("ann", ready=True)
+        told.start(f"i{number}")
+        told.accept("ann", f"i{number}.t1.o1")
+        told.complete("ann", f"i{number}.t1.o1.a")
+    assert told.domain.queues["chats"].answers_known == 60
+    assert alerts(told.wait(LOOK)) == [("bad", False, 98)]
+
+
+def test_the_expected_wait_can_raise_an_alert() -> None:
+    told = story({"id": "slow", "measure": "expected_wait_seconds", "above": 25})
+    told.start("i1")
+    told.wait(20)
+    told.on_duty("ann")
+    told.accept("ann", "i1.t1.o1")
+    told.start("i2")
+
+    assert alerts(told.wait(LOOK)) == [("slow", True, 40)]
+
+
+def test_nobody_looks_while_nothing_happens_and_nobody_waits() -> None:
+    told = story({"id": "long", "measure": "waiting", "above": 1})
+    told.wait(LOOK)
+
+    assert told.wait(3600) == []
+    told.start("i1")
+    looks = [data for data in told.wait(60) if isinstance(data, AlertsLooked)]
+    assert len(looks) == 60 / LOOK
+    told.end("i1")
+    told.wait(2 * LOOK)
+    assert told.state.next_due_ms() is None
+
+
+def test_an_alert_that_is_not_configured_any_more_is_cleared() -> None:
+    told = story({"id": "long", "measure": "waiting", "above": 0})
+    told.start("i1")
+    told.wait(LOOK)
+    told.configure(queue("chats", "es"))
+
+    assert alerts(told.wait(LOOK)) == [("long", False, 0)]
+    assert told.domain.alerting == set()
+
+
+def test_alerts_of_many_queues_are_looked_at_in_bounded_steps() -> None:
+    told = Story(checker=None)
+    few = {"id": "few", "measure": "ready_agents", "below": 1}
+    told.configure(Domain(id=DOMAIN), *[queue(f"q{number:03}", alerts=[few]) for number in range(600)])
+    told.now_ms += LOOK_MS
+    steps = []
+    while (due_ms := told.state.next_due_ms()) is not None and due_ms <= told.now_ms:
+        steps.append(told.give(TimersDue()))
+
+    assert max(map(len, steps)) <= FACTS_MAX + 20
+    assert sum(len(alerts(step)) for step in steps) == 600

@@ -1,0 +1,266 @@
+"""Callbacks and other requested tasks: when they come due, whose they are, and that customers keep their place."""
+
+from typing import TypeVar
+
+import pytest
+from contracts.agents import CommandResult
+from contracts.calendars import Calendar
+from contracts.configuration import Domain
+from contracts.offers import OfferIssued, OfferWithdrawn
+from contracts.routing_parts import Destination, Step
+from contracts.tasks import TaskAssigned, TaskDeferred, TaskQueued, TaskRerouted, TaskResumed, WrapupStarted
+from router.domain.internal import InteractionClosed
+from router.domain.state import DAY_MS
+from router.testing.parts import DOMAIN, address, agent, plan, queue
+from router.testing.story import Story
+
+Fact = TypeVar("Fact")
+CLOSED_FOR_AN_HOUR = Calendar.model_validate(  # the story begins on a Tuesday at 22:13:20
+    {"id": "office", "domain": DOMAIN, "time_zone": "UTC", "weekly": {"tue": [["23:13", "24:00"]]}}
+)
+
+
+@pytest.fixture
+def told() -> Story:
+    """Nobody is at work yet."""
+    story = Story(reruns=True)
+    story.configure(Domain(id=DOMAIN), queue("chats"), address("chats"), agent("ann"), agent("bob"))
+    return story
+
+
+def only(kind: type[Fact], happened: list[object]) -> Fact:
+    [found] = [data for data in happened if isinstance(data, kind)]
+    return found
+
+
+def offered(happened: list[object]) -> list[tuple[str, str]]:
+    return [(data.task_id, data.agent_id) for data in happened if isinstance(data, OfferIssued)]
+
+
+def task_id(told: Story) -> str:
+    """Of the task that request r1 made."""
+    found = told.domain.interactions["of-r1"].task_id
+    assert found is not None
+    return found
+
+
+def refusal(happened: list[object]) -> str | None:
+    found = only(CommandResult, happened).refusal
+    return found.code if found else None
+
+
+# Requested tasks
+
+
+def test_a_requested_callback_waits_until_it_is_due_and_its_wait_counts_from_then(told: Story) -> None:
+    told.on_duty("ann")
+    due_ms = told.now_ms + 600_000
+
+    queued = only(TaskQueued, told.request("r1", in_seconds=600))
+    early = told.wait(599)
+    resumed, rerouted_or_offered, *_ = told.wait(1)
+
+    assert (queued.kind, queued.deferred_for, queued.deferred_until_ms) == ("callback", "scheduled", due_ms)
+    assert queued.queued_at_ms == due_ms
+    assert queued.expected_wait_ms is None
+    assert early == []
+    assert isinstance(resumed, TaskResumed)
+    assert (resumed.reason, resumed.entered_at_ms) == ("due", due_ms)
+    assert isinstance(rerouted_or_offered, OfferIssued)
+    told.wait(3)
+    assigned = only(TaskAssigned, told.accept("ann", f"{task_id(told)}.o1"))
+    assert (assigned.kind, assigned.waited_ms) == ("callback", 3000)
+
+
+def test_a_task_that_is_due_already_waits_for_an_agent_at_once(told: Story) -> None:
+    told.on_duty("ann")
+
+    assert offered(told.request("r1", kind="case")) == [(task_id(told), "ann")]
+
+
+def test_a_call_to_dial_is_outbound_work(told: Story) -> None:
+    assert only(TaskQueued, told.request("r1", kind="dial")).direction == "outbound"
+
+
+def test_a_repeated_request_makes_no_second_task(told: Story) -> None:
+    first = told.request("r1", in_seconds=60)
+
+    assert told.request("r1", in_seconds=60) == [only(CommandResult, first)]
+    told.wait(3601)
+    for _ in range(3):
+        told.set_state("zoe", ready=True)  # results are forgotten, requests are not
+    again = told.request("r1")
+    assert [type(data) for data in again] == [CommandResult]
+    assert only(CommandResult, again).task_id is None
+
+
+def test_a_request_is_remembered_as_long_as_its_task_lives(told: Story) -> None:
+    told.request("r1", in_seconds=20 * DAY_MS / 1000)
+    told.wait(9 * DAY_MS / 1000)
+    told.attention("i1", "a1")
+    told.wait(9 * DAY_MS / 1000)
+    told.attention("i2", "a2")
+    told.attention("i3", "a3")
+
+    assert [type(data) for data in told.request("r1")] == [CommandResult]
+    assert "r1" in told.domain.requests
+    assert "a1" not in told.domain.requests
+
+
+def test_requests_that_cannot_be_are_refused(told: Story) -> None:
+    told.start("i1")
+    told.start("i2")
+    told.end("i2")
+
+    assert refusal(told.request("r1", queue="nowhere")) == "unknown_queue"
+    assert refusal(told.request("r2", interaction_id="i1")) == "interaction_busy"
+    assert refusal(told.request("r3", interaction_id="i2")) == "interaction_ended"
+
+
+def test_an_agents_own_callback_is_theirs_alone_for_a_time_then_anybodys(told: Story) -> None:
+    told.on_duty("ann", "bob")
+    told.set_state("bob", ready=False)
+    told.request("r1", in_seconds=10, agent_id="bob", agent_only_seconds=30)
+
+    theirs = told.wait(39)
+    anybodys = told.wait(1)
+
+    assert offered(theirs) == []
+    assert only(TaskRerouted, anybodys).terms.agents == ()
+    assert offered(anybodys) == [(task_id(told), "ann")]
+
+
+def test_an_agents_own_callback_goes_to_them_even_if_another_is_free_longer(told: Story) -> None:
+    told.on_duty("ann", "bob")
+
+    assert offered(told.request("r1", agent_id="bob")) == [(task_id(told), "bob")]
+
+
+def test_the_steps_of_a_plan_leave_an_agents_own_task_to_them(told: Story) -> None:
+    told.configure(
+        plan("p", Step(after_seconds=0, agents=["ann"]), Step(after_seconds=5, band=3)), queue("chats", plan="p")
+    )
+    told.on_duty("ann", "bob")
+    told.set_state("bob", ready=False)
+    told.request("r1", agent_id="bob", agent_only_seconds=60)
+
+    assert offered(told.wait(59)) == []
+    assert told.domain.tasks[task_id(told)].terms.band == 3
+    assert offered(told.wait(1)) == [(task_id(told), "ann")]
+
+
+def test_a_callback_of_an_agent_who_is_not_configured_is_anybodys(told: Story) -> None:
+    told.on_duty("ann")
+
+    assert offered(told.request("r1", agent_id="zoe")) == [(task_id(told), "ann")]
+
+
+def test_a_callback_that_comes_due_while_its_queue_is_closed_waits_for_the_opening(told: Story) -> None:
+    told.configure(CLOSED_FOR_AN_HOUR, queue("chats", calendar="office", closed=Destination(to="voicemail")))
+    told.on_duty("ann", "bob")
+    told.set_state("bob", ready=False)
+    opens_ms = told.now_ms + 3_580_000
+    told.request("r1", in_seconds=60, agent_id="bob", agent_only_seconds=30)
+
+    deferred = only(TaskDeferred, told.wait(60))
+    early = told.wait(3519)
+    resumed = only(TaskResumed, told.wait(1))
+
+    assert (deferred.reason, deferred.until_ms) == ("closed", opens_ms)
+    assert early == []
+    assert (resumed.reason, resumed.entered_at_ms) == ("opened", opens_ms)
+    assert offered(told.wait(29)) == []  # bob's alone from the opening on
+    assert offered(told.wait(1)) == [(task_id(told), "ann")]
+
+
+def test_nobody_is_there_to_hear_the_message_of_a_callback_so_it_waits_on(told: Story) -> None:
+    told.configure(
+        plan("p", Step(after_seconds=5, overflow=Destination(to="message", message="Sorry."))), queue("chats", plan="p")
+    )
+    told.request("r1")
+
+    assert only(TaskRerouted, told.wait(5)).reason == "overflow_failed"
+    assert told.domain.tasks[task_id(told)].state == "waiting"
+
+
+# Virtual hold
+
+
+def test_a_waiting_customer_hangs_up_and_keeps_the_place_in_line(told: Story) -> None:
+    told.start("i1")
+    told.wait(20)
+    told.start("i2")
+
+    rerouted = only(TaskRerouted, told.callback("i1", request_id="c1"))
+    ended = told.end("i1")
+
+    assert (rerouted.kind, rerouted.reason) == ("callback", "callback")
+    assert [type(data) for data in ended] == [InteractionClosed]
+    assert offered(told.on_duty("ann")) == [("i1.t1", "ann")]
+    assigned = only(TaskAssigned, told.accept("ann", "i1.t1.o1"))
+    assert (assigned.kind, assigned.waited_ms) == ("callback", 20_000)
+
+
+def test_an_offer_of_the_conversation_is_taken_back_and_made_again_as_a_callback(told: Story) -> None:
+    told.on_duty("ann")
+    told.start("i1")
+
+    happened = told.callback("i1", request_id="c1")
+
+    assert only(OfferWithdrawn, happened).reason == "rerouted"
+    assert offered(happened) == [("i1.t1", "ann")]
+
+
+def test_a_customer_can_be_called_at_a_time_and_keeps_the_place_for_then(told: Story) -> None:
+    told.start("i1")
+    told.wait(5)
+    told.start("i2")
+    happened = told.callback("i1", request_id="c1", in_seconds=100)
+    told.end("i1")
+
+    assert only(TaskDeferred, happened).reason == "scheduled"
+    assert offered(told.on_duty("ann")) == [("i2.t1", "ann")]
+    told.accept("ann", "i2.t1.o1")
+    told.wait(100)
+    told.start("i3")
+    assert offered(told.complete("ann", "i2.t1.o1.a")) == [("i1.t1", "ann")]
+
+
+def test_the_end_of_the_call_back_sends_the_task_to_wrapup_but_a_late_word_of_the_first_end_does_not(
+    told: Story,
+) -> None:
+    told.start("i1")
+    told.callback("i1", request_id="c1")
+    told.end("i1")
+    first_end_ms = told.now_ms
+    told.wait(30)
+    told.on_duty("ann")
+    told.accept("ann", "i1.t1.o1")
+
+    now_ms, told.now_ms = told.now_ms, first_end_ms
+    again = told.end("i1")
+    told.now_ms = now_ms
+
+    assert again == []
+    assert only(WrapupStarted, told.end("i1")).reason == "interaction_ended"
+
+
+def test_a_callback_is_refused_where_nothing_waits(told: Story) -> None:
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+
+    assert refusal(told.callback("i1", request_id="c1")) == "task_assigned"
+    assert refusal(told.callback("i9", request_id="c2")) == "task_gone"
+
+
+def test_scheduled_tasks_take_no_place_in_a_queue_with_a_limit(told: Story) -> None:
+    told.configure(queue("chats", waiting_max=1, full=Destination(to="voicemail")))
+    told.request("r1", in_seconds=100)
+
+    queued = only(TaskQueued, told.start("i1"))
+
+    assert queued.position == 1
+    assert told.domain.tasks["i1.t1"].state == "waiting"
+    told.start("i2")
+    assert "i2.t1" not in told.domain.tasks

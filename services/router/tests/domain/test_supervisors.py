@@ -1,0 +1,182 @@
+"""What supervisors do to tasks: move them, give them to somebody, end them. Every fact says who did it."""
+
+from typing import Any
+
+import pytest
+from contracts.agents import CommandResult
+from contracts.configuration import Disposition, Domain
+from contracts.offers import OfferIssued, OfferWithdrawn
+from contracts.routing_parts import Step
+from contracts.tasks import TaskRerouted, TaskResumed, TaskTransferredOut
+from router.testing.parts import DOMAIN, address, agent, plan, queue
+from router.testing.story import Story
+
+
+@pytest.fixture
+def told() -> Story:
+    """Ann serves chats, Bob calls too; nobody is at work yet."""
+    story = Story(reruns=True)
+    story.configure(
+        Domain(id=DOMAIN, dispositions=[Disposition(id="stuck", label="Stuck")]),
+        queue("chats"),
+        queue("calls", "voice", priority=2),
+        address("chats", "calls"),
+        agent("ann"),
+        agent("bob", "voice"),
+    )
+    return story
+
+
+def named(kind: type, happened: list[object]) -> list[Any]:
+    return [data for data in happened if isinstance(data, kind)]
+
+
+def offered(happened: list[object]) -> list[tuple[str, str]]:
+    return [(data.task_id, data.agent_id) for data in named(OfferIssued, happened)]
+
+
+def refusal(happened: list[object]) -> tuple[str, int] | None:
+    [result] = named(CommandResult, happened)
+    return (result.refusal.code, result.refusal.http_status) if result.refusal else None
+
+
+def test_a_waiting_task_moves_to_another_queue_with_its_waiting_time(told: Story) -> None:
+    told.start("i1")
+    told.wait(30)
+
+    happened = told.reroute("i1.t1", queue="calls")
+
+    [rerouted] = named(TaskRerouted, happened)
+    assert (rerouted.from_queue, rerouted.queue, rerouted.reason, rerouted.by) == ("chats", "calls", "moved", "sue")
+    assert (rerouted.priority, [need.skill for need in rerouted.requirements]) == (2, ["voice"])
+    assert told.domain.tasks["i1.t1"].queued_at_ms == told.now_ms - 30_000
+
+
+def test_an_offered_task_is_withdrawn_first_and_its_agent_served(told: Story) -> None:
+    told.on_duty("ann")
+    told.start("i1")
+    told.start("i2")
+
+    happened = told.reroute("i1.t1", queue="calls")
+
+    [withdrawn] = named(OfferWithdrawn, happened)
+    assert (withdrawn.agent_id, withdrawn.reason) == ("ann", "by_supervisor")
+    assert offered(happened) == [("i2.t1", "ann")]
+
+
+def test_a_task_that_is_moved_down_does_not_keep_its_agent_from_who_is_first_now(told: Story) -> None:
+    told.on_duty("ann")
+    told.start("i1")
+    told.start("i2")
+
+    assert offered(told.reroute("i1.t1", priority=1)) == [("i2.t1", "ann")]
+
+
+def test_a_task_moves_up_by_priority_or_band(told: Story) -> None:
+    for number in (1, 2, 3):
+        told.start(f"i{number}")
+    told.reroute("i3.t1", priority=9)
+    told.reroute("i2.t1", band=1)
+
+    assert offered(told.on_duty("ann")) == [("i2.t1", "ann")]
+    assert offered(told.on_duty("bob")) == [("i3.t1", "bob")]
+
+
+def test_a_task_is_given_to_one_agent_for_an_hour_then_to_anybody(told: Story) -> None:
+    told.on_duty("bob")
+    told.start("i1")
+
+    happened = told.reroute("i1.t1", to_agent_id="ann")
+
+    assert offered(happened) == []
+    assert offered(told.wait(3599)) == []
+    assert offered(told.wait(1)) == [("i1.t1", "bob")]
+
+
+def test_a_task_is_given_to_one_agent_in_another_queue_at_once(told: Story) -> None:
+    told.configure(agent("cid", "voice"))
+    told.on_duty("bob", "cid")
+    told.start("i1")
+
+    assert offered(told.reroute("i1.t1", queue="calls", to_agent_id="cid")) == [("i1.t1", "cid")]
+
+
+def test_a_step_that_was_due_during_the_offer_comes_after_the_move(told: Story) -> None:
+    told.configure(plan("p", Step(after_seconds=5, band=4)), queue("chats", plan="p"))
+    told.on_duty("bob")
+    told.start("i1")
+    told.wait(10)
+    told.reroute("i1.t1", to_agent_id="ann")
+    told.wait(0)
+
+    terms = told.domain.tasks["i1.t1"].terms
+    assert (terms.band, terms.agents) == (4, ("ann",))
+
+
+def test_what_waits_for_an_opening_is_served_in_an_open_queue(told: Story) -> None:
+    told.configure(queue("night"), address("chats", "night"))
+    told.override("night", closed=True)
+    told.start("i1", queue="night")
+    told.on_duty("ann")
+
+    happened = told.reroute("i1.t1", queue="chats")
+
+    assert [resumed.reason for resumed in named(TaskResumed, happened)] == ["by_supervisor"]
+    assert offered(happened) == [("i1.t1", "ann")]
+
+
+@pytest.mark.parametrize(
+    ("task_id", "wanted", "code"),
+    [
+        ("i9.t1", {"priority": 1}, ("task_gone", 404)),
+        ("i1.t1", {"priority": 1}, ("task_assigned", 409)),
+        ("i2.t1", {}, ("nothing_asked", 422)),
+        ("i2.t1", {"queue": "nowhere"}, ("unknown_queue", 404)),
+        ("i2.t1", {"to_agent_id": "zoe"}, ("unknown_agent", 404)),
+        ("i2.t1", {"queue": "calls", "to_agent_id": "ann"}, ("agent_unqualified", 409)),
+    ],
+)
+def test_what_cannot_be_is_refused(told: Story, task_id: str, wanted: dict[str, Any], code: tuple[str, int]) -> None:
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+    told.start("i2")
+
+    assert refusal(told.reroute(task_id, **wanted)) == code
+
+
+def test_pain_supervisors_cannot_finish_a_stuck_task_they_can_in_any_state(told: Story) -> None:
+    told.configure(agent("ann", capacity=3))
+    told.on_duty("ann")
+    for number in range(1, 7):
+        told.start(f"i{number}")
+    told.accept("ann", "i1.t1.o1")
+    told.accept("ann", "i2.t1.o1")
+    told.end_task("ann", "i2.t1.o1.a")
+    told.request("r1", in_seconds=60)
+    scheduled = told.domain.interactions["of-r1"].task_id or ""
+    states = {task_id: told.domain.tasks[task_id].state for task_id in ("i1.t1", "i2.t1", "i3.t1", "i4.t1", scheduled)}
+    told.wait(7)
+
+    finished = [told.finish(task_id, disposition="stuck") for task_id in states]
+
+    assert list(states.values()) == ["assigned", "wrapup", "offered", "waiting", "waiting"]
+    ended = [named(TaskTransferredOut, happened)[0] for happened in finished]
+    assert [(out.to, out.reason, out.by, out.disposition) for out in ended] == [
+        ("finished", "by_supervisor", "sue", "stuck")
+    ] * 5
+    assert [out.handled_ms for out in ended] == [7000, 7000, None, None, None]
+    assert all(task_id not in told.domain.tasks for task_id in states)
+    assert told.domain.agents["ann"].tasks.keys() == {"i5.t1", "i6.t1"}  # the capacity went on
+    assert refusal(told.finish("i1.t1")) == ("task_gone", 404)
+    assert refusal(told.finish("i5.t1", disposition="wrong")) == ("unknown_disposition", 422)
+    assert refusal(told.override("nowhere", closed=True)) == ("unknown_queue", 404)
+    assert refusal(told.override("chats", closed=True, for_seconds=-1)) == ("until_past", 422)
+
+
+def test_the_result_names_the_supervisor_whose_command_id_nobody_else_can_use(told: Story) -> None:
+    told.start("i1")
+    [result] = named(CommandResult, told.reroute("i1.t1", priority=9))
+
+    assert result.agent_id == "sue"
+    assert refusal(told.accept("ann", "i1.t1.o1", command_id=result.command_id)) == ("command_id_taken", 409)
