@@ -26,7 +26,8 @@ from router.engine.views import all_views
 from router.testing.checker import Checker
 from router.testing.parts import DOMAIN, address, agent, queue
 from router.testing.story import TENANT, Story
-from router.testing.walk import Choices, Walk
+from router.testing.supervised_walk import Choices
+from router.testing.walk import Walk
 from servicekit.ports import Partition, Record
 from typing_extensions import override
 
