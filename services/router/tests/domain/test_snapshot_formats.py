@@ -43,9 +43,9 @@ def kept(state: State) -> dict[str, Any]:
         for agent in domain["agents"]:
             del agent["turn"]
         for line in domain["queues"]:
-            del line["waits_ms"], line["positions"], line["settings"]["name"]
+            del line["waits_ms"], line["positions"], line["measured"], line["settings"]["name"]
         for task in domain["tasks"]:
-            del task["expected_wait_ms"]
+            del task["expected_wait_ms"], task["decision"], task["waits_since_ms"]
     return plain
 
 
