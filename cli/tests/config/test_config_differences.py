@@ -178,7 +178,7 @@ def configurations(draw: st.DrawFn) -> TenantConfiguration:
 
 @SLOW_START
 @given(configurations(), st.sampled_from(["yaml", "json"]))
-def test_what_is_exported_plans_to_no_changes_and_is_exported_the_same_again(
+def test_pain_20_what_is_exported_plans_to_no_changes_and_is_exported_the_same_again(
     configuration: TenantConfiguration, form: Form
 ) -> None:
     text = exported(configuration, form)

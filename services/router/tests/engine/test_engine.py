@@ -169,7 +169,7 @@ def test_after_a_take_over_agents_get_no_offer_before_a_fresh_heartbeat() -> Non
     told(telling)
 
 
-def test_two_engines_own_a_partition_one_after_the_other() -> None:
+def test_pain_05_two_engines_own_a_partition_one_after_the_other() -> None:
     async def telling(story: Story) -> None:
         one = await ready_agent(story)
         two = story.start_engine()
