@@ -41,10 +41,12 @@ from router.api.live import ApiLive
 from router.api.live_views import LiveViews
 from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
+from router.api.questions import Questions
 from router.api.results import Results
 from router.api.seats import Seats
 from router.api.signals import Signals, SignalsLoop
 from router.api.store import SCHEMA, ApiStore
+from router.api.supervision import Supervision
 from servicekit.auth import Principal
 from servicekit.consume import Delivery, PartitionProcessor, Reactions, ReactionsProcessor
 from servicekit.database import open_database
@@ -273,8 +275,10 @@ async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> PartitionP
     app.state.parts = Parts(
         desk=desk,
         administration=Administration(store, seats, clock, partitions=1),
+        supervision=Supervision(store, desk, clock),
         store=store,
         live=live,
+        questions=Questions(live, SystemIds()),
         live_views=LiveViews(desk, live, clock),
         signals=signals,
         open_sockets=OpenSockets(sockets_max=AGENTS),

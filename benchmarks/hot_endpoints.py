@@ -51,10 +51,12 @@ from router.api.models import (
 )
 from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
+from router.api.questions import Questions
 from router.api.results import Results
 from router.api.seats import Seats
 from router.api.signals import Signals
 from router.api.store import SCHEMA, ApiStore, Seat
+from router.api.supervision import Supervision
 from servicekit.auth import TokenVerifier
 from servicekit.database import open_database
 from servicekit.http_server import http_server
@@ -250,8 +252,10 @@ async def serve(arm: str, given: Mapping[str, Any]) -> None:  # Any: JSON
             app.state.parts = Parts(
                 desk=desk,
                 administration=Administration(store, seats, clock, partitions=1),
+                supervision=Supervision(store, desk, clock),
                 store=store,
                 live=live,
+                questions=Questions(live, SystemIds()),
                 live_views=LiveViews(desk, live, clock),
                 signals=Signals(),
                 open_sockets=OpenSockets(sockets_max=1),

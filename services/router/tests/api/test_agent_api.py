@@ -47,7 +47,7 @@ async def test_the_desk_shows_what_the_engine_projected(api: RunningApi) -> None
     assert (desk["state"], desk["presence"], desk["held"]) == ("ready", "present", 1)
     assert [each["assignment_id"] for each in desk["assignments"]] == [mine["assignment_id"]]
     assert desk["push_sequence"] > 0
-    assert dispositions == [{"id": "solved", "label": "Solved"}]
+    assert [(each["id"], each["label"]) for each in dispositions] == [("solved", "Solved")]
 
 
 async def test_a_desk_that_no_engine_has_shown_yet_is_to_be_asked_for_again(api: RunningApi) -> None:
