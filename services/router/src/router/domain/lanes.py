@@ -116,6 +116,8 @@ class Lanes(Roster):
         self._count_agents()
         self._settle_tasks()
         opened = {gate for gate in self.gates.blocked if self.gates.opens(gate, 1, self._idle)}
+        if not opened:
+            return None
         self.gates.blocked -= opened
         found = min(self._behind(opened, tasks, agents), default=None)
         if found is None:
