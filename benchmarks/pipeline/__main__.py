@@ -33,6 +33,7 @@ ARMS: Final = {
     "call": Arm(f"{PEERS}.handwritten", "call"),
     "pipelined": Arm(f"{PEERS}.handwritten", "pipelined"),
     "ours": Arm("router.app", "engine"),
+    "ours-all": Arm("router.app", "engine"),
     "ours-full": Arm("router.app", "engine"),
     "ours-backlog": Arm("router.app", "engine", backlog=50_000),
 }

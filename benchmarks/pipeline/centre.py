@@ -1,6 +1,11 @@
 """What ours needs before the job: configuration, agents who are ready, and devices that are alive.
 
 All by the product's own means: records in `config`, commands in `routing.inputs`, heartbeats in Redis.
+
+With every feature on, the configuration says the same job in all words that there are, so that the checker's rules
+hold unchanged: skills as ranges, any and none; teams, clients and channels that everybody has; a share and a reserve
+that never bind; aging by which a point of priority is worth two hours; service levels that are alike; plans whose
+steps come after the run; agents chosen in every way.
 """
 
 import asyncio
@@ -8,13 +13,13 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, get_args
 
 from contracts import Event, encode
 from contracts.commands import ActivateConfiguration, SetAgentState
 from contracts.configuration import Domain
-from contracts.configuration_records import ConfigurationRecord, RecordKind
-from contracts.routing_parts import Agent, Queue, RequiredSkill
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
+from contracts.routing_parts import Agent, Choice, Plan, Queue, RequiredSkill, ServiceLevel, Step, Team
 from redis.asyncio import Redis
 
 from benchmarks.pipeline.job import (
@@ -34,16 +39,32 @@ from benchmarks.pipeline.play import Play
 HEARTBEAT_SECONDS: Final = 3.0
 OFFER_TIMEOUT_SECONDS: Final = 3600
 """Longer than a run: nobody is slow here."""
+CLIENT: Final = "shop"
+TEAM: Final = "everybody"
+CHOICES: Final = get_args(Choice)
+_DOMAIN: Final[dict[str, object]] = {
+    "aging_seconds_per_priority": 7200,
+    "longest_wait_seconds": 6 * 86_400,
+    "client_shares": [{"client": CLIENT, "minimum_percent": 1, "units_max": 4 * AGENTS * CAPACITY}],
+    "outbound_idle_reserve": 1,
+    "interruptible": ["email"],
+    "offer_timeouts": {"webchat": OFFER_TIMEOUT_SECONDS},
+    "agent_backoff": {"rejected_seconds": 1, "expired_seconds": 1},
+    "idle_reset_by": ["ready", "assignment", "outbound", "refusal"],
+}
 
 
 @asynccontextmanager
-async def open_centre(play: Play, redis: Redis) -> AsyncGenerator[None]:
+async def open_centre(play: Play, redis: Redis, *, every_feature: bool = False) -> AsyncGenerator[None]:
     """Everybody is ready and present inside."""
     heartbeats = asyncio.create_task(_beat(redis))
     try:
         for domain in range(DOMAINS):
-            for record in _configuration(domain):
+            for record in _configuration(domain, every_feature=every_feature):
                 play.put(record)
+        await play.all_sent()  # the switch is in another topic, and must not be read before what it switches to
+        for domain in range(DOMAINS):
+            play.put(_switch(domain))
         await play.until(lambda: play.types[b"config.applied"] == DOMAINS)
         for domain in range(DOMAINS):
             for number in range(AGENTS):
@@ -66,26 +87,62 @@ async def _beat(redis: Redis) -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-def _configuration(domain: int) -> Iterator[Input]:
+def _configuration(domain: int, *, every_feature: bool) -> Iterator[Input]:
     name = domain_name(domain)
-    settings = Domain(id=name).model_dump(mode="json") | {"partition": domain}
+    more = _DOMAIN if every_feature else {}
+    settings = Domain.model_validate({"id": name, **more}).model_dump(mode="json") | {"partition": domain}
     yield _record(domain, "domain", f"domain:{name}", settings)
+    if every_feature:
+        yield from _parts(domain)
     for signature, requirements in enumerate(job().signatures):
         for priority in range(PRIORITIES):
+            needs = [RequiredSkill(skill=each.skill, minimum=each.minimum) for each in requirements]
             queue = Queue(
                 id=queue_name(signature, priority),
                 domain=name,
                 name="Queue",
-                requirements=[RequiredSkill(skill=each.skill, minimum=each.minimum) for each in requirements],
+                requirements=needs,
                 priority=priority,
                 offer_timeout_seconds=OFFER_TIMEOUT_SECONDS,
             )
+            if every_feature:
+                queue = queue.model_copy(update=_queue_features(signature, needs))
             yield _record(domain, "queue", f"queue:{name}/{queue.id}", queue.model_dump(mode="json"))
     for number, skills in enumerate(job().agents):
         agent = Agent(id=agent_name(number), domain=name, name="Ana", skills=skills, capacity=CAPACITY)
+        if every_feature:
+            agent = agent.model_copy(update={"team": TEAM, "clients": [CLIENT], "channels": {"webchat": CAPACITY}})
         yield _record(domain, "agent", f"agent:{agent.id}", agent.model_dump(mode="json"))
     yield _record(domain, "version", "version", None)
-    yield _input(domain, "activate", ActivateConfiguration(domain=name, version=1, hash="h"))
+
+
+def _switch(domain: int) -> Input:
+    return _input(domain, "activate", ActivateConfiguration(domain=domain_name(domain), version=1, hash="h"))
+
+
+def _queue_features(signature: int, skills: list[RequiredSkill]) -> dict[str, object]:
+    """The same to ask of an agent: the first skill as a range, each other one as the only one of its group."""
+    return {
+        "requirements": skills[:1],
+        "any_of": [[skill] for skill in skills[1:]],
+        "none_of": [RequiredSkill(skill="barred")],
+        "teams": [TEAM],
+        "plan": "later",
+        "service_level": ServiceLevel(),
+        "choose_agent": CHOICES[signature % len(CHOICES)],
+    }
+
+
+def _parts(domain: int) -> Iterator[Input]:
+    name = domain_name(domain)
+    steps = [Step(after_seconds=OFFER_TIMEOUT_SECONDS * (1 + number), priority_add=1) for number in range(3)]
+    plan = Plan(id="later", domain=name, steps=steps)
+    team = Team(id=TEAM, domain=name, name="Team")
+    for kind, part in (("plan", plan), ("team", team)):
+        record = f"{kind}:{name}/{part.id}"
+        value = part.model_dump(mode="json")
+        data = ConfigurationPart(kind=kind, id=record, domain=name, version=1, value=value)
+        yield replace(_input(domain, record, data), partition=0)
 
 
 def _record(domain: int, kind: RecordKind, name: str, value: dict[str, object] | None) -> Input:

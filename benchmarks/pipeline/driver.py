@@ -66,7 +66,7 @@ async def play(plan: Plan) -> dict[str, object]:
         played = Play(link, full=plan.arm == "ours-full")
         await stack.enter_async_context(_listening(played))
         if plan.ours:
-            await stack.enter_async_context(open_centre(played, redis))
+            await stack.enter_async_context(open_centre(played, redis, every_feature=plan.arm == "ours-all"))
         meters = Meters(plan.router_pid, plan.kafka_pid, redis)
         result["load"] = load = await _closed_loop(played, meters, plan)
         if plan.latency_seconds:

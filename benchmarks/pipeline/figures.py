@@ -12,6 +12,8 @@ from benchmarks.report import FOLDER, Report
 
 ROUNDS: Final = FOLDER / "pipeline.rounds.jsonl"
 OURS: Final = "ours"
+ALL: Final = "ours-all"
+"""The same with every routing feature configured."""
 Run = Mapping[str, Any]
 """What the driver says of one arm's run, with the number of the round and the load average at its end."""
 Round = Mapping[str, Run]
@@ -58,18 +60,23 @@ def report(played: Sequence[Round]) -> None:
     for arm in arms:
         for phase in ("load", "calm", "half"):
             _medians(out, [one[arm] for one in played if arm in one], arm, phase)
-    for arm in arms:
-        if arm == OURS:
-            continue
-        pairs = [(one[OURS], one[arm]) for one in played if OURS in one and arm in one]
-        for name in ("router_us", "valkey_us", "kafka_us"):
-            ratios = [other["load"][name] / ours["load"][name] for ours, other in pairs if ours["load"][name]]
-            _ratio(out, f"{name}.{arm}_to_ours", ratios, GOALS.get(name, {}).get(arm, ""))
-        speeds = [ours["load"]["events_per_second"] / other["load"]["events_per_second"] for ours, other in pairs]
-        _ratio(out, f"events_per_second.ours_to_{arm}", speeds, GOALS["events_per_second"].get(arm, ""))
+    for mine in (OURS, ALL):
+        for arm in arms:
+            if arm != mine:
+                _compare(out, played, mine, arm)
     _backlog(out, played)
-    _latencies(out, played)
+    for mine in (OURS, ALL):
+        _latencies(out, played, mine)
     _ratio(out, "load_average", [run["load_average"] for one in played for run in one.values()], "")
+
+
+def _compare(out: Report, played: Sequence[Round], mine: str, arm: str) -> None:
+    pairs = [(one[mine], one[arm]) for one in played if mine in one and arm in one]
+    for name in ("router_us", "valkey_us", "kafka_us"):
+        ratios = [other["load"][name] / ours["load"][name] for ours, other in pairs if ours["load"][name]]
+        _ratio(out, f"{name}.{arm}_to_{mine}", ratios, GOALS.get(name, {}).get(arm, ""))
+    speeds = [ours["load"]["events_per_second"] / other["load"]["events_per_second"] for ours, other in pairs]
+    _ratio(out, f"events_per_second.{mine}_to_{arm}", speeds, GOALS["events_per_second"].get(arm, ""))
 
 
 def _medians(out: Report, runs: Sequence[Run], arm: str, phase: str) -> None:
@@ -85,15 +92,15 @@ def _backlog(out: Report, played: Sequence[Round]) -> None:
     _ratio(out, "router_us.backlog_to_none", costs, "<= 1.5")
 
 
-def _latencies(out: Report, played: Sequence[Round]) -> None:
+def _latencies(out: Report, played: Sequence[Round], mine: str) -> None:
     for phase, goal in (("calm", "<= 1.5"), ("half", "")):
         for name in ("p50_ms", "p99_ms"):
 
             def latency(run: Run, phase: str = phase, name: str = name) -> float | None:
                 return float(run[phase][name]) if phase in run else None
 
-            ratios = _pairs(played, OURS, "null", latency)
-            _ratio(out, f"{phase}.{name}.ours_to_null", ratios, goal if name == "p99_ms" else "")
+            ratios = _pairs(played, mine, "null", latency)
+            _ratio(out, f"{phase}.{name}.{mine}_to_null", ratios, goal if name == "p99_ms" else "")
 
 
 def _pairs(played: Sequence[Round], one: str, other: str, figure: Callable[[Run], float | None]) -> list[float]:

@@ -85,11 +85,15 @@ class Play:
             except TimeoutError:
                 raise StalledError(f"{self.tasks_ended} of {sum(self.started)} tasks have ended") from None
 
+    async def all_sent(self) -> None:
+        """Until Kafka has everything that was put."""
+        await self._link.sent()
+
     async def drain(self) -> None:
         """Start nothing more and wait until every task has ended."""
         self.refill = False
         await self.until(lambda: self.tasks_ended == sum(self.started))
-        await self._link.sent()
+        await self.all_sent()
 
     def _take(self, record: Heard, now: float) -> None:
         headers = dict(record.headers)
