@@ -28,7 +28,11 @@ from centralino.up import UpOptions, up
 
 def main() -> None:
     """Do what the command line says; exit codes stand in the README."""
-    run(sys.argv[1:], services())
+    try:
+        run(sys.argv[1:], services())
+    except BrokenPipeError:  # whoever read the output, `head` maybe, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed once more at the exit
+        sys.exit(1)
 
 
 def run(arguments: Sequence[str], specs: Sequence[ServiceSpec]) -> NoReturn:
