@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from centralino.proof.history import History, Stood, Tables
 from centralino.proof.journal import counted
-from centralino.proof.projection import FoldedViews, view_of
+from centralino.proof.projection import FoldedViews
 from centralino.proof.routing import Routing
+from centralino.proof.samples import view_of
 from centralino.proof.testing import interaction_started
 from contracts import Event
 from contracts.assignments import AssignmentCapacityChanged

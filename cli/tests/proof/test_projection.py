@@ -8,15 +8,8 @@ from functools import cache
 import pytest
 from centralino.proof.history import History, Tables, read_history
 from centralino.proof.journal import counted
-from centralino.proof.projection import (
-    FoldedViews,
-    Sample,
-    Views,
-    current_again_ms,
-    due_positions,
-    projection_faults,
-    view_of,
-)
+from centralino.proof.projection import FoldedViews, current_again_ms, due_positions, projection_faults
+from centralino.proof.samples import Sample, Views, view_of
 from centralino.proof.simulation.plan import plan_of
 from centralino.proof.simulation.services import World
 from centralino.proof.simulation.story import PARTITION, PLACE, tell

@@ -4,11 +4,10 @@ Shared with the engine are the contracts and the JSON of the views; the fold of 
 written a second time. A domain's configuration is taken as it was applied first.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 from contracts.agents import (
     AgentAdherenceChanged,
@@ -26,9 +25,11 @@ from contracts.tasks import (
     TaskAbandoned,
     TaskAssigned,
     TaskCompleted,
+    TaskDeferred,
     TaskQueued,
     TaskRequeued,
     TaskRerouted,
+    TaskResumed,
     TaskTransferredOut,
     TaskUnassigned,
     WrapupStarted,
@@ -38,23 +39,12 @@ from servicekit.ports import Record
 from centralino.proof.faults import Fault
 from centralino.proof.history import History
 from centralino.proof.journal import Batch, Epoch, Position, counted, public_facts
+from centralino.proof.samples import Sample, View, Views
 from centralino.proof.timing import Bounds, Trouble
 
-View = dict[str, Any]  # Any: JSON
-Views = dict[str, dict[str, View]]
-"""By kind (agents, queues, assignments, domains) and id."""
 BEHIND_MS: Final = 2000
 """A view is still counted as current when what it lacks is younger."""
 UNREADABLE: Final = "internal.leases_readable"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What stood in Redis at one moment; `position` is none while the domain's views are gone."""
-
-    at_ms: int
-    position: int | None
-    views: Views
 
 
 @dataclass(slots=True)
@@ -83,6 +73,7 @@ class _Task:
     wrapup: WrapupStarted | None = None
     counted: bool = True
     role: str = "owner"
+    deferred: bool = False
 
     @property
     def holders(self) -> list[str]:
@@ -130,7 +121,8 @@ class FoldedViews:
     def views(self) -> Views:
         """All of them."""
         waiting = {
-            name: [t.queued.queued_at_ms for t in self._in(name) if t.state == "waiting"] for name in self._queues
+            name: [t.queued.queued_at_ms for t in self._in(name) if t.state == "waiting" and not t.deferred]
+            for name in self._queues
         }
         return {
             "agents": {name: self._agent_view(name, agent) for name, agent in self._agents.items()},
@@ -205,10 +197,18 @@ class FoldedViews:
     def _fold_task(self, data: object, sequence: str) -> None:
         match data:
             case TaskQueued():
-                self._tasks[data.task_id] = _Task(data, data.queue, data.priority)
+                deferred = data.deferred_for is not None
+                self._tasks[data.task_id] = _Task(data, data.queue, data.priority, deferred=deferred)
+            case TaskDeferred() | TaskResumed():
+                self._tasks[data.task_id].deferred = isinstance(data, TaskDeferred)
             case TaskRerouted():
                 task = self._tasks[data.task_id]
                 task.queue, task.priority = data.queue, data.priority
+            case _:
+                self._fold_assignment(data, sequence)
+
+    def _fold_assignment(self, data: object, sequence: str) -> None:
+        match data:
             case TaskAssigned():
                 task = self._tasks[data.task_id]
                 task.state, task.offers, task.assigned, task.role = "assigned", {}, (data, sequence), data.role
@@ -385,16 +385,3 @@ def _assignment_view(task: _Task, assigned: TaskAssigned, sequence: str) -> View
         "role": task.role,
         "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup else None,
     }
-
-
-def sample_of(at_ms: int, meta: Mapping[bytes, bytes], hashes: Mapping[str, Mapping[bytes, bytes]]) -> Sample:
-    """From what Redis answers."""
-    views = {kind: {name.decode(): view_of(view) for name, view in kept.items()} for kind, kept in hashes.items()}
-    return Sample(at_ms, int(meta[b"position"]) if meta else None, views)
-
-
-def view_of(raw: bytes) -> View:
-    """A view as compared: without a queue's counts, which the router's tests hold against a naive recount."""
-    view: dict[str, object] = json.loads(raw)
-    view.pop("measured", None)
-    return view

@@ -8,14 +8,14 @@ from contracts.assignments import TransferChanged, TransferState
 from contracts.tasks import Origin
 
 EDGES: Final[Mapping[TransferState, frozenset[TransferState | None]]] = {
-    "requested": frozenset({None}),
+    "requested": frozenset({None, "consulting", "conference"}),
     "consulting": frozenset({"requested"}),
     "conference": frozenset({"consulting"}),
     "completed": frozenset({"requested", "consulting", "conference"}),
     "cancelled": frozenset({"requested", "consulting", "conference"}),
     "failed": frozenset({"requested", "consulting", "conference"}),
 }
-"""To each state, from which it may come."""
+"""To each state, from which it may come; who was lost while helping is looked for anew."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from servicekit.system import SystemClock
 
 from centralino.prepare import CONSUMERS
 from centralino.proof.lag import Lag
-from centralino.proof.projection import Sample, sample_of
+from centralino.proof.samples import Sample, sample_of
 from centralino.proof.tenant import DOMAIN, TENANT
 from centralino.services import DOMAIN_PARTITIONS
 
