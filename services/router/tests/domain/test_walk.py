@@ -31,3 +31,16 @@ def test_a_day_of_transfers_keeps_every_invariant(seed: int) -> None:
 
     assert day.told.checker is not None
     assert day.told.checker.transfers
+
+
+@pytest.mark.timeout(300)  # half a minute of CPU on a machine that others load
+def test_the_router_and_a_naive_scan_agree_on_a_hundred_thousand_random_cases() -> None:
+    cases, seed = 0, 5000
+    while cases < 100_000:
+        day = Walk(Random(seed))
+        for _ in range(STEPS):
+            day.step()
+        assert day.told.checker is not None
+        cases, seed = cases + day.told.checker.cases, seed + 1
+
+    assert seed > 5020  # over many different days

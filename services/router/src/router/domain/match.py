@@ -94,7 +94,9 @@ def open_gates(turn: Turn, domain: DomainState) -> None:
         if turn.full:
             turn.emit(domain, GatesDeferred(domain=domain.domain))
             return
-        _issue(turn, domain, domain.tasks[pair[0]], domain.agents[pair[1]], GATE_OPENED)
+        # The agent may have got free in this very input, and not only for what waits behind the gate.
+        first = domain.lanes.best_task(domain.agents[pair[1]]) or pair[0]
+        _issue(turn, domain, domain.tasks[first], domain.agents[pair[1]], GATE_OPENED)
 
 
 def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssigned:

@@ -52,6 +52,8 @@ class Checker:
     """Folds what was decided from zero and raises AssertionError when an invariant of the design is broken."""
 
     state: State = field(default_factory=State)
+    cases: int = 0
+    """How many choices were held against the naive scan: offers made, and tasks that nobody is offered."""
     tasks: dict[str, str] = field(default_factory=dict)
     """State of each task ever made, by the facts alone."""
     transfers: dict[str, str] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Checker:
             self._check_structure(domain)
             for task in domain.tasks.values():
                 if oracle.seeks(task):
+                    self.cases += 1
                     assert oracle.best_agent(domain, task) is None, (
                         f"{task.task_id} waits although somebody could take it"
                     )
@@ -89,6 +92,7 @@ class Checker:
     def _check_offer(self, domain: DomainState, offer: OfferIssued) -> None:
         task, agent = domain.tasks[offer.task_id], domain.agents[offer.agent_id]
         reason = oracle.exclusion(domain, agent, task)
+        self.cases += 1
         assert reason is None, f"S4, S5: {agent.agent_id} {reason}"
         first_agent = oracle.best_agent(domain, task) == agent.agent_id
         first_task = oracle.best_task(domain, agent) == task.task_id
