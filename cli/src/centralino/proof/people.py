@@ -73,6 +73,8 @@ class Customer:
     _said: int = 0
     _said_at_ms: int = 0
     _state: str = "open"
+    _attended: bool = False
+    """Whether an agent was asked for or there: after that, open means left alone, answered or not."""
 
     async def chat(self) -> None:
         """Until the conversation has ended."""
@@ -99,7 +101,7 @@ class Customer:
                 await self._hear(line, frame)
 
     async def _say_next(self, line: Line) -> None:
-        left_alone = self._state == "open" and self.answers > 0 and not self._unacknowledged
+        left_alone = self._state == "open" and self._attended and not self._unacknowledged
         due = min(max(self.at_once, self.answers + 1, self._said + left_alone), len(self.texts))
         while self._said < due:
             given, text = f"{self.interaction_id[-12:]}-{self._said:04d}", self.texts[self._said]
@@ -114,12 +116,13 @@ class Customer:
         waited_ms = self.clock.now_ms() - self._said_at_ms
         if self.leaves_after_seconds is not None and waited_ms >= self.leaves_after_seconds * 1000:
             return True
-        return self._state == "open" and self._said == len(self.texts) and self.answers > 0
+        return self._state == "open" and self._said == len(self.texts) and self._attended
 
     async def _hear(self, line: Line, frame: Frame) -> None:
         match frame["type"]:
             case "hello" | "state":
                 self._state = frame["state"]
+                self._attended |= self._state in {"waiting", "assigned"}
                 self._upto = frame.get("number", self._last_number)
             case "message":
                 await self._see(line, frame)
@@ -143,6 +146,7 @@ class Customer:
         self._last_number = frame["number"]
         if frame["from"] == "agent":
             self.answers += 1
+            self._attended = True
             await line.send({"type": "delivered", "number": self._last_number})
 
     def _accept(self, number: int, text: str) -> None:
