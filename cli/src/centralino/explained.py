@@ -85,6 +85,8 @@ def _facts(task: TaskExplained) -> Iterator[str]:
         "state": task.state,
         "waited": f"{task.waited_ms / 1000:.0f} s",
         "asks": task.asks,
+        "role": None if task.owner is None else task.owner.role,
+        "transfer": None if task.transfer is None else task.transfer.text,
         "priority": f"{task.priority}, band {task.band}",
         "position": task.position,
         "expected": None if task.expected_wait_ms is None else f"{task.expected_wait_ms / 1000:.0f} s more",

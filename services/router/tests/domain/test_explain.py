@@ -37,6 +37,7 @@ CENSUS = {
     "pending_state": "not_ready",
     "being_served": "not_ready",
     "channel_full": "at_capacity",
+    "transfers_it": "refused_before",
 }
 """What decisions call it."""
 

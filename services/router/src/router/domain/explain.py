@@ -9,14 +9,21 @@ a millisecond (`explaining_...`), whose answer is as of the first piece, but for
 from dataclasses import replace
 from typing import Final
 
-from contracts.tasks import TaskAssigned
+from contracts.tasks import Origin, TaskAssigned
 
 from router.domain import explain_words as words
-from router.domain.explain_answers import LiveOffer, Owned, Refused, TargetExplained, TaskExplained
+from router.domain.explain_answers import (
+    LiveOffer,
+    Owned,
+    Refused,
+    TargetExplained,
+    TaskExplained,
+    TransferExplained,
+)
 from router.domain.explain_census import Count, Explaining, at_once, claim_of, claim_of_queue, count
 from router.domain.explain_timeline import sentence, timeline, upcoming
 from router.domain.queue import QueueLine
-from router.domain.state import DomainState
+from router.domain.state import DomainState, transfer_fails_at_ms
 from router.domain.task import LONGEST_WAIT_BAND, Task
 
 TASKS_MAX: Final = 50_000
@@ -49,14 +56,23 @@ def explaining_task(domain: DomainState, task_id: str, now_ms: int) -> Explainin
         return None
     shown = _shown(domain, task, now_ms)
     if task.assigned is not None:
-        return replace(shown, summary=_owned_summary(task, task.assigned, now_ms), owner=_owned(task, task.assigned))
+        return replace(
+            shown,
+            summary="; ".join([_owned_summary(task, task.assigned, now_ms), *_transfer_in_words(shown, now_ms)]),
+            owner=_owned(task, task.assigned),
+        )
     claim, moments, line = claim_of(task), timeline(domain, task), domain.queues[task.queue]
     stands = task.state == "waiting" and task.deferred_for is None
     ahead = _ahead_in_words(task, now_ms)
     position = (yield from position_of(domain, task)) if stands else None
     found = yield from count(domain, claim)
     reasons = found.told(claim)
-    parts = [*ahead, _census_in_words(found, [reason.text for reason in reasons]), upcoming(moments, now_ms)]
+    parts = [
+        *ahead,
+        *_transfer_in_words(shown, now_ms),
+        _census_in_words(found, [reason.text for reason in reasons]),
+        upcoming(moments, now_ms),
+    ]
     return replace(
         shown,
         summary="; ".join(part for part in parts if part),
@@ -123,7 +139,8 @@ def position_of(domain: DomainState, task: Task) -> Explaining[int | None]:
 
 def _shown(domain: DomainState, task: Task, now_ms: int) -> TaskExplained:
     """What can be said without counting anything."""
-    refused = sorted(task.refused_by.items())[:REFUSED_SHOWN_MAX]
+    owner = None if task.transfer is None else task.transfer.from_agent_id
+    refused = [each for each in sorted(task.refused_by.items()) if each[0] != owner][:REFUSED_SHOWN_MAX]
     return TaskExplained(
         summary="",
         task_id=task.task_id,
@@ -154,7 +171,38 @@ def _shown(domain: DomainState, task: Task, now_ms: int) -> TaskExplained:
             for _, offer in sorted(task.offers.items())
         ),
         refused_by=tuple(Refused(agent_id=agent_id, until_ms=until_ms) for agent_id, until_ms in refused),
+        transfer=_transfer(domain, task),
     )
+
+
+def _transfer(domain: DomainState, task: Task) -> TransferExplained | None:
+    """The open transfer that the task stands for, or is of."""
+    second = domain.transfers.get(task.task_id) if task.transfer is None else task
+    if second is None or second.transfer is None:
+        return None
+    origin, helper = second.transfer, second.assigned.agent_id if second.assigned is not None else None
+    return TransferExplained(
+        transfer_id=second.task_id,
+        from_task_id=origin.from_task_id,
+        kind=origin.kind,
+        state="requested" if helper is None else "conference" if second.role == "participant" else "consulting",
+        owner=origin.from_agent_id,
+        requested_by=origin.requested_by,
+        target=origin.target,
+        queue=second.queue,
+        to_agent_id=origin.to_agent_id,
+        agent_id=helper,
+        fails_at_ms=transfer_fails_at_ms(second),
+        text=_transfer_text(origin, second, helper),
+    )
+
+
+def _transfer_text(origin: Origin, second: Task, helper: str | None) -> str:
+    if helper is None:
+        return words.asked_for(origin, second.queue)
+    if second.role == "participant":
+        return f"{origin.from_agent_id} and {helper} talk with the customer together"
+    return f"{helper} helps {origin.from_agent_id}"
 
 
 def _ahead_in_words(task: Task, now_ms: int) -> list[str]:
@@ -168,6 +216,14 @@ def _ahead_in_words(task: Task, now_ms: int) -> list[str]:
         time = "" if until_ms is None else f" for {words.left(until_ms - now_ms)}"
         parts.append(f"{_DEFERRED[task.deferred_for]}{time} and is offered to nobody meanwhile")
     return parts
+
+
+def _transfer_in_words(shown: TaskExplained, now_ms: int) -> list[str]:
+    if shown.transfer is None:
+        return []
+    fails_at_ms = shown.transfer.fails_at_ms
+    unless = "" if fails_at_ms is None else f", which fails in {words.left(fails_at_ms - now_ms)} if nobody accepts"
+    return [f"{shown.transfer.text}{unless}"]
 
 
 def _census_in_words(found: Count, reasons: list[str]) -> str:
@@ -188,7 +244,7 @@ def _queue_summary(shown: TargetExplained, found: Count, now_ms: int) -> str:
 
 
 def _owned_summary(task: Task, assigned: TaskAssigned, now_ms: int) -> str:
-    whom = f"assigned to {assigned.agent_id}"
+    whom = f"assigned to {assigned.agent_id}{'' if task.role == 'owner' else f' as {task.role}'}"
     if task.wrapup is not None:
         whom = f"in wrap-up with {assigned.agent_id}, assigned"
     said = (
@@ -204,6 +260,7 @@ def _owned(task: Task, assigned: TaskAssigned) -> Owned:
     return Owned(
         assignment_id=assigned.assignment_id,
         agent_id=assigned.agent_id,
+        role=task.role,
         assigned_at_ms=assigned.assigned_at_ms,
         waited_ms=assigned.waited_ms,
         decision=task.decision,

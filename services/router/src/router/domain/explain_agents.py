@@ -15,6 +15,7 @@ from router.domain.explain_census import (
     at_once,
     claim_of,
     closed_gate,
+    refused,
     unsuited,
 )
 from router.domain.state import DomainState
@@ -153,10 +154,7 @@ def _unfit(domain: DomainState, agent: Agent, task: Task, idle: int) -> Why | No
         return "has_offer", ""
     if claim.agents and agent.agent_id not in claim.agents:
         return "not_named", ""
-    why = next(unsuited(agent, claim), None)
-    if why is None and agent.agent_id in task.refused_by:
-        why = ("refused_before", "")
-    return why or closed_gate(domain, claim, idle)
+    return next(unsuited(agent, claim), None) or refused(agent, claim) or closed_gate(domain, claim, idle)
 
 
 def _before(domain: DomainState, task: Task) -> tuple[int, ...]:

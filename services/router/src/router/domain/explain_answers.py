@@ -9,12 +9,12 @@ from typing import Literal
 from contracts.agents import AgentState, Presence
 from contracts.fields import Channel, Code, Count, DurationMs, Id, InstantMs
 from contracts.offers import Decision
-from contracts.tasks import DeferredFor, TaskKind
+from contracts.tasks import DeferredFor, Role, TaskKind, TransferKind, TransferTarget
 
 ReasonCode = Literal[
     "has_offer", "not_named", "team", "channel", "client", "direction", "requirement", "one_of", "none_of", "not_ready",
-    "pending_state", "not_present", "backed_off", "being_served", "at_capacity", "channel_full", "refused_before",
-    "gate_closed",
+    "pending_state", "not_present", "backed_off", "being_served", "at_capacity", "channel_full", "transfers_it",
+    "refused_before", "gate_closed",
 ]  # fmt: skip
 """Why an agent cannot have a task; in this order each agent counts for the first that applies."""
 
@@ -65,7 +65,7 @@ class LiveOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The agent rejected the task or left it unanswered, and is not offered it until then."""
+    """The agent rejected the task, left it unanswered, was not connected or handed it over: not theirs until then."""
 
     agent_id: Id
     until_ms: InstantMs
@@ -77,11 +77,38 @@ class Owned:
 
     assignment_id: Id
     agent_id: Id
+    role: Role
     assigned_at_ms: InstantMs
     waited_ms: DurationMs
     decision: Decision | None
     """That of the accepted offer: the rule, the agents as they were then, the configuration's version. None for an
     assignment that an earlier release made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferExplained:
+    """An open transfer: the same of the task that it is of and of the task that it made."""
+
+    transfer_id: Id
+    """The task that it made."""
+    from_task_id: Id
+    kind: TransferKind
+    state: Literal["requested", "consulting", "conference"]
+    owner: Id
+    """Who has the customer until it is completed."""
+    requested_by: Id
+    """The owner, or a supervisor."""
+    target: TransferTarget
+    queue: Code
+    """Where the task waits, or waited."""
+    to_agent_id: Id | None
+    """Who alone is asked, for an agent as target."""
+    agent_id: Id | None
+    """Who has accepted."""
+    fails_at_ms: InstantMs | None
+    """If nobody has accepted by then; none once somebody has."""
+    text: str
+    """`ann asks bob for help`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +152,9 @@ class TaskExplained:
     offers: tuple[LiveOffer, ...] = ()
     refused_by: tuple[Refused, ...] = ()
     owner: Owned | None = None
+    """Who has it, in whichever role."""
+    transfer: TransferExplained | None = None
+    """The open transfer that the task is of, or stands for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,8 @@ class Claim:
     interruptible: bool
     refused_by: dict[str, int] = field(default_factory=dict)
     offered_to: frozenset[str] = frozenset()
+    transferred_by: str | None = None
+    """Whose transfer the task stands for."""
 
 
 def claim_of(task: Task) -> Claim:
@@ -66,6 +68,7 @@ def claim_of(task: Task) -> Claim:
         interruptible=task.interruptible,
         refused_by=task.refused_by,
         offered_to=frozenset(task.offers),
+        transferred_by=None if task.transfer is None else task.transfer.from_agent_id,
     )
 
 
@@ -130,9 +133,14 @@ def excluded(domain: DomainState, agent: Agent, claim: Claim) -> Why | None:
     if claim.agents and agent.agent_id not in claim.agents:
         return "not_named", ""
     why = next(unsuited(agent, claim), None) or absent(domain, agent) or crowded(agent, claim)
-    if why is None and agent.agent_id in claim.refused_by:
-        return "refused_before", ""
-    return why
+    return why or refused(agent, claim)
+
+
+def refused(agent: Agent, claim: Claim) -> Why | None:
+    """Why the agent is not asked again, or none: it is their own transfer, or they said no."""
+    if agent.agent_id not in claim.refused_by:
+        return None
+    return ("transfers_it" if agent.agent_id == claim.transferred_by else "refused_before"), ""
 
 
 def closed_gate(domain: DomainState, claim: Claim, idle: int) -> Why | None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts.offers import Decision
 from contracts.routing_parts import Destination, Step
-from contracts.tasks import Requirement, Terms
+from contracts.tasks import Origin, Requirement, Terms
 
 from router.domain.explain_answers import ReasonCode
 
@@ -28,6 +28,7 @@ _WORDS: Final[dict[ReasonCode, tuple[str, str]]] = {
     "being_served": ("being served just now", "being served just now"),
     "at_capacity": ("at capacity", "at capacity"),
     "channel_full": ("has no more room for {}", "have no more room for {}"),
+    "transfers_it": ("asks for the transfer", "ask for the transfer"),
     "refused_before": ("refused it", "refused it"),
     "gate_closed": ("kept back: {}", "kept back: {}"),
 }
@@ -41,6 +42,7 @@ _TASK_WORDS: Final[dict[ReasonCode, tuple[str, str]]] = {
     "requirement": ("asks for {}", "ask for {}"),
     "one_of": ("asks for {}", "ask for {}"),
     "none_of": ("rules out {}", "rule out {}"),
+    "transfers_it": ("is a transfer of theirs", "are transfers of theirs"),
     "refused_before": ("was refused by them", "were refused by them"),
     "gate_closed": ("kept back: {}", "kept back: {}"),
 }
@@ -59,7 +61,7 @@ _EXCLUDED: Final = {
     "not_present": "not connected",
     "backed_off": "backed off",
     "at_capacity": "at capacity",
-    "refused_before": "had refused it or had it offered",
+    "refused_before": "had refused it, had it offered or transferred it",
     "gate_closed": "kept back by a cap or reserve",
 }
 
@@ -80,6 +82,23 @@ def chosen_by(decision: Decision) -> str:
     out = [f"{count} {_EXCLUDED.get(reason, reason)}" for reason, count in decision.excluded.items()]
     others = f" ({', '.join(out)})" if out else ""
     return f"{who} of {decision.eligible} eligible among {decision.agents} agents{others}"
+
+
+def asked_for(origin: Origin, queue: str) -> str:
+    """`ann asks bob for help`, `sue asks queue billing to take over from ann`."""
+    whom = f"queue {queue}"
+    if origin.to_agent_id is not None:
+        whom = origin.to_agent_id
+    elif origin.target == "tier":
+        whom = f"the next tier, queue {queue},"
+    elif origin.target == "skills":
+        whom = "whoever has the skills"
+    by_another = origin.requested_by != origin.from_agent_id
+    if origin.kind == "consult":
+        what = f"to help {origin.from_agent_id}" if by_another else "for help"
+    else:
+        what = f"to take over from {origin.from_agent_id}" if by_another else "to take over"
+    return f"{origin.requested_by} asks {whom} {what}"
 
 
 def asks(requirements: Iterable[Requirement], terms: Terms) -> str:
