@@ -11,6 +11,7 @@ from contracts.tasks import TaskAssigned, TaskQueued, TaskRerouted
 from router.domain.queue import PACE_WEIGHT, QueueLine
 from router.domain.state import timers_of
 from router.domain.waits import expected_wait_ms, position_of
+from router.testing.conversation import ANNS, anns_conversation
 from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import Story
 
@@ -225,3 +226,18 @@ def test_the_expectation_forgets_old_waits_and_is_the_same_in_whole_numbers_ever
     assert steady_ms == 1000
     assert line.expected_wait_ms(1) == pytest.approx(10_000, abs=10)
     assert (type(line.waits_ms), type(line.positions)) == (int, int)
+
+
+def test_the_owner_of_a_transfer_is_not_the_free_agent_who_makes_its_expected_wait_zero() -> None:
+    waits = []
+    for at_work in ((), ("bob",)):
+        told = anns_conversation()
+        for name in {"bob", "cid"} - {*at_work}:
+            told.set_state(name, ready=False)
+        waits.append(told_wait(told.transfer("ann", ANNS, queue="chats", forced=True)))
+
+    told = anns_conversation()
+    told.configure(plan("ann-first", Step(after_seconds=0, agents=["ann"])), queue("ours", plan="ann-first"))
+    waits.append(told_wait(told.transfer("ann", ANNS, queue="ours", forced=True)))
+
+    assert waits == [None, 0, None]

@@ -88,6 +88,7 @@ def _expected_wait_ms(domain: DomainState, line: QueueLine, wanted: Wanted, wait
                 wanted.channel in domain.settings.interruptible,
             ),
         )
-        if domain.lanes.somebody_is_free(need, waits.terms.agents):
+        owner = wanted.transfer.from_agent_id if wanted.transfer is not None else None
+        if domain.lanes.somebody_is_free(need, waits.terms.agents, but=owner):
             return 0
     return line.expected_wait_ms(position)

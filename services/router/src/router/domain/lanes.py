@@ -191,16 +191,17 @@ class Lanes(Roster):
         any_of = tuple(skills_of(group) for group in terms.any_of)
         return Need(all_of, any_of, skills_of(terms.none_of), terms.teams, channel, client, direction, choice, size)
 
-    def somebody_is_free(self, need: Need, named: Iterable[str]) -> bool:
-        """Whether a task that nobody has refused yet would be offered to somebody at once."""
+    def somebody_is_free(self, need: Need, named: Iterable[str], *, but: str | None = None) -> bool:
+        """Whether a task that nobody has refused yet would be offered at once to somebody but this agent."""
         self._count_agents()
         if not self.gates.opens(need.size[3], need.size[0], self._idle):
             return False
         signature = self._signatures[self._signature_for(need)]
         if named:
             standings = filter(None, map(self._standings.get, named))
-            return any(self._fits(standing, signature) for standing in standings)
-        return signature.counts[ELIGIBLE] > 0
+            return any(self._fits(each, signature) for each in standings if each.agent_id != but)
+        left_out = self._standings.get(but) if but is not None else None
+        return signature.counts[ELIGIBLE] > (left_out is not None and self._fits(left_out, signature))
 
     def could_serve(self, agent: Agent, need: Need) -> bool:
         """Whether the agent has all that is asked for, free or not."""
