@@ -138,6 +138,8 @@ class TaskRerouted:
     last_agent_id: Id | None = None
     by: Id | None = None
     """The supervisor."""
+    transfer: Origin | None = None
+    """Of the open transfer that the task stands for: whom it asks from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import pytest
 from contracts.assignments import AssignmentRoleChanged
 from contracts.offers import OfferWithdrawn
-from contracts.routing_parts import Step
+from contracts.routing_parts import Destination, Step
 from contracts.tasks import (
     TaskAbandoned,
     TaskCompleted,
@@ -13,7 +13,17 @@ from contracts.tasks import (
     TaskUnassigned,
     WrapupStarted,
 )
-from router.testing.conversation import ANNS, anns_conversation, consult, main_task, moves, of, offered_to, only
+from router.testing.conversation import (
+    ANNS,
+    anns_conversation,
+    consult,
+    main_task,
+    moves,
+    of,
+    offered_to,
+    only,
+    refusal,
+)
 from router.testing.parts import agent, plan, queue
 from router.testing.story import Story
 
@@ -272,3 +282,78 @@ def test_an_owner_who_cannot_be_connected_leaves_the_customer_to_who_was_asked(t
 
     assert moves(failed) == [("completed", "connect_failed")]
     assert main_task(told) == "i1.t2"
+
+
+# A supervisor moves it
+
+
+def test_a_transfer_to_one_agent_that_is_moved_asks_the_queue_and_no_longer_hangs_on_that_agent(told: Story) -> None:
+    told.start("i2", queue="experts")
+    told.accept("dee", "i2.t1.o1")
+    told.transfer("ann", ANNS, to_agent_id="dee", forced=True)
+    told.set_state("bob", ready=False)
+
+    moved = told.reroute("i1.t2", queue="billing")
+    gone = told.set_state("dee", ready=False)
+
+    transfer = only(moved, TaskRerouted).transfer
+    assert transfer is not None
+    assert (transfer.target, transfer.to_agent_id, transfer.from_agent_id) == ("queue", None, "ann")
+    assert moves(gone) == []
+    assert told.domain.tasks["i1.t2"].transfer == transfer
+
+
+def test_a_transfer_that_a_closing_queue_hands_on_asks_the_other_queue(told: Story) -> None:
+    told.configure(queue("chats", "english", closed=Destination(to="queue", queue="experts")))
+    told.set_state("bob", ready=False)
+    told.transfer("ann", ANNS, to_agent_id="bob", forced=True)
+
+    told.override("chats", closed=True)
+    closed = told.wait(1)
+
+    assert offered_to(closed) == [("i1.t2", "dee")]
+    transfer = told.domain.tasks["i1.t2"].transfer
+    assert transfer is not None
+    assert (transfer.target, transfer.to_agent_id) == ("queue", None)
+
+
+@pytest.mark.parametrize(("came_by", "target", "priority"), [("billing", {}, 6), ("experts", {"queue": "billing"}, 5)])
+def test_a_transfer_that_is_given_to_one_agent_stands_and_falls_with_them(
+    told: Story, came_by: str, target: dict[str, str], priority: int
+) -> None:
+    steps = plan("short", *[Step(after_seconds=seconds, priority_add=1) for seconds in (0, 20)])
+    told.configure(steps, queue("billing", "billing:2", plan="short"))
+    told.start("i2", queue="billing")
+    told.accept("bob", "i2.t1.o1")
+    told.transfer("ann", ANNS, queue=came_by, forced=True)
+
+    moved = only(told.reroute("i1.t2", to_agent_id="bob", **target), TaskRerouted)
+    waited = told.wait(60)
+    gone = told.set_state("bob", ready=False)
+
+    assert moved.transfer is not None
+    assert (moved.transfer.target, moved.transfer.to_agent_id) == ("agent", "bob")
+    assert (moved.terms.agents, moved.terms.agents_until_ms) == (("bob",), None)
+    assert {data.priority for data in [moved, *of(waited, TaskRerouted)]} == {priority}  # no step of the queue's plan
+    assert moves(gone) == [("failed", "target_gone")]
+
+
+def test_a_transfer_cannot_be_given_to_its_owner(told: Story) -> None:
+    told.transfer("ann", ANNS, queue="chats")
+
+    assert refusal(told.reroute("i1.t2", to_agent_id="ann")) == ("target_is_owner", 409)
+
+
+def test_a_transfer_moved_to_one_agent_of_another_queue_is_for_all_of_that_queue_when_its_owner_goes(
+    told: Story,
+) -> None:
+    told.start("i2", queue="experts")
+    told.accept("dee", "i2.t1.o1")
+    told.transfer("ann", ANNS, queue="billing")
+    told.reroute("i1.t2", queue="experts", to_agent_id="dee")
+
+    lost = ann_is_lost(told)
+
+    rerouted = of(lost, TaskRerouted)[0]
+    assert (rerouted.reason, rerouted.transfer) == ("owner_gone", None)
+    assert (rerouted.terms.agents, [required.skill for required in rerouted.requirements]) == ((), ["expert"])

@@ -6,6 +6,7 @@ from typing import Final
 from contracts.routing_parts import Destination
 from contracts.tasks import (
     DeferredFor,
+    Origin,
     TaskDeferred,
     TaskKind,
     TaskRerouted,
@@ -17,7 +18,7 @@ from router.domain.classifying import Contact, kept, route
 from router.domain.enqueueing import Wanted, enqueue
 from router.domain.internal import InteractionParked
 from router.domain.match import place, withdraw
-from router.domain.plans import Times, Waits, asked_by, due, kept_for, on_entry, times_of
+from router.domain.plans import Times, Waits, asked_by, due, is_planned, kept_for, on_entry, times_of
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, steps_at_ms
 from router.domain.task import Task
@@ -36,11 +37,19 @@ class Marks:
     language: str | None
     last_agent_id: str | None
     kind: TaskKind
+    transfer: Origin | None = None
+    """Whom the open transfer asks, of a task that stands for one."""
 
 
 def marks_of(task: Task) -> Marks:
     """As they stand."""
-    return Marks(labels=task.labels, language=task.language, last_agent_id=task.last_agent_id, kind=task.kind)
+    return Marks(
+        labels=task.labels,
+        language=task.language,
+        last_agent_id=task.last_agent_id,
+        kind=task.kind,
+        transfer=task.transfer,
+    )
 
 
 def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked, contact: Contact) -> None:
@@ -173,14 +182,21 @@ def enter(  # what a supervisor or a rule may choose stands beside what any over
     marks: Marks | None = None,
     by: str | None = None,
 ) -> None:
-    """The waiting task changes its queue, with its waiting time; the new one may be closed or full as for anybody."""
+    """The waiting task changes its queue, with its waiting time; the new one may be closed or full as for anybody.
+
+    An open transfer asks the new queue from now on, unless `marks` say whom.
+    """
+    if marks is None:
+        asks = None if task.transfer is None else replace(task.transfer, target="queue", to_agent_id=None)
+        marks = replace(marks_of(task), transfer=asks)
     if task.deferred_for == "closed":  # the other queue may be open
         turn.emit(domain, _resumed(turn, domain, task, "facts_known" if by is None else "by_supervisor"))
     full = line.is_full
     times = Times(
         queued_at_ms=task.queued_at_ms,
         entered_at_ms=turn.now_ms,
-        last_agent_id=(marks or marks_of(task)).last_agent_id,
+        last_agent_id=marks.last_agent_id,
+        planned=is_planned(marks.transfer),
     )
     waits = on_entry(domain, line, asked or asked_by(line), times, turn.now_ms)
     if task.terms.longest_wait:
@@ -219,6 +235,7 @@ def reroute(
         language=marked.language,
         last_agent_id=marked.last_agent_id,
         by=by,
+        transfer=marked.transfer,
     )
     turn.emit(domain, rerouted)
 

@@ -9,7 +9,7 @@ from contracts.commands import FinishTask, OverrideQueue, RerouteTask
 from contracts.queues import QueueOverridden
 from contracts.tasks import TaskTransferredOut, Terms
 
-from router.domain.admission import as_it_waits, enter, reroute, transfer_out
+from router.domain.admission import Marks, as_it_waits, enter, marks_of, reroute, transfer_out
 from router.domain.internal import OverridingMoved
 from router.domain.match import withdraw
 from router.domain.outcomes import Outcome, known_agent, refusal_of, refused
@@ -41,8 +41,8 @@ def _reroute(turn: Turn, domain: DomainState, data: RerouteTask) -> Outcome:
         _change(turn, domain, task, line, data)
         return Outcome(waiting=[task])
     asked = asked_by(line, priority=data.priority, band=data.band)
-    asked = replace(asked, terms=_kept_for(asked.terms, data.to_agent_id, turn.now_ms))
-    enter(turn, domain, task, line, "moved", asked=asked, by=data.by)
+    asked = replace(asked, terms=_kept_for(task, asked.terms, data.to_agent_id, turn.now_ms))
+    enter(turn, domain, task, line, "moved", asked=asked, marks=_asking(task, data.to_agent_id), by=data.by)
     return Outcome()
 
 
@@ -55,6 +55,8 @@ def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, da
         return refusal_of("unknown_queue", 404, NO_QUEUE)
     if data.to_agent_id is None:
         return None
+    if task.transfer is not None and task.transfer.from_agent_id == data.to_agent_id:
+        return refusal_of("target_is_owner", 409, "The agent transfers the task, and has its customer still.")
     agent = known_agent(domain, data.to_agent_id)
     if agent is None:
         return refusal_of("unknown_agent", 404, "The configuration of this domain has no such agent.")
@@ -77,14 +79,24 @@ def _change(turn: Turn, domain: DomainState, task: Task, line: QueueLine, data: 
     priority = boosted(task, line) if data.priority is None else data.priority
     terms = task.terms if data.band is None else replace(task.terms, band=data.band)
     waits = Waits(
-        requirements=task.requirements, priority=priority, terms=_kept_for(terms, data.to_agent_id, turn.now_ms)
+        requirements=task.requirements, priority=priority, terms=_kept_for(task, terms, data.to_agent_id, turn.now_ms)
     )
-    reroute(turn, domain, task, waits, "prioritised" if data.to_agent_id is None else "moved", by=data.by)
+    reason = "prioritised" if data.to_agent_id is None else "moved"
+    reroute(turn, domain, task, waits, reason, marks=_asking(task, data.to_agent_id), by=data.by)
 
 
-def _kept_for(terms: Terms, agent_id: str | None, now_ms: int) -> Terms:
+def _asking(task: Task, agent_id: str | None) -> Marks | None:
+    """With the agent whom the open transfer asks alone from now on; none without one."""
+    if task.transfer is None or agent_id is None:
+        return None
+    return replace(marks_of(task), transfer=replace(task.transfer, target="agent", to_agent_id=agent_id))
+
+
+def _kept_for(task: Task, terms: Terms, agent_id: str | None, now_ms: int) -> Terms:
     if agent_id is None:
         return terms
+    if task.transfer is not None:  # which has an end of its own
+        return replace(terms, agents=(agent_id,))
     until_ms = now_ms + AGENT_ONLY_MS
     step_at_ms = until_ms if terms.next_step_at_ms is None else min(terms.next_step_at_ms, until_ms)
     return replace(terms, agents=(agent_id,), agents_until_ms=until_ms, next_step_at_ms=step_at_ms)

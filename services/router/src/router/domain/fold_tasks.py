@@ -105,6 +105,7 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
     task.labels = data.labels
     task.language = data.language
     task.last_agent_id = data.last_agent_id
+    task.transfer = data.transfer or task.transfer
     task.signature = -1
     settle(domain, task)
     schedule_step(state, domain, task)

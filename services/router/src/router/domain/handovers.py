@@ -46,12 +46,12 @@ def heir(turn: Turn, domain: DomainState, first: Task, reason: Departure) -> Tas
     target = origin_of(task).target
     tell(turn, domain, task, "completed", reason)
     if task.state != "assigned" and target in {"agent", "skills"}:
-        _widen(turn, domain, task, first if target == "agent" else task)
+        _widen(turn, domain, task, first if target == "agent" and task.queue == first.queue else task)
     return task
 
 
 def _widen(turn: Turn, domain: DomainState, task: Task, asks: Task) -> None:
-    """Nobody stays with the customer: the plan of the queue holds, and for one agent's task what the first asked."""
+    """Nobody stays with the customer: the queue's plan holds, and for one agent's task what is asked of anybody."""
     terms = replace(asks.terms, agents=(), agents_until_ms=None, next_step_at_ms=turn.now_ms)
     reroute(
         turn,

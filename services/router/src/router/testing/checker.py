@@ -173,6 +173,9 @@ class Checker:
                 assert task.assigned.agent_id != origin.from_agent_id
             else:
                 assert origin.from_agent_id not in task.offers, f"{task_id} is offered to its owner"
+                alone = () if origin.to_agent_id is None else (origin.to_agent_id,)
+                assert alone in {(), task.terms.agents}, f"{task_id} asks {alone} and waits for {task.terms.agents}"
+                assert (origin.target == "agent") == bool(alone)
         for task_id, state in self.transfers.items():
             assert (task_id in open_ones) == (state in {"requested", "consulting", "conference"})
         for task in domain.tasks.values():
