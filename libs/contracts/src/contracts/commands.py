@@ -180,6 +180,18 @@ class FinishTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelCallback:
+    """The customer does not want to be called any more: the callback that waits ends."""
+
+    command_id: Id
+    domain: Id
+    interaction_id: Id
+    """Of the callback's task."""
+    by: Id
+    """The agent or supervisor whom the customer told, or the gateway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideQueue:
     """A supervisor closes a queue at once, opens it again, or changes its priority; replaces the override before.
 

@@ -92,6 +92,7 @@ EVENT_TYPES: Final = (
     EventType("agent.clock", commands.ClockAgent, ROUTING_INPUTS, API),
     EventType("task.requested", commands.RequestTask, ROUTING_INPUTS, API + GATEWAYS + CRM),
     EventType("callback.requested", commands.RequestCallback, ROUTING_INPUTS, API + GATEWAYS),
+    EventType("callback.cancel", commands.CancelCallback, ROUTING_INPUTS, API + GATEWAYS),
     EventType("assignment.connect", commands.ConnectAssignment, ROUTING_INPUTS, GATEWAYS),
     EventType("customer.facts", commands.CustomerFacts, ROUTING_INPUTS, CRM),
     EventType("config.activate", commands.ActivateConfiguration, ROUTING_INPUTS, API),

@@ -183,7 +183,7 @@ class TaskTransferredOut:
     """What the gateway does: offer a callback, record a message, say the last words and end, nothing (another task of
     the interaction took its place), end."""
     reason: Code
-    """`overflowed`, `closed`, `full`, `transferred`, `by_supervisor`, `transfer_over`."""
+    """`overflowed`, `closed`, `full`, `transferred`, `by_supervisor`, `transfer_over`, `callback_cancelled`."""
     transferred_at_ms: InstantMs
     waited_ms: DurationMs
     message: Text | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
+from servicekit.auth import Role
 from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.plugin import FreshDatabase
@@ -162,3 +163,28 @@ async def test_a_callback_is_asked_for_and_so_is_a_place_kept(api: RunningApi) -
     request = told(api, "task.requested")
     assert (request["interaction_id"], request["due_at_ms"], request["agent_id"]) == ("r1", 5, "ann")
     assert told(api, "callback.requested")["interaction_id"] == "i1"
+
+
+@pytest.mark.parametrize("role", ["supervisor", "agent"])
+async def test_who_hears_that_a_customer_wants_no_callback_cancels_it_once(api: RunningApi, role: Role) -> None:
+    path = f"/interactions/i1/callback?domain={api.place.domain}"
+    async with api.client(api.token("ann", role)) as caller:
+        answers = [await caller.delete(path, headers={"idempotency-key": "once"}) for _ in range(2)]
+        elsewhere = await caller.delete("/interactions/i1/callback?domain=elsewhere")
+    async with api.database.transaction(api.tenant_id) as transaction:
+        rows = await transaction.all("SELECT action, target FROM audit WHERE actor = 'ann'")
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert elsewhere.status_code == 422
+    command = told(api, "callback.cancel")
+    assert (command["interaction_id"], command["domain"], command["by"]) == ("i1", api.place.domain, "ann")
+    assert [(row["action"], row["target"]) for row in rows] == [("callback.cancel", "i1")]
+
+
+async def test_who_only_administers_cancels_no_callback(api: RunningApi) -> None:
+    async with api.client(api.token("ada", "admin")) as ada:
+        answer = await ada.delete("/interactions/i1/callback")
+
+    assert answer.status_code == 403
+    assert asked(api) == set()

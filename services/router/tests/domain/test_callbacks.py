@@ -8,7 +8,15 @@ from contracts.calendars import Calendar
 from contracts.configuration import Domain
 from contracts.offers import OfferIssued, OfferWithdrawn
 from contracts.routing_parts import Destination, Step
-from contracts.tasks import TaskAssigned, TaskDeferred, TaskQueued, TaskRerouted, TaskResumed, WrapupStarted
+from contracts.tasks import (
+    TaskAssigned,
+    TaskDeferred,
+    TaskQueued,
+    TaskRerouted,
+    TaskResumed,
+    TaskTransferredOut,
+    WrapupStarted,
+)
 from router.domain.internal import InteractionClosed
 from router.domain.state import DAY_MS
 from router.testing.parts import DOMAIN, address, agent, plan, queue
@@ -252,6 +260,45 @@ def test_a_callback_is_refused_where_nothing_waits(told: Story) -> None:
 
     assert refusal(told.callback("i1", request_id="c1")) == "task_assigned"
     assert refusal(told.callback("i9", request_id="c2")) == "task_gone"
+
+
+@pytest.mark.parametrize("in_seconds", [0, 600])
+def test_a_customer_who_keeps_the_place_may_think_better_of_it_once(told: Story, in_seconds: int) -> None:
+    told.start("i1")
+    told.callback("i1", request_id="c1", in_seconds=in_seconds)
+    told.end("i1")
+
+    happened = told.cancel_callback("i1", command_id="x1")
+    again = told.cancel_callback("i1", command_id="x1")
+
+    out = only(TaskTransferredOut, happened)
+    assert (out.task_id, out.to, out.reason, out.by) == ("i1.t1", "finished", "callback_cancelled", "sue")
+    assert only(CommandResult, happened) == only(CommandResult, again)
+    assert refusal(told.cancel_callback("i1")) == "callback_gone"
+    assert offered(told.on_duty("ann") + told.wait(700)) == []
+
+
+def test_an_offered_callback_that_is_cancelled_sets_its_agent_free(told: Story) -> None:
+    told.on_duty("ann")
+    told.request("r1")
+    told.start("i2")
+
+    happened = told.cancel_callback("of-r1")
+
+    assert only(OfferWithdrawn, happened).agent_id == "ann"
+    assert offered(happened) == [("i2.t1", "ann")]
+
+
+def test_only_a_callback_that_no_agent_has_is_cancelled(told: Story) -> None:
+    told.on_duty("ann")
+    told.request("r1")
+    told.accept("ann", f"{task_id(told)}.o1")
+    told.start("i1")
+    told.request("r2", kind="case")
+
+    codes = [refusal(told.cancel_callback(name)) for name in ("i1", "of-r1", "of-r2", "nowhere")]
+
+    assert codes == ["not_a_callback", "task_assigned", "not_a_callback", "callback_gone"]
 
 
 def test_scheduled_tasks_take_no_place_in_a_queue_with_a_limit(told: Story) -> None:

@@ -188,6 +188,36 @@ class Machine(RuleBasedStateMachine):
     def activity(self, interaction: str, active: bool) -> None:
         self.told.activity(interaction, active=active)
 
+    @rule(
+        request=st.integers(1, 9), kind=st.sampled_from(["callback", "case", "dial"]), seconds=st.sampled_from([0, 15])
+    )
+    def request(self, request: int, kind: str, seconds: int) -> None:
+        self.told.request(
+            f"r{request}", queue="chats", kind=kind, in_seconds=seconds, agent_id="ann" if seconds else None
+        )
+
+    @rule(interaction=interaction_ids, asked=st.booleans())
+    def call_back(self, interaction: str, asked: bool) -> None:
+        if asked:
+            self.told.callback(interaction, request_id=f"callback-{self.told.now_ms}")
+            return
+        task_id = next((each for each, task in self.told.domain.tasks.items() if task.kind == "callback"), None)
+        task = self.told.domain.tasks[task_id] if task_id is not None else None
+        happened = self.told.cancel_callback(interaction if task is None else task.interaction_id)
+
+        assert (_refusal(happened) is None) == (task is not None and task_id not in self.told.domain.tasks)
+
+    @rule(data=st.data(), queue=st.sampled_from([None, *QUEUES]), agent_id=st.sampled_from([None, *AGENTS]))
+    def supervise(self, data: st.DataObject, queue: str | None, agent_id: str | None) -> None:
+        tasks = sorted(self.told.domain.tasks)
+        match data.draw(st.sampled_from(["override", *(["reroute", "finish"] if tasks else [])])):
+            case "override":
+                self.told.override(queue, closed=agent_id == "ann", priority=data.draw(st.sampled_from([None, 2, 9])))
+            case "reroute":
+                self.told.reroute(data.draw(st.sampled_from(tasks)), queue=queue, to_agent_id=agent_id)
+            case _:
+                self.told.finish(data.draw(st.sampled_from(tasks)))
+
     @rule(readable=st.booleans())
     def leases(self, readable: bool) -> None:
         self.told.leases(readable=readable)

@@ -102,7 +102,7 @@ def test_routing_goes_on_from_an_old_snapshot() -> None:
         checker=Checker(state=before, tasks=tasks),
         reruns=True,
         version=before.domains[KEY].version,
-        commands=1000,
+        commands_given=1000,
     )
 
     told.configure(queue("calls", "chat:3", parallel_offers=2))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from contracts.agents import AgentPresenceChanged, CommandResult, ConfigurationApplied
 from contracts.commands import (
     ActivateConfiguration,
+    CancelCallback,
     ConnectAssignment,
     FinishTask,
     HoldTask,
@@ -456,10 +457,18 @@ def test_requests_and_supervisors_commands_are_decided() -> None:
         await story.tell(OverrideQueue(command_id="c1", domain=DOMAIN, by="sue", queue="support", priority=9))
         await story.tell(RerouteTask(command_id="c2", domain=DOMAIN, by="sue", task_id="t1", priority=9))
         await story.tell(FinishTask(command_id="c3", domain=DOMAIN, by="sue", task_id="t1"))
-        await eventually(lambda: len(story.of(CommandResult)) == 5)
+        await story.tell(CancelCallback(command_id="c4", domain=DOMAIN, by="sue", interaction_id="i1"))
+        await eventually(lambda: len(story.of(CommandResult)) == 6)
 
         results = story.of(CommandResult)
         codes = {result.command_id: result.refusal.code if result.refusal else "done" for result in results}
-        assert codes == {"r1": "done", "r2": "task_gone", "c1": "done", "c2": "task_gone", "c3": "task_gone"}
+        assert codes == {
+            "r1": "done",
+            "r2": "task_gone",
+            "c1": "done",
+            "c2": "task_gone",
+            "c3": "task_gone",
+            "c4": "done",
+        }
 
     told(telling)

@@ -7,6 +7,7 @@ from contracts import Event
 from contracts.agents import CommandResult
 from contracts.commands import (
     AcceptOffer,
+    CancelCallback,
     ClockAgent,
     CompleteTask,
     EndTask,
@@ -46,7 +47,7 @@ PROJECTION_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 Command = (
     AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
     | ClockAgent | HoldTask | ParkTask | UnparkTask | TransferTask | MoveTransfer
-    | RerouteTask | FinishTask | OverrideQueue
+    | RerouteTask | FinishTask | OverrideQueue | CancelCallback
 )  # fmt: skip
 Wish = RequestTask | RequestCallback
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from contracts.fields import Code, Id
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Query
 from servicekit.auth import Principal, require
 from starlette.responses import JSONResponse
 
@@ -145,3 +145,20 @@ async def request_callback(
     """The customer who waits may hang up."""
     await parts.supervision.request_callback(principal, interaction_id, wish)
     return RequestTaken(request_id=wish.request_id)
+
+
+@ROUTES.delete(
+    "/interactions/{interaction_id}/callback",
+    summary="Do not call back any more",
+    responses=PENDING,
+    response_model=CommandOutcome,
+)
+async def cancel_callback(
+    principal: Annotated[Principal, Depends(require_or_key("supervisor", "agent"))],
+    parts: PartsOf,
+    command_id: CommandId,
+    interaction_id: Annotated[Id, Path()],
+    domain: Annotated[Id | None, Query(description="Needed where your tenant has several.")] = None,
+) -> JSONResponse | CommandOutcome:
+    """The customer has thought better of it: a callback that nobody has accepted yet ends, also a scheduled one."""
+    return answer(command_id, await parts.supervision.cancel_callback(principal, interaction_id, domain, command_id))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from contracts.agents import CommandResult
 from contracts.commands import (
+    CancelCallback,
     ClockAgent,
     FinishTask,
     OverrideQueue,
@@ -190,6 +191,17 @@ class Supervision:
             due_at_ms=wish.due_at_ms,
         )
         await self._desk.ask(domain.tenant_id, domain.partition, wish.request_id, request)
+
+    async def cancel_callback(
+        self, principal: Principal, interaction_id: str, domain: str | None, command_id: str
+    ) -> CommandResult | None:
+        """The customer does not want to be called any more."""
+        place = await self._domain(principal, domain)
+        command = CancelCallback(
+            command_id=command_id, domain=place.domain, interaction_id=interaction_id, by=principal.subject
+        )
+        await self._note(principal, "callback.cancel", interaction_id, command_id)
+        return await self._desk.order(place.tenant_id, place.partition, principal.subject, command)
 
     async def _to_agent(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from contracts.agents import AgentStateChanged, AgentStatePending, CommandResult, Refusal
-from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.commands import AcceptOffer, CancelCallback, CompleteTask, EndTask, RejectOffer, SetAgentState
 from contracts.offers import OfferRejected
 
 from router.domain.agent import Agent
@@ -15,6 +15,7 @@ from router.domain.handovers import heir
 from router.domain.inputs import CommandData, CommandInput, SupervisorCommand
 from router.domain.match import place_all, serve, take
 from router.domain.outcomes import Outcome, assignment_refusal, known_agent, refusal_of, refused
+from router.domain.requests import cancel_callback
 from router.domain.shedding import shed
 from router.domain.state import DomainState
 from router.domain.task import Task
@@ -192,6 +193,7 @@ _HANDLERS: Final[dict[type[CommandData], Callable[..., Outcome]]] = {
     SetAgentState: _set_state,
     EndTask: _end,
     CompleteTask: _complete,
+    CancelCallback: cancel_callback,
     **OF_TRANSFERS,
     **SHIFTS,
     **SUPERVISORS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 from contracts.commands import (
     AcceptOffer,
+    CancelCallback,
     ClockAgent,
     CompleteTask,
     ConnectAssignment,
@@ -46,7 +47,8 @@ AgentCommand = (
     | MoveTransfer
     | ClockAgent
 )
-SupervisorCommand = RerouteTask | FinishTask | OverrideQueue
+SupervisorCommand = RerouteTask | FinishTask | OverrideQueue | CancelCallback
+"""Theirs, but for the last also agents' and gateways': whoever gives one stands in `by`."""
 CommandData = AgentCommand | SupervisorCommand
 RequestData = RequestTask | RequestCallback
 ServiceData = ConnectAssignment

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Final
 
 from contracts.agents import CommandResult
-from contracts.commands import RequestCallback, RequestTask
+from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
-from router.domain.admission import admit, as_it_waits, defer, marks_of, reroute
+from router.domain.admission import admit, as_it_waits, defer, marks_of, reroute, transfer_out
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
 from router.domain.match import place, withdraw
@@ -15,6 +15,7 @@ from router.domain.outcomes import Outcome, refused
 from router.domain.plans import Waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
+from router.domain.task import Task
 from router.domain.turn import Turn
 
 SCHEDULED: Final[DeferredFor] = "scheduled"
@@ -89,8 +90,7 @@ def _asked(domain: DomainState, line: QueueLine, data: RequestTask, begins_at_ms
 
 def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> tuple[Outcome, str | None]:
     """The waiting task keeps its place; the end of the interaction does not end it any more."""
-    known = domain.interactions.get(data.interaction_id)
-    task = domain.tasks.get(known.task_id) if known is not None and known.task_id is not None else None
+    task = _task_of(domain, data.interaction_id)
     if task is None:
         return refused("task_gone", 404, "The interaction has no waiting task."), None
     if task.assigned is not None:
@@ -101,3 +101,21 @@ def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> tuple[O
         defer(turn, domain, task, SCHEDULED, data.due_at_ms)
     place(turn, domain, task)
     return Outcome(), task.task_id
+
+
+def cancel_callback(turn: Turn, domain: DomainState, data: CancelCallback) -> Outcome:
+    """A callback ends that waits or is offered: kept place, scheduled, whoever asked for it."""
+    task = _task_of(domain, data.interaction_id)
+    if task is None:
+        return refused("callback_gone", 404, "The interaction has no callback, or it has ended.")
+    if task.kind != "callback":
+        return refused("not_a_callback", 409, "The task of the interaction is no callback.")
+    if task.assigned is not None:
+        return refused("task_assigned", 409, "An agent has the callback already.")
+    transfer_out(turn, domain, task, "finished", "callback_cancelled", by=data.by)
+    return Outcome(task_id=task.task_id)
+
+
+def _task_of(domain: DomainState, interaction_id: str) -> Task | None:
+    known = domain.interactions.get(interaction_id)
+    return domain.tasks.get(known.task_id) if known is not None and known.task_id is not None else None

@@ -9,6 +9,7 @@ from contracts import Event, MalformedEventError, UnknownTypeError, decode
 from contracts.commands import (
     AcceptOffer,
     ActivateConfiguration,
+    CancelCallback,
     ClockAgent,
     CompleteTask,
     ConnectAssignment,
@@ -66,6 +67,7 @@ COMMANDS_DECIDED: Final = (
     RerouteTask,
     FinishTask,
     OverrideQueue,
+    CancelCallback,
 )
 REQUESTS_DECIDED: Final = (RequestTask, RequestCallback)
 SERVICES_DECIDED: Final = (ConnectAssignment,)

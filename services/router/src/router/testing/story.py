@@ -4,26 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal  # Any: further fields of events and targets, named by the test
 
-from contracts.commands import (
-    AcceptOffer,
-    ClockAgent,
-    CompleteTask,
-    ConnectAssignment,
-    CustomerFacts,
-    EndTask,
-    FinishTask,
-    HoldTask,
-    MoveTransfer,
-    OverrideQueue,
-    ParkTask,
-    RejectOffer,
-    RequestCallback,
-    RequestTask,
-    RerouteTask,
-    SetAgentState,
-    TransferTask,
-    UnparkTask,
-)
+from contracts import commands
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
 from contracts.interactions import (
     ActivityChanged,
@@ -71,7 +52,7 @@ class Story:
     checker: Checker | None = field(default_factory=Checker)
     reruns: bool = False
     version: int = 0
-    commands: int = 0
+    commands_given: int = 0
 
     @property
     def domain(self) -> DomainState:
@@ -186,7 +167,7 @@ class Story:
 
     def facts(self, interaction_id: str, *, known: bool = True, **facts: Any) -> list[object]:
         """What the CRM tells of the interaction's customer."""
-        told = CustomerFacts(
+        told = commands.CustomerFacts(
             interaction_id=interaction_id, domain=DOMAIN, known=known, found_at_ms=self.now_ms, **facts
         )
         return self.give(FactsInput(TENANT, told))
@@ -224,13 +205,14 @@ class Story:
     def accept(self, agent_id: str, offer_id: str, *, command_id: str | None = None) -> list[object]:
         """The agent takes the offer."""
         return self._command(
-            lambda known: AcceptOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id), command_id
+            lambda known: commands.AcceptOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id),
+            command_id,
         )
 
     def reject(self, agent_id: str, offer_id: str) -> list[object]:
         """The agent declines."""
         return self._command(
-            lambda known: RejectOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id)
+            lambda known: commands.RejectOffer(command_id=known, domain=DOMAIN, agent_id=agent_id, offer_id=offer_id)
         )
 
     def set_state(
@@ -238,7 +220,7 @@ class Story:
     ) -> list[object]:
         """The agent chooses a state."""
         return self._command(
-            lambda known: SetAgentState(
+            lambda known: commands.SetAgentState(
                 command_id=known,
                 domain=DOMAIN,
                 agent_id=agent_id,
@@ -251,7 +233,7 @@ class Story:
     def end_task(self, agent_id: str, assignment_id: str, *, disposition: str | None = None) -> list[object]:
         """The agent ends the conversation."""
         return self._command(
-            lambda known: EndTask(
+            lambda known: commands.EndTask(
                 command_id=known,
                 domain=DOMAIN,
                 agent_id=agent_id,
@@ -265,7 +247,7 @@ class Story:
     def complete(self, agent_id: str, assignment_id: str, *, disposition: str | None = None) -> list[object]:
         """The agent is done."""
         return self._command(
-            lambda known: CompleteTask(
+            lambda known: commands.CompleteTask(
                 command_id=known,
                 domain=DOMAIN,
                 agent_id=agent_id,
@@ -277,7 +259,7 @@ class Story:
     def hold(self, agent_id: str, assignment_id: str, *, held: bool = True) -> list[object]:
         """The customer goes on hold, or comes back."""
         return self._command(
-            lambda known: HoldTask(
+            lambda known: commands.HoldTask(
                 command_id=known, domain=DOMAIN, agent_id=agent_id, assignment_id=assignment_id, held=held
             )
         )
@@ -286,7 +268,7 @@ class Story:
         """The agent puts the task aside for so long, or until something happens."""
         until_ms = None if seconds is None else self.now_ms + int(seconds * 1000)
         return self._command(
-            lambda known: ParkTask(
+            lambda known: commands.ParkTask(
                 command_id=known, domain=DOMAIN, agent_id=agent_id, assignment_id=assignment_id, until_ms=until_ms
             )
         )
@@ -294,7 +276,9 @@ class Story:
     def unpark(self, agent_id: str, task_id: str, *, by: str | None = None) -> list[object]:
         """The agent takes it up again, or a supervisor does."""
         return self._command(
-            lambda known: UnparkTask(command_id=known, domain=DOMAIN, agent_id=agent_id, task_id=task_id, by=by)
+            lambda known: commands.UnparkTask(
+                command_id=known, domain=DOMAIN, agent_id=agent_id, task_id=task_id, by=by
+            )
         )
 
     def transfer(
@@ -302,7 +286,7 @@ class Story:
     ) -> list[object]:
         """The owner asks another: `queue`, `to_agent_id`, skills as `skill` reads them, or `escalate`."""
         return self._command(
-            lambda known: TransferTask(
+            lambda known: commands.TransferTask(
                 command_id=known,
                 domain=DOMAIN,
                 agent_id=agent_id,
@@ -318,7 +302,7 @@ class Story:
     ) -> list[object]:
         """The owner, or a supervisor, moves the transfer on."""
         return self._command(
-            lambda known: MoveTransfer(
+            lambda known: commands.MoveTransfer(
                 command_id=known, domain=DOMAIN, agent_id=agent_id, transfer_id=transfer_id, move=move, by=by
             )
         )
@@ -326,7 +310,7 @@ class Story:
     def connect(self, assignment_id: str, *, failure: str | None = None) -> list[object]:
         """The gateway has connected customer and agent, or could not."""
         now_ms = self.now_ms
-        report = ConnectAssignment(
+        report = commands.ConnectAssignment(
             assignment_id=assignment_id, interaction_id="", domain=DOMAIN, reported_at_ms=now_ms, failure=failure
         )
         return self.give(ServiceInput(TENANT, report))
@@ -334,7 +318,7 @@ class Story:
     def clock(self, agent_id: str, *, clocked_in: bool) -> list[object]:
         """The agent begins or ends a shift."""
         return self._command(
-            lambda known: ClockAgent(command_id=known, domain=DOMAIN, agent_id=agent_id, clocked_in=clocked_in)
+            lambda known: commands.ClockAgent(command_id=known, domain=DOMAIN, agent_id=agent_id, clocked_in=clocked_in)
         )
 
     def activity(self, interaction_id: str, *, active: bool) -> list[object]:
@@ -347,7 +331,7 @@ class Story:
 
     def request(self, request_id: str, *, queue: str = "chats", in_seconds: float = 0, **fields: Any) -> list[object]:
         """A task that no customer asks for just now: a callback, unless `kind` says otherwise."""
-        requested = RequestTask(
+        requested = commands.RequestTask(
             **{
                 "request_id": request_id,
                 "interaction_id": f"of-{request_id}",
@@ -365,7 +349,7 @@ class Story:
 
     def callback(self, interaction_id: str, *, request_id: str, in_seconds: float = 0) -> list[object]:
         """The waiting customer hangs up and wants to be called."""
-        requested = RequestCallback(
+        requested = commands.RequestCallback(
             request_id=request_id,
             interaction_id=interaction_id,
             domain=DOMAIN,
@@ -374,11 +358,20 @@ class Story:
         )
         return self.give(RequestInput(TENANT, requested))
 
+    def cancel_callback(self, interaction_id: str, *, command_id: str | None = None) -> list[object]:
+        """The customer does not want to be called any more."""
+        return self._command(
+            lambda known: commands.CancelCallback(
+                command_id=known, domain=DOMAIN, interaction_id=interaction_id, by="sue"
+            ),
+            command_id,
+        )
+
     def override(self, queue: str | None = None, *, for_seconds: float = 0, **fields: Any) -> list[object]:
         """A supervisor overrides a queue, or all of them."""
         until_ms = self.now_ms + int(for_seconds * 1000) if for_seconds else None
         return self._command(
-            lambda known: OverrideQueue(
+            lambda known: commands.OverrideQueue(
                 command_id=known, domain=DOMAIN, by="sue", queue=queue, until_ms=until_ms, **fields
             )
         )
@@ -386,15 +379,15 @@ class Story:
     def reroute(self, task_id: str, **fields: Any) -> list[object]:
         """A supervisor moves a task."""
         return self._command(
-            lambda known: RerouteTask(command_id=known, domain=DOMAIN, task_id=task_id, by="sue", **fields)
+            lambda known: commands.RerouteTask(command_id=known, domain=DOMAIN, task_id=task_id, by="sue", **fields)
         )
 
     def finish(self, task_id: str, **fields: Any) -> list[object]:
         """A supervisor ends a task."""
         return self._command(
-            lambda known: FinishTask(command_id=known, domain=DOMAIN, task_id=task_id, by="sue", **fields)
+            lambda known: commands.FinishTask(command_id=known, domain=DOMAIN, task_id=task_id, by="sue", **fields)
         )
 
     def _command(self, make: Callable[[str], CommandData], command_id: str | None = None) -> list[object]:
-        self.commands += 1
-        return self.give(CommandInput(TENANT, make(command_id or f"command-{self.commands}")))
+        self.commands_given += 1
+        return self.give(CommandInput(TENANT, make(command_id or f"command-{self.commands_given}")))

@@ -57,6 +57,11 @@ class SupervisedWalk:
         self.told.callback(interaction, request_id=request, in_seconds=self.chance.choice((0, 0, 30)))
         self.told.end(interaction)
 
+    def cancel_callback(self) -> None:
+        """A customer does not want to be called any more, or never did."""
+        live = {task.interaction_id for task in self.told.domain.tasks.values()}
+        self.told.cancel_callback(self.chance.choice(sorted(live | {f"of-task-{self.chance.randint(1, 30)}"})))
+
     def override(self) -> None:
         """A supervisor closes or opens queues, or makes them more urgent."""
         self.told.override(

@@ -133,6 +133,7 @@ class Walk(SupervisedWalk):
             self.device: 3,
             self.request: 4,
             self.callback: 3,
+            self.cancel_callback: 2,
             self.override: 2,
             self.reroute: 3,
             self.finish: 1,
@@ -229,7 +230,7 @@ class Walk(SupervisedWalk):
     def attention(self) -> None:
         """A customer writes again."""
         interaction = self.chance.randint(1, self.interactions + 1)
-        self.told.attention(f"i{interaction}", f"request-{self.told.commands}")
+        self.told.attention(f"i{interaction}", f"request-{self.told.commands_given}")
 
     def end_interaction(self) -> None:
         """A customer leaves."""
@@ -329,7 +330,7 @@ class Walk(SupervisedWalk):
         if parked:
             task = self.told.domain.tasks[self.chance.choice(parked)]
             if self.chance.random() < 0.5:
-                self.told.attention(task.interaction_id, f"return-{self.told.commands}-{self.told.now_ms}")
+                self.told.attention(task.interaction_id, f"return-{self.told.commands_given}-{self.told.now_ms}")
             else:
                 self.told.unpark(task.last_agent_id or "", task.task_id)
 
