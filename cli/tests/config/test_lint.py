@@ -176,6 +176,12 @@ def test_the_sample_tenant_has_no_mistake() -> None:
             "/calendars/0",
             "no hours",
         ),
+        (
+            {"queues": [queue(alerts=[{"id": "bad", "measure": "service_level_percent", "below": 80}])]},
+            "alert_on_no_promise",
+            "/queues/0/alerts/0",
+            "never comes",
+        ),
     ],
 )
 def test_a_rule_finds_its_mistake(changes: Json, rule: str, path: str, words: str) -> None:

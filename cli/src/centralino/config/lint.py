@@ -7,6 +7,7 @@ from contracts.configuration import TenantConfiguration
 
 from centralino.config.findings import Finding, Rule
 from centralino.config.lint_limits import (
+    alert_on_no_promise,
     calendar_that_never_opens,
     cap_below_one_task,
     reserve_above_all_agents,
@@ -42,6 +43,7 @@ RULES: Final[tuple[Rule, ...]] = (
     cap_below_one_task,
     reserve_above_all_agents,
     calendar_that_never_opens,
+    alert_on_no_promise,
     plan_that_no_queue_uses,
     step_without_effect,
     last_agent_is_never_known,

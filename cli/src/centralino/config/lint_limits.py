@@ -1,4 +1,4 @@
-"""Shares, caps, reserves and calendars that leave nothing."""
+"""Shares, caps, reserves and calendars that leave nothing, alerts that never come."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -65,6 +65,20 @@ def calendar_that_never_opens(serving: Serving) -> Iterator[Finding]:
                 message="a queue goes by it, and it has no hours",
                 advice="give it hours",
             )
+
+
+def alert_on_no_promise(serving: Serving) -> Iterator[Finding]:
+    """An alert watches the service level of a queue that has none."""
+    for index, queue in enumerate(serving.configuration.queues):
+        for place, alert in enumerate(queue.alerts):
+            if alert.measure == "service_level_percent" and queue.service_level is None:
+                yield Finding(
+                    rule="alert_on_no_promise",
+                    severity="warning",
+                    path=f"/queues/{index}/alerts/{place}",
+                    message="the queue promises no service level: the alert never comes",
+                    advice="give the queue a `service_level`",
+                )
 
 
 def _opens(calendar: Calendar) -> bool:

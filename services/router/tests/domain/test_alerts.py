@@ -72,31 +72,64 @@ def test_ready_agents_are_those_who_could_take_a_task_of_the_queue_now() -> None
     assert alerts(told.wait(LOOK)) == [("few", True, 0)]
 
 
-def test_the_service_level_is_that_of_the_last_sixty_tasks() -> None:
-    told = story(
-        {"id": "bad", "measure": "service_level_percent", "below": 80},
-        service_level={"within_seconds": 10},
-        offer_timeout_seconds=60,
-    )
+def served(told: Story, name: str, *, after_seconds: float) -> None:
+    told.start(name)
+    told.wait(after_seconds)
+    told.accept("ann", f"{name}.t1.o1")
+    told.complete("ann", f"{name}.t1.o1.a")
+
+
+def promising(**settings: Any) -> Story:
+    told = story({"id": "bad", "measure": "service_level_percent", "below": 80}, offer_timeout_seconds=60, **settings)
     told.on_duty("ann")
+    return told
+
+
+def test_the_service_level_is_the_one_that_supervisors_see() -> None:
+    told = promising(service_level={"within_seconds": 10})
     for number, seconds in enumerate((1, 1, 11)):
-        told.start(f"i{number}")
-        assert alerts(told.wait(seconds)) == []
-        told.accept("ann", f"i{number}.t1.o1")
-        told.complete("ann", f"i{number}.t1.o1.a")
+        served(told, f"i{number}", after_seconds=seconds)
 
     assert alerts(told.wait(LOOK)) == [("bad", True, 66)]
     told.set_state("ann", ready=False)
     told.start("i8")
     told.end("i8")  # hardly came
-    assert told.domain.queues["chats"].answers_known == 3
-    for number in range(10, 69):
-        told.set_state("ann", ready=True)
-        told.start(f"i{number}")
-        told.accept("ann", f"i{number}.t1.o1")
-        told.complete("ann", f"i{number}.t1.o1.a")
-    assert told.domain.queues["chats"].answers_known == 60
-    assert alerts(told.wait(LOOK)) == [("bad", False, 98)]
+    told.set_state("ann", ready=True)
+    for number in range(10, 13):
+        served(told, f"i{number}", after_seconds=0)
+    assert alerts(told.wait(LOOK)) == [("bad", False, 83)]
+    lately = told.domain.queues["chats"].measured.lately(told.now_ms)
+    assert (lately.within, lately.promised) == (5, 6)
+
+
+def test_an_alert_on_the_service_level_ends_with_the_half_hour_though_nothing_happens() -> None:
+    told = promising(service_level={"within_seconds": 10})
+    served(told, "i1", after_seconds=11)
+    raised = alerts(told.wait(LOOK))
+
+    idle = told.wait(3600)
+
+    assert raised == [("bad", True, 0)]
+    assert alerts(idle) == [("bad", False, 0)]
+    assert len([data for data in idle if isinstance(data, AlertsLooked)]) <= 8  # at the steps of the figures
+    assert told.state.next_due_ms() is None
+
+
+def test_news_are_looked_at_soon_though_the_next_look_was_far_away() -> None:
+    told = promising(service_level={"within_seconds": 10})
+    served(told, "i1", after_seconds=1)
+    told.wait(LOOK)
+    served(told, "i2", after_seconds=11)
+
+    assert alerts(told.wait(LOOK)) == [("bad", True, 50)]
+
+
+def test_a_queue_that_promises_nothing_has_no_service_level_to_watch() -> None:
+    told = promising()
+    served(told, "i1", after_seconds=50)
+
+    assert alerts(told.wait(3600)) == []
+    assert told.state.next_due_ms() is None
 
 
 def test_the_expected_wait_can_raise_an_alert() -> None:

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from contracts.metrics import BY_NAME, Value
 from contracts.queues import AlertChanged
 from contracts.routing_parts import Alert
 
 from router.domain.internal import AlertsLooked, AlertTurned
+from router.domain.live_counts import next_step_ms
 from router.domain.need import skills_of
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
@@ -14,12 +16,14 @@ from router.domain.turn import Turn
 LOOK_MS: Final = 5000
 """So much later than it happens an alert may come."""
 LOOK_QUEUES_MAX: Final = 100
+SERVICE_LEVEL: Final = BY_NAME["service_level.v1"]
 
 
 def arm(turn: Turn, domain: DomainState) -> None:
     """Something happened: the alerts will be looked at, if there are any."""
-    if domain.alerting and domain.alerts_at_ms is None:
-        looked = AlertsLooked(domain=domain.domain, after="", next_at_ms=turn.now_ms + LOOK_MS)
+    next_at_ms = turn.now_ms + LOOK_MS
+    if domain.alerting and (domain.alerts_at_ms is None or domain.alerts_at_ms > next_at_ms):
+        looked = AlertsLooked(domain=domain.domain, after="", next_at_ms=next_at_ms)
         turn.emit_in(domain.tenant_id, looked)
 
 
@@ -34,16 +38,27 @@ def look(turn: Turn, domain: DomainState) -> None:
         _look_at(turn, domain, domain.queues[name])
     next_at_ms: int | None = turn.now_ms
     if not after:
-        next_at_ms = turn.now_ms + LOOK_MS if _moving(domain) else None
+        next_at_ms = _next_at_ms(domain, turn.now_ms)
     turn.emit_in(domain.tenant_id, AlertsLooked(domain=domain.domain, after=after, next_at_ms=next_at_ms))
 
 
-def _moving(domain: DomainState) -> bool:
-    """Whether time alone can change an alert."""
+def _next_at_ms(domain: DomainState, now_ms: int) -> int | None:
+    """When time alone may have changed an alert; none when it cannot."""
     lines = [domain.queues[name] for name in domain.alerting]
-    return any(
-        line.waiting or any(standing.turned_at_ms is not None for standing in line.alerts.values()) for line in lines
-    )
+    if any(line.waiting or any(each.turned_at_ms is not None for each in line.alerts.values()) for line in lines):
+        return now_ms + LOOK_MS
+    return next_step_ms(now_ms) if any(_promised(line, now_ms) for line in lines) else None
+
+
+def _promised(line: QueueLine, now_ms: int) -> bool:
+    """Whether an alert watches the service level, and there is one."""
+    watched = any(alert.measure == "service_level_percent" for alert in line.watched)
+    return watched and bool(_service_level(line, now_ms).denominator)
+
+
+def _service_level(line: QueueLine, now_ms: int) -> Value:
+    """That which supervisors see: of the last half hour."""
+    return SERVICE_LEVEL.value(line.measured.lately(now_ms))
 
 
 def _look_at(turn: Turn, domain: DomainState, line: QueueLine) -> None:
@@ -117,7 +132,8 @@ def measured(domain: DomainState, line: QueueLine, alert: Alert, now_ms: int) ->
             oldest_ms = line.oldest_queued_at_ms
             return 0 if oldest_ms is None else max(0, now_ms - oldest_ms) // 1000
         case "service_level_percent":
-            return line.answers.bit_count() * 100 // line.answers_known if line.answers_known else None
+            level = _service_level(line, now_ms)
+            return level.numerator * 100 // level.denominator if level.denominator else None
         case "expected_wait_seconds":
             wait_ms = line.expected_wait_ms(line.waiting + 1) if line.waiting or not ready_agents(domain, line) else 0
             return None if wait_ms is None else wait_ms // 1000

@@ -156,7 +156,6 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     if task.position and task.expected_wait_ms != 0:
         line.waited(data.waited_ms, task.position)
     task.position = 0
-    line.answered(data.waited_ms)
 
 
 def task_requeued(state: State, domain: DomainState, data: tasks.TaskRequeued, now_ms: int) -> None:
@@ -201,7 +200,6 @@ def task_completed(_: State, domain: DomainState, data: tasks.TaskCompleted, now
 def task_abandoned(_: State, domain: DomainState, data: tasks.TaskAbandoned, now_ms: int) -> None:
     """The customer is gone."""
     task = domain.tasks[data.task_id]
-    domain.queues[task.queue].answered(data.waited_ms, lost=True)
     remove(domain, task)
     close_interaction(domain, data.interaction_id, now_ms)
 

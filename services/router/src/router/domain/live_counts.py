@@ -74,6 +74,11 @@ def recent_since_ms(now_ms: int) -> int:
     return since_ms - since_ms % STEP_MS
 
 
+def next_step_ms(now_ms: int) -> int:
+    """When the next step begins: what is recent changes then, though nothing happens."""
+    return now_ms - now_ms % STEP_MS + STEP_MS
+
+
 def day_of(at_ms: int) -> int:
     """The beginning of the instant's day, UTC."""
     return at_ms - at_ms % DAY_MS

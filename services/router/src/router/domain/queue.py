@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final
 
 from contracts.queues import QueueOverridden
-from contracts.routing_parts import Alert, Destination, Measure, Queue, RequiredSkill, ServiceLevel
+from contracts.routing_parts import Alert, Destination, Measure, Queue, RequiredSkill
 from contracts.tasks import DeferredFor, Requirement
 
 from router.domain.heaps import Bucket
@@ -17,10 +17,6 @@ PACE_WEIGHT: Final = 32
 """The expected wait is a moving average in which the newest wait counts one in so many (docs/expected-wait.md)."""
 SCALE: Final = 1024
 """Positions are kept in such parts, so that the average is of whole numbers and the same everywhere."""
-ANSWERS_MAX: Final = 60
-"""The service level that alerts look at is that of so many last tasks; their bits fit a JSON integer."""
-PROMISE: Final = ServiceLevel()
-"""Where a queue states none."""
 
 
 def _no_tasks() -> dict[TaskState, int]:
@@ -62,9 +58,6 @@ class QueueLine:
     """Moving sum of the waits of those who had to wait, up to their assignment."""
     positions: int = 0
     """The same of the positions that they had when they came, in parts of SCALE."""
-    answers: int = 0
-    """A bit for each of the last tasks, the newest the lowest: whether the promise was kept; for alerts."""
-    answers_known: int = 0
     alerts: dict[str, Standing] = field(default_factory=dict)
     counts: dict[TaskState, int] = field(default_factory=_no_tasks, metadata={"derived": True})
     deferred: dict[DeferredFor, int] = field(default_factory=_none_deferred, metadata={"derived": True})
@@ -176,13 +169,6 @@ class QueueLine:
         """A task that had to wait at this position was assigned."""
         self.waits_ms += wait_ms - self.waits_ms // PACE_WEIGHT
         self.positions += position * SCALE - self.positions // PACE_WEIGHT
-
-    def answered(self, wait_ms: int, *, lost: bool = False) -> None:
-        """A task was assigned, or (`lost`) the customer had gone; who left within the promise does not count."""
-        kept = wait_ms <= (self.settings.service_level or PROMISE).within_seconds * 1000
-        if self.settings.alerts and not (lost and kept):
-            self.answers = (self.answers << 1 | kept) & ((1 << ANSWERS_MAX) - 1)
-            self.answers_known = min(ANSWERS_MAX, self.answers_known + 1)
 
     def enters(self, task: Task) -> None:
         """The task is in this queue, in its state."""

@@ -128,8 +128,6 @@ class _KeptQueue(msgspec.Struct):
     opens_at_ms: int | None
     waits_ms: int
     positions: int
-    answers: int
-    answers_known: int
     alerts: dict[str, Standing]
 
 

@@ -59,8 +59,6 @@ def _queue_from_1(queue: Plain, domain: str) -> Plain:
         "opens_at_ms": None,
         "waits_ms": 0,
         "positions": 0,
-        "answers": 0,
-        "answers_known": 0,
         "alerts": {},
     }
 
