@@ -12,7 +12,7 @@ from contracts import Event
 from contracts.agents import AgentStateChanged
 from contracts.messages import MessageFailed, MessageReceived
 from contracts.tasks import TaskAssigned, TaskCompleted
-from router.api.live import SIGNALS, TYPING, EventPush, MessagePush, Place
+from router.api.live import TYPING, EventPush, MessagePush, Place
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, append, running_api
 from servicekit.auth import Role
 from servicekit.system import SystemClock
@@ -202,30 +202,6 @@ async def test_many_pushes_at_once_are_kept_in_order_for_each_agent_of_each_doma
     for place, agent_id, first in ((api.place, "ann", 0), (other, "ann", 0), (api.place, "bob", 1)):
         entries: Any = await api.redis.xrange(place.key(f"push:{agent_id}"))
         assert [json.loads(fields[b"frame"])["n"] for _, fields in entries] == list(range(first, 30, 2))
-
-
-async def test_a_frame_comes_with_its_signal_and_a_gap_is_read_from_the_stream(api: RunningApi) -> None:
-    async def push(number: int) -> None:
-        sequence = f"0001-{number:015}-00000"
-        await api.live.push([EventPush(api.place, "tell", "ann", sequence=sequence, frame=f'{{"n":{number}}}')])
-
-    async with socket(api) as connection:
-        hello = await frame(connection)
-        first = hello["data"]["sequence"]
-        name = f"{api.place.tag}|ann"
-        # A signal whose frame fits is believed; this one the stream does not have.
-        await api.redis.publish(SIGNALS, f'{name}\n{first + 1}\n{{"n":"heard"}}')
-        heard = await frame(connection)
-        await push(1)  # numbered like the one before
-        await push(2)
-        stored = await frame(connection)
-        await api.redis.publish(SIGNALS, f'{name}\n{first + 9}\n{{"n":"too early"}}')
-        await push(3)
-        after = await frame(connection)
-
-    assert (heard["n"], heard["sequence"]) == ("heard", first + 1)
-    assert (stored["n"], stored["sequence"]) == (2, first + 2)
-    assert (after["n"], after["sequence"]) == (3, first + 3)
 
 
 async def test_a_routing_event_that_comes_again_is_not_pushed_again(api: RunningApi) -> None:

@@ -101,14 +101,15 @@ class AgentSocket(Socket):
         view = await self._live.agent_view(place, agent_id)
         assignments = await self._live.assignments(place, view.assignments if view else [])
         listener.interactions |= {assignment.interaction_id for assignment in assignments}
+        if after is None:
+            # Before the number that hello names: what is pushed in between would be in neither.
+            self._cursor = await self._live.push_start(place, agent_id)
         read = await self._live.push_read(place, agent_id, after)
         resumed = after is not None and read.complete
         jitter = self._parts.chance.uniform(0, RESTART_SECONDS_MAX * 1000)
         data = {"sequence": read.last, "resumed": resumed, "reconnect_after_ms": round(jitter)}
         await self.send(json.dumps({"type": "hello", "data": data}))
-        if after is None:
-            self._cursor = await self._live.push_start(place, agent_id)
-        elif not resumed:
+        if after is not None and not resumed:
             await self._resync()
 
     async def _send_heard(self, listener: Listener) -> None:

@@ -118,19 +118,21 @@ class SignalsLoop:
         return None
 
     async def _hear(self, stop: asyncio.Event) -> None:
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        async with self._redis.pubsub() as pubsub:
             await pubsub.subscribe(SIGNALS)
             await pubsub.psubscribe(f"{TYPING}*")
-            self._signals.missed()
             while not stop.is_set():
                 message = await pubsub.get_message(timeout=READ_SECONDS_MAX)
                 if message is not None:
-                    self._tell(message["channel"].decode(), message["data"])
+                    self._tell(message["type"], message["channel"].decode(), message["data"])
 
-    def _tell(self, channel: str, data: bytes) -> None:
-        if channel == SIGNALS:
+    def _tell(self, what: str, channel: str, data: bytes) -> None:
+        if what == "subscribe":
+            # Not when it was asked for: what is pushed until Redis has done it comes without a signal.
+            self._signals.missed()
+        elif what == "message":
             self._signals.pushed(data)
-        elif _is_customer(data):
+        elif what == "pmessage" and _is_customer(data):
             self._signals.typed(channel.removeprefix(TYPING).strip("{}"))
 
 
