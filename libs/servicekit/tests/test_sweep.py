@@ -3,7 +3,7 @@
 import asyncio
 
 from servicekit.store import EVERY_TENANT
-from servicekit.sweep import InboxSweep, SweepLimits
+from servicekit.sweep import SweepLimits, inbox_sweep
 from servicekit.testing.databases import migrated
 from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
@@ -29,9 +29,9 @@ async def test_only_old_ids_are_forgotten(postgres: FreshDatabase) -> None:
         async def all_old_are_gone() -> bool:
             return len(await left()) == 1
 
-        first_step = await InboxSweep(database, limits=SweepLimits(rows_max=3)).run_once()
+        first_step = await inbox_sweep(database, limits=SweepLimits(rows_max=3)).run_once()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(InboxSweep(database, limits=SweepLimits(rows_max=3)).run(stop))
+            tasks.create_task(inbox_sweep(database, limits=SweepLimits(rows_max=3)).run(stop))
             await eventually(all_old_are_gone)
             stop.set()
 

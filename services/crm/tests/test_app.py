@@ -37,6 +37,7 @@ async def test_what_is_said_can_be_read_and_a_broken_record_is_parked_alone(
         settings = CrmSettings(database_url=kept.application_url, jwks_url=f"file:{tmp_path}/jwks.json")
         async with open_crm(settings, shell) as service, asyncio.TaskGroup() as tasks:
             assert service.app is not None
+            assert "evidence sweep" in [loop.name for loop in service.loops]
             for loop in service.loops:
                 tasks.create_task(loop.run(stop))
             async with (

@@ -17,13 +17,14 @@ from contracts.metrics_story import DOMAIN, NINE_MS, Centre, busy_day
 from contracts.topics import ROUTING_EVENTS
 from crm.app import application
 from crm.metrics_consumer import GROUP, metrics_reactions
-from crm.metrics_store import MetricsStore
+from crm.metrics_store import DAY_MS, MetricsStore, evidence_sweep
 from crm.settings import CrmSettings
 from servicekit.auth import Role
 from servicekit.database import Database
 from servicekit.ports import Record
 from servicekit.run import Shell
 from servicekit.store import EVERY_TENANT
+from servicekit.sweep import SweepLimits
 from servicekit.system import SystemChance, SystemClock, SystemIds
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
@@ -244,6 +245,33 @@ async def test_a_figure_is_drilled_down_to_its_tasks(crm: Crm) -> None:
     assert [line["task_id"] for line in of_bank["lines"]] == ["waits", "left"]
     assert met["lines"][0]["agent_id"] == "ann"
     assert nobody["lines"] == []
+
+
+async def test_old_evidence_goes_a_bounded_number_at_a_time_and_figures_stay(crm: Crm) -> None:
+    for days in (40, 29):
+        centre = Centre(SHELL.clock.now_ms() - days * DAY_MS)
+        for number in range(4):
+            centre.queue(f"t{days}-{number}")
+        await crm.read([(tenant_id, data) for tenant_id in ("acme", "globex") for _, data in centre.told])
+    figures = await crm.kept()
+
+    sweep = evidence_sweep(crm.database, SweepLimits(rows_max=3), keep_days=30)
+    steps = [await sweep.run_once() for _ in range(4)]
+
+    async with crm.database.transaction(EVERY_TENANT) as tx:
+        left = await tx.all("SELECT tenant_id, task_id FROM metric_entry ORDER BY tenant_id, task_id")
+    assert steps == [3, 3, 2, 0]
+    assert [tuple(row.values()) for row in left] == [
+        (tenant_id, f"t29-{number}") for tenant_id in ("acme", "globex") for number in range(4)
+    ]
+    assert await crm.kept() == figures
+
+
+async def test_evidence_says_how_far_back_it_reaches(crm: Crm) -> None:
+    before_ms = SHELL.clock.now_ms()
+    found = await crm.found("/metrics/tasks", formula="offered.v1")
+
+    assert found["kept_from_ms"] - before_ms + 400 * DAY_MS in range(60_000)
 
 
 async def test_what_a_figure_means_can_be_asked(crm: Crm) -> None:

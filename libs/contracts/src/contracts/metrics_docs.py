@@ -26,6 +26,8 @@ histories naively and compares every count.
 - Each event counts in the interval of its own instant, in the queue where the task was then. A repeated event is passed
   over by its `sequence`, so that nothing counts twice.
 - A denominator of zero has no ratio: nobody can say, and it is neither 0 nor 100 %.
+- Figures stay for good. The events behind them, and so the tasks, can be asked of the CRM for
+  `CENTRALINO_METRICS_EVIDENCE_DAYS` (400).
 - These are the rules of counting number {COUNTING}; counts of another number are kept beside them, never mixed.
 
 Prometheus metrics of processes are another thing: [metrics](metrics.md).

@@ -14,7 +14,7 @@ from servicekit.outbox import OutboxRelay, PostgresOutbox
 from servicekit.ports import Loop
 from servicekit.run import Service, Shell, run
 from servicekit.store import Outbox
-from servicekit.sweep import InboxSweep
+from servicekit.sweep import inbox_sweep
 from servicekit.transactional import TransactionalProcessor
 from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
@@ -53,7 +53,7 @@ async def open_service(settings: ChatSettings, shell: Shell) -> AsyncGenerator[S
         signals = RedisSignals(redis)
         store = PostgresChatStore(database, signals.changed)
         gateway = assemble(settings, shell, store=store, outbox=PostgresOutbox(database), signals=signals)
-        yield Service(app=gateway.app, loops=[*gateway.loops, InboxSweep(database)], drain=gateway.drain)
+        yield Service(app=gateway.app, loops=[*gateway.loops, inbox_sweep(database)], drain=gateway.drain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from servicekit.database import Database, open_database
 from servicekit.outbox import OutboxRelay, PostgresOutbox
 from servicekit.run import Service, Shell, run
 from servicekit.store import Outbox
+from servicekit.sweep import SweepLimits
 from servicekit.web import create_app
 
 from crm.api import ROUTES
 from crm.consumers import consumer
 from crm.metrics_api import METRICS_ROUTES
 from crm.metrics_consumer import metrics_consumer
-from crm.metrics_store import MetricsStore, MetricsViews
+from crm.metrics_store import MetricsStore, MetricsViews, evidence_sweep
 from crm.settings import CrmSettings
 from crm.store import PostgresCrmStore
 from crm.views import CrmViews
@@ -40,6 +41,7 @@ async def open_crm(settings: CrmSettings, shell: Shell) -> AsyncGenerator[Servic
                 consumer(PostgresCrmStore(database), shell),
                 metrics_consumer(MetricsStore(database), shell),
                 relay(PostgresOutbox(database), shell),
+                evidence_sweep(database, SweepLimits(), keep_days=settings.metrics_evidence_days),
             ],
         )
 
@@ -62,7 +64,7 @@ def application(settings: CrmSettings, shell: Shell, database: Database) -> Fast
         allowed_origins=settings.origins,
     )
     app.state.views = CrmViews(database)
-    app.state.metrics_views = MetricsViews(database)
+    app.state.metrics_views = MetricsViews(database, shell.clock, evidence_days=settings.metrics_evidence_days)
     app.state.clock = shell.clock
     app.state.ids = shell.ids
     return app

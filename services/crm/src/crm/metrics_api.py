@@ -86,6 +86,7 @@ class Evidence(BaseModel):
 
     lines: list[EvidenceLine]
     next_cursor: str | None = Field(description="For the next page; none on the last one.")
+    kept_from_ms: int = Field(description="What stood behind figures before is deleted, now or soon.")
 
 
 async def _views(request: Request) -> MetricsViews:
@@ -176,7 +177,9 @@ async def tasks(
     page, more = rows[:limit], len(rows) > limit
     last = Cursor(page[-1]["at_ms"], page[-1]["key"], page[-1]["part"]) if more else None
     lines = [EvidenceLine.model_validate(dict(row)) for row in page]
-    return Evidence(lines=lines, next_cursor=cursors.encoded(last) if last else None)
+    return Evidence(
+        lines=lines, next_cursor=cursors.encoded(last) if last else None, kept_from_ms=views.evidence_from_ms()
+    )
 
 
 def _grain(by: By, interval: Interval, span: tuple[int, int]) -> Grain:

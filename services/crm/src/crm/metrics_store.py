@@ -13,14 +13,17 @@ from typing import Final
 from contracts.meter import Entry, Key, Meter, MeteredAgent, MeteredTask
 from contracts.metrics import COUNT_NAMES, COUNTING, Counts
 from servicekit.database import Database, Row, Transaction, kept_as
+from servicekit.ports import Clock
 from servicekit.statements import statements
 from servicekit.store import Tenant
+from servicekit.sweep import Sweep, SweepLimits
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from crm.domain.cursors import Cursor
 from crm.domain.figures import By, Grain
 
+DAY_MS: Final = 86_400_000
 Named = tuple[str, str]
 """Tenant and id."""
 _TASK: Final = ("queue", "client", "channel", "consults", "waits_since_ms", "assigned_at_ms", "wrapup_at_ms")
@@ -112,12 +115,18 @@ class MetricsTransaction(Transaction):
 class MetricsViews:
     """Opens reading transactions of one tenant."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock, *, evidence_days: int) -> None:
         self._database = database
+        self._clock = clock
+        self._evidence_ms = evidence_days * DAY_MS
 
     def of(self, tenant_id: str) -> AbstractAsyncContextManager["MetricsView"]:
         """What this tenant has, and nothing else."""
         return self._database.transaction(tenant_id, MetricsView)
+
+    def evidence_from_ms(self) -> int:
+        """Evidence of before is swept away, now or soon."""
+        return self._clock.now_ms() - self._evidence_ms
 
 
 class MetricsView(Transaction):
@@ -159,6 +168,11 @@ class MetricsView(Transaction):
             rows_max=rows_max,
             **where,
         )
+
+
+def evidence_sweep(database: Database, limits: SweepLimits, *, keep_days: int) -> Sweep:
+    """Deletes the evidence of events so long ago; what they added to the figures stays."""
+    return Sweep(database, "evidence sweep", _sql()["sweep_entries"], keep_days=keep_days, limits=limits)
 
 
 _KEY: Final = ("tenant_id", "of", "at_ms", "domain", "name", "client", "channel")

@@ -11,6 +11,10 @@ class CrmSettings(ServiceSettings):
         "", description="Web origins whose pages may call the API from a browser, comma-separated."
     )
 
+    metrics_evidence_days: int = Field(
+        400, ge=1, le=36_500, description="The tasks behind a figure can be asked for so long; figures stay for good."
+    )
+
     @property
     def origins(self) -> list[str]:
         """`allowed_origins` taken apart."""

@@ -143,3 +143,22 @@ WHERE tenant_id = :tenant AND counting = :counting AND at_ms >= :from_ms AND at_
   AND (CAST(:client AS text) IS NULL OR client = :client) AND (CAST(:channel AS text) IS NULL OR channel = :channel)
   AND (CAST(:agent AS text) IS NULL OR agent_id = :agent)
 ORDER BY at_ms DESC, task_id || ' ' || sequence DESC, part DESC LIMIT :rows_max
+
+-- name: sweep_entries
+-- By the primary key, one tenant and version of counting after the other: an index by time alone would cost each insert.
+WITH RECURSIVE kept AS (
+  (SELECT tenant_id, counting FROM metric_entry ORDER BY tenant_id, counting LIMIT 1)
+  UNION ALL
+  SELECT following.tenant_id, following.counting FROM kept, LATERAL (
+    SELECT tenant_id, counting FROM metric_entry
+    WHERE (tenant_id, counting) > (kept.tenant_id, kept.counting) ORDER BY tenant_id, counting LIMIT 1
+  ) AS following
+)
+DELETE FROM metric_entry WHERE ctid IN (
+  SELECT old.ctid FROM kept, LATERAL (
+    SELECT ctid FROM metric_entry
+    WHERE tenant_id = kept.tenant_id AND counting = kept.counting
+      AND at_ms < CAST(extract(epoch FROM now()) * 1000 AS bigint) - CAST(:keep_days AS bigint) * 86400000
+    ORDER BY at_ms LIMIT :rows_max FOR UPDATE SKIP LOCKED
+  ) AS old LIMIT :rows_max
+)
