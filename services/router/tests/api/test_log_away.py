@@ -8,6 +8,7 @@ from contracts import Event
 from contracts.agents import CommandResult
 from contracts.commands import AcceptOffer
 from contracts.topics import ROUTING_EVENTS, ROUTING_INPUTS
+from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.results import Results, ResultsLoop
 from router.api.testing import TOPIC_PARTITIONS, append
@@ -122,7 +123,7 @@ def test_commands_under_way_to_other_partitions_are_not_unknown_when_one_is() ->
 async def test_results_are_read_again_once_the_log_is_back() -> None:
     log, results, stop = AwayLog(), Results(), asyncio.Event()
     log.say_so.set()
-    loop = ResultsLoop(log, results, partitions=1, clock=SystemClock(), chance=SystemChance())
+    loop = ResultsLoop(log, results, AlertNews(), partitions=1, clock=SystemClock(), chance=SystemChance())
     reading = asyncio.create_task(loop.run(stop))
 
     async def told() -> CommandResult | None:

@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import pytest
 from contracts.configuration import Domain
 from contracts.queues import AlertChanged
+from router.api.models import QueueView
 from router.domain.alerts import LOOK_MS
 from router.domain.inputs import TimersDue
 from router.domain.internal import AlertsLooked
+from router.domain.snapshot import dump, load
 from router.domain.turn import FACTS_MAX
+from router.engine.sequences import Sequences
+from router.engine.views import all_views
 from router.testing.parts import DOMAIN, address, agent, queue
 from router.testing.story import Story
 
@@ -164,6 +169,44 @@ def test_an_alert_that_is_not_configured_any_more_is_cleared() -> None:
 
     assert alerts(told.wait(LOOK)) == [("long", False, 0)]
     assert told.domain.alerting == set()
+
+
+@pytest.mark.parametrize("left", ["empty", "with a task"])
+def test_an_alert_of_a_queue_that_is_removed_is_cleared_before_the_queue_goes(left: str) -> None:
+    told = story(
+        {"id": "few", "measure": "ready_agents", "below": 1},
+        {"id": "slow", "measure": "waiting", "above": 0, "for_seconds": 60},
+    )
+    told.start("i1")
+    assert alerts(told.wait(LOOK)) == [("few", True, 0)]
+    if left == "empty":
+        told.end("i1")
+    told.configure(removed="queue:acme.main/chats")
+    told.end("i1")
+
+    assert alerts(told.wait(LOOK)) == [("few", False, 0)]
+    assert "chats" not in told.domain.queues
+
+
+def test_the_view_of_a_queue_lists_the_alerts_that_stand_as_they_were_raised() -> None:
+    told = story(
+        {"id": "long", "measure": "waiting", "above": 0},
+        {"id": "longer", "measure": "waiting", "above": 0, "for_seconds": 600},
+    )
+
+    def shown() -> list[object]:
+        raw = all_views(load(dump(told.state)), Sequences())[told.domain.key]["queues"]["chats"]
+        return list(QueueView.model_validate_json(raw or b"").alerts)
+
+    told.start("i1")
+    raised = [data for data in told.wait(LOOK) if isinstance(data, AlertChanged)]
+    standing = shown()
+    told.end("i1")
+    told.wait(LOOK)
+
+    assert len(raised) == 1
+    assert standing == raised
+    assert shown() == []
 
 
 def test_alerts_of_many_queues_are_looked_at_in_bounded_steps() -> None:

@@ -15,6 +15,7 @@ from crm.consumers import consumer
 from crm.testing import MemoryCrmStore
 from crm.transaction import CrmTransaction
 from pydantic import SecretStr
+from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.handlers import Desk
 from router.api.live import ApiLive, Place
@@ -136,7 +137,9 @@ async def open_api(world: World, doom: Doom) -> AsyncGenerator[tuple[Desk, list[
         store = _NoStore()
         seats = Seats(store, shell.clock)
         desk = Desk(store, seats, ProjectedLive(world.live), commands, results, shell.clock, wait_seconds=3)
-        loop = ResultsLoop(shell.log, results, partitions=PARTITIONS, clock=shell.clock, chance=shell.chance)
+        loop = ResultsLoop(
+            shell.log, results, AlertNews(), partitions=PARTITIONS, clock=shell.clock, chance=shell.chance
+        )
         yield desk, [loop]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from contracts.agents import AgentState, Presence
 from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority, Text
 from contracts.messages import Visibility
+from contracts.queues import AlertChanged
 from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from servicekit.store import TENANT_PATTERN
@@ -259,6 +260,7 @@ class QueueView(View):
     assigned: int
     wrapup: int
     oldest_queued_at_ms: InstantMs | None = None
+    alerts: list[AlertChanged] = Field(default=[], description="Those that stand, as they were raised.")
     recent: Figures | None = Field(None, description="The last half hour, begun at a full five minutes.")
     today: Figures | None = Field(None, description="The day, UTC.")
     measured: MeasuredView | None = Field(None, exclude=True)

@@ -15,6 +15,7 @@ from servicekit.tickets import Tickets
 from starlette.requests import HTTPConnection, Request
 
 from router.api.administration import Administration
+from router.api.alerts import AlertNews
 from router.api.handlers import Desk
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
@@ -35,6 +36,7 @@ class Parts:
     store: ApiStore
     live: ApiLive
     live_views: LiveViews
+    alerts: AlertNews
     questions: Questions
     signals: Signals
     open_sockets: OpenSockets

@@ -1,4 +1,4 @@
-"""Results of commands, read from `routing.events` by every replica for itself."""
+"""What every replica reads of `routing.events` for itself: results of commands, and alerts."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,10 +8,13 @@ from typing import Final
 
 from contracts import MalformedEventError, UnknownTypeError, decode
 from contracts.agents import CommandResult
+from contracts.queues import AlertChanged
 from contracts.registry import BY_DATA
 from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import Chance, Clock, LogAwayError, LogFactory, LogReader, OffsetGoneError, Partition, Record
 from servicekit.telemetry import log
+
+from router.api.alerts import AlertNews
 
 LOG: Final = log("router.api.results")
 RESULTS_MAX: Final = 10_000
@@ -19,7 +22,8 @@ READ_RECORDS_MAX: Final = 500
 READ_SECONDS_MAX: Final = 0.5
 STUCK_SECONDS: Final = 60.0
 PAUSE_SECONDS_MAX: Final = 2.0
-_RESULT: Final = BY_DATA[CommandResult].name.encode()
+_READ: Final = frozenset({None, *(BY_DATA[data].name.encode() for data in (CommandResult, AlertChanged))})
+"""Types of event; none where the header does not say it."""
 
 Key = tuple[str, str]
 
@@ -67,16 +71,27 @@ class ResultsLoop:
 
     name = "command results"
 
-    def __init__(self, log: LogFactory, results: Results, *, partitions: int, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self,
+        log: LogFactory,
+        results: Results,
+        alerts: AlertNews,
+        *,
+        partitions: int,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
         self._log = log
         self._results = results
+        self._alerts = alerts
         self._partitions = [Partition(ROUTING_EVENTS.name, number) for number in range(partitions)]
         self._clock = clock
         self._chance = chance
         self._turned_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop`; results that are written while Kafka is away from here are told to a retry only."""
+        """Read until `stop`; results that are written while Kafka is away from here are told to a retry only, and the
+        live view alone shows alerts that are raised meanwhile."""
         while not stop.is_set():
             try:
                 await self._follow(stop)
@@ -108,7 +123,7 @@ class ResultsLoop:
         await reader.assign({partition: (await reader.bounds(partition))[1] for partition in self._partitions})
 
     def _take(self, record: Record) -> None:
-        if dict(record.headers).get("ce_type", _RESULT) != _RESULT:
+        if dict(record.headers).get("ce_type") not in _READ:
             return
         try:
             event = decode(record.value, record.headers)
@@ -116,3 +131,5 @@ class ResultsLoop:
             return  # the consumer group parks it
         if isinstance(event.data, CommandResult):
             self._results.add(event.tenant_id, event.data)
+        elif isinstance(event.data, AlertChanged):
+            self._alerts.changed(event, record.partition)

@@ -14,6 +14,7 @@ from servicekit.problems import ProblemError
 from starlette.websockets import WebSocket
 from typing_extensions import override
 
+from router.api.alerts import Ear
 from router.api.handlers import place_of
 from router.api.parts import Parts, parts_of
 from router.api.signals import Listener
@@ -164,7 +165,7 @@ class AgentSocket(Socket):
 
 
 class LiveSocket(Socket):
-    """Sends the live view of the tenant whenever it changed, at most once a second."""
+    """Sends the live view of the tenant whenever it changed, at most once a second, and alerts as they change."""
 
     def __init__(self, websocket: WebSocket, principal: Principal, parts: Parts, limits: SocketLimits = LIMITS) -> None:
         super().__init__(websocket, principal, parts, limits)
@@ -173,7 +174,9 @@ class LiveSocket(Socket):
     @override
     async def feed(self) -> Close | None:
         shown = ""
-        with self._parts.live_views.showing(self._tenant_id) as view:
+        views, alerts = self._parts.live_views, self._parts.alerts
+        # Alerts are heard before the view that lists those that stand is read: none falls in between.
+        with alerts.hearing(self._tenant_id) as heard, views.showing(self._tenant_id) as view:
             while True:
                 try:
                     frame = await view.frame(age_seconds_max=self.limits.view_seconds / 2)
@@ -182,7 +185,18 @@ class LiveSocket(Socket):
                         shown = frame
                 except LiveAwayError:
                     shown = ""
-                await self._parts.clock.sleep(self.limits.view_seconds)
+                await self._tell(heard)
+
+    async def _tell(self, heard: Ear) -> None:
+        """Alerts, until the view may be sent again."""
+        until = asyncio.get_running_loop().time() + self.limits.view_seconds
+        while True:
+            try:
+                async with asyncio.timeout_at(until):
+                    frame = await heard.get()
+            except TimeoutError:
+                return
+            await self.send(frame)
 
     @override
     async def take(self, frame: ClientFrame) -> None:

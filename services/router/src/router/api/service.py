@@ -25,6 +25,7 @@ from router.api import (
     routes_supervisor,
 )
 from router.api.administration import Administration
+from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.consumers import GROUP, TOPICS, reactions
 from router.api.handlers import Desk
@@ -80,6 +81,7 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
                 ResultsLoop(
                     shell.log,
                     results,
+                    parts.alerts,
                     partitions=settings.domain_partitions,
                     clock=shell.clock,
                     chance=shell.chance,
@@ -108,6 +110,7 @@ def _parts(
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),
+        alerts=AlertNews(),
         questions=Questions(live, shell.ids),
         signals=Signals(),
         open_sockets=OpenSockets(sockets_max=settings.sockets_max),

@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from contracts import Event, decode, encode
 from contracts.agents import CommandResult, Refusal
+from contracts.queues import AlertChanged
 from contracts.topics import ROUTING_EVENTS, ROUTING_INPUTS, TOPICS
 from prometheus_client import CollectorRegistry
 from servicekit.auth import Role
@@ -163,6 +164,12 @@ class RunningApi:
         for assignment in assignments:
             await self._set("assignments", assignment["assignment_id"], assignment)
         await self._set("agents", agent_id, shown)
+        await self.redis.hset(self.place.key("meta"), "position", position)
+
+    async def project_queue(self, *, position: int, alerts: Sequence[AlertChanged] = ()) -> None:
+        """Show the queue `help` with alerts that stand, as the engine's projection would."""
+        counts = {"waiting": 0, "offered": 0, "assigned": 0, "wrapup": 0}
+        await self._set("queues", "help", {"queue": "help", **counts, "alerts": [asdict(alert) for alert in alerts]})
         await self.redis.hset(self.place.key("meta"), "position", position)
 
     def assignment(self, interaction_id: str, agent_id: str = "ann", *, state: str = "assigned") -> Json:

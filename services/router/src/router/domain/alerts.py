@@ -67,7 +67,7 @@ def _look_at(turn: Turn, domain: DomainState, line: QueueLine) -> None:
         _judge(turn, domain, line, alert)
     for name in sorted(line.alerts.keys() - watched.keys()):  # not configured any more
         standing = line.alerts[name]
-        if standing.raised:
+        if standing.raised is not None:
             gone = AlertChanged(
                 alert=name,
                 queue=line.queue,
@@ -86,7 +86,7 @@ def _look_at(turn: Turn, domain: DomainState, line: QueueLine) -> None:
 def _judge(turn: Turn, domain: DomainState, line: QueueLine, alert: Alert) -> None:
     """The measure has to be on the other side of the limit for the alert's time, to raise it and to clear it."""
     standing = line.alerts.get(alert.id)
-    raised = standing is not None and standing.raised
+    raised = standing is not None and standing.raised is not None
     turned_at_ms = standing.turned_at_ms if standing is not None else None
     value = measured(domain, line, alert, turn.now_ms)
     limit = alert.above if alert.above is not None else alert.below or 0

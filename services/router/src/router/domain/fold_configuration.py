@@ -136,7 +136,7 @@ def _queue(domain: DomainState, name: str, value: Value) -> None:
         known.removed = True
     if known is not None:
         note_alerts(domain, known)
-        if known.removed and known.empty:
+        if known.over:
             drop_queue(domain, known)
     domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from contracts.queues import AlertChanged, QueueOverridden
 
-from router.domain.holding import look_for_opening, note_alerts, start_sweep
+from router.domain.holding import drop_queue, look_for_opening, note_alerts, start_sweep
 from router.domain.internal import AlertsLooked, AlertTurned, OverridingMoved, QueueSwept
-from router.domain.queue import Standing
+from router.domain.queue import QueueLine, Standing
 from router.domain.state import DomainState, Overriding, State
 
 
@@ -45,8 +45,8 @@ def alert_changed(_: State, domain: DomainState, data: AlertChanged, now_ms: int
     line = domain.queues[data.queue]
     line.alerts.pop(data.alert, None)
     if data.raised:
-        line.alerts[data.alert] = Standing(measure=data.measure, raised=True)
-    note_alerts(domain, line)
+        line.alerts[data.alert] = Standing(measure=data.measure, raised=data)
+    _note(domain, line)
 
 
 def alert_turned(_: State, domain: DomainState, data: AlertTurned, now_ms: int) -> None:
@@ -56,7 +56,7 @@ def alert_turned(_: State, domain: DomainState, data: AlertTurned, now_ms: int) 
     known.turned_at_ms = data.turned_at_ms
     if known.raised or known.turned_at_ms is not None:
         line.alerts[data.alert] = known
-    note_alerts(domain, line)
+    _note(domain, line)
 
 
 def alerts_looked(state: State, domain: DomainState, data: AlertsLooked, now_ms: int) -> None:
@@ -65,6 +65,12 @@ def alerts_looked(state: State, domain: DomainState, data: AlertsLooked, now_ms:
     domain.alerts_after = data.after
     if data.next_at_ms is not None:
         state.schedule(data.next_at_ms, "alerts", domain.key, "")
+
+
+def _note(domain: DomainState, line: QueueLine) -> None:
+    note_alerts(domain, line)
+    if line.over:
+        drop_queue(domain, line)
 
 
 HANDLERS: Final[dict[type, Callable[..., None]]] = {

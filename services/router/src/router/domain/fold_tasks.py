@@ -85,7 +85,7 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
     if data.queue != task.queue:
         old = domain.queues[task.queue]
         old.leaves(task)
-        if old.removed and old.empty:
+        if old.over:
             drop_queue(domain, old)
         task.queue = data.queue
         task.moves += 1

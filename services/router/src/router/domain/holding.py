@@ -82,7 +82,7 @@ def remove(domain: DomainState, task: Task) -> None:
     """The task has ended."""
     line = domain.queues[task.queue]
     line.leaves(task)
-    if line.removed and line.empty:
+    if line.over:
         drop_queue(domain, line)
     out_of_line(domain, task)
     del domain.tasks[task.task_id]
@@ -186,7 +186,7 @@ def settle_shedding(domain: DomainState, agent: Agent) -> None:
 
 
 def drop_queue(domain: DomainState, line: QueueLine) -> None:
-    """A removed queue goes with its last task."""
+    """Of a removed queue nothing is left."""
     del domain.queues[line.queue]
     domain.alerting.discard(line.queue)
 

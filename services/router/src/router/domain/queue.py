@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from contracts.queues import QueueOverridden
+from contracts.queues import AlertChanged, QueueOverridden
 from contracts.routing_parts import Alert, Destination, Measure, Queue, RequiredSkill
 from contracts.tasks import DeferredFor, Requirement
 
@@ -32,14 +32,15 @@ class Standing:
     """An alert that has been looked at and is raised, or about to be; or raised and about to be cleared."""
 
     measure: Measure
-    raised: bool = False
+    raised: AlertChanged | None = None
+    """As it was raised."""
     turned_at_ms: int | None = None
     """Since when the measure has been on the other side of the limit than `raised` says."""
 
 
 @dataclass(kw_only=True)
 class QueueLine:
-    """A configured queue. A removed one takes no new tasks and goes with its last task."""
+    """A configured queue. A removed one takes no new tasks and goes with its last task and alert."""
 
     queue: str
     settings: Queue
@@ -157,6 +158,11 @@ class QueueLine:
     def empty(self) -> bool:
         """Whether no live task is of this queue."""
         return not any(self.counts.values())
+
+    @property
+    def over(self) -> bool:
+        """Whether it is removed and nothing of it is left; alerts that stand are cleared first."""
+        return self.removed and self.empty and not self.alerts
 
     def expected_wait_ms(self, position: int) -> int | None:
         """How long who has to wait at this position (1: next) will wait as things go; none while nothing is known.
