@@ -1,15 +1,20 @@
 """Large effects are done in bounded steps, and nobody is overtaken meanwhile."""
 
+from collections import UserDict
+from collections.abc import Iterator
+
 from contracts.configuration import Domain
 from contracts.interactions import InteractionStarted
 from contracts.offers import OfferIssued
 from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
 from router.domain.internal import InteractionParked
+from router.domain.queue import QueueLine
 from router.domain.shedding import SHED_STEP_MAX
 from router.domain.timers import TIMERS_MAX
 from router.domain.turn import FACTS_MAX
 from router.testing.parts import DOMAIN, address, agent, queue
 from router.testing.story import TENANT, Story
+from typing_extensions import override
 
 
 def crowd(*, waiting: int, agents: int, capacity: int = 1) -> Story:
@@ -125,3 +130,26 @@ def test_tenants_with_the_same_names_know_nothing_of_each_other() -> None:
     assert told.give(PresenceObserved(tenant_id="other", domain=DOMAIN, gone=("agent-000",))) == []
     assert told.domain.interactions == {}
     assert offers(told.start("i1")) == ["i1.t1"]
+
+
+class CountedQueues(UserDict[str, QueueLine]):
+    """Counts how often somebody walks through all of them."""
+
+    walks = 0
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_a_record_of_a_queue_costs_no_look_at_all_queues() -> None:
+    told = Story(checker=None)
+    told.configure(Domain(id=DOMAIN), *[queue(f"q{number}") for number in range(100)])
+    counted = CountedQueues(told.domain.queues)
+    told.domain.queues = counted  # type: ignore[assignment]  # walks through it as through any
+
+    told.configure(*[queue(f"q{number}", priority=7) for number in range(1, 150)], removed=f"queue:{DOMAIN}/q0")
+
+    assert counted.walks <= 3  # for the version, not for each record
+    assert told.domain.queue_names == sorted(f"q{number}" for number in range(1, 150))

@@ -3,6 +3,7 @@
 Values are read open: a field that this release does not know is passed over, so that the API may be newer.
 """
 
+from bisect import bisect_left
 from typing import TypeVar
 
 from contracts.agents import ConfigurationApplied
@@ -126,19 +127,23 @@ def _domain(state: State, domain: DomainState, value: Value, now_ms: int) -> Non
 
 def _queue(domain: DomainState, name: str, value: Value) -> None:
     known = domain.queues.get(name)
+    place = bisect_left(domain.queue_names, name)
+    takes_tasks = known is not None and not known.removed
     if value is not None:
         settings = Queue.model_validate(value, extra="ignore")
         if known is None:
             known = domain.queues[name] = QueueLine(queue=name, settings=settings)
         else:
             known.configure(settings)
-    elif known is not None:
+        if not takes_tasks:
+            domain.queue_names.insert(place, name)
+    elif known is not None and takes_tasks:
         known.removed = True
+        del domain.queue_names[place]
     if known is not None:
         note_alerts(domain, known)
         if known.over:
             drop_queue(domain, known)
-    domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
 
 
 def _agent(state: State, domain: DomainState, agent_id: str, value: Value, now_ms: int) -> None:

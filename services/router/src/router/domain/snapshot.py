@@ -1,7 +1,6 @@
 """A state as bytes and back. Equal states give equal bytes; what can be derived is left out and rebuilt."""
 
 from dataclasses import fields
-from heapq import heapify
 from typing import Final
 
 import msgspec
@@ -23,6 +22,7 @@ from router.domain.queue import QueueLine, Standing
 from router.domain.snapshot_formats import FORMAT, upgraded
 from router.domain.state import DomainState, Interaction, Overriding, Parked, State, timers_of
 from router.domain.task import PLAIN, Task
+from router.domain.timer_heap import TimerHeap
 
 
 def dump(state: State) -> bytes:
@@ -49,8 +49,7 @@ def load(data: bytes) -> State:
     for plain in msgspec.convert(content["domains"], list[dict[str, object]]):
         domain = _load_domain(plain)
         state.domains[domain.key] = domain
-        state.timers.extend(timers_of(domain))
-    heapify(state.timers)
+    state.timers = TimerHeap(timer for domain in state.domains.values() for timer in timers_of(domain))
     return state
 
 
@@ -67,7 +66,7 @@ def index(domain: DomainState) -> None:
         _index_task(domain, task)
     for line in domain.queues.values():
         note_alerts(domain, line)
-    domain.default_queue = min((name for name, line in domain.queues.items() if not line.removed), default=None)
+    domain.queue_names = sorted(name for name, line in domain.queues.items() if not line.removed)
 
 
 def _index_task(domain: DomainState, task: Task) -> None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
-from typing import Final, Literal
+from typing import Final
 
 from contracts.agents import CommandResult
 from contracts.calendars import Calendar
@@ -21,6 +20,7 @@ from router.domain.lanes import Lanes
 from router.domain.queue import QueueLine
 from router.domain.rules import RuleSet, compile_rules
 from router.domain.task import Task
+from router.domain.timer_heap import Timer, TimerHeap, TimerKind
 
 DAY_MS: Final = 86_400_000
 INTERACTIONS_KEPT_MS: Final = 8 * DAY_MS
@@ -31,14 +31,6 @@ SNAPSHOTS_KEPT: Final = 2
 EARLY_FACTS_MAX: Final = 1000
 STRICT_MS: Final = 2**43
 """More than two centuries."""
-
-TimerKind = Literal[
-    "adherence", "alerts", "backoff", "deferral", "gates", "grace", "matching", "offer", "opening", "override",
-    "overriding", "parked", "refusal", "shed", "step", "sweep", "transfer", "wrapup",
-]  # fmt: skip
-Timer = tuple[int, TimerKind, str, str, str]
-"""Due time, kind, key of the domain, and what it is about: an offer, assignment, agent, task (and agent), interaction
-or queue."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,8 +106,8 @@ class DomainState:
     """Assigned tasks and tasks in wrap-up by assignment id."""
     transfers: dict[str, Task] = field(default_factory=dict, metadata={"derived": True})
     """Tasks of open transfers, by the task whose owner asked: that one is assigned, and has no other transfer."""
-    default_queue: str | None = field(default=None, metadata={"derived": True})
-    """Where an unregistered address leads: the queue that sorts first."""
+    queue_names: list[str] = field(default_factory=list, metadata={"derived": True})
+    """Queues that take tasks, sorted; an unregistered address leads to the first."""
     gates: Gates = field(default_factory=Gates, metadata={"derived": True})
     lanes: Lanes = field(init=False, metadata={"derived": True})
     settled: set[str] = field(default_factory=set, metadata={"derived": True})
@@ -148,7 +140,7 @@ class DomainState:
             return None
         registered = self.addresses.get(address)
         if registered is None:
-            return self.line(queue_hint) or self.line(self.default_queue)
+            return self.line(queue_hint) or self.line(next(iter(self.queue_names), None))
         if queue_hint in registered.queues:
             return self.line(queue_hint) or self.line(registered.queue)
         return self.line(registered.queue)
@@ -203,8 +195,7 @@ class State:
     leases_readable: bool = False
     snapshots: tuple[SnapshotNamed, ...] = ()
     """The newest good ones, oldest first."""
-    timers: list[Timer] = field(default_factory=list)
-    """A lazy heap: a timer counts only if `timer_holds`."""
+    timers: TimerHeap = field(default_factory=TimerHeap)
 
     def find(self, tenant_id: str, domain: str) -> DomainState:
         """The domain, or an empty one that is not part of the state."""
@@ -226,15 +217,11 @@ class State:
 
     def next_timer(self) -> Timer | None:
         """The next timer that holds."""
-        while self.timers:
-            if self._holds(self.timers[0]):
-                return self.timers[0]
-            heappop(self.timers)
-        return None
+        return self.timers.first(self._holds)
 
     def schedule(self, at_ms: int, kind: TimerKind, key: str, subject: str, other: str = "") -> None:
         """Add a timer; for `fold` alone."""
-        heappush(self.timers, (at_ms, kind, key, subject, other))
+        self.timers.add((at_ms, kind, key, subject, other), self._holds)
 
     def _holds(self, timer: Timer) -> bool:
         domain = self.domains.get(timer[2])

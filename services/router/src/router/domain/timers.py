@@ -15,8 +15,9 @@ from router.domain.match import place, place_all, serve
 from router.domain.presence import change
 from router.domain.shedding import shed
 from router.domain.shifts import look
-from router.domain.state import DomainState, Timer, TimerKind
+from router.domain.state import DomainState
 from router.domain.tasks import back_off, complete, set_not_ready
+from router.domain.timer_heap import Timer, TimerKind
 from router.domain.transfers import end
 from router.domain.turn import Turn
 

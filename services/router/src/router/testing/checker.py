@@ -211,6 +211,7 @@ class Checker:
         assert len(domain.assignments) == by_state["assigned"] + by_state["wrapup"]
         for state in ("waiting", "offered", "assigned", "wrapup"):
             assert sum(line.counts[state] for line in domain.queues.values()) == by_state[state]
+        assert domain.queue_names == sorted(name for name, line in domain.queues.items() if not line.removed)
         for line in domain.queues.values():
             self._check_line(domain, line)
 
