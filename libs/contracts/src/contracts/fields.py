@@ -36,7 +36,10 @@ DeviceKind = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z][
 """What an agent works on: `desktop`, `mobile`, ... Open for integrators' own kinds."""
 
 Cost = Annotated[int, Field(ge=1, le=1000)]
-"""Capacity units."""
+"""Capacity units, of one task or one agent."""
+
+Units = Annotated[int, Field(ge=1, le=2**53 - 1)]
+"""Capacity units, of any number of agents together."""
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 

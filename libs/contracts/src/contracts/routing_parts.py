@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from contracts.fields import Band, Channel, Code, Cost, Direction, Id, Priority, Proficiency
+from contracts.fields import Band, Channel, Code, Cost, Direction, Id, Priority, Proficiency, Units
 from contracts.part import Label, Part, Seconds
 
 Waiting = Annotated[int, Field(ge=0, le=7 * 86_400)]
@@ -169,7 +169,7 @@ class ClientShare(Part):
     client: Id
     minimum_percent: Annotated[int, Field(ge=0, le=100)] = 0
     """While it has less and something of it waits, it goes before the others."""
-    units_max: Cost | None = None
+    units_max: Units | None = None
     """Never more at once."""
 
 

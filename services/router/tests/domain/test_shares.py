@@ -167,6 +167,18 @@ def test_a_cap_counts_units_and_not_tasks() -> None:
     assert len(offered(told.start("b3", client="bank"))) == 1
 
 
+def test_a_cap_may_be_more_than_one_agent_can_hold() -> None:
+    told = story(agents=())
+    shares = [{"client": "bank", "units_max": 1500}]
+    told.configure(
+        Domain.model_validate({"id": DOMAIN, "costs": {"voice": 750}, "client_shares": shares}),
+        *[agent(name, capacity=1000) for name in AGENTS[:3]],
+    )
+    told.on_duty(*AGENTS[:3])
+
+    assert [len(offered(told.start(f"b{number}", client="bank", channel="voice"))) for number in range(3)] == [1, 1, 0]
+
+
 def test_who_has_waited_the_longest_that_is_allowed_goes_before_any_share() -> None:
     told = story(agents=AGENTS[:3], auto_accept=True)
     shares = [{"client": "bank", "minimum_percent": 90}]
