@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from contracts import Event
 from contracts.agents import AgentPresenceChanged, CommandResult, ConfigurationApplied
 from contracts.commands import (
     ActivateConfiguration,
@@ -22,16 +23,18 @@ from contracts.commands import (
 )
 from contracts.configuration import Domain
 from contracts.configuration_records import ConfigurationRecord
+from contracts.registry import EVENT_TYPES
 from contracts.topics import CONFIG, INTERACTIONS, ROUTING_INPUTS, dead_letter_topic
 from router.domain.agent import Agent
 from router.domain.inputs import CommandData, CommandInput, LeasesRead, PresenceObserved, ServiceInput
 from router.domain.state import DomainState, State
 from router.engine.configuration import open_configuration
 from router.engine.inbox import Inbox
-from router.engine.inputs import GROUP, Failures, InputReader
+from router.engine.inputs import GROUP, Failures, InputReader, decidable
 from router.engine.presence import PresenceWatch
 from router.engine.story import DOMAIN, PLACE, TENANT, Story, open_story
 from servicekit.dead_letters import DeadLetters
+from servicekit.ports import Record
 from servicekit.telemetry import Telemetry
 from servicekit.testing.eventually import eventually
 from servicekit.testing.virtual import run_virtual
@@ -472,3 +475,15 @@ def test_requests_and_supervisors_commands_are_decided() -> None:
         }
 
     told(telling)
+
+
+def test_every_type_of_the_input_topics_is_decided_but_for_the_switch_of_a_configuration() -> None:
+    record = Record(topic="", partition=0, offset=0, key=None, value=None, headers=(), timestamp_ms=0)
+    passed_over = set()
+    for entry in EVENT_TYPES:
+        data: object = object.__new__(entry.data)  # its type is all that matters
+        event = Event(id="e1", source="/test", tenant_id=TENANT, subject="", time_ms=0, data=data)
+        if entry.topic in {INTERACTIONS, ROUTING_INPUTS} and not decidable(event, record):
+            passed_over.add(entry.name)
+
+    assert passed_over == {"config.activate"}

@@ -5,26 +5,7 @@ from typing import Final
 
 from contracts import Event
 from contracts.agents import CommandResult
-from contracts.commands import (
-    AcceptOffer,
-    CancelCallback,
-    ClockAgent,
-    CompleteTask,
-    EndTask,
-    FinishTask,
-    HoldTask,
-    MoveTransfer,
-    OverrideQueue,
-    ParkTask,
-    RejectOffer,
-    RequestCallback,
-    RequestTask,
-    RerouteTask,
-    SendMessage,
-    SetAgentState,
-    TransferTask,
-    UnparkTask,
-)
+from contracts.commands import SendMessage, SetAgentState
 from contracts.configuration import Disposition
 from servicekit.auth import Principal
 from servicekit.ports import AppendUnknownError, Clock
@@ -38,18 +19,12 @@ from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, M
 from router.api.results import Results
 from router.api.seats import Seats
 from router.api.store import ApiStore, Seat
+from router.domain.inputs import CommandData, RequestData
 
 LOG: Final = log("router.api")
 SOURCE: Final = "/router/api"
 PROJECTION_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """An assignment that was just made may not be projected yet."""
-
-Command = (
-    AcceptOffer | RejectOffer | SetAgentState | EndTask | CompleteTask
-    | ClockAgent | HoldTask | ParkTask | UnparkTask | TransferTask | MoveTransfer
-    | RerouteTask | FinishTask | OverrideQueue | CancelCallback
-)  # fmt: skip
-Wish = RequestTask | RequestCallback
 
 
 class Desk:
@@ -109,11 +84,11 @@ class Desk:
         async with self._store.transaction(seat.tenant_id) as transaction:
             return await transaction.dispositions(seat.domain)
 
-    async def submit(self, seat: Seat, command: Command) -> CommandResult | None:
+    async def submit(self, seat: Seat, command: CommandData) -> CommandResult | None:
         """`order` by and about the agent of the seat."""
         return await self.order(seat.tenant_id, seat.partition, seat.agent_id, command)
 
-    async def order(self, tenant_id: str, partition: int, subject: str, command: Command) -> CommandResult | None:
+    async def order(self, tenant_id: str, partition: int, subject: str, command: CommandData) -> CommandResult | None:
         """Append a command and wait for its result; none when it takes longer than the wait. `subject`: its order key.
 
         Raises ProblemError: the refusal, or 503 when nobody can say whether the command was kept.
@@ -127,7 +102,13 @@ class Desk:
                 return None
 
     async def ask(
-        self, tenant_id: str, partition: int, event_id: str, data: Command | Wish, *, subject: str | None = None
+        self,
+        tenant_id: str,
+        partition: int,
+        event_id: str,
+        data: CommandData | RequestData,
+        *,
+        subject: str | None = None,
     ) -> None:
         """Append what is asked of the engine. Raises ProblemError 503 when nobody can say whether it was kept."""
         event = Event(

@@ -6,42 +6,24 @@ from collections.abc import Callable
 from typing import Final
 
 from contracts import Event, MalformedEventError, UnknownTypeError, decode
-from contracts.commands import (
-    AcceptOffer,
-    ActivateConfiguration,
-    CancelCallback,
-    ClockAgent,
-    CompleteTask,
-    ConnectAssignment,
-    CustomerFacts,
-    EndTask,
-    FinishTask,
-    HoldTask,
-    MoveTransfer,
-    OverrideQueue,
-    ParkTask,
-    RejectOffer,
-    RequestCallback,
-    RequestTask,
-    RerouteTask,
-    SetAgentState,
-    TransferTask,
-    UnparkTask,
-)
-from contracts.interactions import (
-    ActivityChanged,
-    AttentionRequested,
-    InteractionEnded,
-    InteractionStarted,
-    InteractionUpdated,
-)
+from contracts.commands import ActivateConfiguration, CustomerFacts
 from contracts.topics import INTERACTIONS, ROUTING_INPUTS
 from servicekit.dead_letters import DeadLetters
 from servicekit.errors import RejectError
 from servicekit.ports import LogReader, LogWriter, Outgoing, Partition, Record
 from servicekit.telemetry import log
 
-from router.domain.inputs import CommandInput, FactsInput, InteractionInput, RequestInput, ServiceInput
+from router.domain.inputs import (
+    CommandData,
+    CommandInput,
+    FactsInput,
+    InteractionData,
+    InteractionInput,
+    RequestData,
+    RequestInput,
+    ServiceData,
+    ServiceInput,
+)
 from router.domain.state import State
 from router.engine.configuration import Configuration, ConfigurationMissingError
 from router.engine.inbox import Given, Inbox, cause_of
@@ -52,32 +34,6 @@ GROUP: Final = "router-engine"
 READ_RECORDS_MAX: Final = 500
 READ_SECONDS: Final = 0.5
 ATTEMPTS_MAX: Final = 3
-COMMANDS_DECIDED: Final = (
-    AcceptOffer,
-    RejectOffer,
-    SetAgentState,
-    EndTask,
-    CompleteTask,
-    HoldTask,
-    ParkTask,
-    UnparkTask,
-    TransferTask,
-    MoveTransfer,
-    ClockAgent,
-    RerouteTask,
-    FinishTask,
-    OverrideQueue,
-    CancelCallback,
-)
-REQUESTS_DECIDED: Final = (RequestTask, RequestCallback)
-SERVICES_DECIDED: Final = (ConnectAssignment,)
-INTERACTIONS_DECIDED: Final = (
-    InteractionStarted,
-    InteractionUpdated,
-    ActivityChanged,
-    AttentionRequested,
-    InteractionEnded,
-)
 
 Failures = Counter[tuple[str, int, int]]
 """How often deciding the record at topic, partition, offset has failed."""
@@ -201,15 +157,15 @@ def _passed(record: Record) -> list[Given]:
 def decidable(event: Event, record: Record) -> list[Given]:
     """The event's input; nothing for a type that is not decided about. A configuration's switch has steps instead."""
     given_input: InteractionInput | CommandInput | RequestInput | FactsInput | ServiceInput
-    if isinstance(event.data, INTERACTIONS_DECIDED):
+    if isinstance(event.data, InteractionData):
         given_input = InteractionInput(event.tenant_id, event.data)
-    elif isinstance(event.data, COMMANDS_DECIDED):
+    elif isinstance(event.data, CommandData):
         given_input = CommandInput(event.tenant_id, event.data)
     elif isinstance(event.data, CustomerFacts):
         given_input = FactsInput(event.tenant_id, event.data)
-    elif isinstance(event.data, SERVICES_DECIDED):
+    elif isinstance(event.data, ServiceData):
         given_input = ServiceInput(event.tenant_id, event.data)
-    elif isinstance(event.data, REQUESTS_DECIDED):
+    elif isinstance(event.data, RequestData):
         given_input = RequestInput(event.tenant_id, event.data)
     else:
         return []
