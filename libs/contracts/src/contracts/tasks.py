@@ -30,6 +30,8 @@ TaskKind = Literal["contact", "callback", "case", "dial"]
 DeferredFor = Literal["customer_facts", "parked", "scheduled", "closed"]
 TransferKind = Literal["cold", "consult"]
 TransferTarget = Literal["queue", "agent", "skills", "tier"]
+Leaving = Literal["callback", "voicemail", "message", "handed_over", "finished"]
+"""Where a task goes that leaves the router."""
 Role = Literal["owner", "consultant", "participant"]
 """owner: answers for the task; consultant: helps the owner unseen by the customer; participant: all talk together."""
 
@@ -179,7 +181,7 @@ class TaskTransferredOut:
     interaction_id: Id
     domain: Id
     queue: Code
-    to: Literal["callback", "voicemail", "message", "handed_over", "finished"]
+    to: Leaving
     """What the gateway does: offer a callback, record a message, say the last words and end, nothing (another task of
     the interaction took its place), end."""
     reason: Code

@@ -8,9 +8,10 @@ from contracts.configuration import Domain
 from contracts.offers import OfferIssued
 from contracts.routing_parts import Destination, Step
 from contracts.tasks import TaskAssigned, TaskQueued, TaskRerouted
+from router.domain.explain import explain_task
+from router.domain.explain_answers import TaskExplained
 from router.domain.queue import PACE_WEIGHT, QueueLine
 from router.domain.state import timers_of
-from router.domain.waits import expected_wait_ms, position_of
 from router.testing.conversation import ANNS, anns_conversation
 from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import Story
@@ -32,6 +33,12 @@ def story(*, agents: int = 1, **settings: object) -> Story:
 
 def offered(happened: list[object]) -> list[str]:
     return [data.task_id for data in happened if isinstance(data, OfferIssued)]
+
+
+def explained(told: Story, task_id: str) -> TaskExplained:
+    found = explain_task(told.domain, task_id, told.now_ms)
+    assert found is not None
+    return found
 
 
 def told_wait(happened: list[object]) -> int | None:
@@ -161,11 +168,9 @@ def test_the_position_counts_who_is_before_in_line_and_nobody_else() -> None:
     told.start("other", queue="calls")
     told.request("r1", in_seconds=60)
     told.reroute("i3.t1", priority=9)
-    task = told.domain.tasks
 
-    assert [position_of(told.domain, task[f"i{number}.t1"]) for number in (1, 2, 3)] == [1, 2, 0]
-    scheduled = told.domain.interactions["of-r1"].task_id or ""
-    assert position_of(told.domain, task[scheduled]) is None
+    assert [explained(told, f"i{number}.t1").position for number in (1, 2, 3)] == [2, 3, 1]
+    assert explained(told, told.domain.interactions["of-r1"].task_id or "").position is None
 
 
 def test_who_finds_an_agent_free_is_told_no_wait_and_says_nothing_about_it() -> None:
@@ -195,8 +200,8 @@ def test_the_wait_is_expected_by_what_the_last_did_wait_for_each_position() -> N
     told.complete("agent-0", "i1.t1.o1.a")
     told.accept("agent-0", "i2.t1.o1")
     assert told_wait(told.start("i4")) == 60_000  # 60 s at the second position
-    assert expected_wait_ms(told.domain, told.domain.tasks["i4.t1"]) == 60_000
-    assert expected_wait_ms(told.domain, told.domain.tasks["i2.t1"]) is None
+    assert explained(told, "i4.t1").expected_wait_ms == 60_000
+    assert explained(told, "i2.t1").expected_wait_ms is None
 
 
 def test_waits_that_came_otherwise_than_by_standing_in_line_do_not_count() -> None:

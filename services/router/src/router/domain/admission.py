@@ -6,12 +6,12 @@ from typing import Final
 from contracts.routing_parts import Destination
 from contracts.tasks import (
     DeferredFor,
+    Leaving,
     Origin,
     TaskDeferred,
     TaskKind,
     TaskRerouted,
     TaskResumed,
-    TaskTransferredOut,
 )
 
 from router.domain.classifying import Contact, kept, route
@@ -22,6 +22,7 @@ from router.domain.plans import Times, Waits, asked_by, due, is_planned, kept_fo
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, steps_at_ms
 from router.domain.task import Task
+from router.domain.tasks import gone
 from router.domain.transfers import end
 from router.domain.turn import Turn
 
@@ -244,32 +245,20 @@ def transfer_out(  # each by name
     turn: Turn,
     domain: DomainState,
     task: Task,
-    to: str,
+    to: Leaving,
     reason: str,
     *,
     message: str | None = None,
     disposition: str | None = None,
     by: str | None = None,
 ) -> None:
-    """The waiting or offered task leaves the router; one that stands for a transfer lets it fail."""
+    """The task leaves the router, in any state; one that stands for a transfer lets it fail."""
     if task.transfer is not None:
         end(turn, domain, task, "failed", reason)
         return
     withdraw(turn, domain, task, reason)
-    out = TaskTransferredOut(
-        task_id=task.task_id,
-        interaction_id=task.interaction_id,
-        domain=domain.domain,
-        queue=task.queue,
-        to=to,  # type: ignore[arg-type]  # a destination's `to`, but for `queue`
-        reason=reason,
-        transferred_at_ms=turn.now_ms,
-        waited_ms=max(0, turn.now_ms - task.queued_at_ms),
-        message=message,
-        disposition=disposition,
-        by=by,
-    )
-    turn.emit(domain, out)
+    out = gone(turn, domain, task, to, reason)
+    turn.emit(domain, replace(out, message=message, disposition=disposition, by=by))
 
 
 def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:

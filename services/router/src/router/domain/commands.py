@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from contracts.agents import AgentStateChanged, AgentStatePending, CommandResult, Refusal
+from contracts.agents import AgentStateChanged, AgentStatePending, Refusal
 from contracts.commands import AcceptOffer, CancelCallback, CompleteTask, EndTask, RejectOffer, SetAgentState
 from contracts.offers import OfferRejected
 
@@ -14,7 +14,15 @@ from router.domain.commands_transfers import HANDLERS as OF_TRANSFERS
 from router.domain.handovers import heir
 from router.domain.inputs import CommandData, CommandInput, SupervisorCommand
 from router.domain.match import place_all, serve, take
-from router.domain.outcomes import Outcome, assignment_refusal, known_agent, refusal_of, refused
+from router.domain.outcomes import (
+    Outcome,
+    assignment_refusal,
+    disposition_refusal,
+    known_agent,
+    refusal_of,
+    refused,
+    tell_result,
+)
 from router.domain.requests import cancel_callback
 from router.domain.shedding import shed
 from router.domain.state import DomainState
@@ -22,8 +30,6 @@ from router.domain.task import Task
 from router.domain.tasks import back_off, complete, hand_out, start_wrapup
 from router.domain.transfers import end
 from router.domain.turn import Turn
-
-NO_SUCH_DISPOSITION: Final = "The configuration of this domain has no such disposition."
 
 
 def command(turn: Turn, given: CommandInput) -> None:
@@ -39,17 +45,7 @@ def command(turn: Turn, given: CommandInput) -> None:
         outcome = refused("command_id_taken", 409, "Another agent has used this command id.")
     else:
         outcome = _HANDLERS[type(data)](turn, domain, data)
-    result = CommandResult(
-        command_id=data.command_id,
-        domain=data.domain,
-        agent_id=who,
-        outcome="done" if outcome.refusal is None else "refused",
-        refusal=outcome.refusal,
-        decided_at_ms=turn.now_ms,
-        assignment_id=outcome.assignment_id,
-        task_id=outcome.task_id,
-    )
-    turn.emit(domain, result)
+    tell_result(turn, domain, data.command_id, outcome, agent_id=who)
     place_all(turn, domain, outcome.waiting)
     if outcome.free is not None:
         serve(turn, domain, outcome.free)
@@ -133,11 +129,9 @@ def _reason_refusal(domain: DomainState, data: SetAgentState) -> Refusal | None:
 
 def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
     task = domain.assignments.get(data.assignment_id)
-    refusal = assignment_refusal(task, data.agent_id)
+    refusal = assignment_refusal(task, data.agent_id) or disposition_refusal(domain, data.disposition)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
-    if not _is_disposition(domain, data.disposition):
-        return refused("unknown_disposition", 422, NO_SUCH_DISPOSITION)
     if task.state == "wrapup":  # which is what the agent wants
         return Outcome()
     if task.transfer is not None:
@@ -163,11 +157,9 @@ def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
 
 def _complete(turn: Turn, domain: DomainState, data: CompleteTask) -> Outcome:
     task = domain.assignments.get(data.assignment_id)
-    refusal = assignment_refusal(task, data.agent_id)
+    refusal = assignment_refusal(task, data.agent_id) or disposition_refusal(domain, data.disposition)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
-    if not _is_disposition(domain, data.disposition):
-        return refused("unknown_disposition", 422, NO_SUCH_DISPOSITION)
     if task.transfer is not None:
         end(turn, domain, task, "cancelled", "by_consultant", disposition=data.disposition)
         return Outcome()
@@ -198,12 +190,6 @@ _HANDLERS: Final[dict[type[CommandData], Callable[..., Outcome]]] = {
     **SHIFTS,
     **SUPERVISORS,
 }
-
-
-def _is_disposition(domain: DomainState, disposition: str | None) -> bool:
-    """None will do, and any code where no dispositions are configured."""
-    known = {each.id for each in domain.settings.dispositions}
-    return not known or disposition is None or disposition in known
 
 
 def _offer_refusal(task: Task | None, data: AcceptOffer | RejectOffer) -> Refusal | None:

@@ -7,18 +7,17 @@ from typing import Any, Final  # Any: each handler takes its own command
 from contracts.agents import Refusal
 from contracts.commands import FinishTask, OverrideQueue, RerouteTask
 from contracts.queues import QueueOverridden
-from contracts.tasks import TaskTransferredOut, Terms
+from contracts.tasks import Terms
 
 from router.domain.admission import Marks, as_it_waits, enter, marks_of, reroute, transfer_out
 from router.domain.internal import OverridingMoved
 from router.domain.match import withdraw
-from router.domain.outcomes import Outcome, known_agent, refusal_of, refused
+from router.domain.outcomes import Outcome, disposition_refusal, known_agent, refusal_of, refused
 from router.domain.plans import Waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.sweeps import boosted, override_more
 from router.domain.task import Task
-from router.domain.tasks import held_ms
 from router.domain.transfers import end
 from router.domain.turn import Turn
 
@@ -107,36 +106,17 @@ def _finish(turn: Turn, domain: DomainState, data: FinishTask) -> Outcome:
     task = domain.tasks.get(data.task_id)
     if task is None:
         return refused("task_gone", 404, NO_TASK)
-    known = {disposition.id for disposition in domain.settings.dispositions}
-    if known and data.disposition is not None and data.disposition not in known:
-        return refused("unknown_disposition", 422, "The configuration of this domain has no such disposition.")
+    refusal = disposition_refusal(domain, data.disposition)
+    if refusal is not None:
+        return Outcome(refusal=refusal)
     if task.task_id in domain.transfers:
         end(turn, domain, domain.transfers[task.task_id], "cancelled", "by_supervisor")
     assigned = task.assigned
     if assigned is not None and task.transfer is not None:
         end(turn, domain, task, "cancelled", "by_supervisor", disposition=data.disposition)
         return Outcome()
-    if assigned is None:
-        transfer_out(turn, domain, task, "finished", "by_supervisor", disposition=data.disposition, by=data.by)
-        return Outcome()
-    out = TaskTransferredOut(
-        task_id=task.task_id,
-        interaction_id=task.interaction_id,
-        domain=domain.domain,
-        queue=task.queue,
-        to="finished",
-        reason="by_supervisor",
-        transferred_at_ms=turn.now_ms,
-        waited_ms=assigned.waited_ms,
-        assignment_id=assigned.assignment_id,
-        agent_id=assigned.agent_id,
-        disposition=data.disposition,
-        handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms),
-        held_ms=held_ms(task, turn.now_ms),
-        by=data.by,
-    )
-    turn.emit(domain, out)
-    return Outcome(free=domain.agents.get(assigned.agent_id))
+    transfer_out(turn, domain, task, "finished", "by_supervisor", disposition=data.disposition, by=data.by)
+    return Outcome(free=domain.agents.get(assigned.agent_id) if assigned is not None else None)
 
 
 def _override(turn: Turn, domain: DomainState, data: OverrideQueue) -> Outcome:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from contracts.agents import Refusal
+from contracts.agents import CommandResult, Refusal
 
 from router.domain.agent import Agent
 from router.domain.state import DomainState
 from router.domain.task import Task
+from router.domain.turn import Turn
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,6 +21,23 @@ class Outcome:
     free: Agent | None = None
 
 
+def tell_result(
+    turn: Turn, domain: DomainState, command_id: str, outcome: Outcome, *, agent_id: str | None = None
+) -> None:
+    """Say what came of the command, or of the request with this id."""
+    result = CommandResult(
+        command_id=command_id,
+        domain=domain.domain,
+        agent_id=agent_id,
+        outcome="done" if outcome.refusal is None else "refused",
+        refusal=outcome.refusal,
+        decided_at_ms=turn.now_ms,
+        assignment_id=outcome.assignment_id,
+        task_id=outcome.task_id,
+    )
+    turn.emit(domain, result)
+
+
 def assignment_refusal(task: Task | None, agent_id: str) -> Refusal | None:
     """Unless the task is assigned to the agent, or in their wrap-up."""
     if task is None or task.assigned is None:
@@ -27,6 +45,14 @@ def assignment_refusal(task: Task | None, agent_id: str) -> Refusal | None:
     if task.assigned.agent_id != agent_id:
         return refusal_of("assignment_of_another", 403, "The assignment is another agent's.")
     return None
+
+
+def disposition_refusal(domain: DomainState, disposition: str | None) -> Refusal | None:
+    """Unless the disposition is configured; none will do, and any code where none are."""
+    known = {each.id for each in domain.settings.dispositions}
+    if not known or disposition is None or disposition in known:
+        return None
+    return refusal_of("unknown_disposition", 422, "The configuration of this domain has no such disposition.")
 
 
 def refused(code: str, http_status: int, detail: str) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from contracts.routing_parts import Destination, Plan, Step
+from contracts.routing_parts import Destination, Step
 from contracts.tasks import Origin, Requirement, Terms
 
 from router.domain.queue import QueueLine, required
@@ -149,10 +149,3 @@ def _timed(domain: DomainState, terms: Terms, steps: Sequence[Step], times: Time
         else:
             next_at_ms = longest_at_ms if next_at_ms is None else min(next_at_ms, longest_at_ms)
     return replace(terms, next_step_at_ms=next_at_ms)
-
-
-def steps_left(domain: DomainState, task: Task) -> Sequence[Step]:
-    """The steps that the task has before it, by the configuration as it is now."""
-    line = domain.queues[task.queue]
-    plan: Plan | None = domain.plans.get(line.settings.plan) if line.settings.plan is not None else None
-    return plan.steps[task.terms.step :] if plan is not None else NO_STEPS

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Final
 
-from contracts.agents import CommandResult
 from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
@@ -11,7 +10,7 @@ from router.domain.admission import admit, as_it_waits, defer, marks_of, reroute
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
 from router.domain.match import place, withdraw
-from router.domain.outcomes import Outcome, refused
+from router.domain.outcomes import Outcome, refused, tell_result
 from router.domain.plans import Waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
@@ -29,34 +28,22 @@ def request(turn: Turn, given: RequestInput) -> None:
     if first is not None:
         turn.emit(domain, first)
         return
-    outcome, task_id = Outcome(), None
+    outcome = Outcome()
     if data.request_id not in domain.requests:
-        if isinstance(data, RequestTask):
-            outcome, task_id = _task(turn, domain, data)
-        else:
-            outcome, task_id = _callback(turn, domain, data)
-    result = CommandResult(
-        command_id=data.request_id,
-        domain=data.domain,
-        agent_id=None,
-        outcome="done" if outcome.refusal is None else "refused",
-        refusal=outcome.refusal,
-        decided_at_ms=turn.now_ms,
-        task_id=task_id,
-    )
-    turn.emit(domain, result)
+        outcome = _task(turn, domain, data) if isinstance(data, RequestTask) else _callback(turn, domain, data)
+    tell_result(turn, domain, data.request_id, outcome)
 
 
-def _task(turn: Turn, domain: DomainState, data: RequestTask) -> tuple[Outcome, str | None]:
+def _task(turn: Turn, domain: DomainState, data: RequestTask) -> Outcome:
     line = domain.line(data.queue)
     if line is None or not domain.configured:
-        return refused("unknown_queue", 404, "The configuration of this domain has no such queue."), None
+        return refused("unknown_queue", 404, "The configuration of this domain has no such queue.")
     known = domain.interactions.get(data.interaction_id)
     if known is not None and known.closed:
-        return refused("interaction_ended", 409, "The interaction has ended: name a new one."), None
+        return refused("interaction_ended", 409, "The interaction has ended: name a new one.")
     if data.interaction_id in domain.parked or (known is not None and known.task_id is not None):
-        return refused("interaction_busy", 409, "The interaction has a live task already."), None
-    return Outcome(), admit(turn, domain, line, _wanted(domain, line, data, turn.now_ms)).task_id
+        return refused("interaction_busy", 409, "The interaction has a live task already.")
+    return Outcome(task_id=admit(turn, domain, line, _wanted(domain, line, data, turn.now_ms)).task_id)
 
 
 def _wanted(domain: DomainState, line: QueueLine, data: RequestTask, now_ms: int) -> Wanted:
@@ -88,19 +75,19 @@ def _asked(domain: DomainState, line: QueueLine, data: RequestTask, begins_at_ms
     return replace(asked, terms=replace(asked.terms, agents=(data.agent_id,), agents_until_ms=until_ms))
 
 
-def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> tuple[Outcome, str | None]:
+def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> Outcome:
     """The waiting task keeps its place; the end of the interaction does not end it any more."""
     task = _task_of(domain, data.interaction_id)
     if task is None:
-        return refused("task_gone", 404, "The interaction has no waiting task."), None
+        return refused("task_gone", 404, "The interaction has no waiting task.")
     if task.assigned is not None:
-        return refused("task_assigned", 409, "An agent has the task already."), None
+        return refused("task_assigned", 409, "An agent has the task already.")
     withdraw(turn, domain, task, "rerouted")
     reroute(turn, domain, task, as_it_waits(task), "callback", marks=replace(marks_of(task), kind="callback"))
     if data.due_at_ms is not None and data.due_at_ms > turn.now_ms:
         defer(turn, domain, task, SCHEDULED, data.due_at_ms)
     place(turn, domain, task)
-    return Outcome(), task.task_id
+    return Outcome(task_id=task.task_id)
 
 
 def cancel_callback(turn: Turn, domain: DomainState, data: CancelCallback) -> Outcome:

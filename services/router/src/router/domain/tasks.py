@@ -1,10 +1,13 @@
 """The steps of a task's life that several inputs lead to."""
 
+from dataclasses import replace
+
 from contracts.agents import AgentBackedOff, AgentStateChanged, StateCause
 from contracts.fields import Code
 from contracts.offers import OfferRescinded, RescindReason
 from contracts.tasks import (
     CompletionReason,
+    Leaving,
     RequeueReason,
     TaskAssigned,
     TaskCompleted,
@@ -153,27 +156,29 @@ def hand_out(  # what the agent says at the end, each by name
     disposition: Code | None = None,
 ) -> None:
     """The task ends because another of its interaction goes on; who had it is free when the input has been decided."""
+    out = gone(turn, domain, task, "handed_over", reason)
+    turn.emit(domain, replace(out, to_task_id=to_task_id, disposition=disposition))
+    if out.agent_id is not None:
+        turn.freed.append((domain.key, out.agent_id))
+
+
+def gone(turn: Turn, domain: DomainState, task: Task, to: Leaving, reason: str) -> TaskTransferredOut:
+    """The task leaves the router, whoever has it: the fact, for the caller to complete and emit."""
     assigned = task.assigned
-    waited_ms = max(0, turn.now_ms - task.queued_at_ms) if assigned is None else assigned.waited_ms
-    out = TaskTransferredOut(
+    return TaskTransferredOut(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
         domain=domain.domain,
         queue=task.queue,
-        to="handed_over",
+        to=to,
         reason=reason,
         transferred_at_ms=turn.now_ms,
-        waited_ms=waited_ms,
+        waited_ms=max(0, turn.now_ms - task.queued_at_ms) if assigned is None else assigned.waited_ms,
         assignment_id=assigned.assignment_id if assigned else None,
         agent_id=assigned.agent_id if assigned else None,
-        to_task_id=to_task_id,
-        disposition=disposition,
         handled_ms=max(0, turn.now_ms - assigned.assigned_at_ms) if assigned else None,
         held_ms=held_ms(task, turn.now_ms),
     )
-    turn.emit(domain, out)
-    if assigned is not None:
-        turn.freed.append((domain.key, assigned.agent_id))
 
 
 def _wrapup_seconds(domain: DomainState, task: Task, disposition: Code | None) -> int:
