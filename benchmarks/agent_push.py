@@ -34,6 +34,7 @@ from fastapi import FastAPI, WebSocket
 from redis.asyncio import Redis as StockRedis
 from router.api import routes_sockets
 from router.api.administration import Administration
+from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.consumers import frame_of, reactions
 from router.api.handlers import Desk
@@ -280,6 +281,7 @@ async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> PartitionP
         live=live,
         questions=Questions(live, SystemIds()),
         live_views=LiveViews(desk, live, clock),
+        alerts=AlertNews(),
         signals=signals,
         open_sockets=OpenSockets(sockets_max=AGENTS),
         tickets=Tickets(redis, "router"),

@@ -36,6 +36,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from router.api import routes_agent
 from router.api.administration import Administration
+from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.handlers import Desk
 from router.api.live import ApiLive, Place
@@ -257,6 +258,7 @@ async def serve(arm: str, given: Mapping[str, Any]) -> None:  # Any: JSON
                 live=live,
                 questions=Questions(live, SystemIds()),
                 live_views=LiveViews(desk, live, clock),
+                alerts=AlertNews(),
                 signals=Signals(),
                 open_sockets=OpenSockets(sockets_max=1),
                 tickets=Tickets(redis, "router"),

@@ -5,7 +5,7 @@ written a second time. A domain's configuration is taken as it was applied first
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import Final
 
@@ -21,6 +21,7 @@ from contracts.assignments import AssignmentCapacityChanged, AssignmentRoleChang
 from contracts.configuration import RESETS
 from contracts.configuration_records import ConfigurationRecord
 from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
+from contracts.queues import AlertChanged
 from contracts.tasks import (
     TaskAbandoned,
     TaskAssigned,
@@ -89,6 +90,8 @@ class FoldedViews:
     _agents: dict[str, _Agent] = field(default_factory=dict)
     _tasks: dict[str, _Task] = field(default_factory=dict)
     _queues: list[str] = field(default_factory=list)
+    _alerts: dict[str, dict[str, View]] = field(default_factory=dict)
+    """Those that stand, by queue and alert."""
     _version: int = 0
     _resets: Sequence[str] = RESETS
     """What starts an agent's idle time anew."""
@@ -129,6 +132,7 @@ class FoldedViews:
             "queues": {
                 name: {"queue": name, "oldest_queued_at_ms": min(waiting[name], default=None)}
                 | {state: sum(task.state == state for task in self._in(name)) for state in _STATES}
+                | {"alerts": [alert for _, alert in sorted(self._alerts.get(name, {}).items())]}
                 for name in self._queues
             },
             "assignments": {
@@ -158,6 +162,11 @@ class FoldedViews:
                 agent.presence, agent.devices = data.presence, data.devices
             case ConfigurationApplied():
                 self._version = data.version
+            case AlertChanged():
+                standing = self._alerts.setdefault(data.queue, {})
+                standing.pop(data.alert, None)
+                if data.raised:
+                    standing[data.alert] = asdict(data)
             case OfferIssued():
                 task = self._tasks[data.task_id]
                 task.state, task.offers[data.agent_id] = "offered", (data, sequence)
