@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 import pytest
 from centralino.proof.history import History, Tables, read_history
-from centralino.proof.journal import counted
+from centralino.proof.journal import Batch, Position, counted
 from centralino.proof.projection import FoldedViews, current_again_ms, due_positions, projection_faults
 from centralino.proof.samples import Sample, Views, view_of
 from centralino.proof.simulation.plan import plan_of
@@ -15,6 +15,7 @@ from centralino.proof.simulation.services import World
 from centralino.proof.simulation.story import PARTITION, PLACE, tell
 from centralino.proof.tenant import DOMAIN
 from centralino.proof.timing import Bounds, Trouble
+from contracts.queues import AlertChanged
 from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_JOURNAL
 from router.engine.journal import JournalFold
 from router.engine.views import all_views
@@ -73,6 +74,27 @@ def test_the_views_are_the_engines_at_every_position(seed: int) -> None:
 
             assert ours.views() == expected, f"after {record.offset}"
     assert compared > 40
+
+
+def test_an_alert_that_stands_is_in_its_queue_s_view() -> None:
+    folded = FoldedViews(told(3).history, DOMAIN)
+    queue = min(folded.views()["queues"])
+    raised = AlertChanged(
+        alert="long",
+        queue=queue,
+        domain=DOMAIN,
+        measure="waiting",
+        raised=True,
+        value=3,
+        limit=2,
+        changed_at_ms=5,
+    )
+    shown = []
+    for offset, data in enumerate((raised, replace(raised, raised=False))):
+        folded.take(Batch(0, Position(1, offset), 5, 5, [("t", "alert.changed", asdict(data))]))
+        shown.append({name: view["alerts"] for name, view in folded.views()["queues"].items() if view["alerts"]})
+
+    assert shown == [{queue: [asdict(raised)]}, {}]
 
 
 def sample(story: Told, *, after_ms: int = 10_000) -> Sample:

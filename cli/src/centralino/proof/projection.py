@@ -17,7 +17,13 @@ from contracts.agents import (
     AgentStatePending,
     ConfigurationApplied,
 )
-from contracts.assignments import AssignmentCapacityChanged, AssignmentRoleChanged
+from contracts.assignments import (
+    AssignmentCapacityChanged,
+    AssignmentHeld,
+    AssignmentRetrieved,
+    AssignmentRoleChanged,
+    TransferChanged,
+)
 from contracts.configuration import RESETS
 from contracts.configuration_records import ConfigurationRecord
 from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
@@ -41,10 +47,12 @@ from centralino.proof.faults import Fault
 from centralino.proof.history import History
 from centralino.proof.journal import Batch, Epoch, Position, counted, public_facts
 from centralino.proof.samples import Sample, View, Views
+from centralino.proof.task_views import ShownTask, assignment_view, offer_view
 from centralino.proof.timing import Bounds, Trouble
 
 BEHIND_MS: Final = 2000
 """A view is still counted as current when what it lacks is younger."""
+OPEN: Final = ("requested", "consulting", "conference")
 UNREADABLE: Final = "internal.leases_readable"
 
 
@@ -63,35 +71,18 @@ class _Agent:
 
 
 @dataclass(slots=True)
-class _Task:
-    queued: TaskQueued
-    queue: str
-    priority: int
-    state: str = "waiting"
-    offers: dict[str, tuple[OfferIssued, str]] = field(default_factory=dict)  # by agent, with their sequences
-    assigned: tuple[TaskAssigned, str] | None = None
-    """With the sequence of its event."""
-    wrapup: WrapupStarted | None = None
-    counted: bool = True
-    role: str = "owner"
-    deferred: bool = False
-
-    @property
-    def holders(self) -> list[str]:
-        return [*self.offers, *([self.assigned[0].agent_id] if self.assigned else [])]
-
-
-@dataclass(slots=True)
 class FoldedViews:
     """`take` the journal's entries in order; `views` are what Redis should then show of the domain."""
 
     history: History
     domain: str
     _agents: dict[str, _Agent] = field(default_factory=dict)
-    _tasks: dict[str, _Task] = field(default_factory=dict)
+    _tasks: dict[str, ShownTask] = field(default_factory=dict)
     _queues: list[str] = field(default_factory=list)
     _alerts: dict[str, dict[str, View]] = field(default_factory=dict)
     """Those that stand, by queue and alert."""
+    _transfers: dict[str, TransferChanged] = field(default_factory=dict)
+    """Open ones, by the task whose owner asked."""
     _version: int = 0
     _resets: Sequence[str] = RESETS
     """What starts an agent's idle time anew."""
@@ -136,14 +127,16 @@ class FoldedViews:
                 for name in self._queues
             },
             "assignments": {
-                task.assigned[0].assignment_id: _assignment_view(task, *task.assigned)
+                task.assigned[0].assignment_id: assignment_view(
+                    task, *task.assigned, self._transfers.get(task.queued.task_id)
+                )
                 for task in self._tasks.values()
                 if task.assigned is not None
             },
             "domains": {self.domain: {"domain": self.domain, "version": self._version}},
         }
 
-    def _in(self, queue: str) -> list[_Task]:
+    def _in(self, queue: str) -> list[ShownTask]:
         return [task for task in self._tasks.values() if task.queue == queue]
 
     def _unconfirm(self, presences: set[str]) -> None:
@@ -207,12 +200,16 @@ class FoldedViews:
         match data:
             case TaskQueued():
                 deferred = data.deferred_for is not None
-                self._tasks[data.task_id] = _Task(data, data.queue, data.priority, deferred=deferred)
+                self._tasks[data.task_id] = ShownTask(data, data.queue, data.priority, deferred=deferred)
             case TaskDeferred() | TaskResumed():
                 self._tasks[data.task_id].deferred = isinstance(data, TaskDeferred)
             case TaskRerouted():
                 task = self._tasks[data.task_id]
                 task.queue, task.priority = data.queue, data.priority
+            case TransferChanged():
+                self._transfers.pop(data.from_task_id, None)
+                if data.state in OPEN:
+                    self._transfers[data.from_task_id] = data
             case _:
                 self._fold_assignment(data, sequence)
 
@@ -228,9 +225,11 @@ class FoldedViews:
                     task.assigned = (task.assigned[0], sequence)
             case AssignmentCapacityChanged():
                 self._tasks[data.task_id].counted = data.counted
+            case AssignmentHeld() | AssignmentRetrieved():
+                self._tasks[data.task_id].held_since_ms = data.held_at_ms if isinstance(data, AssignmentHeld) else None
             case WrapupStarted():
                 task = self._tasks[data.task_id]
-                task.state, task.wrapup = "wrapup", data
+                task.state, task.wrapup, task.held_since_ms = "wrapup", data, None
             case TaskRequeued():
                 self._back_in_line(data.task_id, data.requeued_at_ms)
             case TaskUnassigned():
@@ -252,9 +251,9 @@ class FoldedViews:
     def _back_in_line(self, task_id: str, at_ms: int) -> None:
         task = self._tasks[task_id]
         self._free(task, at_ms)
-        task.state, task.assigned, task.counted = "waiting", None, True
+        task.state, task.assigned, task.counted, task.held_since_ms = "waiting", None, True, None
 
-    def _free(self, task: _Task, at_ms: int) -> None:
+    def _free(self, task: ShownTask, at_ms: int) -> None:
         """Whoever had it assigned."""
         if task.assigned is not None:
             reset = "outbound" if task.queued.direction == "outbound" else "assignment"
@@ -279,7 +278,7 @@ class FoldedViews:
             "held": sum(task.queued.cost for task in held if task.counted),
             "capacity": agent.capacity,
             "idle_since_ms": agent.idle_since_ms,
-            "offers": [_offer_view(task, *task.offers[name]) for task in held if name in task.offers],
+            "offers": [offer_view(task, *task.offers[name]) for task in held if name in task.offers],
             "assignments": [task.assigned[0].assignment_id for task in held if task.assigned is not None],
         }
 
@@ -364,33 +363,3 @@ def _entries(journal: Sequence[Record], domain: str) -> Iterator[Epoch | Batch]:
 
 def _sequence(position: Position) -> str:
     return f"{position.generation:04d}-{position.offset:015d}-{position.index:05d}"
-
-
-def _offer_view(task: _Task, offer: OfferIssued, sequence: str) -> View:
-    return {
-        "offer_id": offer.offer_id,
-        "task_id": offer.task_id,
-        "interaction_id": offer.interaction_id,
-        "queue": task.queue,
-        "channel": offer.channel,
-        "priority": task.priority,
-        "queued_at_ms": task.queued.queued_at_ms,
-        "expires_at_ms": offer.expires_at_ms,
-        "sequence": sequence,
-    }
-
-
-def _assignment_view(task: _Task, assigned: TaskAssigned, sequence: str) -> View:
-    return {
-        "assignment_id": assigned.assignment_id,
-        "task_id": assigned.task_id,
-        "interaction_id": assigned.interaction_id,
-        "agent_id": assigned.agent_id,
-        "queue": assigned.queue,
-        "channel": assigned.channel,
-        "sequence": sequence,
-        "state": "assigned" if task.wrapup is None else "wrapup",
-        "counted": task.counted,
-        "role": task.role,
-        "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup else None,
-    }

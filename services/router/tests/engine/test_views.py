@@ -10,6 +10,7 @@ from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged
 from contracts.configuration import Domain
 from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
+from router.api.models import AssignmentView
 from router.domain.facts import INTERNAL, PUBLIC, Fact
 from router.domain.internal import AttentionJoined, ContactKept, RefusalLapsed
 from router.engine.sequences import Published, Sequences
@@ -61,6 +62,32 @@ def test_a_domain_s_view_says_which_version_it_has_switched_to() -> None:
     [(domain, views)] = touched.views(told.state, sequences).items()
     assert json.loads(views["domains"][DOMAIN] or b"") == {"domain": DOMAIN, "version": 2}
     assert all_views(told.state, sequences)[domain]["domains"] == views["domains"]
+
+
+def test_an_assignment_s_view_says_since_when_it_is_on_hold_and_how_far_its_transfer_is() -> None:
+    told, touched, sequences = Story(), Touched(), Sequences()
+    told.configure(Domain(id=DOMAIN), queue("billing"), address("billing"), agent("ann"), agent("bob"))
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+    told.on_duty("bob")
+
+    def shown(happened: list[object]) -> tuple[bool, str | None, str | None]:
+        touched.note(told.state, [Fact(TENANT, data) for data in happened])
+        [(domain, views)] = touched.views(told.state, sequences).items()
+        kept = {name: view for name, view in views["assignments"].items() if view is not None}
+        assert kept.items() <= all_views(told.state, sequences)[domain]["assignments"].items()
+        view = AssignmentView.model_validate_json(views["assignments"]["i1.t1.o1.a"] or b"")
+        if view.transfer is None:
+            return view.held_since_ms is not None, None, None
+        return view.held_since_ms is not None, view.transfer.state, view.transfer.to_agent_id
+
+    assert shown(told.hold("ann", "i1.t1.o1.a", held=True)) == (True, None, None)
+    assert shown(told.hold("ann", "i1.t1.o1.a", held=False)) == (False, None, None)
+    assert shown(told.transfer("ann", "i1.t1.o1.a", kind="consult", to_agent_id="bob")) == (False, "requested", None)
+    assert shown(told.accept("bob", "i1.t2.o1")) == (False, "consulting", "bob")
+    assert shown(told.move("ann", "i1.t2", "conference")) == (False, "conference", "bob")
+    assert shown(told.move("ann", "i1.t2", "cancel")) == (False, None, None)
 
 
 def test_an_assignment_s_sequence_is_that_of_the_event_that_gave_it_its_role() -> None:

@@ -18,7 +18,7 @@ from servicekit.store import EVERY_TENANT
 
 from router.api.configuration import changed_records, document_hash, faults_of, record_key
 from router.api.handlers import SOURCE
-from router.api.models import Checked
+from router.api.models_admin import Checked
 from router.api.seats import Seats
 from router.api.store import ApiStore, ApiTransaction, AuditRow, StoredConfiguration, VersionLine
 

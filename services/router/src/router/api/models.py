@@ -8,7 +8,6 @@ from contracts.messages import Visibility
 from contracts.queues import AlertChanged
 from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from servicekit.store import TENANT_PATTERN
 
 MessageText = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 """PostgreSQL text, where the gateways keep it, cannot hold NUL."""
@@ -193,6 +192,15 @@ class OfferView(View):
     sequence: str
 
 
+class TransferView(View):
+    """A transfer that is open."""
+
+    transfer_id: Id
+    kind: TransferKind
+    state: Literal["requested", "consulting", "conference"]
+    to_agent_id: Id | None = Field(description="Who accepted, if anybody has.")
+
+
 class AssignmentView(View):
     """A task that an agent owns, or helps with."""
 
@@ -206,6 +214,8 @@ class AssignmentView(View):
     state: Literal["assigned", "wrapup"]
     counted: bool = Field(True, description="Whether it takes capacity: not while the customer is silent.")
     role: Role = Field("owner", description="consultant: helps unseen by the customer; participant: all talk together.")
+    held_since_ms: InstantMs | None = Field(None, description="Since when the customer is on hold; none: not.")
+    transfer: TransferView | None = Field(None, description="The open transfer that the owner asked for.")
     ends_at_ms: InstantMs | None = Field(None, description="When wrap-up ends by itself.")
 
 
@@ -307,90 +317,4 @@ class Ticket(View):
     """Opens one WebSocket within 30 seconds: `?ticket=`."""
 
     ticket: str
-    expires_in_seconds: int
-
-
-class Version(View):
-    """A version of the configuration."""
-
-    version: int
-    hash: str
-    created_at_ms: InstantMs
-    created_by: str
-
-
-class Versions(View):
-    """Newest first."""
-
-    versions: list[Version]
-
-
-class Checked(View):
-    """A document that would be activated."""
-
-    active_version: int = Field(description="0 before the first.")
-    hash: str
-    is_active: bool = Field(description="The document is the active one: activating it makes no new version.")
-
-
-class Rollback(Request):
-    """Back to the document of an earlier version."""
-
-    to_version: Annotated[int, Field(ge=1, le=999_999_999)]
-
-
-class DomainVersion(View):
-    """By which version a domain is routed."""
-
-    domain: Id
-    version: int = Field(description="0 while the engine has applied none, or its view is not there.")
-
-
-class DomainVersions(View):
-    """By domain."""
-
-    domains: list[DomainVersion]
-
-
-class NewApiKey(Request):
-    """A key for the program of an integration."""
-
-    integration: Code
-    lifetime_days: Annotated[int, Field(ge=1, le=730)] = 365
-
-
-class IssuedApiKey(View):
-    """A new key, shown this once."""
-
-    key: str
-
-
-class ApiKeyLine(View):
-    """A key, without its secret."""
-
-    key_id: str
-    integration: str
-    expires_at_ms: InstantMs
-    revoked_at_ms: InstantMs | None
-
-
-class ApiKeyLines(View):
-    """The tenant's keys, those that end last first."""
-
-    keys: list[ApiKeyLine]
-
-
-class DevelopmentTokenRequest(Request):
-    """Whom the token is for."""
-
-    role: Literal["agent", "supervisor", "admin", "integrator"]
-    subject: Id
-    tenant: Annotated[str, Field(pattern=TENANT_PATTERN)]
-    name: Annotated[str, Field(min_length=1, max_length=120)] | None = None
-
-
-class DevelopmentToken(View):
-    """An access token."""
-
-    token: str
     expires_in_seconds: int

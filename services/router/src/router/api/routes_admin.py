@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from router.api.administration import faults_beside
 from router.api.keys import KeptApiKeys
-from router.api.models import (
+from router.api.models_admin import (
     ApiKeyLine,
     ApiKeyLines,
     Checked,

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from servicekit.ports import Clock
 from servicekit.testing.tokens import TokenIssuer
 
-from router.api.models import DevelopmentToken, DevelopmentTokenRequest
+from router.api.models_admin import DevelopmentToken, DevelopmentTokenRequest
 from router.api.parts import PartsOf
 from router.api.store import AuditRow
 

@@ -16,6 +16,7 @@ from router.domain.facts import Fact
 from router.domain.internal import ConfigurationRecordApplied, LeasesReadable, SnapshotNamed
 from router.domain.state import DomainState, State, key_of
 from router.domain.task import Task
+from router.domain.transfers import origin_of
 from router.engine.live import Kind, Views
 from router.engine.sequences import Sequences
 
@@ -76,8 +77,13 @@ def _further_queues(domain: DomainState | None, data: object) -> Iterator[str]:
 def _names_in(data: type) -> list[tuple[Kind, Callable[[object], str | None]]]:
     """How to read what a fact's data name."""
     fields = {field.name for field in dataclasses.fields(data)}
-    named: dict[Kind, str] = {"agents": "agent_id", "queues": "queue", "assignments": "assignment_id"}
-    return [(kind, attrgetter(name)) for kind, name in named.items() if name in fields]
+    named: dict[str, Kind] = {
+        "agent_id": "agents",
+        "queue": "queues",
+        "assignment_id": "assignments",
+        "from_assignment_id": "assignments",
+    }
+    return [(kind, attrgetter(name)) for name, kind in named.items() if name in fields]
 
 
 def all_views(state: State, sequences: Sequences) -> dict[str, Views]:
@@ -103,7 +109,7 @@ def _views(domain: DomainState, sequences: Sequences, ids: dict[Kind, set[str]])
         "agents": {name: _agent(agents[name], sequences) if name in agents else None for name in sorted(ids["agents"])},
         "queues": {name: _queue(domain, name) if name in lines else None for name in sorted(ids["queues"])},
         "assignments": {
-            name: _assignment(assignments[name], sequences) if name in assignments else None
+            name: _assignment(domain, assignments[name], sequences) if name in assignments else None
             for name in sorted(ids["assignments"])
         },
         "domains": {name: _ENCODER.encode({"domain": name, "version": domain.version}) for name in ids["domains"]},
@@ -158,7 +164,7 @@ def _queue(domain: DomainState, name: str) -> bytes:
     return _ENCODER.encode({"queue": name, **line.counts, **kept})
 
 
-def _assignment(task: Task, sequences: Sequences) -> bytes:
+def _assignment(domain: DomainState, task: Task, sequences: Sequences) -> bytes:
     assigned = task.assigned
     assert assigned is not None  # noqa: S101 - it is among the assignments
     return _ENCODER.encode(
@@ -173,9 +179,24 @@ def _assignment(task: Task, sequences: Sequences) -> bytes:
             "state": "wrapup" if task.wrapup is not None else "assigned",
             "counted": task.counted,
             "role": task.role,
+            "held_since_ms": task.held_since_ms,
+            "transfer": _transfer(domain.transfers.get(task.task_id)),
             "ends_at_ms": task.wrapup.ends_at_ms if task.wrapup is not None else None,
         }
     )
+
+
+def _transfer(second: Task | None) -> dict[str, object] | None:
+    """The open transfer that the owner asked for."""
+    if second is None:
+        return None
+    consulting = "conference" if second.role == "participant" else "consulting"
+    return {
+        "transfer_id": second.task_id,
+        "kind": origin_of(second).kind,
+        "state": consulting if second.assigned is not None else "requested",
+        "to_agent_id": second.assigned.agent_id if second.assigned is not None else None,
+    }
 
 
 _ENCODER: Final = msgspec.json.Encoder()
