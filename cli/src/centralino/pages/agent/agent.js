@@ -2,31 +2,32 @@
 import { byId, make, newId } from "/shared/dom.js";
 import { ResumingSocket } from "/shared/socket.js";
 import { Api, crmOrigin, development } from "./api.js";
-import { Desk } from "./desk.js";
-import { draw, drawStory, notice } from "./view.js";
+import { Desk, callbackId } from "./desk.js";
+import { dialogs } from "./dialogs.js";
+import { clearStory, draw, drawStory, notice } from "./view.js";
+import { CAUSES } from "./words.js";
 
 const DEVICE = sessionStorage.getItem("device") ?? newId();
 sessionStorage.setItem("device", DEVICE);
+/** `present_by` of the domain says which kinds make an agent present. */
+const KIND = navigator.userAgentData?.mobile || matchMedia("(pointer: coarse) and (max-width: 700px)").matches ? "mobile" : "desktop";
 
 const desk = new Desk();
 let api = null;
+let configuration = null;
+let open = null;    // opens the dialogs
 let socket = null;
 let sequence = 0;   // the last sequence of our stream that was taken
 let storyOf = null;
 let lastTypingMs = 0;
 const typingTimers = new Map();
 
-/** Why the router, and not the agent, changed the agent's state. */
-const CAUSES = {
-  unanswered_offers: "You are not ready now: offers were left unanswered.",
-  presence_lost: "You are not ready now: the connection was lost for too long.",
-};
-
 await offerLogin();
 
 async function offerLogin() {
   try {
-    const agents = await development.agents();
+    configuration = await development.configuration();
+    const { agents } = configuration;
     byId("who").replaceChildren(...agents.map((agent) =>
       make("option", { value: agent.id }, `${agent.name} (${Object.entries(agent.skills).map(([skill, level]) => `${skill} ${level}`).join(", ")})`)));
     byId("login-form").onsubmit = async (event) => {
@@ -50,6 +51,9 @@ function loginProblem(error) {
 
 async function startWork(agent, itsApi) {
   api = itsApi;
+  desk.me = agent.id;
+  desk.parked = recalled();
+  open = dialogs(acts, configuration, agent);
   byId("login").hidden = true;
   byId("desk").hidden = false;
   byId("my-name").textContent = agent.name;
@@ -58,7 +62,7 @@ async function startWork(agent, itsApi) {
     ...dispositions.map((one) => make("option", { value: one.id }, one.label)));
   await refetch();
   socket = new ResumingSocket({
-    open: async () => ({ url: await api.socketUrl(sequence, DEVICE) }),
+    open: async () => ({ url: await api.socketUrl(sequence, DEVICE, KIND) }),
     onFrame: take,
     onState: (state) => { byId("link").textContent = { open: "connected", waiting: "reconnecting", closed: "disconnected" }[state] ?? state; },
     heartbeat: { type: "heartbeat" },
@@ -82,14 +86,15 @@ async function refetch() {
 async function loadHistory(conversation, triesLeft = 5) {
   try {
     const [interaction, history] = await Promise.all([
-      api.interaction(conversation.interactionId), api.messages(conversation.interactionId)]);
+      api.interaction(conversation.talkId), api.messages(conversation.talkId)]);
     if (!interaction.customer && triesLeft > 0) loadHistoryLater(conversation, triesLeft);
     conversation.known = Boolean(interaction.customer);
     conversation.name = interaction.customer?.name ?? conversation.name;
+    conversation.client = interaction.client;
     for (const message of history.messages) {
       desk.addMessage(conversation.interactionId, {
         id: message.message_id, number: message.number, text: message.text, at_ms: message.at_ms,
-        from: message.direction === "inbound" ? "customer" : "agent",
+        from: message.direction === "inbound" ? "customer" : "agent", by: message.agent_id, internal: message.visibility === "internal",
       });
     }
   } catch (error) {
@@ -112,7 +117,7 @@ function take(frame) {
   }
   if (frame.type === "agent.state_changed" && CAUSES[frame.data.cause]) notice(CAUSES[frame.data.cause]);
   desk.take(frame.type, frame.data ?? frame);
-  if (frame.type === "task.assigned") loadHistory(desk.conversations.get(frame.data.interaction_id)).then(show);
+  if (frame.type === "task.assigned") loadHistory(desk.conversations.get(frame.data.assignment_id)).then(show);
   show();
 }
 
@@ -123,32 +128,68 @@ function expectTypingToEnd(data) {
 }
 
 function show() {
-  draw(desk, actions);
+  sessionStorage.setItem(parkedKey(), JSON.stringify([...desk.parked]));
+  draw(desk, actions, nameOf);
   const current = desk.current;
   if (current && storyOf !== storyKey(current)) showStory(current);
+  else if (!current && storyOf) { storyOf = null; clearStory(); }
+}
+
+/** What this window put aside: the router tells nobody but who parks. */
+function recalled() {
+  return new Map(JSON.parse(sessionStorage.getItem(parkedKey()) ?? "[]"));
+}
+
+function parkedKey() {
+  return `parked:${desk.me}`;
+}
+
+function nameOf(agentId) {
+  return configuration.agents.find((agent) => agent.id === agentId)?.name ?? agentId;
 }
 
 /** The story is drawn anew for another conversation, and when the customer has become known. */
 function storyKey(conversation) {
-  return `${conversation.interactionId}:${conversation.known}`;
+  return `${conversation.talkId}:${conversation.known}`;
 }
 
 async function showStory(conversation) {
-  storyOf = storyKey(conversation);
+  const key = storyKey(conversation);
+  let found = [null, []];
+  storyOf = key;
   try {
-    const interaction = await api.interaction(conversation.interactionId);
+    const interaction = await api.interaction(conversation.talkId);
     const past = interaction.customer ? await api.timeline(interaction.customer.customer_id) : { entries: [] };
-    drawStory(interaction, past.entries);
+    found = [interaction, past.entries];
   } catch {
-    drawStory(null, []);
+    // The CRM is away: nobody is known.
   }
+  if (storyOf === key) drawStory(...found); // else another conversation was opened meanwhile
 }
 
 /** What the agent does. A refusal is told in its own words. */
 const actions = {
-  choose: (interactionId) => { desk.choose(interactionId); show(); },
+  choose: (assignmentId) => { desk.choose(assignmentId); show(); },
   accept: (offerId) => run(() => api.accept(offerId)),
   reject: (offerId) => run(() => api.reject(offerId)),
+  unpark: (taskId) => run(() => {
+    const gone = () => { desk.parked.delete(taskId); show(); };
+    // A refusal means that it is in line already, or over.
+    return api.unpark(taskId).then(gone, (error) => { if (error.status < 500) gone(); throw error; });
+  }),
+};
+
+/** What the dialogs ask for; they show a refusal themselves. */
+const acts = {
+  transfer: (conversation, wish) => api.transfer(conversation.assignmentId, wish),
+  park: (conversation, untilMs) => api.park(conversation.assignmentId, untilMs),
+  callBack: async (conversation, wish) => {
+    const channel = configuration.channels.find((each) => each.channel === conversation.channel && each.domain === configuration.queues.find((queue) => queue.id === wish.queue).domain);
+    const client = conversation.client ?? channel?.client;
+    await api.callBack({ ...wish, client, channel: conversation.channel, request_id: callbackId(conversation.interactionId, newId()) });
+    conversation.note = wish.due_at_ms ? `To be called back: ${new Date(wish.due_at_ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}.` : "To be called back as soon as somebody is free.";
+    show();
+  },
 };
 
 async function run(command) {
@@ -172,9 +213,10 @@ byId("compose").onsubmit = (event) => {
   if (!text || !conversation) return;
   byId("text").value = "";
   const id = newId();
-  desk.addMessage(conversation.interactionId, { id, from: "agent", text, at_ms: Date.now(), pending: true });
+  const internal = conversation.role === "consultant" || (!byId("internal-part").hidden && byId("internal").checked);
+  desk.addMessage(conversation.interactionId, { id, from: "agent", by: desk.me, internal, text, at_ms: Date.now(), pending: true });
   show();
-  api.say(conversation.assignmentId, id, text).catch((error) => {
+  api.say(conversation.assignmentId, id, text, internal ? "internal" : "customer").catch((error) => {
     desk.addMessage(conversation.interactionId, { id, failed: error.message });
     show();
   });
@@ -193,5 +235,12 @@ byId("text").oninput = () => {
   socket.send({ type: "typing", interaction_id: desk.current.interactionId });
 };
 
+byId("hold").onclick = () => run(() => api.hold(desk.current.assignmentId, desk.current.heldSinceMs === null));
+byId("transfer").onclick = () => open.transfer(desk.current);
+byId("park").onclick = () => open.park(desk.current);
+byId("call-back").onclick = () => open.callBack(desk.current);
+for (const move of ["complete", "conference", "cancel"]) {
+  byId(`move-${move}`).onclick = () => run(() => api.moveTransfer(desk.current.transfer.transfer_id, move));
+}
 byId("end").onclick = () => run(() => api.end(desk.current.assignmentId, desk.current.seenNumber));
 byId("complete").onclick = () => run(() => api.complete(desk.current.assignmentId, byId("disposition").value, desk.current.seenNumber));

@@ -6,11 +6,11 @@ const ROUTER = "/router/v1";
 
 const TENANT = new URLSearchParams(location.search).get("tenant") ?? "acme";
 
-/** The development log-in of the embedded stack: who can work here, and tokens for them. */
+/** The development log-in of the embedded stack: who works where, and tokens for them. */
 export const development = {
-  agents: async () => {
+  configuration: async () => {
     const token = await developmentToken("supervisor", "agent-page");
-    return (await ask("GET", `${ROUTER}/configuration`, { token })).agents;
+    return ask("GET", `${ROUTER}/configuration`, { token });
   },
   token: (agent) => developmentToken("agent", agent.id, agent.name),
 };
@@ -58,8 +58,35 @@ export class Api {
   setState(state, reasonCode) { return this.command("PUT", "/me/state", { state, reason_code: reasonCode || null }); }
   accept(offerId) { return this.command("POST", `/offers/${encodeURIComponent(offerId)}/accept`); }
   reject(offerId) { return this.command("POST", `/offers/${encodeURIComponent(offerId)}/reject`, { reason: "declined" }); }
-  say(assignmentId, messageId, text) {
-    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages`, { message_id: messageId, text });
+  say(assignmentId, messageId, text, visibility) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages`, { message_id: messageId, text, visibility });
+  }
+  hold(assignmentId, held) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/${held ? "hold" : "retrieve"}`);
+  }
+  park(assignmentId, untilMs) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/park`, { until_ms: untilMs });
+  }
+  unpark(taskId) { return this.command("POST", `/tasks/${encodeURIComponent(taskId)}/unpark`); }
+
+  /** `wish`: kind (cold or consult), one target (queue, agent_id or escalate), forced. */
+  transfer(assignmentId, wish) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/transfer`, wish);
+  }
+  /** complete, conference or cancel. */
+  moveTransfer(transferId, move) { return this.command("POST", `/transfers/${encodeURIComponent(transferId)}/${move}`); }
+
+  /** Ask for a callback and learn whether there will be one: a request is decided after it is taken. */
+  async callBack(wish) {
+    await this.command("POST", "/task-requests", { kind: "callback", ...wish });
+    for (let triesLeft = 8; ; triesLeft--) {
+      try {
+        return await this.get(`/commands/${encodeURIComponent(wish.request_id)}`);
+      } catch (error) {
+        if (error.code !== "result_unknown" || triesLeft === 0) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 400));
+      }
+    }
   }
   end(assignmentId, seenNumber) {
     return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/end`, { then: "close", seen_number: seenNumber });
@@ -69,12 +96,12 @@ export class Api {
       { disposition: disposition || null, then: "close", seen_number: seenNumber });
   }
 
-  /** Where to connect: a single-use ticket, and the last sequence that was read. */
-  async socketUrl(after, device) {
+  /** Where to connect: a single-use ticket, the last sequence that was read, and on what the agent works. */
+  async socketUrl(after, device, kind) {
     const { ticket } = await this.command("POST", "/socket-tickets");
     const url = new URL(`${ROUTER}/agent-socket`, location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    url.search = new URLSearchParams({ ticket, after, device });
+    url.search = new URLSearchParams({ ticket, after, device, kind });
     return url;
   }
 

@@ -1,10 +1,12 @@
 // What is on the agent's desk: offers and conversations, changed only by what the router said.
 
 export class Desk {
-  constructor() {
+  constructor(me = null) {
+    this.me = me;                   // our agent's id
     this.offers = new Map();        // offer id -> offer
-    this.conversations = new Map(); // interaction id -> conversation
-    this.chosen = null;             // interaction id
+    this.conversations = new Map(); // assignment id -> conversation: one interaction may be here twice
+    this.parked = new Map();        // task id -> what was put aside
+    this.chosen = null;             // assignment id
     this.state = { state: "not_ready", reason_code: null };
   }
 
@@ -15,37 +17,52 @@ export class Desk {
     const before = this.conversations;
     this.conversations = new Map();
     for (const assignment of me.assignments) {
-      const kept = before.get(assignment.interaction_id) ?? conversation(assignment);
-      Object.assign(kept, { assignmentId: assignment.assignment_id, wrapup: assignment.state === "wrapup" });
-      this.conversations.set(assignment.interaction_id, kept);
+      const kept = before.get(assignment.assignment_id) ?? conversation(assignment);
+      Object.assign(kept, {
+        wrapup: assignment.state === "wrapup", role: assignment.role,
+        heldSinceMs: assignment.held_since_ms, transfer: assignment.transfer,
+      });
+      this.add(kept);
     }
-    if (!this.conversations.has(this.chosen)) this.choose([...this.conversations.keys()][0] ?? null);
+    if (!this.current) this.choose([...this.conversations.keys()][0] ?? null);
   }
 
-  choose(interactionId) {
-    this.chosen = interactionId;
+  choose(assignmentId) {
+    this.chosen = assignmentId;
     if (this.current) see(this.current);
   }
 
   get current() { return this.conversations.get(this.chosen); }
+
+  /** All that we have of an interaction. */
+  of(interactionId) {
+    return [...this.conversations.values()].filter((found) => found.interactionId === interactionId);
+  }
+
+  add(found) {
+    this.conversations.set(found.assignmentId, found);
+    this.parked.delete(found.taskId);
+  }
 
   /** Take one frame of the agent's socket. */
   take(type, data) {
     CHANGES[type]?.(this, data);
   }
 
-  /** A message stands once, in the order of its number. */
+  /** A message stands once in each of its conversations, in the order of its number. */
   addMessage(interactionId, message) {
-    const found = this.conversations.get(interactionId);
-    if (!found) return;
-    found.typing = false;
-    const at = found.messages.findIndex((other) => other.id === message.id);
-    if (at >= 0) found.messages[at] = { ...found.messages[at], ...message };
-    else if (message.text !== undefined) found.messages.push(message); // a failure of what this page never showed is none
-    found.messages.sort((a, b) => (a.number ?? Infinity) - (b.number ?? Infinity) || a.at_ms - b.at_ms);
-    if (interactionId === this.chosen) see(found);
-    else if (message.from === "customer") found.unread = true;
+    for (const found of this.of(interactionId)) addTo(found, message, this);
   }
+}
+
+function addTo(found, message, desk) {
+  found.typing = false;
+  const at = found.messages.findIndex((other) => other.id === message.id);
+  if (at >= 0) found.messages[at] = { ...found.messages[at], ...message };
+  else if (message.text !== undefined) found.messages.push({ ...message }); // a failure of what this page never showed is none
+  found.messages.sort((a, b) => (a.number ?? Infinity) - (b.number ?? Infinity) || a.at_ms - b.at_ms);
+  if (found === desk.current) see(found);
+  else if (message.from === "customer") found.unread = true;
 }
 
 /** The agent looks at it: what the customer said so far is seen. */
@@ -55,10 +72,27 @@ function see(found) {
   found.seenNumber = numbers.length ? Math.max(...numbers) : null;
 }
 
-function conversation({ interaction_id: interactionId, assignment_id: assignmentId, queue, channel }) {
+/** A callback that this page asks for names the conversation that it is about: its customer is known by that alone. */
+const CALLBACK = /^callback:(.+):[^:]+$/;
+
+export function callbackId(interactionId, unique) {
+  return `callback:${talkOf(interactionId)}:${unique}`;
+}
+
+export function isCallback({ interaction_id: interactionId, kind }) {
+  return kind === "callback" || CALLBACK.test(interactionId);
+}
+
+function talkOf(interactionId) {
+  return CALLBACK.exec(interactionId)?.[1] ?? interactionId;
+}
+
+function conversation(assignment) {
+  const { interaction_id: interactionId, assignment_id: assignmentId, task_id: taskId, queue, channel, role } = assignment;
   return {
-    interactionId, assignmentId, queue, channel,
-    messages: [], name: "Customer", seenNumber: null, deliveredNumber: 0, known: false, wrapup: false, unread: false, typing: false,
+    interactionId, assignmentId, taskId, queue, channel, role: role ?? "owner", talkId: talkOf(interactionId), callback: isCallback(assignment),
+    heldSinceMs: null, transfer: null, helps: null, outcome: "", wrapup: false,
+    messages: [], name: "Customer", client: null, seenNumber: null, deliveredNumber: 0, known: false, unread: false, typing: false,
   };
 }
 
@@ -67,13 +101,30 @@ function dropOffer(desk, data) {
 }
 
 function dropConversation(desk, data) {
-  desk.conversations.delete(data.interaction_id);
-  if (desk.chosen === data.interaction_id) desk.choose([...desk.conversations.keys()][0] ?? null);
+  if (!desk.conversations.delete(data.assignment_id)) return;
+  if (desk.chosen === data.assignment_id) desk.choose([...desk.conversations.keys()][0] ?? null);
 }
 
-/** What the customer does not get is marked. */
-function spoken({ visibility, personal }) {
-  return visibility === "internal" ? `(internal) ${personal.text}` : personal.text;
+/** A change of the conversation that the frame's assignment is. */
+function changing(change) {
+  return (desk, data) => {
+    const found = desk.conversations.get(data.assignment_id);
+    if (found) Object.assign(found, change(data));
+  };
+}
+
+const OPEN = ["requested", "consulting", "conference"];
+
+/** The one who asked sees how far it is; the one who helps, whom. */
+function transferChanged(desk, data) {
+  const owner = desk.conversations.get(data.from_assignment_id);
+  if (owner) {
+    owner.transfer = OPEN.includes(data.state) ? data : null;
+    owner.outcome = data;
+  }
+  for (const found of desk.of(data.interaction_id)) {
+    if (found.taskId === data.transfer_id) found.helps = OPEN.includes(data.state) ? data.from_agent_id : null;
+  }
 }
 
 /** Who changes what: one entry for each type of frame that matters here. */
@@ -85,35 +136,38 @@ const CHANGES = {
   "offer.rescinded": dropOffer,
   "offer.withdrawn": dropOffer,
   "task.assigned": (desk, data) => {
-    if (!desk.conversations.has(data.interaction_id)) desk.conversations.set(data.interaction_id, conversation(data));
-    if (!desk.chosen) desk.choose(data.interaction_id);
+    if (!desk.conversations.has(data.assignment_id)) desk.add(conversation(data));
+    if (!desk.current) desk.choose(data.assignment_id);
   },
-  "task.wrapup_started": (desk, data) => {
-    const found = desk.conversations.get(data.interaction_id);
-    if (found) Object.assign(found, { wrapup: true, wrapupEndsAtMs: data.ends_at_ms });
-  },
+  "task.wrapup_started": changing((data) => ({ wrapup: true, heldSinceMs: null, wrapupEndsAtMs: data.ends_at_ms })),
   "task.completed": dropConversation,
   "task.requeued": dropConversation,
-  "task.unassigned": dropConversation,
+  "task.unassigned": (desk, data) => {
+    const found = desk.conversations.get(data.assignment_id);
+    if (found && data.reason === "parked") desk.parked.set(data.task_id, { taskId: data.task_id, name: found.name, queue: data.queue });
+    dropConversation(desk, data);
+  },
   "task.transferred_out": dropConversation,
+  "assignment.held": changing((data) => ({ heldSinceMs: data.held_at_ms })),
+  "assignment.retrieved": changing(() => ({ heldSinceMs: null })),
+  "assignment.role_changed": changing((data) => ({ role: data.role })),
+  "transfer.changed": transferChanged,
   "agent.state_changed": (desk, data) => { desk.state = { state: data.state, reason_code: data.reason_code }; },
   "message.received": (desk, data) => desk.addMessage(data.interaction_id, {
     id: data.message_id, number: data.number, from: "customer", text: data.personal.text, at_ms: data.received_at_ms,
   }),
   "message.sent": (desk, data) => desk.addMessage(data.interaction_id, {
-    id: data.message_id, number: data.number, from: "agent", text: spoken(data), at_ms: data.sent_at_ms, pending: false, failed: undefined,
+    id: data.message_id, number: data.number, from: "agent", by: data.agent_id, internal: data.visibility === "internal",
+    text: data.personal.text, at_ms: data.sent_at_ms, pending: false, failed: undefined,
   }),
   "message.failed": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, failed: data.detail }),
   "message.delivered": (desk, data) => {
-    const found = desk.conversations.get(data.interaction_id);
-    if (found) found.deliveredNumber = Math.max(found.deliveredNumber, data.number);
+    for (const found of desk.of(data.interaction_id)) found.deliveredNumber = Math.max(found.deliveredNumber, data.number);
   },
   typing: (desk, data) => {
-    const found = desk.conversations.get(data.interaction_id);
-    if (found) found.typing = true;
+    for (const found of desk.of(data.interaction_id)) found.typing = true;
   },
   "typing.over": (desk, data) => {
-    const found = desk.conversations.get(data.interaction_id);
-    if (found) found.typing = false;
+    for (const found of desk.of(data.interaction_id)) found.typing = false;
   },
 };

@@ -1,13 +1,17 @@
 // Draws the desk. Nothing here changes it: what the agent does is told to `actions`.
 import { byId, drawList, duration, make, setText, timeOfDay, typingDots } from "/shared/dom.js";
+import { isCallback } from "./desk.js";
+import { roleSentence, transferSentence } from "./words.js";
 
 byId("typing").append(typingDots());
 
-export function draw(desk, actions) {
+/** `nameOf` says an agent's name. */
+export function draw(desk, actions, nameOf) {
   drawState(desk.state);
   drawOffers(desk, actions);
   drawConversations(desk, actions);
-  drawRoom(desk);
+  drawParked(desk, actions);
+  drawRoom(desk, nameOf);
 }
 
 function drawState({ state, reason_code: reason }) {
@@ -31,7 +35,7 @@ function drawOffers(desk, actions) {
 function offerCard(offer, actions) {
   const bar = make("i");
   const card = make("article", { className: "offer" },
-    make("h3", {}, `Chat for ${offer.queue}`),
+    make("h3", {}, `${isCallback(offer) ? "Callback" : "Chat"} for ${offer.queue}`),
     make("p", { className: "quiet" }, `Waiting for ${duration(Date.now() - offer.queued_at_ms)}${because(offer.decision)}`),
     make("div", { className: "countdown" }, bar),
     make("div", { className: "actions" },
@@ -61,48 +65,87 @@ function because(decision) {
 function drawConversations(desk, actions) {
   const conversations = [...desk.conversations.values()];
   drawList(byId("conversations"), conversations, {
-    id: (found) => found.interactionId,
-    build: (found) => make("li", {}, make("button", { type: "button", onclick: () => actions.choose(found.interactionId) },
+    id: (found) => found.assignmentId,
+    build: (found) => make("li", {}, make("button", { type: "button", onclick: () => actions.choose(found.assignmentId) },
       make("span"), make("span", { className: "quiet last" }))),
     update: (row, found) => {
       const [button] = row.children;
-      button.className = found.interactionId === desk.chosen ? "chosen" : "";
+      button.className = found === desk.current ? "chosen" : "";
+      button.ariaCurrent = found === desk.current ? "true" : null;
       button.firstChild.className = found.unread ? "unread" : "";
       setText(button.firstChild, found.name);
-      setText(button.lastChild, found.wrapup ? "wrap-up" : found.messages.at(-1)?.text ?? found.queue);
+      setText(button.lastChild, found.wrapup ? "wrap-up" : found.heldSinceMs ? "on hold" : found.messages.at(-1)?.text ?? found.queue);
     },
   });
   byId("no-conversations").hidden = conversations.length > 0;
 }
 
-function drawRoom(desk) {
+function drawParked(desk, actions) {
+  byId("parked-part").hidden = !desk.parked.size;
+  drawList(byId("parked"), [...desk.parked.values()], {
+    id: (parked) => parked.taskId,
+    build: (parked) => make("li", {}, make("span", {}, `${parked.name} · ${parked.queue}`),
+      make("button", { type: "button", className: "plain", ariaLabel: `Take ${parked.name} back`, onclick: () => actions.unpark(parked.taskId) }, "Take back")),
+    update: () => {},
+  });
+}
+
+function drawRoom(desk, nameOf) {
   const found = desk.current;
   byId("empty-room").hidden = Boolean(found);
   byId("room").hidden = !found;
   if (!found) return;
-  if (byId("room").dataset.id !== found.interactionId) byId("disposition").value = "";
-  byId("room").dataset.id = found.interactionId;
+  if (byId("room").dataset.id !== found.assignmentId) {
+    byId("disposition").value = "";
+    byId("internal").checked = false;
+  }
+  byId("room").dataset.id = found.assignmentId;
   byId("customer-name").textContent = found.name;
-  byId("room-facts").textContent = `${found.channel} · ${found.queue}${found.wrapup ? " · wrap-up: the conversation is over" : ""}`;
-  byId("end").hidden = found.wrapup;
-  byId("compose").hidden = found.wrapup;
+  byId("room-facts").textContent = `${found.callback ? "callback" : found.channel} · ${found.queue}${found.wrapup ? " · wrap-up: the conversation is over" : ""}`;
+  drawTools(found, nameOf);
   const list = byId("messages");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   drawList(list, found.messages, {
     id: (message) => message.id,
     build: () => make("li", {}, make("span", { className: "bubble" }), make("span", { className: "stamp" })),
-    update: (item, message) => updateMessage(item, message, found),
+    update: (item, message) => updateMessage(item, message, { found, desk, nameOf }),
   });
   if (atEnd) list.scrollTop = list.scrollHeight;
   byId("typing").hidden = !found.typing;
 }
 
-function updateMessage(item, message, found) {
-  const mine = message.from === "agent";
+/** What can be done with it now, and how it stands. A consultant talks to colleagues alone, and transfers nothing. */
+function drawTools(found, nameOf) {
+  const talking = !found.wrapup;
+  const owner = talking && found.role === "owner";
+  const state = found.transfer?.state;
+  byId("end").hidden = !owner || found.callback;
+  byId("compose").hidden = !talking || found.callback;
+  byId("tools").hidden = !talking || found.role === "consultant";
+  setText(byId("hold"), found.heldSinceMs ? "Resume" : "Hold");
+  for (const name of ["transfer", "park"]) byId(name).hidden = !owner || Boolean(state);
+  byId("call-back").hidden = !owner;
+  byId("moves").hidden = !owner || !state;
+  byId("move-complete").hidden = state === "requested";
+  byId("move-conference").hidden = state !== "consulting";
+  setText(byId("move-cancel"), state === "conference" ? "End the conference" : "Take back");
+  const sentences = [
+    found.heldSinceMs ? `On hold since ${timeOfDay(found.heldSinceMs)}.` : "", talking ? roleSentence(found, nameOf) : "",
+    transferSentence(found, nameOf), found.note ?? "",
+  ];
+  setText(byId("talk-state"), sentences.filter(Boolean).join(" "));
+  byId("internal-part").hidden = found.role === "consultant" || !(found.role === "participant" || state === "consulting" || state === "conference");
+  byId("text").placeholder = found.role === "consultant" ? "Write to your colleague. Enter sends." : "Answer the customer. Enter sends.";
+  byId("text").ariaLabel = found.role === "consultant" ? "Words for your colleague" : "Answer";
+}
+
+function updateMessage(item, message, { found, desk, nameOf }) {
+  const mine = message.from === "agent" && (message.by === desk.me || !message.by);
+  const whose = message.from === "agent" && !mine ? nameOf(message.by) : "";
   const mark = message.failed ?? (message.pending ? "sending" : mine && message.number <= found.deliveredNumber ? "delivered" : "");
-  item.className = `message${mine ? " mine" : ""}${message.failed ? " failed" : message.pending ? " pending" : ""}`;
+  item.className = `message${mine ? " mine" : ""}${message.internal ? " internal" : ""}${message.failed ? " failed" : message.pending ? " pending" : ""}`;
   setText(item.firstChild, message.text ?? "");
-  setText(item.lastChild, `${timeOfDay(message.at_ms)}${mark ? ` · ${mark}` : ""}`);
+  setText(item.lastChild, [timeOfDay(message.at_ms), whose, message.internal ? "colleagues only" : "", mark].filter(Boolean).join(" · "));
 }
 
 /** The customer's facts and past, from the CRM. */
@@ -118,6 +161,10 @@ export function drawStory(interaction, entries) {
     make("div", { className: "quiet" }, new Date(entry.at_ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })))));
   byId("story").replaceChildren(make("h2", {}, customer?.name ?? "Unknown customer"), facts,
     before.length ? past : make("p", { className: "quiet" }, "Nothing before this conversation."));
+}
+
+export function clearStory() {
+  byId("story").replaceChildren();
 }
 
 export function notice(sentence) {

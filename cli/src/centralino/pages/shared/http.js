@@ -2,7 +2,8 @@
 
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail || body.title || `HTTP ${status}`);
+    const faults = (body.faults ?? []).map(({ path, message }) => `${path.slice(1)}: ${message}`);
+    super([body.detail || body.title || `HTTP ${status}`, ...faults].join(" · "));
     this.status = status;
     this.code = body.code;
   }

@@ -1,0 +1,41 @@
+// What the router's codes mean to an agent, in sentences.
+
+/** Why the router, and not the agent, changed the agent's state. */
+export const CAUSES = {
+  unanswered_offers: "You are not ready now: offers were left unanswered.",
+  presence_lost: "You are not ready now: the connection was lost for too long.",
+};
+
+const ENDS = {
+  by_owner: "You took the transfer back.",
+  by_supervisor: "A supervisor took the transfer back.",
+  by_consultant: "Your colleague has left the conversation.",
+  rejected: "Your colleague declined. The conversation stays yours.",
+  unanswered: "Your colleague did not answer. The conversation stays yours.",
+  target_gone: "Your colleague is not at work any more. The conversation stays yours.",
+  timed_out: "Nobody accepted in time. The conversation stays yours.",
+  agent_lost: "Your colleague's connection was lost. The conversation stays yours.",
+  closed: "The queue has closed. The conversation stays yours.",
+  full: "The queue is full. The conversation stays yours.",
+  overflowed: "The queue gave up. The conversation stays yours.",
+};
+
+/** How far the conversation's transfer is, and what came of the last one; empty if there was none. */
+export function transferSentence({ transfer, outcome }, nameOf) {
+  const who = nameOf((transfer ?? outcome)?.to_agent_id) ?? "Your colleague";
+  switch ((transfer ?? outcome)?.state) {
+    case undefined: return "";
+    case "requested": return transfer.kind === "cold" ? "Waiting for somebody to take over." : "Waiting for a colleague to help.";
+    case "consulting": return `${who} helps you. The customer does not see it.`;
+    case "conference": return `${who} talks with the customer and you.`;
+    case "completed": return `${who} has taken over.`;
+    default: return ENDS[outcome.reason] ?? `The transfer is over (${(outcome.reason ?? "").replaceAll("_", " ")}). The conversation stays yours.`;
+  }
+}
+
+/** Our part in the conversation, if it is not ours. */
+export function roleSentence({ role, helps }, nameOf) {
+  if (role === "owner") return "";
+  const whom = nameOf(helps) ?? "a colleague";
+  return role === "consultant" ? `You help ${whom}. The customer does not see you.` : `You talk with the customer together with ${whom}.`;
+}
