@@ -172,6 +172,14 @@ async def test_a_callback_shows_whom_it_is_for(browser: Browser, addresses: dict
     await expect(agent.locator("#messages")).to_contain_text("The zip is broken")
     await agent.get_by_role("button", name="Complete").click()
     await expect(agent.locator("#conversations li")).to_have_count(1)
+
+    await agent.get_by_role("button", name="Call back…").click()
+    await agent.get_by_label("When", exact=True).fill("2031-01-01T09:30")
+    await agent.get_by_role("button", name="Ask for it").click()
+    await expect(agent.locator("#talk-state")).to_have_text("To be called back: 1 Jan 2031, 09:30.")
+    await agent.get_by_role("button", name="Cancel the callback").click()
+    await expect(agent.locator("#talk-state")).to_have_text("Nobody calls back.")
+    await shoot(agent, "agent-callback-cancelled")
     await go_home(agent)
 
 

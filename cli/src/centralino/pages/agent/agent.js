@@ -186,7 +186,9 @@ const acts = {
   callBack: async (conversation, wish) => {
     const channel = configuration.channels.find((each) => each.channel === conversation.channel && each.domain === configuration.queues.find((queue) => queue.id === wish.queue).domain);
     const client = conversation.client ?? channel?.client;
-    await api.callBack({ ...wish, client, channel: conversation.channel, request_id: callbackId(conversation.interactionId, newId()) });
+    const requestId = callbackId(conversation.interactionId, newId());
+    await api.callBack({ ...wish, client, channel: conversation.channel, request_id: requestId });
+    conversation.callbackId = requestId;
     conversation.note = wish.due_at_ms ? `To be called back: ${new Date(wish.due_at_ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}.` : "To be called back as soon as somebody is free.";
     show();
   },
@@ -239,6 +241,17 @@ byId("hold").onclick = () => run(() => api.hold(desk.current.assignmentId, desk.
 byId("transfer").onclick = () => open.transfer(desk.current);
 byId("park").onclick = () => open.park(desk.current);
 byId("call-back").onclick = () => open.callBack(desk.current);
+byId("cancel-callback").onclick = () => run(async () => {
+  const conversation = desk.current;
+  const [requestId, note] = [conversation.callbackId, conversation.note];
+  Object.assign(conversation, { callbackId: null, note: "" }); // a refusal says that it is too late
+  await api.cancelCallback(requestId).catch((error) => {
+    if (!(error.status < 500)) Object.assign(conversation, { callbackId: requestId, note });
+    throw error;
+  });
+  conversation.note = "Nobody calls back.";
+  show();
+});
 for (const move of ["complete", "conference", "cancel"]) {
   byId(`move-${move}`).onclick = () => run(() => api.moveTransfer(desk.current.transfer.transfer_id, move));
 }

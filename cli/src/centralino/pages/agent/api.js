@@ -47,7 +47,7 @@ export class Api {
   get(path) { return ask("GET", ROUTER + path, { token: this.token }); }
 
   /** A command: a retry with the same key gets the first result. */
-  command(method, path, body = {}) {
+  command(method, path, body = method === "DELETE" ? undefined : {}) {
     const traceparent = this.traces.get(decodeURIComponent(path.split("/")[2] ?? ""));
     const headers = { "idempotency-key": newId(), ...(traceparent && { traceparent }) };
     return ask(method, ROUTER + path, { token: this.token, body, headers });
@@ -95,6 +95,8 @@ export class Api {
     return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/complete`,
       { disposition: disposition || null, then: "close", seen_number: seenNumber });
   }
+
+  cancelCallback(requestId) { return this.command("DELETE", `/interactions/${encodeURIComponent(requestId)}/callback`); }
 
   /** Where to connect: a single-use ticket, the last sequence that was read, and on what the agent works. */
   async socketUrl(after, device, kind) {

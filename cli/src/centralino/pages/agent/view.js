@@ -125,6 +125,7 @@ function drawTools(found, nameOf) {
   setText(byId("hold"), found.heldSinceMs ? "Resume" : "Hold");
   for (const name of ["transfer", "park"]) byId(name).hidden = !owner || Boolean(state);
   byId("call-back").hidden = !owner;
+  byId("cancel-callback").hidden = !found.callbackId || !talking;
   byId("moves").hidden = !owner || !state;
   byId("move-complete").hidden = state === "requested";
   byId("move-conference").hidden = state !== "consulting";
