@@ -71,6 +71,10 @@ def group(**parts: object) -> Callable[[Document], None]:
         (changed(day={"periods": 2, "warmup_periods": 2}), "warmup_periods leaves no period to count"),
         (changed(day={"periods": 2, "period_seconds": 60, "warmup_days": 2}), "warmup_days leaves no day to count"),
         (changed(configuration={"clients": [], "domains": []}), "/configuration/clients"),
+        (
+            lambda document: document["configuration"].update(rules=[{"id": "a", "domain": "main", "when": "tier"}]),
+            "configuration/rules/0/when: line 1, column 1: undeclared reference to 'tier'",
+        ),
         (changed(configuration="other.json"), "other.json: No such file or directory"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts.configuration import TenantConfiguration
 from contracts.configuration_faults import Fault, InvalidConfigurationError, read_configuration
+from router.api.configuration import faults_of
 
 from centralino.config.errors import ConfigError
 from centralino.config.keys import kind_of, name_of
@@ -74,11 +75,14 @@ def read_source(paths: Sequence[Path]) -> Source:
 
 
 def configuration_of(source: Source) -> TenantConfiguration:
-    """The checked document. Raises ConfigError with every fault and its place."""
+    """The checked document, its rules compiled. Raises ConfigError with every fault and its place."""
     try:
-        return read_configuration(json.dumps(source.document).encode())
+        configuration = read_configuration(json.dumps(source.document).encode())
     except InvalidConfigurationError as error:
         raise ConfigError(source.told(error.faults)) from error
+    if faults := faults_of(configuration, before=None):
+        raise ConfigError(source.told(faults))
+    return configuration
 
 
 def read_configuration_files(paths: Sequence[Path]) -> tuple[Source, TenantConfiguration]:

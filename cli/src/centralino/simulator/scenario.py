@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from contracts.configuration import TenantConfiguration
-from contracts.configuration_faults import form_faults, reference_faults
+from contracts.configuration_faults import form_faults
 from contracts.fields import Attributes, Channel, Code, Id
 from contracts.routing_parts import Agent
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from router.api.configuration import faults_of
 
 DAY_SECONDS_MAX = 86_400
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -239,7 +240,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
         if len(set(names)) < len(names):
             yield f"a {kind}'s name stands twice"
     tenant = scenario.tenant
-    for fault in reference_faults(tenant):
+    for fault in faults_of(tenant, before=None):
         yield f"configuration{fault.path}: {fault.message}"
     if scenario.day.warmup_days >= scenario.days:
         yield "warmup_days leaves no day to count"

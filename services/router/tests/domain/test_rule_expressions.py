@@ -43,6 +43,7 @@ def test_an_expression_says_what_it_reads(source: str, reads: tuple[str, ...], k
         ('channel == "email" &&\n  foo', (2, 3), "undeclared reference to 'foo'"),
         ('hour == "x"', (1, 6), "compare values of one type"),
         ("hour", (1, 1), "this is a int, not true or false"),
+        ('channel = "email"', (1, 9), "compare with =="),
         ("true &&", (1, 8), "not complete"),
         ("", (1, 1), "not complete"),
         ("hour == 99999999999999999999", (1, 9), "write a smaller number"),

@@ -227,6 +227,7 @@ def _faults_in(message: str) -> Iterator[ExpressionFault]:
 
 
 _ADVICE: Final = {
+    "recognition error at: '=": ": compare with ==",
     "undeclared": f": {_PAGE}",
     "no matching overload": ": compare values of one type",
     "Syntax error": ": the expression is not complete, or a quote or bracket is missing",
