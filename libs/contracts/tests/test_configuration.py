@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from contracts.configuration_faults import InvalidConfigurationError, read_configuration
+from contracts.configuration import TenantConfiguration
+from contracts.configuration_faults import InvalidConfigurationError, read_configuration, reference_faults
 
 GOOD: dict[str, object] = {
     "clients": ["acme-books"],
@@ -172,6 +173,18 @@ def test_a_part_that_contradicts_itself_is_refused(part: str, value: object, say
     queue = {"id": "billing", "domain": "acme.main", "name": "Billing", part: value}
 
     assert says in _messages(GOOD | {"queues": [queue]})
+
+
+@pytest.mark.parametrize(
+    ("reasons", "faults"), [([], set()), (["away"], set()), (["lunch"], {"unanswered_reason_code"})]
+)
+def test_the_reason_set_for_unanswered_offers_is_one_that_agents_may_have(reasons: list[str], faults: set[str]) -> None:
+    known = [{"id": reason, "label": reason} for reason in reasons]
+    domain = {"id": "acme.main", "unanswered_reason_code": "away", "not_ready_reasons": known}
+
+    found = reference_faults(TenantConfiguration.model_validate(GOOD | {"domains": [domain]}))
+
+    assert {fault.path for fault in found} == {f"/domains/0/{fault}" for fault in faults}
 
 
 @pytest.mark.parametrize("times", [[3, 3], [9, 3]])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from contracts.configuration import TenantConfiguration
+from contracts.configuration import Domain, TenantConfiguration
 from contracts.routing_parts import Agent, Queue, RequiredSkill, Step
 
 
@@ -83,8 +83,7 @@ def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
 def _dangling(configuration: TenantConfiguration) -> Iterator[Fault]:
     names = _Names(configuration)
     for index, domain in enumerate(configuration.domains):
-        for place, share in enumerate(domain.client_shares):
-            yield from names.unknown(f"/domains/{index}/client_shares/{place}/client", "client", share.client)
+        yield from _of_domain(f"/domains/{index}", domain, names)
     for index, queue in enumerate(configuration.queues):
         yield from _of_queue(f"/queues/{index}", queue, names)
     for index, plan in enumerate(configuration.plans):
@@ -131,6 +130,14 @@ class _Names:
         """A fault if a name is given and the domain has no such thing."""
         if name is not None and (domain, name) not in self._known_in[kind]:
             yield Fault(path, f"domain {domain!r} has no {kind} {name!r}")
+
+
+def _of_domain(path: str, domain: Domain, names: _Names) -> Iterator[Fault]:
+    for place, share in enumerate(domain.client_shares):
+        yield from names.unknown(f"{path}/client_shares/{place}/client", "client", share.client)
+    reasons, code = [reason.id for reason in domain.not_ready_reasons], domain.unanswered_reason_code
+    if reasons and code is not None and code not in reasons:
+        yield Fault(f"{path}/unanswered_reason_code", f"not_ready_reasons of this domain has no {code!r}")
 
 
 def _of_channels(configuration: TenantConfiguration, names: _Names) -> Iterator[Fault]:

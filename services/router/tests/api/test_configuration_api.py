@@ -300,7 +300,8 @@ async def test_a_part_that_no_batch_of_the_journal_could_hold_is_a_fault(api: Ru
 
 
 def test_a_fault_of_one_agent_does_not_hide_another_s() -> None:
-    document = {"domains": [], "agents": [{"id": f"agent-{number}", "domain": "gone"} for number in range(11)]}
+    domain = {"id": "main", "not_ready_reasons": [{"id": "away"}], "unanswered_reason_code": "away"}
+    document = {"domains": [domain], "agents": [{"id": f"agent-{number}", "domain": "gone"} for number in range(11)]}
 
     faults = faults_beside(document, ["/agents/1", "/agents/2/domain", "/agents/3/name"])
 

@@ -8,7 +8,7 @@ from contracts.calendars import Calendar
 from contracts.commands import ActivateConfiguration
 from contracts.configuration import ChannelAddress, Disposition, Domain, TenantConfiguration
 from contracts.configuration_faults import Fault, form_faults, reference_faults
-from contracts.routing_parts import Agent, ClientShare, Destination, Plan, Queue, RequiredSkill, Step, Team
+from contracts.routing_parts import Agent, ClientShare, Destination, Plan, Queue, ReasonCode, RequiredSkill, Step, Team
 from contracts.rules import Rule
 from pydantic import BaseModel, ValidationError
 from servicekit.auth import Principal
@@ -37,6 +37,7 @@ _INNER_PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "none_of": RequiredSkill,
     "dispositions": Disposition,
     "client_shares": ClientShare,
+    "not_ready_reasons": ReasonCode,
     "steps": Step,
     "closed": Destination,
     "full": Destination,
