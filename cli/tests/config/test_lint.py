@@ -16,6 +16,9 @@ SAMPLE = TenantConfiguration.model_validate_json((files("centralino") / "sample"
 ANA: Json = {"id": "ana", "domain": "main", "name": "Ana", "skills": {"es": 3, "en": 2}, "capacity": 2}
 NEVER: Json = {"id": "never", "domain": "main", "time_zone": "UTC", "weekly": {}}
 TO_HELP: Json = {"after_seconds": 60, "overflow": {"to": "queue", "queue": "help"}}
+ES3: list[Json] = [{"skill": "es", "minimum": 3}]
+ES5: list[Json] = [{"skill": "es", "minimum": 5}]
+NIGHT: Json = {"id": "night", "domain": "main", "name": "Night"}
 ONLY_ANA: Json = {"after_seconds": 0, "agents": ["ana"]}
 
 
@@ -115,6 +118,50 @@ def test_the_sample_tenant_has_no_mistake() -> None:
             "none of them works in this domain",
         ),
         (
+            {"plans": [plan({"after_seconds": 9, "requirements": ES3})], "queues": [queue(plan="usual", es=3)]},
+            "step_without_effect",
+            "/plans/0/steps/0",
+            "holds already",
+        ),
+        (
+            {"plans": [plan({"after_seconds": 9, "requirements": ES5})], "queues": [queue(plan="usual", es=3)]},
+            "step_that_nobody_serves",
+            "/plans/0/steps/0",
+            "from then on no agent can serve it in help: nobody has es of 5, the best has 3",
+        ),
+        (
+            {
+                "plans": [plan({"after_seconds": 9, "teams": ["night"]})],
+                "queues": [queue(plan="usual")],
+                "teams": [NIGHT],
+            },
+            "step_that_nobody_serves",
+            "/plans/0/steps/0",
+            "nobody is in night",
+        ),
+        (
+            {
+                "plans": [plan(ONLY_ANA, {"after_seconds": 9})],
+                "queues": [queue(plan="usual", en=3)],
+                "agents": [ANA, ANA | {"id": "ben", "skills": {"en": 5}}],
+            },
+            "step_that_nobody_serves",
+            "/plans/0/steps/0",
+            "until 9 s no agent can serve it in help: none of ana has what it asks for",
+        ),
+        (
+            {"rules": [rule("both", "true") | {"requirements": [*ES3, {"skill": "en", "minimum": 3}]}]},
+            "rule_that_nobody_serves",
+            "/rules/0/requirements",
+            "nobody has en of 3, the best has 2",
+        ),
+        (
+            {"queues": [queue(escalates_to="x"), queue("x", escalates_to="x")]},
+            "queues_that_escalate_in_a_circle",
+            "/queues/1/escalates_to",
+            "its own next tier",
+        ),
+        (
             {"plans": [plan({"after_seconds": 0, "last_agent": True})], "queues": [queue(plan="usual")]},
             "last_agent_is_never_known",
             "/queues/0/customer_facts_wait_ms",
@@ -141,13 +188,13 @@ def test_the_sample_tenant_has_no_mistake() -> None:
         ),
         (
             {
-                "queues": [queue(plan="usual")],
-                "plans": [plan(TO_HELP)],
+                "queues": [queue(plan="usual"), queue("x", plan="usual"), queue("y", plan="usual")],
+                "plans": [plan({"after_seconds": 60, "overflow": {"to": "voicemail"}})],
                 "domains": [{"id": "main", "longest_wait_seconds": 90}],
             },
             "longest_wait_after_the_overflow",
-            "/queues/0/plan",
-            "after 60 s",
+            "/domains/0/longest_wait_seconds",
+            "help, x, y (60 s)",
         ),
         (
             {
@@ -199,6 +246,112 @@ def test_two_queues_that_overflow_into_each_other_are_both_named() -> None:
     assert [finding.path for finding in found] == ["/queues/0", "/queues/1"]
 
 
+@pytest.mark.parametrize(
+    ("steps", "without_effect"),
+    [
+        ([{"requirements": ES3}, {"requirements": []}], []),
+        ([{"requirements": []}, {"requirements": []}], [1]),
+        ([{"band": 0}, {"band": 1}, {"band": 1}], [0, 2]),
+        ([{"teams": []}, {"any_of": []}, {"none_of": []}], [0, 1, 2]),
+        ([{"priority_add": 5}, {"priority_add": 1}], [1]),
+        ([{"agents": ["ana"]}, {}], []),
+        ([{"last_agent": True}, {}, {}], [2]),
+        ([{"overflow": {"to": "voicemail"}}], []),
+    ],
+)
+def test_a_step_that_repeats_what_holds_already_has_no_effect(steps: list[Json], without_effect: list[int]) -> None:
+    numbered = [step | {"after_seconds": number} for number, step in enumerate(steps)]
+
+    found = lint(document(queues=[queue(plan="usual", es=2)], plans=[plan(*numbered)]))
+
+    told = [finding.path for finding in found if finding.rule == "step_without_effect"]
+    assert told == [f"/plans/0/steps/{place}" for place in without_effect]
+
+
+@pytest.mark.parametrize(
+    ("ruled", "step"),
+    [({"requirements": []}, {"requirements": ES3}), ({"band": 2}, {"band": 0}), ({"priority": 3}, {})],
+)
+def test_a_step_that_undoes_what_a_rule_may_have_set_has_an_effect(ruled: Json, step: Json) -> None:
+    queues = [queue(plan="usual", es=3, priority=9)]
+    rules = [rule("some", "hour < 9") | ruled]
+
+    found = lint(document(queues=queues, rules=rules, plans=[plan(step | {"after_seconds": 9, "priority_add": 1})]))
+
+    assert [finding for finding in found if finding.rule == "step_without_effect"] == []
+
+
+def test_a_step_has_an_effect_if_it_has_one_in_any_of_its_queues() -> None:
+    queues = [queue(plan="usual", es=3), queue("x", plan="usual", es=2)]
+
+    found = lint(document(queues=queues, plans=[plan({"after_seconds": 9, "requirements": ES3})]))
+
+    assert [finding for finding in found if finding.rule == "step_without_effect"] == []
+
+
+@pytest.mark.parametrize(
+    ("when", "never"),
+    [
+        ("1 == 2", True),
+        ("hour > 24", True),
+        ("weekday == 0 && hour < 9", True),
+        ('channel == "webchats"', True),
+        ('channel == "webchat" && client == "bank"', True),
+        ("weekday == 7", False),
+        ("1 == 1", False),
+        ('client == "shop"', False),
+        ('language == "no such language"', False),
+    ],
+)
+def test_a_rule_that_matches_no_contact_that_can_come_is_found(when: str, never: bool) -> None:
+    found = lint(document(rules=[rule("some", when)]))
+
+    assert ("rule_that_never_matches" in {finding.rule for finding in found}) == never
+
+
+def test_a_rule_that_always_matches_is_known_whatever_its_words() -> None:
+    found = lint(document(rules=[rule("all", "hour >= 0 && weekday < 8"), rule("other", "hour < 9")]))
+
+    assert "/rules/1" in {f.path for f in found if f.rule == "rule_behind_one_that_always_matches"}
+
+
+def test_a_rule_is_served_where_the_queue_it_leads_to_or_one_of_all_has_agents_for_it() -> None:
+    def judged(**effects: Any) -> list[str]:  # Any: JSON
+        agents = [ANA, ANA | {"id": "ben", "skills": {"es": 5}, "team": "night"}]
+        queues = [
+            queue(),
+            queue("x", teams=["night"]),
+            queue("y", plan="usual", none_of=[{"skill": "es", "minimum": 4}]),
+        ]
+        plans = [plan({"after_seconds": 9, "none_of": []})]
+        rules = [rule("some", "hour < 9") | effects]
+        found = lint(document(agents=agents, queues=queues, plans=plans, rules=rules, teams=[NIGHT]))
+        return [finding.severity for finding in found if finding.rule == "rule_that_nobody_serves"]
+
+    both = [*ES3, {"skill": "en"}]
+    assert judged(requirements=both) == []
+    assert judged(requirements=both, queue="x") == ["error"]
+    assert judged(requirements=ES5, queue="x") == []
+    assert judged(requirements=ES5, queue="y") == ["warning"]
+    assert judged(queue="x") == []
+
+
+def test_tiers_that_lead_back_are_all_named() -> None:
+    queues = [queue("a", escalates_to="b"), queue("b", escalates_to="a"), queue("c", escalates_to="a")]
+
+    found = [finding.path for finding in lint(document(queues=queues, channels=[])) if "escalate" in finding.rule]
+
+    assert found == ["/queues/0/escalates_to", "/queues/1/escalates_to"]
+
+
+def test_overflow_to_another_queue_keeps_the_waiting_time_and_so_the_place() -> None:
+    domains = [{"id": "main", "longest_wait_seconds": 90}]
+
+    found = lint(document(queues=[queue(plan="usual"), queue("x")], plans=[plan(TO_HELP)], domains=domains))
+
+    assert [finding for finding in found if finding.rule == "longest_wait_after_the_overflow"] == []
+
+
 def test_a_queue_for_skills_that_nobody_has_together_is_found() -> None:
     agents = [
         {"id": name, "domain": "main", "name": name, "skills": {skill: 5}} for name, skill in (("a", "es"), ("b", "en"))
@@ -217,7 +370,9 @@ def test_a_queue_whose_plan_relaxes_or_gives_up_is_no_error() -> None:
         return [(finding.rule, finding.severity) for finding in found]
 
     serves, leads = "queue_that_nobody_serves", "address_that_nobody_serves"
-    assert planned({"after_seconds": 20, "requirements": [{"skill": "es", "minimum": 3}]}) == []
+    in_vain = ("step_that_nobody_serves", "warning")  # until then
+    assert planned({"after_seconds": 20, "requirements": ES3}) == [in_vain]
+    assert planned({"after_seconds": 0, "requirements": ES3}) == []
     assert planned({"after_seconds": 20, "band": 1}) == [(serves, "error"), (leads, "error")]
     gives_up = {"after_seconds": 20, "overflow": {"to": "voicemail"}}
     assert planned(gives_up) == [(serves, "warning"), (leads, "warning")]

@@ -6,6 +6,7 @@ from typing import Final
 from contracts.configuration import TenantConfiguration
 
 from centralino.config.findings import Finding, Rule
+from centralino.config.lint_circles import queues_that_escalate_in_a_circle, queues_that_overflow_in_a_circle
 from centralino.config.lint_limits import (
     alert_on_no_promise,
     calendar_that_never_opens,
@@ -20,22 +21,25 @@ from centralino.config.lint_plans import (
     plan_that_no_queue_uses,
     queue_that_starves,
     queue_without_overflow,
-    queues_that_overflow_in_a_circle,
-    rule_behind_one_that_always_matches,
     step_without_effect,
 )
+from centralino.config.lint_rules import rule_behind_one_that_always_matches, rule_that_never_matches
 from centralino.config.lint_serving import (
     address_that_nobody_serves,
     agent_without_work,
     cost_above_every_capacity,
     queue_that_nobody_serves,
+    rule_that_nobody_serves,
     skill_that_nobody_has,
+    step_that_nobody_serves,
 )
 from centralino.config.lint_timers import offer_outlives_the_refusal
 from centralino.config.serving import Serving
 
 RULES: Final[tuple[Rule, ...]] = (
     queue_that_nobody_serves,
+    step_that_nobody_serves,
+    rule_that_nobody_serves,
     address_that_nobody_serves,
     cost_above_every_capacity,
     offer_outlives_the_refusal,
@@ -48,8 +52,10 @@ RULES: Final[tuple[Rule, ...]] = (
     step_without_effect,
     last_agent_is_never_known,
     rule_behind_one_that_always_matches,
+    rule_that_never_matches,
     queue_without_overflow,
     queues_that_overflow_in_a_circle,
+    queues_that_escalate_in_a_circle,
     queue_that_starves,
     offer_outlives_the_step,
     longest_wait_after_the_overflow,

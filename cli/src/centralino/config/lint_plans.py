@@ -1,14 +1,17 @@
 """Plans and what tasks wait for: steps that never come, queues that never let go, order that starves."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Final
 
-from contracts.routing_parts import Destination, Queue, Step
+from contracts.routing_parts import Queue, Step
 
-from centralino.config.findings import Finding
+from centralino.config.findings import Finding, listed
 from centralino.config.serving import Serving
 
-_NOTHING = Step(after_seconds=0)
+PRIORITY_MAX: Final = 9
+_TERMS: Final = ("requirements", "any_of", "none_of", "teams", "band")
 
 
 def plan_that_no_queue_uses(serving: Serving) -> Iterator[Finding]:
@@ -26,15 +29,22 @@ def plan_that_no_queue_uses(serving: Serving) -> Iterator[Finding]:
 
 
 def step_without_effect(serving: Serving) -> Iterator[Finding]:
-    """Nothing changes when it comes: it says nothing, or names agents whom nobody of the domain can be."""
+    """Nothing changes when it comes: all that it says holds already, or it names agents of other domains alone."""
     at_home = {(agent.domain, agent.id) for agent in serving.configuration.agents}
+    used = defaultdict[tuple[str, str | None], list[Queue]](list)
+    for queue in serving.configuration.queues:
+        used[queue.domain, queue.plan].append(queue)
     for index, plan in enumerate(serving.configuration.plans):
+        ruled = _ruled(serving, plan.domain)
+        effects = [_effects(queue, plan.steps, ruled) for queue in used[plan.domain, plan.id]]
         for place, step in enumerate(plan.steps):
             path = f"/plans/{index}/steps/{place}"
-            ends_agents_only = place > 0 and (plan.steps[place - 1].agents or plan.steps[place - 1].last_agent)
-            if step == _NOTHING.model_copy(update={"after_seconds": step.after_seconds}) and not ends_agents_only:
+            if effects and not any(each[place] for each in effects):
                 yield _unreachable(
-                    "step_without_effect", path, "it changes nothing", "say what it changes, or remove it"
+                    "step_without_effect",
+                    path,
+                    "it changes nothing: all that it says holds already",
+                    "say what it changes, or remove it",
                 )
             if step.agents and not any((plan.domain, agent) in at_home for agent in step.agents):
                 yield _unreachable(
@@ -57,21 +67,6 @@ def last_agent_is_never_known(serving: Serving) -> Iterator[Finding]:
             )
 
 
-def rule_behind_one_that_always_matches(serving: Serving) -> Iterator[Finding]:
-    """A rule that matches every contact and does not go on ends the list."""
-    ended: dict[str, str] = {}
-    for index, rule in enumerate(serving.configuration.rules):
-        if rule.domain in ended:
-            yield _unreachable(
-                "rule_behind_one_that_always_matches",
-                f"/rules/{index}",
-                f"rule {ended[rule.domain]} before it matches every contact",
-                f"move it before {ended[rule.domain]}, or let that one go_on",
-            )
-        elif rule.when.strip() == "true" and not rule.go_on:
-            ended[rule.domain] = rule.id
-
-
 def queue_without_overflow(serving: Serving) -> Iterator[Finding]:
     """Nobody free for hours: its customers wait for hours, and are told nothing."""
     for index, queue in enumerate(serving.configuration.queues):
@@ -82,31 +77,6 @@ def queue_without_overflow(serving: Serving) -> Iterator[Finding]:
                 path=f"/queues/{index}",
                 message="whoever finds no agent waits here for ever",
                 advice="give it a plan whose last step overflows: to another queue, a callback or a closing message",
-            )
-
-
-def queues_that_overflow_in_a_circle(serving: Serving) -> Iterator[Finding]:
-    """A task goes round, at most eight times, and then stays where it is."""
-    leads = {
-        (queue.domain, queue.id): {
-            (queue.domain, target.queue) for target in _ways_out(serving, queue) if target.queue is not None
-        }
-        for queue in serving.configuration.queues
-    }
-    for index, queue in enumerate(serving.configuration.queues):
-        here = (queue.domain, queue.id)
-        seen: set[tuple[str, str]] = set()
-        ahead = set(leads[here])
-        while ahead and here not in seen:
-            seen |= ahead
-            ahead = {further for place in ahead for further in leads.get(place, ())} - seen
-        if here in seen:
-            yield Finding(
-                rule="queues_that_overflow_in_a_circle",
-                severity="warning",
-                path=f"/queues/{index}",
-                message="what it gives up can come back to it",
-                advice="end the circle with a callback, voicemail or closing message",
             )
 
 
@@ -155,24 +125,58 @@ def offer_outlives_the_step(serving: Serving) -> Iterator[Finding]:
 
 
 def longest_wait_after_the_overflow(serving: Serving) -> Iterator[Finding]:
-    """The task is gone before it would go first."""
-    longest = {domain.id: domain.longest_wait_seconds for domain in serving.configuration.domains}
-    for index, queue in enumerate(serving.configuration.queues):
-        limit = longest[queue.domain]
-        gone = next((step.after_seconds for step in serving.steps(queue) if step.overflow), None)
-        if limit is not None and gone is not None and gone <= limit:
-            yield Finding(
-                rule="longest_wait_after_the_overflow",
-                severity="warning",
-                path=f"/queues/{index}/plan",
-                message=f"it overflows after {gone} s, and would go before others after {limit} s",
-                advice="lower longest_wait_seconds of the domain below the overflow",
+    """The task has left the router before it would go first. Overflow to another queue keeps the waiting time."""
+    for index, domain in enumerate(serving.configuration.domains):
+        limit = domain.longest_wait_seconds
+        gone = {
+            queue.id: step.after_seconds
+            for queue in serving.configuration.queues
+            for step in serving.steps(queue)
+            if queue.domain == domain.id and step.overflow is not None and step.overflow.to != "queue"
+        }
+        early = sorted(queue for queue, seconds in gone.items() if limit is not None and seconds <= limit)
+        if early:
+            yield _unreachable(
+                "longest_wait_after_the_overflow",
+                f"/domains/{index}/longest_wait_seconds",
+                f"after {limit} s a task would go before others, and the plan has given it up by then in: "
+                f"{listed(early)} ({min(gone[queue] for queue in early)} s)",
+                "lower it below the overflow",
             )
 
 
-def _ways_out(serving: Serving, queue: Queue) -> Iterator[Destination]:
-    yield from (way for way in (queue.closed, queue.full) if way is not None)
-    yield from (step.overflow for step in serving.steps(queue) if step.overflow is not None)
+def _ruled(serving: Serving, domain: str) -> set[str]:
+    """What a rule of the domain may have set otherwise than the queue."""
+    return {
+        name
+        for rule in serving.configuration.rules
+        for name in ("requirements", "band", "priority")
+        if rule.domain == domain and getattr(rule, name) is not None
+    }
+
+
+def _effects(queue: Queue, steps: Sequence[Step], ruled: set[str]) -> list[bool]:
+    """Of each step, whether it can change something for a contact that comes to the queue."""
+    held = {name: None if name in ruled else _said(queue, name) for name in _TERMS}
+    priority = 0 if "priority" in ruled else queue.priority
+    effects, alone = [], False
+    for step in steps:
+        said = {name: _said(step, name) for name in _TERMS if getattr(step, name) is not None}
+        changes = any(held[name] != value for name, value in said.items())
+        was_alone, alone = alone, bool(step.agents or step.last_agent)
+        raises = step.priority_add > 0 and priority < PRIORITY_MAX
+        effects.append(changes or was_alone or alone or raises or step.overflow is not None)
+        priority += step.priority_add
+        held |= said
+    return effects
+
+
+def _said(given: Queue | Step, name: str) -> str:
+    """One text for all ways to say the same."""
+    value = getattr(given, name)
+    if not isinstance(value, list):
+        return str(value)
+    return str(sorted(str(sorted(map(str, each)) if isinstance(each, list) else each) for each in value))
 
 
 def _unreachable(rule: str, path: str, message: str, advice: str) -> Finding:

@@ -1,12 +1,14 @@
 """Who serves what: queues, addresses, skills and agents that do not come together."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from contracts.configuration import ChannelAddress
 from contracts.routing_parts import Agent, Queue, RequiredSkill
+from contracts.rules import Rule
 
-from centralino.config.findings import Finding
-from centralino.config.serving import Serving
+from centralino.config.findings import Finding, listed
+from centralino.config.serving import Need, Serving, Stage
 
 
 def queue_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
@@ -18,9 +20,55 @@ def queue_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
                 rule="queue_that_nobody_serves",
                 severity="warning" if leaves else "error",
                 path=f"/queues/{index}",
-                message=f"no agent can serve it: {_lack(serving.agents(queue.domain), queue)}",
+                message=f"no agent can serve it: {_lack(serving, queue, next(serving.needs(queue)))}",
                 advice="lower the requirement, or give the skill to an agent",
             )
+
+
+def step_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
+    """A task waits for somebody who does not exist, for a while or for ever. Steps are told once, with their queues."""
+    in_vain: defaultdict[str, list[tuple[Queue, Stage]]] = defaultdict(list)
+    plans = {(plan.domain, plan.id): index for index, plan in enumerate(serving.configuration.plans)}
+    for index, queue in enumerate(serving.configuration.queues):
+        for stage in _unserved(serving, queue):
+            first = stage.place is None
+            plan = None if queue.plan is None else plans.get((queue.domain, queue.plan))
+            in_vain[f"/queues/{index}" if first else f"/plans/{plan}/steps/{stage.place}"].append((queue, stage))
+    for path, found in in_vain.items():
+        queue, stage = found[0]
+        names = "" if stage.place is None else f" in {listed([each.id for each, _ in found])}"
+        until = "from then on" if stage.to_seconds is None else f"until {stage.to_seconds} s"
+        yield Finding(
+            rule="step_that_nobody_serves",
+            severity="error" if stage.to_seconds is None else "warning",
+            path=path,
+            message=f"{until} no agent can serve it{names}: {_lack(serving, queue, stage.need, stage.agents)}",
+            advice="ask for less, or give an agent what it asks for",
+        )
+
+
+def rule_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
+    """It asks for what no agent has: not in the queue that it names, or without one in any of the domain."""
+    for index, rule in enumerate(serving.configuration.rules):
+        queues = _queues_of(serving, rule)
+        staged = [(queue, list(serving.stages(queue, rule.requirements))) for queue in queues]
+        firsts = [
+            (queue, next((stage for stage in stages if stage.to_seconds != 0), stages[-1])) for queue, stages in staged
+        ]
+        if not rule.requirements or not queues or any(serving.is_served(queue, first) for queue, first in firsts):
+            continue
+        ends = all(
+            stages[-1].to_seconds is not None or any(serving.is_served(queue, stage) for stage in stages)
+            for queue, stages in staged
+        )
+        yield Finding(
+            rule="rule_that_nobody_serves",
+            severity="warning" if ends else "error",
+            path=f"/rules/{index}/requirements",
+            message=f"no agent has what it asks for: {_lack(serving, firsts[0][0], firsts[0][1].need)}"
+            + ("; its tasks wait until a step of the plan" if ends else ""),
+            advice="ask for less, or give it to an agent",
+        )
 
 
 def address_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
@@ -112,18 +160,39 @@ def _never(servers: list[Agent], address: ChannelAddress, cost: int) -> str | No
     return None
 
 
-def _lack(agents: list[Agent], queue: Queue) -> str:
-    """The first thing that nobody has."""
+def _unserved(serving: Serving, queue: Queue) -> list[Stage]:
+    """Stages that last and that nobody can serve, of a queue that somebody serves at some time."""
+    stages = [stage for stage in serving.stages(queue) if stage.from_seconds != stage.to_seconds]
+    unserved = [stage for stage in stages if not serving.is_served(queue, stage)]
+    return unserved if len(unserved) < len(stages) else []
+
+
+def _queues_of(serving: Serving, rule: Rule) -> list[Queue]:
+    """Where a contact may go that the rule matches."""
+    return [
+        queue
+        for queue in serving.configuration.queues
+        if queue.domain == rule.domain and rule.queue in {None, queue.id}
+    ]
+
+
+def _lack(serving: Serving, queue: Queue, need: Need, names: Sequence[str] = ()) -> str:
+    """The first thing that nobody has, or none of those who are named."""
+    agents = serving.agents(queue.domain)
     if not agents:
         return f"domain {queue.domain} has no agents"
-    for required in queue.requirements:
+    if names:
+        return f"none of {listed(names)} has what it asks for"
+    for required in need.all_of:
         best = max(agent.skills.get(required.skill, 0) for agent in agents)
         if best == 0:
             return f"nobody has {required.skill}"
         if best < required.minimum:
             return f"nobody has {required.skill} of {required.minimum}, the best has {best}"
-    more = "" if not (queue.any_of or queue.none_of or queue.teams) else ", with what else it asks for,"
-    return f"nobody has {' and '.join(map(_worded, queue.requirements)) or 'what it asks for'}{more} together"
+    if need.teams and not any(agent.team in need.teams for agent in agents):
+        return f"nobody is in {listed(need.teams)}"
+    more = "" if not (need.any_of or need.none_of or need.teams) else ", with what else it asks for,"
+    return f"nobody has {' and '.join(map(_worded, need.all_of)) or 'what it asks for'}{more} together"
 
 
 def _worded(required: RequiredSkill) -> str:

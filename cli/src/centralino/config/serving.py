@@ -27,6 +27,19 @@ class Need:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What holds for a stretch of waiting: from the beginning (`place` none), or from a step of the plan on."""
+
+    need: Need
+    place: int | None
+    from_seconds: int
+    to_seconds: int | None
+    """None: for ever."""
+    agents: tuple[str, ...] = ()
+    """These alone."""
+
+
 class Serving:
     """Who serves what in a configuration. Agents alike, and queues that ask for the same, are looked at once: there
     may be 15 000 of the one and 5000 of the other."""
@@ -34,10 +47,12 @@ class Serving:
     def __init__(self, configuration: TenantConfiguration) -> None:
         self.configuration = configuration
         self._known: dict[tuple[object, ...], list[Agent]] = {}
+        self._fitting: dict[tuple[str, str, Need], frozenset[str]] = {}
         self._plans = {(plan.domain, plan.id): plan for plan in configuration.plans}
         self._alike: defaultdict[str, defaultdict[tuple[object, ...], list[Agent]]] = defaultdict(
             lambda: defaultdict(list)
         )
+        self._homes = {agent.id: agent.domain for agent in configuration.agents}
         for agent in configuration.agents:
             profile = (tuple(sorted(agent.skills.items())), agent.team, tuple(agent.directions))
             self._alike[agent.domain][profile].append(agent)
@@ -61,16 +76,41 @@ class Serving:
 
     def needs(self, queue: Queue) -> Iterator[Need]:
         """What the queue asks for, then what is left of it after each step of its plan."""
+        yield from (stage.need for stage in self.stages(queue))
+
+    def stages(self, queue: Queue, requirements: Sequence[RequiredSkill] | None = None) -> Iterator[Stage]:
+        """How a task waits in the queue until it gives the task up; `requirements`: a rule's, instead of the queue's.
+
+        A stage may last 0 seconds.
+        """
         need = Need(
-            all_of=tuple(queue.requirements),
+            all_of=tuple(queue.requirements if requirements is None else requirements),
             any_of=_groups(queue.any_of),
             none_of=tuple(queue.none_of),
             teams=tuple(queue.teams),
         )
-        yield need
-        for step in self.steps(queue):
-            need = _after(step, need)
-            yield need
+        place, since, agents = None, 0, tuple[str, ...]()
+        for number, step in enumerate(self.steps(queue)):
+            yield Stage(need=need, place=place, from_seconds=since, to_seconds=step.after_seconds, agents=agents)
+            if step.overflow is not None:
+                return
+            need, place, since = _after(step, need), number, step.after_seconds
+            agents = () if step.last_agent else tuple(step.agents)
+        yield Stage(need=need, place=place, from_seconds=since, to_seconds=None, agents=agents)
+
+    def is_served(self, queue: Queue, stage: Stage) -> bool:
+        """Whether there is anybody for the stage. Named agents of whom none works in the domain are passed over."""
+        asked = (queue.domain, queue.direction, stage.need)
+        if asked not in self._fitting:
+            self._fitting[asked] = frozenset(
+                agent.id
+                for alike in self._alike[queue.domain].values()
+                if queue.direction in alike[0].directions and stage.need.fits(alike[0])
+                for agent in alike
+            )
+        fitting = self._fitting[asked]
+        at_home = [name for name in stage.agents if self._homes.get(name) == queue.domain]
+        return not fitting.isdisjoint(at_home) if at_home else bool(fitting)
 
     def steps(self, queue: Queue) -> Sequence[Step]:
         """Of its plan."""
