@@ -115,6 +115,11 @@ def test_offers_are_accepted_and_assignments_completed_by_themselves_where_that_
         ("actions: [{at: 1, agent: zoe, does: ready}]\n    expect: {}", "one.test.yaml:7: there is no agent zoe."),
         ("actions: [{at: 1, agent: ana, does: accept}]\n    expect: {}", "accept names a contact"),
         ("actions: [{at: 1, agent: ana, does: ready, contact: c}]\n    expect: {}", "ready names no contact"),
+        ("actions: [{at: 1, does: ready}]\n    expect: {}", "ready names an agent"),
+        ("actions: [{at: 1, does: close, agent: ana, queue: sales}]\n    expect: {}", "close names no agent"),
+        ("actions: [{at: 1, does: close}]\n    expect: {}", "one.test.yaml:7: close names a queue."),
+        ("actions: [{at: 1, does: close, queue: salse}]\n    expect: {}", "there is no salse"),
+        ("actions: [{at: 1, agent: ana, does: ready, message: hi}]\n    expect: {}", "ready has no message"),
         ("expect: {c: {timeline: [at once]}}", "String should match pattern"),
         ("expects: {}", "cases/0/expects: Extra inputs are not permitted"),
     ],
@@ -132,3 +137,66 @@ def test_an_agent_who_cannot_hold_so_much_is_told(tmp_path: Path) -> None:
     agents = {name: agent.model_copy(update={"holds": 4}) for name, agent in given.case.duty().items()}
     with pytest.raises(ConfigError, match="One: ana cannot hold 4 conversations"):
         play(given.configuration, given.case.model_copy(update={"agents": agents}))
+
+
+RULED = """
+clients: [shop]
+skills: [gold]
+domains: [{id: main}, {id: other}]
+queues:
+  - {id: help, domain: main, name: Help, customer_facts_wait_ms: 2000, plan: first-the-last}
+  - {id: gold, domain: main, name: Gold, closed: {to: message, message: Ring tomorrow.}}
+  - {id: gold, domain: other, name: Gold}
+plans: [{id: first-the-last, domain: main, steps: [{after_seconds: 0, last_agent: true}, {after_seconds: 20}]}]
+rules: [{id: gold, domain: main, when: 'customer.tier == "gold" || "vip" in customer.labels', queue: gold}]
+agents: [{id: ana, domain: main, name: Ana}, {id: ben, domain: main, name: Ben}]
+channels: [{address: web, channel: webchat, client: shop, domain: main, queue: help}]
+"""
+
+
+def told_of_ruled(folder: Path, contact: str, expected: str, more: str = "") -> list[str]:
+    (folder / "tenant.yaml").write_text(RULED)
+    case = f"{{name: One, contacts: [{{id: c, address: web, {contact}}}], {more} expect: {{c: {expected}}}}}"
+    (folder / "one.test.yaml").write_text(f"cases:\n  - {case[:-1]}, agents: {{ana: ready, ben: ready}}, until: 18}}\n")
+    (given,) = read_cases([folder])
+    return faults_of_case(given.case, play(given.configuration, given.case))
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        (
+            "customer: {tier: gold}",
+            "{queue: gold, timeline: [0 task.queued, 0 task.resumed, 0 task.rerouted, 0 offer.issued]}",
+        ),
+        ("customer: {labels: [vip], after: 1}", "{queue: gold}"),
+        ("customer: {tier: silver}", "{queue: help}"),
+        ("customer: {tier: gold, after: 3}", "{queue: help}"),
+        ("language: en", "{queue: help, agent: ana}"),
+        ("customer: {known: false}", "{queue: help, agent: ana}"),
+        ("customer: {last_agent: ben}", "{queue: help, agent: ben}"),
+    ],
+)
+def test_what_the_crm_tells_of_the_customer_can_be_given(tmp_path: Path, contact: str, expected: str) -> None:
+    assert told_of_ruled(tmp_path, contact, expected) == []
+
+
+def test_a_last_agent_who_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"one\.test\.yaml:2: there is no agent zoe"):
+        told_of_ruled(tmp_path, "customer: {last_agent: zoe}", "{}")
+
+
+def test_a_supervisor_closes_and_reopens_a_queue(tmp_path: Path) -> None:
+    close = "{at: 5, does: close, queue: gold, domain: main, message: Fire alarm.}"
+    out = "{state: transferred_out, timeline: [10 task.queued, 10 task.resumed, 10 task.rerouted, OUT]}"
+    out = out.replace("OUT", "10 task.transferred_out to=message reason=closed")
+    gold = "at: 10, customer: {tier: gold}"
+
+    assert told_of_ruled(tmp_path, gold, out, f"actions: [{close}],") == []
+    reopen = "{at: 6, does: reopen, queue: gold, domain: main}"
+    assert told_of_ruled(tmp_path, gold, "{queue: gold, state: offered}", f"actions: [{close}, {reopen}],") == []
+
+
+def test_a_queue_of_two_domains_is_closed_in_one_of_them(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="close must name the domain: main and other have a queue gold"):
+        told_of_ruled(tmp_path, "at: 0", "{}", "actions: [{at: 5, does: close, queue: gold}],")

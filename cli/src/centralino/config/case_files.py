@@ -18,7 +18,10 @@ from centralino.config.texts import Text, read_text
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]
 """Since the case began."""
 State = Literal["ready", "not_ready"]
-Does = Literal["accept", "reject", "end", "complete", "ready", "not_ready", "lost", "seen"]
+Does = Literal["accept", "reject", "end", "complete", "ready", "not_ready", "lost", "seen", "close", "reopen"]
+ABOUT_CONTACTS: Final = frozenset({"accept", "reject", "end", "complete"})
+ABOUT_QUEUES: Final = frozenset({"close", "reopen"})
+"""A supervisor's."""
 STARTS_AT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 """A Monday, so that calendars are open unless the case says otherwise."""
 
@@ -39,6 +42,18 @@ class GivenAgent(_Part):
     """Conversations that the agent has already."""
 
 
+class Customer(_Part):
+    """What the CRM tells of a customer, as `customer.facts`."""
+
+    known: bool = True
+    tier: Code | None = None
+    language: Code | None = None
+    last_agent: Id | None = None
+    labels: Annotated[list[Code], Field(max_length=200)] = Field(default_factory=list)
+    after: Seconds = 0
+    """So long after the contact came in: a queue waits for it no longer than its `customer_facts_wait_ms`."""
+
+
 class Contact(_Part):
     """A customer who comes by an address of the document."""
 
@@ -53,16 +68,23 @@ class Contact(_Part):
     attributes: Attributes = Field(default_factory=dict)
     personal: dict[str, object] = Field(default_factory=dict)
     """What the gateway knows of the person and the first message: `text`, `subject`, `name`."""
+    customer: Customer | None = None
+    """Without it the CRM says nothing."""
     leaves_at: Seconds | None = None
 
 
 class Action(_Part):
-    """Something an agent does; `contact` is needed where it is about one."""
+    """Something an agent does, with a contact where it is about one; or a supervisor: `close` and `reopen` a queue."""
 
     at: Seconds
-    agent: Id
     does: Does
+    agent: Id | None = None
     contact: Id | None = None
+    queue: Code | None = None
+    domain: Id | None = None
+    """The queue's, where several domains have one of this name."""
+    message: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """What customers of a closed queue are told."""
 
 
 class Expected(_Part):
@@ -153,18 +175,46 @@ def _check(text: Text, index: int, case: Case, configuration: TenantConfiguratio
     base = f"/cases/{index}"
     wrong = [(f"{base}/agents/{name}", f"agent {name}") for name in case.agents if name not in agents]
     for place, contact in enumerate(case.contacts):
+        at = f"{base}/contacts/{place}"
         if contact.address not in addresses:
-            wrong.append((f"{base}/contacts/{place}/address", f"address {contact.address}"))
+            wrong.append((f"{at}/address", f"address {contact.address}"))
         if contacts.count(contact.id) > 1:
-            raise ConfigError(f"{text.place(f'{base}/contacts/{place}')}: contact {contact.id} stands there twice.")
+            raise ConfigError(f"{text.place(at)}: contact {contact.id} stands there twice.")
+        last = contact.customer.last_agent if contact.customer else None
+        if last is not None and last not in agents:
+            wrong.append((f"{at}/customer/last_agent", f"agent {last}"))
     for place, action in enumerate(case.actions):
-        if action.agent not in agents:
-            wrong.append((f"{base}/actions/{place}/agent", f"agent {action.agent}"))
+        at = f"{base}/actions/{place}"
+        if (fault := _fault_of(action, configuration)) is not None:
+            raise ConfigError(f"{text.place(at)}: {action.does} {fault}.")
+        if action.agent is not None and action.agent not in agents:
+            wrong.append((f"{at}/agent", f"agent {action.agent}"))
         if action.contact is not None and action.contact not in contacts:
-            wrong.append((f"{base}/actions/{place}/contact", f"contact {action.contact}"))
-        if (action.does in {"accept", "reject", "end", "complete"}) != (action.contact is not None):
-            needs = "names a contact" if action.contact is None else "names no contact"
-            raise ConfigError(f"{text.place(f'{base}/actions/{place}')}: {action.does} {needs}.")
+            wrong.append((f"{at}/contact", f"contact {action.contact}"))
     wrong += [(f"{base}/expect/{name}", f"contact {name}") for name in case.expect if name not in contacts]
     if wrong:
         raise ConfigError("\n".join(f"{text.place(path)}: there is no {what}." for path, what in wrong))
+
+
+def _fault_of(action: Action, configuration: TenantConfiguration) -> str | None:
+    """What an action names that it must not, or does not name."""
+    queued, held = action.does in ABOUT_QUEUES, action.does in ABOUT_CONTACTS
+    for name, wanted in (("agent", not queued), ("contact", held), ("queue", queued)):
+        if (getattr(action, name) is not None) != wanted:
+            article = "an" if name == "agent" else "a"
+            return f"names {article} {name}" if wanted else f"names no {name}"
+    if action.message is not None and action.does != "close":
+        return "has no message"
+    found = domains_of(action, configuration) if queued else ["one"]
+    if len(found) > 1:
+        return f"must name the domain: {' and '.join(found)} have a queue {action.queue}"
+    return None if found else f"names no queue of the document: there is no {action.queue}"
+
+
+def domains_of(action: Action, configuration: TenantConfiguration) -> list[str]:
+    """Those that have the queue which the action names."""
+    return [
+        queue.domain
+        for queue in configuration.queues
+        if queue.id == action.queue and action.domain in {None, queue.domain}
+    ]

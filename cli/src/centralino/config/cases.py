@@ -11,7 +11,15 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from contracts.agents import CommandResult
-from contracts.commands import AcceptOffer, CompleteTask, EndTask, RejectOffer, SetAgentState
+from contracts.commands import (
+    AcceptOffer,
+    CompleteTask,
+    CustomerFacts,
+    EndTask,
+    OverrideQueue,
+    RejectOffer,
+    SetAgentState,
+)
 from contracts.configuration import TenantConfiguration
 from contracts.interactions import InteractionEnded, InteractionStarted
 from contracts.offers import OfferIssued
@@ -24,6 +32,7 @@ from router.domain.inputs import (
     CommandData,
     CommandInput,
     ConfigurationStep,
+    FactsInput,
     Input,
     InteractionInput,
     LeasesRead,
@@ -32,13 +41,14 @@ from router.domain.inputs import (
 )
 from router.domain.state import State
 
-from centralino.config.case_files import Action, Case, Contact, GivenAgent
+from centralino.config.case_files import Action, Case, Contact, Customer, GivenAgent, domains_of
 from centralino.config.errors import ConfigError
 
 TENANT: Final = "case"
 STEP_RECORDS_MAX: Final = 200
 HELD: Final = "held."
 """How ids of conversations begin that agents have already."""
+SUPERVISOR: Final = "supervisor"
 SECOND_MS: Final = 1000
 
 
@@ -100,6 +110,8 @@ class Scenario:
             self._set_state(agent, given.state)
         for contact in self._case.contacts:
             self._at(contact.at, partial(self._start, contact))
+            if contact.customer is not None:
+                self._at(contact.at + contact.customer.after, partial(self._tell, contact, contact.customer))
             if contact.leaves_at is not None:
                 self._at(contact.leaves_at, partial(self._end, contact.id, self._domain_of(contact)))
         for action in self._case.actions:
@@ -182,6 +194,19 @@ class Scenario:
         )
         self._give(InteractionInput(TENANT, started))
 
+    def _tell(self, contact: Contact, customer: Customer) -> None:
+        facts = CustomerFacts(
+            interaction_id=contact.id,
+            domain=self._domain_of(contact),
+            known=customer.known,
+            found_at_ms=self._now_ms,
+            tier=customer.tier,
+            language=customer.language,
+            last_agent_id=customer.last_agent,
+            labels=tuple(customer.labels),
+        )
+        self._give(FactsInput(TENANT, facts))
+
     def _end(self, contact: str, domain: str) -> None:
         ended = InteractionEnded(
             interaction_id=contact, domain=domain, reason="customer_left", ended_at_ms=self._now_ms
@@ -189,9 +214,11 @@ class Scenario:
         self._give(InteractionInput(TENANT, ended))
 
     def _act(self, action: Action) -> None:
-        agent, about = action.agent, (action.agent, action.contact or "")
+        agent, about = action.agent or "", (action.agent or "", action.contact or "")
         refusal = None
         match action.does:
+            case "close" | "reopen":
+                refusal = self._override(action)
             case "ready" | "not_ready":
                 refusal = self._set_state(agent, action.does)
             case "lost" | "seen":
@@ -205,7 +232,7 @@ class Scenario:
             case "complete":
                 refusal = self._complete(agent, self._assignments.get(about, "none"))
         if refusal is not None:
-            what = " ".join(filter(None, [agent, action.does, action.contact]))
+            what = " ".join(filter(None, [action.agent, action.does, action.contact, action.queue]))
             self.played.refusals.append(f"{action.at:g} {what}: {refusal}")
 
     def _set_state(self, agent: str, state: str) -> str | None:
@@ -217,10 +244,23 @@ class Scenario:
     def _complete(self, agent: str, assignment: str) -> str | None:
         return self._command(CompleteTask, agent, assignment_id=assignment)
 
+    def _override(self, action: Action) -> str | None:
+        return self._order(
+            OverrideQueue,
+            domain=domains_of(action, self._configuration)[0],
+            by=SUPERVISOR,
+            queue=action.queue,
+            closed=action.does == "close",
+            message=action.message,
+        )
+
     def _command(self, make: Callable[..., CommandData], agent: str, **values: str) -> str | None:
+        return self._order(make, domain=self._domains[agent], agent_id=agent, **values)
+
+    def _order(self, make: Callable[..., CommandData], **values: object) -> str | None:
         """Why it was refused, or none."""
         self._numbers += 1
-        data = make(command_id=f"command-{self._numbers}", domain=self._domains[agent], agent_id=agent, **values)
+        data = make(command_id=f"command-{self._numbers}", **values)
         results = [each for each in self._give(CommandInput(TENANT, data)) if isinstance(each, CommandResult)]
         refusal = results[0].refusal
         return refusal.detail if refusal else None
