@@ -14,6 +14,7 @@ from router.domain.state import State
 from router.engine.journal import journal_of
 from router.engine.rerun import GONE, Difference, Report
 from router.engine.story import Story, open_story
+from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.virtual import run_virtual
 
 
@@ -32,7 +33,7 @@ def test_an_identical_journal_is_said_so(capsys: pytest.CaptureFixture[str]) -> 
         await story.customer_arrives("i1")
         await asyncio.sleep(5)
 
-        assert await rerun_all(story.log, [0], start=None, end=None) == 0
+        assert await rerun_all(story.log, None, start=None, end=None) == 0
 
     told(telling)
     assert capsys.readouterr().out.endswith("facts: identical\n")
@@ -52,7 +53,7 @@ def test_a_journal_that_another_release_decides_otherwise_is_said_with_both_fact
         await story.customer_arrives("i1")
         await asyncio.sleep(5)
 
-        assert await rerun_all(story.log, [0], start=None, end=None) == 1
+        assert await rerun_all(story.log, None, start=None, end=None) == 1
 
     told(telling)
     lines = capsys.readouterr().out.splitlines()
@@ -69,10 +70,49 @@ def test_a_journal_without_beginning_is_trouble(capsys: pytest.CaptureFixture[st
         async with story.log.admin() as admin:
             await admin.delete_before(journal_of(0), 2)
 
-        assert await rerun_all(story.log, [0], start=None, end=None) == 2
+        assert await rerun_all(story.log, None, start=None, end=None) == 2
 
     told(telling)
     assert "JournalGapError: partition 0 begins at offset 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stretch", "sentence"),
+    [
+        ({"start": 99999}, "Nothing was decided again, so nothing was compared."),
+        ({"start": 0, "end": 1}, "Nothing was decided again, so nothing was compared."),
+        ({"start": 100, "end": 20}, "--from 100 is not before --to 20: nothing stands between them."),
+        ({"partition": 9}, "There is no partition 9: those of routing.journal are 0 to 0."),
+        ({"partition": -1}, "There is no partition -1: those of routing.journal are 0 to 0."),
+    ],
+)
+def test_a_stretch_in_which_nothing_is_compared_is_trouble(
+    capsys: pytest.CaptureFixture[str], stretch: dict[str, int], sentence: str
+) -> None:
+    async def telling(story: Story) -> None:
+        story.start_engine()
+        await story.customer_arrives("i1")
+        await asyncio.sleep(5)
+
+        given = {"partition": None, "start": None, "end": None} | stretch
+        assert await rerun_all(story.log, given["partition"], start=given["start"], end=given["end"]) == 2
+
+    told(telling)
+    said = capsys.readouterr()
+    assert said.err == f"{sentence}\n"
+    assert "identical" not in said.out
+
+
+def test_kafka_without_a_journal_is_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+    assert asyncio.run(rerun_all(MemoryLog({"other": 1}), None, start=None, end=None)) == 2
+    assert capsys.readouterr().err == "There is no topic routing.journal: is this the router's Kafka?\n"
+
+
+def test_a_partition_without_a_journal_is_passed_over() -> None:
+    assert lines_of(3, Report()) == [
+        "partition 3: 0 batches, 0 decisions, 0 facts: nothing to compare: the journal is empty"
+    ]
+    assert lines_of(3, Report(journal=(4, 9)))[0].endswith("in the offsets asked for; the journal has 4 to 8")
 
 
 def test_what_could_not_be_decided_again_is_counted() -> None:

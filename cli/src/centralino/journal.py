@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from contracts.topics import ROUTING_JOURNAL
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 from router.engine.errors import JournalDamagedError, JournalGapError
@@ -19,7 +20,6 @@ from servicekit.settings import PREFIX, read_settings
 from servicekit.telemetry import Telemetry
 
 from centralino.home import FolderRefusedError, Home
-from centralino.services import DOMAIN_PARTITIONS
 
 KAFKA_SECONDS: Final = 10.0
 EXIT_DIFFERENT: Final = 1
@@ -34,7 +34,6 @@ class JournalSettings(KafkaSecuritySettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     kafka_bootstrap: str | None = Field(None, description="Kafka brokers, host:port, comma-separated.")
-    domain_partitions: int = Field(DOMAIN_PARTITIONS, ge=1, le=1000, description="As for the router.")
 
 
 def add_journal(commands: Any, add_data: Callable[[argparse.ArgumentParser], object]) -> None:  # Any: argparse's own
@@ -68,28 +67,47 @@ def _rerun(options: argparse.Namespace, _: object) -> int:
         telemetry=Telemetry("centralino-journal"),
         security=settings.kafka_security(),
     )
-    partitions = range(settings.domain_partitions) if options.partition is None else [options.partition]
-    return asyncio.run(rerun_all(log, partitions, start=options.start, end=options.end))
+    return asyncio.run(rerun_all(log, options.partition, start=options.start, end=options.end))
 
 
-async def rerun_all(log: LogFactory, partitions: Sequence[int], *, start: int | None, end: int | None) -> int:
-    """Say what each partition's journal is compared with itself; the exit code."""
-    code = 0
-    for partition in partitions:
+async def rerun_all(log: LogFactory, partition: int | None, *, start: int | None, end: int | None) -> int:
+    """Say what the partition's journal is compared with itself, or each one's; the exit code."""
+    if start is not None and end is not None and start >= end:
+        return _trouble(f"--from {start} is not before --to {end}: nothing stands between them.")
+    try:
+        async with log.admin() as admin:
+            count = await admin.partitions_of(ROUTING_JOURNAL.name)
+    except LogAwayError as error:
+        return _trouble(str(error))
+    if count == 0:
+        return _trouble(f"There is no topic {ROUTING_JOURNAL.name}: is this the router's Kafka?")
+    if partition is not None and not 0 <= partition < count:
+        return _trouble(f"There is no partition {partition}: those of {ROUTING_JOURNAL.name} are 0 to {count - 1}.")
+    code, decisions = 0, 0
+    for each in range(count) if partition is None else [partition]:
         try:
-            report = await rerun(log, partition, start=start, end=end)
+            report = await rerun(log, each, start=start, end=end)
         except TROUBLE as error:
-            print(f"partition {partition}: {type(error).__name__}: {error}", file=sys.stderr)
-            return EXIT_TROUBLE
-        print("\n".join(lines_of(partition, report)), flush=True)
+            return _trouble(f"partition {each}: {type(error).__name__}: {error}")
+        print("\n".join(lines_of(each, report)), flush=True)
         code = EXIT_DIFFERENT if report.difference is not None else code
-    return code
+        decisions += report.decisions
+    return code if decisions else _trouble("Nothing was decided again, so nothing was compared.")
+
+
+def _trouble(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return EXIT_TROUBLE
 
 
 def lines_of(partition: int, report: Report) -> list[str]:
     """What was found. Facts hold no personal data; what inputs held is never shown."""
     difference = report.difference
     verdict = "identical" if difference is None else "DIFFERENT"
+    if report.decisions == 0:
+        first, end = report.journal
+        verdict = f"nothing to compare in the offsets asked for; the journal has {first} to {end - 1}"
+        verdict = "nothing to compare: the journal is empty" if first == end else verdict
     counted = f"{report.batches} batches, {report.decisions} decisions, {report.facts} facts"
     lines = [f"partition {partition}: {counted}: {verdict}"]
     lines += [f"  not decided again: {count} {what}" for what, count in sorted(report.skipped.items())]

@@ -147,6 +147,11 @@ class _KafkaAdmin:
         self._client = client
         self._timeout_seconds = timeout_seconds
 
+    async def partitions_of(self, topic: str) -> int:
+        """How many there are; asks for all topics, because a broker may make the one that it is asked for."""
+        topics = await connected(self._client.describe_topics(), self._timeout_seconds)
+        return next((len(each["partitions"]) for each in topics if each["topic"] == topic), 0)
+
     async def delete_before(self, partition: Partition, offset: int) -> None:
         """Delete all records before the offset."""
         request = {topic_partition(partition): RecordsToDelete(before_offset=offset)}

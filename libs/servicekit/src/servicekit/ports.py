@@ -144,7 +144,11 @@ class OffsetGoneError(Exception):
 
 
 class LogAdmin(Protocol):
-    """Shortens partitions."""
+    """Counts partitions and shortens them."""
+
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic has; 0 when there is no such topic."""
+        ...
 
     async def delete_before(self, partition: Partition, offset: int) -> None:
         """Delete all records before the offset; succeeds if they are gone already."""

@@ -148,6 +148,13 @@ class LogLaws:
 
         assert (list(before), list(after)) == ([], [])
 
+    async def test_partitions_are_counted_and_a_topic_that_is_not_there_has_none(
+        self, log: LogFactory, topic: str
+    ) -> None:
+        async with log.admin() as admin:
+            assert await admin.partitions_of(topic) == 2
+            assert await admin.partitions_of(f"{topic}.absent") == 0
+
     async def test_deleted_records_are_gone_and_bounds_tell_it(self, log: LogFactory, topic: str) -> None:
         partition = Partition(topic, 0)
         async with log.writer("laws") as writer, log.reader("laws") as reader, log.admin() as admin:

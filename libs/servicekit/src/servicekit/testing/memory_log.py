@@ -115,6 +115,10 @@ class MemoryLog:
         """The log itself can do it."""
         yield self
 
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic has."""
+        return sum(partition.topic == topic for partition in self.partitions)
+
     async def delete_before(self, partition: Partition, offset: int) -> None:
         """Delete all records before the offset."""
         held = self.partitions[partition]

@@ -55,6 +55,8 @@ class Report:
 
     first_offset: int = 0
     """The first offset after the snapshot that the state began with."""
+    journal: tuple[int, int] = (0, 0)
+    """The first offset that the journal still has, and the one that its next record will get."""
     batches: int = 0
     decisions: int = 0
     """Inputs that were decided again."""
@@ -72,7 +74,7 @@ async def rerun(
     """
     async with AsyncExitStack() as opened:
         reader = await opened.enter_async_context(log.reader("rerun"))
-        first, last = await reader.bounds(journal_of(partition))
+        first, last = journal = await reader.bounds(journal_of(partition))
         start, end = first if start is None else max(first, start), last if end is None else min(last, end)
         base = await _base(reader, partition, first, start, last)
         topics = {
@@ -82,7 +84,7 @@ async def rerun(
             for topic in INPUT_TOPICS
         }
         again = _Again(base, topics, decide, start)
-        again.report.first_offset = base.next_offset
+        again.report.first_offset, again.report.journal = base.next_offset, journal
         async with aclosing(read_to(reader, journal_of(partition), base.next_offset, end)) as records:
             async for record in records:
                 await again.take(record)
