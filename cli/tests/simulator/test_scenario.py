@@ -18,7 +18,20 @@ GOOD: Document = {
         "clients": ["shop"],
         "skills": ["es"],
         "domains": [{"id": "main"}],
-        "queues": [{"id": "calls", "domain": "main", "name": "Calls", "requirements": [{"skill": "es"}]}],
+        "queues": [
+            {"id": "calls", "domain": "main", "name": "Calls", "requirements": [{"skill": "es"}]},
+            {"id": "other", "domain": "main", "name": "Other"},
+        ],
+        "channels": [
+            {
+                "address": "tel:0",
+                "channel": "voice",
+                "client": "shop",
+                "domain": "main",
+                "queue": "calls",
+                "queues": ["other"],
+            }
+        ],
     },
     "contacts": [
         {
@@ -54,6 +67,16 @@ def group(**parts: object) -> Callable[[Document], None]:
         (contact(queue="chats"), "domain 'main' has no queue 'chats'"),
         (contact(queue=None), "name an address or a queue"),
         (contact(address="tel:1"), "no channel address 'tel:1'"),
+        (
+            contact(address="tel:0", queue="cals"),
+            "contacts 'calls': tel:0 does not lead to queue 'cals', but to calls, other",
+        ),
+        (contact(per_hour=1e12), "2e+12 contacts a day are more than 2000000: lower per_hour"),
+        (contact(per_hour=[1e308, 1e308]), "inf contacts a day"),
+        (
+            changed(days=1_000_000, contacts=[GOOD["contacts"][0] | {"per_hour": 101}]),
+            "2.02e+08 contacts in 1000000 days",
+        ),
         (contact(service={"distribution": "normal"}), "/contacts/0/service"),
         (contact(service_by_group={"seniors": GOOD["contacts"][0]["service"]}), "names no group 'seniors'"),
         (contact(speed=1), "/contacts/0/speed: Extra inputs are not permitted"),
@@ -118,6 +141,16 @@ def test_the_configuration_may_stand_in_a_file_of_its_own(tmp_path: Path) -> Non
     file.write_text(json.dumps({**GOOD, "configuration": "tenant.json"}))
 
     assert read_scenario(file).configuration.queues[0].id == "calls"
+
+
+@pytest.mark.parametrize("queue", [None, "calls", "other"])
+def test_contacts_may_choose_any_queue_that_their_address_leads_to(tmp_path: Path, queue: str | None) -> None:
+    document = deepcopy(GOOD)
+    document["contacts"][0] |= {"address": "tel:0", "queue": queue}
+    file = tmp_path / "centre.json"
+    file.write_text(json.dumps(document))
+
+    assert read_scenario(file).contacts[0].queue == queue
 
 
 def test_toml_may_be_used_as_well(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from router.api.configuration import faults_of
 
 DAY_SECONDS_MAX = 86_400
+CONTACTS_A_DAY_MAX = 2_000_000
+"""Expected; all of a day are kept until it is over."""
+CONTACTS_MAX = 200_000_000
+"""Expected in all days: hours."""
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DaySeconds = Annotated[int, Field(ge=0, le=DAY_SECONDS_MAX)]
@@ -253,13 +257,31 @@ def _faults(scenario: Scenario) -> Iterator[str]:
         yield "an agent is in two groups"
     for contact in scenario.contacts:
         yield from _contact_faults(scenario, contact)
+    yield from _traffic_faults(scenario)
+
+
+def _traffic_faults(scenario: Scenario) -> Iterator[str]:
+    a_day = sum(_a_day(scenario.day, contact) for contact in scenario.contacts)
+    if a_day > CONTACTS_A_DAY_MAX:
+        yield f"{a_day:.3g} contacts a day are more than {CONTACTS_A_DAY_MAX}: lower per_hour, or shorten the day"
+    if a_day * scenario.days > CONTACTS_MAX:
+        yield f"{a_day * scenario.days:.3g} contacts in {scenario.days} days are more than {CONTACTS_MAX}: fewer days"
+
+
+def _a_day(day: Day, contact: ContactType) -> float:
+    """Expected contacts."""
+    rates = contact.per_hour if isinstance(contact.per_hour, list) else [contact.per_hour] * day.periods
+    return sum(rates) * day.period_seconds / 3600
 
 
 def _contact_faults(scenario: Scenario, contact: ContactType) -> Iterator[str]:
     name, document = contact.name, scenario.configuration
-    addresses = {channel.address for channel in document.channels}
-    if contact.address is not None and contact.address not in addresses:
+    leads = {channel.address: [channel.queue, *channel.queues] for channel in document.channels}
+    if contact.address is not None and contact.address not in leads:
         yield f"contacts {name!r}: the configuration has no channel address {contact.address!r}"
+    if contact.address in leads and contact.queue not in {None, *leads[contact.address]}:
+        to = ", ".join(leads[contact.address])
+        yield f"contacts {name!r}: {contact.address} does not lead to queue {contact.queue!r}, but to {to}"
     if contact.address is None and contact.domain is None and len(document.domains) > 1:
         yield f"contacts {name!r}: say which domain the queue is of"
     domain = contact.domain or document.domains[0].id
