@@ -120,8 +120,12 @@ def test_offers_are_accepted_and_assignments_completed_by_themselves_where_that_
         ("actions: [{at: 1, does: close}]\n    expect: {}", "one.test.yaml:7: close names a queue."),
         ("actions: [{at: 1, does: close, queue: salse}]\n    expect: {}", "there is no salse"),
         ("actions: [{at: 1, agent: ana, does: ready, message: hi}]\n    expect: {}", "ready has no message"),
-        ("expect: {c: {timeline: [at once]}}", "String should match pattern"),
-        ("expects: {}", "cases/0/expects: Extra inputs are not permitted"),
+        (
+            "expect: {c: {timeline: [at once]}}",
+            "cases/0/expect/c/timeline/0: a line is `seconds event field=value ...`",
+        ),
+        ("expects: {}", "cases/0/expects: there is no field 'expects' here; did you mean 'expect'?"),
+        ("expect: {c: {state: gone}}", "cases/0/expect/c/state: must be 'waiting', 'offered', "),
     ],
 )
 def test_a_case_about_what_is_not_there_is_told_with_its_line(tmp_path: Path, more: str, sentence: str) -> None:

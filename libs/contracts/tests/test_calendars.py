@@ -29,7 +29,7 @@ def document(**changes: object) -> bytes:
 def faults(**changes: object) -> list[tuple[str, str]]:
     with pytest.raises(ValidationError) as refused:
         Calendar.model_validate_json(document(**changes), strict=True)
-    return [(fault.path, fault.message) for fault in form_faults(refused.value)]
+    return [(fault.path, fault.message) for fault in form_faults(refused.value, Calendar)]
 
 
 def fault_of(*day: list[str]) -> str:

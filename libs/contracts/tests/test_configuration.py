@@ -162,9 +162,9 @@ def test_every_dangling_reference_of_a_routing_plan_is_named_by_its_path() -> No
     ("part", "value", "says"),
     [
         ("requirements", [{"skill": "billing", "minimum": 4, "maximum": 2}], "nobody has"),
-        ("closed", {"to": "queue"}, "belongs to"),
+        ("closed", {"to": "queue"}, "`to: queue` needs the `queue`"),
         ("closed", {"to": "callback", "queue": "billing"}, "belongs to"),
-        ("closed", {"to": "message"}, "needs the message"),
+        ("closed", {"to": "message"}, "needs the `message`"),
         ("waiting_max", 5, "belong together"),
         ("alerts", [{"id": "long", "measure": "waiting", "above": 1, "below": 2}], "either"),
     ],

@@ -1,5 +1,6 @@
 """Routing cases in files: what is given, what is expected."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Annotated, Final, Literal
 from contracts.configuration import TenantConfiguration
 from contracts.configuration_faults import form_faults
 from contracts.fields import Attributes, Channel, Code, Id
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from centralino.config.documents import files_of, read_configuration_files
 from centralino.config.errors import ConfigError
@@ -26,7 +27,16 @@ STARTS_AT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 """A Monday, so that calendars are open unless the case says otherwise."""
 
 
-Line = Annotated[str, Field(pattern=r"^\d+(\.\d{1,3})? [a-z_]+\.[a-z_]+( [a-z_]+=\S+)*$")]
+LINE: Final = r"^\d+(\.\d{1,3})? [a-z_]+\.[a-z_]+( [a-z_]+=\S+)*$"
+
+
+def _line(given: str) -> str:
+    if not re.fullmatch(LINE, given):
+        raise ValueError("a line is `seconds event field=value ...`, as in `20 offer.issued agent=ana`")
+    return given
+
+
+Line = Annotated[str, Field(json_schema_extra={"pattern": LINE}), AfterValidator(_line)]
 
 
 class _Part(BaseModel):
@@ -162,8 +172,10 @@ def _parsed(text: Text) -> CaseFile:
     try:
         return CaseFile.model_validate(value)
     except ValidationError as error:
-        faults = form_faults(error)[:20]
-        told = [f"{text.place(fault.path)}: {fault.path.strip('/')}: {fault.message}" for fault in faults]
+        faults = form_faults(error, CaseFile)[:20]
+        told = [
+            ": ".join(filter(None, [text.place(fault.path), fault.path.strip("/"), fault.message])) for fault in faults
+        ]
         raise ConfigError("\n".join(told)) from error
 
 

@@ -71,6 +71,8 @@ def read_source(paths: Sequence[Path]) -> Source:
         for part, value in text.value.items():
             if part != _EDITORS_OWN:
                 _join(source, seen, text, part, value)
+    if not source.document:
+        raise ConfigError(f"{', '.join(map(str, paths))}: nothing stands there; a document has at least {_needed()}.")
     return source
 
 
@@ -137,6 +139,10 @@ def _join(source: Source, seen: dict[tuple[str, str], str], text: Text, part: st
         if name is not None and (other := seen.setdefault((part, name), place)) is not place:
             raise ConfigError(f"{kind_of(part)} {name} stands in {other} and in {place}: keep one of them.")
         things.append(item)
+
+
+def _needed() -> str:
+    return " and ".join(name for name, field in TenantConfiguration.model_fields.items() if field.is_required())
 
 
 def _parts() -> list[str]:

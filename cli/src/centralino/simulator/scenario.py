@@ -209,10 +209,10 @@ def read_scenario(path: Path, **changes: object) -> Scenario:
             content["configuration"] = _content(path.parent / named)
         return Scenario.model_validate({**content, **changes})
     except ValidationError as error:
-        faults = form_faults(error)
+        faults = form_faults(error, Scenario)
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         place = f"{faults[0].path}: " if faults[0].path else ""
-        raise ScenarioError(f"{path}: {place}{faults[0].message.removeprefix('Value error, ')}{more}") from error
+        raise ScenarioError(f"{path}: {place}{faults[0].message}{more}") from error
 
 
 def _content(path: Path) -> dict[str, object]:
@@ -235,7 +235,7 @@ def _agent(scenario: Scenario, group: Group, name: str) -> Agent:
     try:
         return Agent.model_validate({**template, "id": name, "name": name})
     except ValidationError as error:
-        fault = form_faults(error)[0]
+        fault = form_faults(error, Agent)[0]
         raise ValueError(f"group {group.name!r}: agent{fault.path}: {fault.message}") from error
 
 

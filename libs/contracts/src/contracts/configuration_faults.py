@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from contracts.configuration import Domain, TenantConfiguration
+from contracts.form_words import told
 from contracts.routing_parts import Agent, Queue, RequiredSkill, Step
 
 
@@ -34,17 +35,16 @@ def read_configuration(document: bytes) -> TenantConfiguration:
     try:
         configuration = TenantConfiguration.model_validate_json(document, strict=True)
     except ValidationError as error:
-        raise InvalidConfigurationError(form_faults(error)) from error
+        raise InvalidConfigurationError(form_faults(error, TenantConfiguration)) from error
     faults = reference_faults(configuration)
     if faults:
         raise InvalidConfigurationError(faults)
     return configuration
 
 
-def form_faults(error: ValidationError) -> list[Fault]:
-    """Where and why pydantic refused a document, without the refused values."""
-    faults = error.errors(include_input=False, include_url=False, include_context=False)
-    return [Fault("".join(f"/{_escaped(part)}" for part in fault["loc"]), fault["msg"]) for fault in faults]
+def form_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+    """Where and why the model refused a document, in plain words and without the refused values."""
+    return [Fault("".join(f"/{_escaped(part)}" for part in fault.path), fault.message) for fault in told(error, model)]
 
 
 def reference_faults(configuration: TenantConfiguration) -> list[Fault]:

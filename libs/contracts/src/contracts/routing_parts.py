@@ -42,10 +42,12 @@ class Destination(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if (self.to == "queue") != (self.queue is not None):
+        if self.to == "queue" and self.queue is None:
+            raise ValueError("`to: queue` needs the `queue`")
+        if self.to != "queue" and self.queue is not None:
             raise ValueError("`queue` belongs to `to: queue`, and to nothing else")
         if self.to == "message" and self.message is None:
-            raise ValueError("`to: message` needs the message")
+            raise ValueError("`to: message` needs the `message`")
         return self
 
 

@@ -99,7 +99,7 @@ class Administration:
         try:
             wanted = TenantConfiguration.model_validate_json(document)
         except ValidationError as error:
-            raise _refused(form_faults(error)) from error
+            raise _refused(form_faults(error, TenantConfiguration)) from error
         return await self.activate(principal, wanted, expected_version=expected_version, of_version=to_version)
 
     async def activate(
