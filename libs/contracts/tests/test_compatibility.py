@@ -36,6 +36,19 @@ RELEASED: Schema = {
 }
 
 
+PART: Schema = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {
+        "id": {"type": "string"},
+        "place": {"type": "integer"},
+        "new": {"type": "integer"},
+        "newer": {"type": "string"},
+    },
+}
+IF_NEW: Schema = {"if": {"required": ["new"]}, "then": {"required": ["newer"]}}
+
+
 def test_every_schema_may_follow_itself() -> None:
     for name, schema in schemas().items():
         for view in VIEWS:
@@ -50,6 +63,8 @@ def test_every_schema_may_follow_itself() -> None:
         ("properties/extra", {"type": "string"}),
         ("$defs/Part/properties/extra", {"type": "string"}),
         ("properties/name/description", "said better"),
+        ("$defs/Part", PART | IF_NEW | {"else": {"properties": {"newer": {"type": "null"}}}}),
+        ("$defs/Part", PART | IF_NEW),
         ("title", "Renamed"),
     ],
 )
@@ -86,6 +101,11 @@ def test_optional_fields_and_better_words_are_let_through(path: str, value: obje
         ("properties/costs/patternProperties/^b/type", "string"),
         ("properties/costs/propertyNames", None),
         ("properties/name/oneOf", [{"type": "string"}]),
+        ("$defs/Part", PART | IF_NEW | {"else": {"properties": {"place": {"type": "null"}}}}),
+        ("$defs/Part", PART | IF_NEW | {"else": {"required": ["new"]}}),
+        ("$defs/Part", PART | IF_NEW | {"if": {"required": ["place"]}}),
+        ("$defs/Part", PART | IF_NEW | {"if": {}}),
+        ("$defs/Part", PART | IF_NEW | {"allOf": [{"required": ["place"]}]}),
     ],
 )
 def test_a_change_of_form_or_meaning_is_stopped_in_both_views(path: str, value: object, view: View) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from contracts import schema
 from contracts.compatibility import Schema
 from contracts.envelope import encode
 from contracts.registry import EVENT_TYPES, EventType
+from contracts.routing_parts import Alert, Destination, Queue
 from contracts.testing import events
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ValidationError
 
 GOLDEN = Path(__file__).parent / "golden"
 every_type = pytest.mark.parametrize("entry", EVENT_TYPES, ids=lambda entry: entry.name)
@@ -78,3 +81,38 @@ def _classes(part: object) -> Iterator[dict[str, object]]:
             yield part
         for inner in part.values():
             yield from _classes(inner)
+
+
+ABSENT = object()
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "choices"),
+    [
+        (Alert, {"id": "a", "measure": "waiting"}, {"above": [3], "below": [3]}),
+        (Destination, {"to": "queue"}, {"queue": ["q"], "message": ["m"]}),
+        (Destination, {"to": "message"}, {"queue": ["q"], "message": ["m"]}),
+        (Destination, {"to": "voicemail"}, {"queue": ["q"], "message": ["m"]}),
+        (Queue, {"id": "q", "domain": "d", "name": "Q"}, {"waiting_max": [3], "full": [{"to": "voicemail"}]}),
+    ],
+)
+def test_the_schema_of_the_configuration_tells_editors_which_fields_belong_together(
+    model: type[BaseModel], given: dict[str, object], choices: dict[str, list[object]]
+) -> None:
+    whole = schema.schemas()[schema.CONFIGURATION]
+    validator = Draft202012Validator({"$ref": f"#/$defs/{model.__name__}", "$defs": whole["$defs"]})
+    verdicts = set()
+    for values in product(*([ABSENT, None, *values] for values in choices.values())):
+        document = given | {name: value for name, value in zip(choices, values, strict=True) if value is not ABSENT}
+        verdicts.add(_fits(model, document))
+
+        assert validator.is_valid(document) == _fits(model, document), document
+    assert verdicts == {True, False}
+
+
+def _fits(model: type[BaseModel], document: object) -> bool:
+    try:
+        model.model_validate(document, strict=True)
+    except ValidationError:
+        return False
+    return True

@@ -19,7 +19,10 @@ _UPPER_LIMITS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", 
 _NESTED: Final = ("items", "propertyNames", "additionalProperties")
 _LISTED: Final = ("prefixItems",)
 """Schemas by place in a list of fixed length."""
+_CONDITION: Final = ("if", "then", "else")
+_TOGETHER: Final = ("allOf", "oneOf")
 _KNOWN: Final = _NOTES | {
+    *_CONDITION, *_TOGETHER,
     *_FIXED, *_LOWER_LIMITS, *_UPPER_LIMITS, *_NESTED, *_LISTED,
     "$ref", "anyOf", "const", "enum", "patternProperties", "properties", "required", "type",
 }  # fmt: skip
@@ -53,6 +56,9 @@ def _breaches(old: Schema, new: Schema, view: View, path: str) -> Iterator[Breac
     for key in ("type", *_FIXED):
         if old.get(key, _ABSENT) != new.get(key, _ABSENT):
             yield Breach(path, f"{key} changed")
+    for key in _TOGETHER if _is_about_new_fields(old, new) else (*_TOGETHER, *_CONDITION):
+        if old.get(key, _ABSENT) != new.get(key, _ABSENT):
+            yield Breach(path, f"{key} changed")
     yield from _values(old, new, view, path)
     yield from _limits(old, new, view, path)
     yield from _fields(old, new, view, path)
@@ -64,6 +70,17 @@ def _breaches(old: Schema, new: Schema, view: View, path: str) -> Iterator[Breac
     for pattern in sorted(patterns[0].keys() | patterns[1].keys()):
         before, after = (side.get(pattern, _ABSENT) for side in patterns)
         yield from _nested(before, after, view, f"{path}/*", "patternProperties")
+
+
+def _is_about_new_fields(old: Schema, new: Schema) -> bool:
+    """Whether the schema gained a condition that nothing of the release meets, and that asks nothing of the rest."""
+    known, otherwise = _part(old, "properties").keys(), _part(new, "else")
+    others = otherwise.keys() - {"properties"}
+    return (
+        "if" not in old
+        and bool(_names(_schema(new.get("if", {}))) - known)
+        and not (_part(otherwise, "properties").keys() & known or others)
+    )
 
 
 def _choices(old: Schema, new: Schema, view: View, path: str) -> Iterator[Breach]:

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from contracts.fields import Band, Channel, Code, Cost, Direction, Id, Priority, Proficiency, Units
 from contracts.part import Label, Part, Seconds
@@ -12,6 +13,29 @@ Waiting = Annotated[int, Field(ge=0, le=7 * 86_400)]
 Required = Annotated[list["RequiredSkill"], Field(max_length=16)]
 Choice = Literal["least_loaded", "longest_idle", "best_proficiency", "round_robin"]
 Measure = Literal["waiting", "oldest_wait_seconds", "service_level_percent", "expected_wait_seconds", "ready_agents"]
+
+
+def _needs(field: str, value: JsonDict, other: str, kind: str, *, alone: bool = True) -> JsonDict:
+    """For editors, who know no validator: where the field has the value the other one is needed; else it is refused,
+    or (not `alone`) allowed."""
+    found: JsonDict = {
+        "if": {"properties": {field: value}, "required": [field]},
+        "then": {"properties": {other: {"type": kind}}, "required": [other]},
+    }
+    return {**found, "else": {"properties": {other: {"type": "null"}}}} if alone else found
+
+
+def _either(*fields: str) -> JsonDict:
+    """For editors: exactly one of the whole numbers is set."""
+    return {
+        "oneOf": [
+            {
+                "properties": {each: {"type": "integer" if each == field else "null"} for each in fields},
+                "required": [field],
+            }
+            for field in fields
+        ]
+    }
 
 
 BOTH: Final[tuple[Direction, ...]] = ("inbound", "outbound")
@@ -33,6 +57,15 @@ class RequiredSkill(Part):
 
 class Destination(Part):
     """Where a task goes that its queue gives up on: another queue, or out of the router by its gateway."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                _needs("to", {"const": "queue"}, "queue", "string"),
+                _needs("to", {"const": "message"}, "message", "string", alone=False),
+            ]
+        }
+    )
 
     to: Literal["queue", "callback", "voicemail", "message"]
     queue: Code | None = None
@@ -61,6 +94,8 @@ class ServiceLevel(Part):
 class Alert(Part):
     """Tells supervisors when a measure of the queue passes a limit for some time; exactly one of the limits is set."""
 
+    model_config = ConfigDict(json_schema_extra=_either("above", "below"))
+
     id: Code
     measure: Measure
     above: Annotated[int, Field(ge=0)] | None = None
@@ -76,6 +111,8 @@ class Alert(Part):
 
 class Queue(Part):
     """An ordered set of waiting tasks and what an agent needs to serve them."""
+
+    model_config = ConfigDict(json_schema_extra=_needs("waiting_max", {"type": "integer"}, "full", "object"))
 
     id: Code
     domain: Id
