@@ -70,7 +70,9 @@ def test_every_fault_is_told_with_file_line_and_name(tmp_path: Path) -> None:
 
 def test_a_rule_that_does_not_compile_is_told_with_line_and_column(tmp_path: Path) -> None:
     rules = 'rules:\n  - id: gold\n    domain: main\n    when: customer.tier = "gold"\n'
-    written(tmp_path, a_yaml=TENANT, b_yaml=rules)
+    written(tmp_path, a_yaml=TENANT, b_yaml=rules + "    queue: gone\n")
+    with pytest.raises(ConfigError, match=r"b\.yaml:5: rule main/gold: queue: domain 'main' has no queue 'gone'"):
+        read_configuration_files([tmp_path])
     with pytest.raises(ConfigError, match=r"b\.yaml:4: rule main/gold: when: line 1, column 15: .*compare with =="):
         read_configuration_files([tmp_path])
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from contracts.configuration import TenantConfiguration
-from contracts.configuration_faults import Fault, InvalidConfigurationError, read_configuration
+from contracts.configuration_faults import Fault, form_faults
+from pydantic import ValidationError
 from router.api.configuration import faults_of
 
 from centralino.config.errors import ConfigError
@@ -79,9 +80,9 @@ def read_source(paths: Sequence[Path]) -> Source:
 def configuration_of(source: Source) -> TenantConfiguration:
     """The checked document, its rules compiled. Raises ConfigError with every fault and its place."""
     try:
-        configuration = read_configuration(json.dumps(source.document).encode())
-    except InvalidConfigurationError as error:
-        raise ConfigError(source.told(error.faults)) from error
+        configuration = TenantConfiguration.model_validate_json(json.dumps(source.document), strict=True)
+    except ValidationError as error:
+        raise ConfigError(source.told(form_faults(error, TenantConfiguration))) from error
     if faults := faults_of(configuration, before=None):
         raise ConfigError(source.told(faults))
     return configuration

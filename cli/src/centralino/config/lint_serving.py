@@ -50,12 +50,10 @@ def step_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
 def rule_that_nobody_serves(serving: Serving) -> Iterator[Finding]:
     """It asks for what no agent has: not in the queue that it names, or without one in any of the domain."""
     for index, rule in enumerate(serving.configuration.rules):
-        queues = _queues_of(serving, rule)
+        queues = _queues_of(serving, rule) if rule.requirements else []
         staged = [(queue, list(serving.stages(queue, rule.requirements))) for queue in queues]
-        firsts = [
-            (queue, next((stage for stage in stages if stage.to_seconds != 0), stages[-1])) for queue, stages in staged
-        ]
-        if not rule.requirements or not queues or any(serving.is_served(queue, first) for queue, first in firsts):
+        firsts = [(queue, _first(stages)) for queue, stages in staged]
+        if not queues or any(serving.is_served(queue, first) for queue, first in firsts):
             continue
         ends = all(
             stages[-1].to_seconds is not None or any(serving.is_served(queue, stage) for stage in stages)
@@ -167,13 +165,19 @@ def _unserved(serving: Serving, queue: Queue) -> list[Stage]:
     return unserved if len(unserved) < len(stages) else []
 
 
+def _first(stages: Sequence[Stage]) -> Stage:
+    """The first that lasts."""
+    return next((stage for stage in stages if stage.from_seconds != stage.to_seconds), stages[-1])
+
+
 def _queues_of(serving: Serving, rule: Rule) -> list[Queue]:
-    """Where a contact may go that the rule matches."""
-    return [
-        queue
+    """Where a contact may go that the rule matches; of queues that differ in their own requirements alone one."""
+    apart = {
+        (queue.direction, queue.plan, tuple(queue.teams), str(queue.any_of), str(queue.none_of)): queue
         for queue in serving.configuration.queues
         if queue.domain == rule.domain and rule.queue in {None, queue.id}
-    ]
+    }
+    return list(apart.values())
 
 
 def _lack(serving: Serving, queue: Queue, need: Need, names: Sequence[str] = ()) -> str:

@@ -74,7 +74,7 @@ def _breaches(old: Schema, new: Schema, view: View, path: str) -> Iterator[Breac
 
 def _is_about_new_fields(old: Schema, new: Schema) -> bool:
     """Whether the schema gained a condition that nothing of the release meets, and that asks nothing of the rest."""
-    known, otherwise = _part(old, "properties").keys(), _part(new, "else")
+    known, otherwise = _part(old, "properties").keys(), _schema(new.get("else", {}))
     others = otherwise.keys() - {"properties"}
     return (
         "if" not in old
