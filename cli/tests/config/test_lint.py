@@ -315,6 +315,22 @@ def test_a_rule_that_always_matches_is_known_whatever_its_words() -> None:
     assert "/rules/1" in {f.path for f in found if f.rule == "rule_behind_one_that_always_matches"}
 
 
+def test_a_rule_that_goes_on_hides_none() -> None:
+    found = lint(document(rules=[rule("all", "true") | {"go_on": True}, rule("other", "hour < 9")]))
+
+    assert "rule_behind_one_that_always_matches" not in {finding.rule for finding in found}
+
+
+def test_a_rule_that_tells_too_many_contacts_apart_may_match() -> None:
+    clients = [f"client-{number}" for number in range(130)]
+    channels = [address("help") | {"address": name, "client": name} for name in clients]
+    rules = [rule("some", 'hour > 24 && weekday == 0 && client == "x"')]
+
+    found = lint(document(clients=clients, channels=channels, rules=rules))
+
+    assert "rule_that_never_matches" not in {finding.rule for finding in found}
+
+
 def test_a_rule_is_served_where_the_queue_it_leads_to_or_one_of_all_has_agents_for_it() -> None:
     def judged(**effects: Any) -> list[str]:  # Any: JSON
         agents = [ANA, ANA | {"id": "ben", "skills": {"es": 5}, "team": "night"}]
@@ -323,7 +339,9 @@ def test_a_rule_is_served_where_the_queue_it_leads_to_or_one_of_all_has_agents_f
             queue("x", teams=["night"]),
             queue("y", plan="usual", none_of=[{"skill": "es", "minimum": 4}]),
         ]
+        queues.append(queue("z", plan="at-once", none_of=[{"skill": "es", "minimum": 4}]))
         plans = [plan({"after_seconds": 9, "none_of": []})]
+        plans.append(plan({"after_seconds": 0, "none_of": []}) | {"id": "at-once"})
         rules = [rule("some", "hour < 9") | effects]
         found = lint(document(agents=agents, queues=queues, plans=plans, rules=rules, teams=[NIGHT]))
         return [finding.severity for finding in found if finding.rule == "rule_that_nobody_serves"]
@@ -334,6 +352,16 @@ def test_a_rule_is_served_where_the_queue_it_leads_to_or_one_of_all_has_agents_f
     assert judged(requirements=ES5, queue="x") == []
     assert judged(requirements=ES5, queue="y") == ["warning"]
     assert judged(queue="x") == []
+    assert judged(requirements=ES5, queue="z") == []  # its first step comes at once
+
+
+def test_queues_for_other_people_are_no_reason_to_fault_a_rule() -> None:
+    rules = [rule("some", "hour < 9") | {"requirements": ES3}]
+    queues = [queue(), queue("x", teams=["night"]), queue("y", none_of=[{"skill": "es"}])]
+
+    found = lint(document(queues=queues, rules=rules, teams=[NIGHT]))
+
+    assert "rule_that_nobody_serves" not in {finding.rule for finding in found}
 
 
 def test_tiers_that_lead_back_are_all_named() -> None:
@@ -373,9 +401,22 @@ def test_a_queue_whose_plan_relaxes_or_gives_up_is_no_error() -> None:
     in_vain = ("step_that_nobody_serves", "warning")  # until then
     assert planned({"after_seconds": 20, "requirements": ES3}) == [in_vain]
     assert planned({"after_seconds": 0, "requirements": ES3}) == []
+    for_ever = ("step_that_nobody_serves", "error")
+    steps = [{"after_seconds": 20, "requirements": ES3}, {"after_seconds": 40, "requirements": ES5}]
+    assert planned(*steps) == [for_ever, in_vain]
     assert planned({"after_seconds": 20, "band": 1}) == [(serves, "error"), (leads, "error")]
     gives_up = {"after_seconds": 20, "overflow": {"to": "voicemail"}}
     assert planned(gives_up) == [(serves, "warning"), (leads, "warning")]
+    assert planned(gives_up | {"requirements": []}) == [(serves, "warning"), (leads, "warning")]  # it is gone by then
+
+
+def test_named_agents_of_other_domains_are_passed_over_and_leave_the_step_to_all() -> None:
+    agents = [ANA, ANA | {"id": "eve", "domain": "empty"}]
+    steps: list[Json] = [{"after_seconds": 0, "agents": ["eve"]}, {"after_seconds": 60}]
+
+    found = lint(document(agents=agents, queues=[queue(plan="usual", es=3)], plans=[plan(*steps)]))
+
+    assert "step_that_nobody_serves" not in {finding.rule for finding in found}
 
 
 @pytest.mark.parametrize(

@@ -90,19 +90,21 @@ def test_times_of_day_dates_and_origins_are_shown_as_they_are_written() -> None:
     }
 
 
-class Fast(BaseModel):
+class Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fast(Closed):
     kind: Literal["fast"]
     speed: float
 
 
-class Slow(BaseModel):
+class Slow(Closed):
     kind: Literal["slow"]
     reason: str
 
 
-class Sample(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Sample(Closed):
     rate: Annotated[float, Field(ge=0)] | list[float] = 0
     state: Literal["on", "off"] | Fast = "on"
     way: Annotated[Fast | Slow, Field(discriminator="kind")] | None = None
@@ -121,6 +123,10 @@ class Sample(BaseModel):
         ({"way": {"kind": "odd"}}, {"/way": "'kind' must be one of 'fast', 'slow'"}),
         ({"way": {}}, {"/way": "must have the field 'kind'"}),
         ({"way": {"kind": "slow"}}, {"/way/reason": "must be given"}),
+        (
+            {"way": {"kind": "slow", "reason": "x", "sped": 1}},
+            {"/way/sped": "there is no field 'sped' here; there are kind, reason"},
+        ),
         ({"by_name": {"a/b": {"kind": "slow"}}}, {"/by_name/a~1b/reason": "must be given"}),
         ({"at": "2026-01-05T09:00:00"}, {"/at": "must be an instant with its offset, as in 2026-01-05T09:00:00+01:00"}),
         ({"fast": 1}, {"/fast": "there is no field 'fast' here; there are rate, state, way, by_name, at"}),
