@@ -5,21 +5,35 @@ All by the product's own means: records in `config`, commands in `routing.inputs
 With every feature on, the configuration says the same job in all words that there are, so that the checker's rules
 hold unchanged: skills as ranges, any and none; teams, clients and channels that everybody has; a share and a reserve
 that never bind; aging by which a point of priority is worth two hours; service levels that are alike; plans whose
-steps come after the run; agents chosen in every way.
+steps come after the run; agents chosen in every way; queues that are always open, never full and never give an alert;
+rules that read the text and the rest of every contact, set labels and else say what the queue says.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, get_args
 
 from contracts import Event, encode
+from contracts.calendars import Calendar, Week
 from contracts.commands import ActivateConfiguration, SetAgentState
 from contracts.configuration import Domain
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
-from contracts.routing_parts import Agent, Choice, Plan, Queue, RequiredSkill, ServiceLevel, Step, Team
+from contracts.routing_parts import (
+    Agent,
+    Alert,
+    Choice,
+    Destination,
+    Plan,
+    Queue,
+    RequiredSkill,
+    ServiceLevel,
+    Step,
+    Team,
+)
+from contracts.rules import Rule
 from redis.asyncio import Redis
 
 from benchmarks.pipeline.job import (
@@ -52,6 +66,21 @@ _DOMAIN: Final[dict[str, object]] = {
     "agent_backoff": {"rejected_seconds": 1, "expired_seconds": 1},
     "idle_reset_by": ["ready", "assignment", "outbound", "refusal"],
 }
+RULES: Final[Sequence[dict[str, object]]] = [
+    {"id": "spam", "when": 'channel == "email" && text.startsWith("[SPAM]")', "priority": 0},
+    {"id": "refund-words", "when": 'text.contains("refund") || text.contains("money back")', "labels": ["refund"]},
+    {"id": "long", "when": "text.size() > 200", "labels": ["long"]},
+    {"id": "checkout", "when": 'has(attributes.page) && attributes.page.startsWith("/checkout")', "labels": ["sales"]},
+    {"id": "gold", "when": 'customer.tier == "gold" || "vip" in customer.labels', "priority": 9},
+    {"id": "angry", "when": '"refund" in labels && customer.known', "band": 1},
+    {"id": "rest-of-sales", "when": '"sales" in labels && "long" in labels', "labels": ["offer-help"]},
+    {"id": "night", "when": "hour < 6 || hour >= 22 || weekday > 5", "labels": ["out-of-hours"]},
+    {"id": "spanish", "when": 'language == "es" || customer.language == "es"', "language": "es"},
+    {"id": "shop", "when": 'client == "shop" && queue_hint != ""', "band": 0, "labels": ["known-queue"]},
+    {"id": "unreached", "when": 'address == "web:main"', "priority": 9},
+]
+"""All but the first and `shop`, which matches, let those behind them be looked at."""
+FINAL_RULES: Final = ("spam", "shop")
 
 
 @asynccontextmanager
@@ -130,7 +159,17 @@ def _queue_features(signature: int, skills: list[RequiredSkill]) -> dict[str, ob
         "plan": "later",
         "service_level": ServiceLevel(),
         "choose_agent": CHOICES[signature % len(CHOICES)],
+        "calendar": "always",
+        "waiting_max": 1_000_000,
+        "full": Destination(to="message", message="Please come back later."),
+        "alerts": [Alert(id="long-line", measure="waiting", above=1_000_000)],
     }
+
+
+def rules(domain: int) -> list[Rule]:
+    """They match and set labels, and leave queue, requirements, priority and band of the job's contacts as they are."""
+    name = domain_name(domain)
+    return [Rule.model_validate({"domain": name, "go_on": rule["id"] not in FINAL_RULES, **rule}) for rule in RULES]
 
 
 def _parts(domain: int) -> Iterator[Input]:
@@ -138,11 +177,17 @@ def _parts(domain: int) -> Iterator[Input]:
     steps = [Step(after_seconds=OFFER_TIMEOUT_SECONDS * (1 + number), priority_add=1) for number in range(3)]
     plan = Plan(id="later", domain=name, steps=steps)
     team = Team(id=TEAM, domain=name, name="Team")
-    for kind, part in (("plan", plan), ("team", team)):
-        record = f"{kind}:{name}/{part.id}"
-        value = part.model_dump(mode="json")
-        data = ConfigurationPart(kind=kind, id=record, domain=name, version=1, value=value)
-        yield replace(_input(domain, record, data), partition=0)
+    week = Week.model_validate({day: [("00:00", "24:00")] for day in Week.model_fields})
+    calendar = Calendar(id="always", domain=name, time_zone="Europe/Berlin", weekly=week)
+    for kind, part in (("plan", plan), ("team", team), ("calendar", calendar)):
+        yield _part(domain, kind, f"{kind}:{name}/{part.id}", part.model_dump(mode="json"))
+    ordered = [rule.model_dump(mode="json") for rule in rules(domain)]
+    yield _part(domain, "rules", f"rules:{name}", {"rules": ordered})
+
+
+def _part(domain: int, kind: str, name: str, value: dict[str, object]) -> Input:
+    data = ConfigurationPart(kind=kind, id=name, domain=domain_name(domain), version=1, value=value)
+    return replace(_input(domain, name, data), partition=0)
 
 
 def _record(domain: int, kind: RecordKind, name: str, value: dict[str, object] | None) -> Input:
