@@ -143,5 +143,6 @@ def measured(domain: DomainState, line: QueueLine, alert: Alert, now_ms: int) ->
 
 def ready_agents(domain: DomainState, line: QueueLine) -> int:
     """Agents who could take a new task of the queue now, by its skills and teams."""
-    any_of = tuple(skills_of(group) for group in line.any_of)
-    return domain.lanes.ready(skills_of(line.requirements), any_of, skills_of(line.none_of), line.settings.teams)
+    terms = line.terms
+    any_of = tuple(skills_of(group) for group in terms.any_of)
+    return domain.lanes.ready(skills_of(line.requirements), any_of, skills_of(terms.none_of), terms.teams)

@@ -28,7 +28,7 @@ NOT_KNOWN: Final = CustomerFacts()
 UNREAD: Final = TextReading()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Routed:
     """Where the rules send a contact and on what terms; `facts_wait_ms` while more may come to be known."""
 
@@ -40,7 +40,7 @@ class Routed:
     facts_wait_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Contact:
     """What rules may read of a contact, but for its words: of those only which rules matched is known."""
 
@@ -65,11 +65,13 @@ def contact_of(domain: DomainState, data: InteractionStarted, asked_at_ms: int) 
         language=data.language,
         attributes=data.attributes,
     )
-    if not domain.rules:
-        return contact
-    words = {name: value for name in ("subject", "text") if isinstance(value := data.personal.get(name), str)}
-    facts = replace(_facts(domain, contact, NOT_KNOWN), **words)  # type: ignore[arg-type]  # both are texts
-    return replace(contact, reading=domain.rule_set.read_text(facts))
+    if domain.rules:
+        facts = _facts(domain, contact, NOT_KNOWN)
+        subject, text = data.personal.get("subject"), data.personal.get("text")
+        facts.subject = subject if isinstance(subject, str) else ""
+        facts.text = text if isinstance(text, str) else ""
+        contact.reading = domain.rule_set.read_text(facts)
+    return contact
 
 
 def contact_of_parked(wanted: InteractionParked) -> Contact:

@@ -60,7 +60,7 @@ def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, da
     if agent is None:
         return refusal_of("unknown_agent", 404, "The configuration of this domain has no such agent.")
     asked = as_it_waits(task) if line.queue == task.queue else asked_by(line)
-    need = domain.lanes.need_of(
+    signature = domain.lanes.signature_of(
         asked.requirements,
         asked.terms,
         client=task.client,
@@ -68,7 +68,7 @@ def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, da
         choice=task.choice,
         load=(task.cost, task.channel, task.interruptible),
     )
-    if not domain.lanes.could_serve(agent, need):
+    if not domain.lanes.could_serve(agent, signature):
         return refusal_of("agent_unqualified", 409, "The agent lacks what the task asks for.")
     return None
 

@@ -76,7 +76,7 @@ def _expected_wait_ms(domain: DomainState, line: QueueLine, wanted: Wanted, wait
     if wanted.deferred_for is not None:
         return None
     if position == 1:
-        need = domain.lanes.need_of(
+        signature = domain.lanes.signature_of(
             waits.requirements,
             waits.terms,
             client=wanted.client,
@@ -89,6 +89,6 @@ def _expected_wait_ms(domain: DomainState, line: QueueLine, wanted: Wanted, wait
             ),
         )
         owner = wanted.transfer.from_agent_id if wanted.transfer is not None else None
-        if domain.lanes.somebody_is_free(need, waits.terms.agents, but=owner):
+        if domain.lanes.somebody_is_free(signature, waits.terms.agents, but=owner):
             return 0
     return line.expected_wait_ms(position)

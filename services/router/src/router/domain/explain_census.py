@@ -74,12 +74,10 @@ def claim_of(task: Task) -> Claim:
 
 def claim_of_queue(domain: DomainState, line: QueueLine, channel: str | None, client: str | None) -> Claim:
     """What a new task of the queue would ask, before any step of its plan."""
-    teams = tuple(line.settings.teams)
-    terms = Terms(any_of=line.any_of, none_of=line.none_of, teams=teams)
     return Claim(
-        tests=_tests(line.requirements, terms),
+        tests=_tests(line.requirements, line.terms),
         agents=(),
-        teams=teams,
+        teams=line.terms.teams,
         channel=channel,
         client=client,
         direction=line.settings.direction,

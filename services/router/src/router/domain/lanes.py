@@ -11,7 +11,8 @@ requirements (partial match); S stands for what a centre configures: tens to hun
 have (at most 20 each) are kept by agent and looked through: an agent has few of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Final
 
 from contracts.routing_parts import Choice
 from contracts.tasks import Requirement, Terms
@@ -22,7 +23,10 @@ from router.domain.heaps import Bucket, Key
 from router.domain.lane_parts import ELIGIBLE, KINDS, Census, Priority, Signature, seen_by
 from router.domain.need import Gate, Need, Size, Skills, has_room, has_skills, satisfies, skills_of
 from router.domain.roster import Roster
-from router.domain.task import LONGEST_WAIT_BAND, PLAIN, Task
+from router.domain.task import LONGEST_WAIT_BAND, Task
+
+ASKED_MAX: Final = 8192
+"""Signatures remembered by what was asked; beyond it all are forgotten and found anew."""
 
 
 class Lanes(Roster):
@@ -32,18 +36,26 @@ class Lanes(Roster):
     task that finds an agent at once, or an agent who finds a task at once, is never filed.
     """
 
-    __slots__ = ("_fresh", "_gated", "_named")
+    __slots__ = ("_asked", "_fresh", "_gated", "_named")
 
     def __init__(self, gates: Gates | None = None) -> None:
         super().__init__(gates)
         self._fresh: dict[str, Task] = {}
         self._gated: dict[Size, int] = {}  # how many wait behind each gate that can be closed
         self._named: dict[str, dict[str, Task]] = {}
+        self._asked: dict[Hashable, tuple[int, object]] = {}
 
     def task_waits(self, task: Task) -> None:
         """The task is to be offered from now on."""
         if task.signature < 0:
-            task.signature = self._signature_of(task)
+            task.signature = self.signature_of(
+                task.requirements,
+                task.terms,
+                client=task.client,
+                direction=task.direction,
+                choice=task.choice,
+                load=(task.cost, task.channel, task.interruptible),
+            )
         size = self._signatures[task.signature].need.size
         if self.gates.closable(size[3]):
             self._gated[size] = self._gated.get(size, 0) + 1
@@ -172,41 +184,50 @@ class Lanes(Roster):
             if any(satisfies(profile.offering, profile.skills, need) for need in needs)
         }
 
-    def need_of(
+    def signature_of(
         self,
-        requirements: Iterable[Requirement],
+        requirements: tuple[Requirement, ...],
         terms: Terms,
         *,
         client: str,
         direction: str,
         choice: Choice,
         load: tuple[int, str, bool],
-    ) -> Need:
-        """What such a task asks of an agent; `load` is its cost, its channel and whether it may be interrupted."""
-        channel = load[1]
-        size = (*load, self.gates.gate_of(client, direction))
-        all_of = skills_of(requirements)
-        if terms is PLAIN:
-            return Need(all_of, (), (), (), channel, client, direction, choice, size)
-        any_of = tuple(skills_of(group) for group in terms.any_of)
-        return Need(all_of, any_of, skills_of(terms.none_of), terms.teams, channel, client, direction, choice, size)
+    ) -> int:
+        """The signature of such a task; `load` is its cost, its channel and whether it may be interrupted.
 
-    def somebody_is_free(self, need: Need, named: Iterable[str], *, but: str | None = None) -> bool:
-        """Whether a task that nobody has refused yet would be offered at once to somebody but this agent."""
+        Quick for the requirements of a queue, which its tasks share: those are known by being the same objects.
+        """
+        lists = (requirements, terms.any_of, terms.none_of)
+        asked = (*map(id, lists), terms.teams, client, direction, choice, load)
+        known = self._asked.get(asked)
+        if known is None:
+            if len(self._asked) >= ASKED_MAX:
+                self._asked.clear()
+            any_of = tuple(skills_of(group) for group in terms.any_of)
+            size = (*load, self.gates.gate_of(client, direction))
+            none_of = skills_of(terms.none_of)
+            need = Need(skills_of(requirements), any_of, none_of, terms.teams, load[1], client, direction, choice, size)
+            known = self._asked[asked] = (self._signature_for(need), lists)  # while these live, their ids are theirs
+        return known[0]
+
+    def somebody_is_free(self, number: int, named: Iterable[str], *, but: str | None = None) -> bool:
+        """Whether such a task that nobody has refused yet would be offered at once to somebody but this agent."""
         self._count_agents()
-        if not self.gates.opens(need.size[3], need.size[0], self._idle):
+        signature = self._signatures[number]
+        size = signature.need.size
+        if not self.gates.opens(size[3], size[0], self._idle):
             return False
-        signature = self._signatures[self._signature_for(need)]
         if named:
             standings = filter(None, map(self._standings.get, named))
             return any(self._fits(each, signature) for each in standings if each.agent_id != but)
         left_out = self._standings.get(but) if but is not None else None
         return signature.counts[ELIGIBLE] > (left_out is not None and self._fits(left_out, signature))
 
-    def could_serve(self, agent: Agent, need: Need) -> bool:
-        """Whether the agent has all that is asked for, free or not."""
+    def could_serve(self, agent: Agent, number: int) -> bool:
+        """Whether the agent has all that this signature asks for, free or not."""
         profile = self._profile_of(agent)
-        return satisfies(profile.offering, profile.skills, need)
+        return satisfies(profile.offering, profile.skills, self._signatures[number].need)
 
     def ready(self, all_of: Skills, any_of: tuple[Skills, ...], none_of: Skills, teams: Iterable[str]) -> int:
         """How many agents have these skills and could take something now; a look at each profile, not at agents."""
@@ -282,18 +303,6 @@ class Lanes(Roster):
             signature = self._signatures[task.signature]
             for profile in signature.profiles:
                 profile.lanes[signature.need.size].post(signature.number, place)
-
-    def _signature_of(self, task: Task) -> int:
-        return self._signature_for(
-            self.need_of(
-                task.requirements,
-                task.terms,
-                client=task.client,
-                direction=task.direction,
-                choice=task.choice,
-                load=(task.cost, task.channel, task.interruptible),
-            )
-        )
 
     def _signature_for(self, need: Need) -> int:
         number = self._signature_numbers.get(need)

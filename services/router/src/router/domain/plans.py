@@ -44,11 +44,10 @@ def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
 
 def asked_by(line: QueueLine, *, priority: int | None = None, band: int | None = None) -> Waits:
     """What the queue asks for before any step."""
-    settings = line.settings
-    band = settings.band if band is None else band
-    terms = PLAIN
-    if band or settings.any_of or settings.none_of or settings.teams:
-        terms = Terms(band=band, any_of=line.any_of, none_of=line.none_of, teams=tuple(settings.teams))
+    terms = line.terms
+    if band is not None and band != terms.band:
+        terms = replace(terms, band=band)
+        terms = PLAIN if terms == PLAIN else terms
     return Waits(requirements=line.requirements, priority=line.priority if priority is None else priority, terms=terms)
 
 
@@ -92,16 +91,20 @@ def stages(domain: DomainState, line: QueueLine, waits: Waits, times: Times) -> 
 
 def _advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
     steps = _steps(domain, line, times)
-    terms = replace(asked.terms, next_step_at_ms=None)
+    waits, terms = asked, asked.terms
     if terms.agents_until_ms is not None and terms.agents_until_ms <= now_ms:
-        terms = replace(terms, agents=(), agents_until_ms=None)
-    waits = replace(asked, terms=terms)
+        waits = replace(asked, terms=replace(terms, agents=(), agents_until_ms=None))
     while waits.terms.step < len(steps):
         step = steps[waits.terms.step]
         if times.entered_at_ms + step.after_seconds * 1000 > now_ms:
             break
         waits = _stepped(domain, waits, step, times.last_agent_id)
-    return replace(waits, terms=_timed(domain, waits.terms, steps, times, now_ms))
+    return Waits(
+        requirements=waits.requirements,
+        priority=waits.priority,
+        terms=_timed(domain, waits.terms, steps, times, now_ms),
+        overflow=waits.overflow,
+    )
 
 
 def _steps(domain: DomainState, line: QueueLine, times: Times) -> Sequence[Step]:
@@ -142,10 +145,21 @@ def _timed(domain: DomainState, terms: Terms, steps: Sequence[Step], times: Time
     if terms.step < len(steps):
         step_at_ms = times.entered_at_ms + steps[terms.step].after_seconds * 1000
         next_at_ms = step_at_ms if next_at_ms is None else min(next_at_ms, step_at_ms)
-    if longest_seconds is not None and not terms.longest_wait:
+    longest_wait = terms.longest_wait
+    if longest_seconds is not None and not longest_wait:
         longest_at_ms = times.queued_at_ms + longest_seconds * 1000
         if longest_at_ms <= now_ms:
-            terms = replace(terms, longest_wait=True)
+            longest_wait = True
         else:
             next_at_ms = longest_at_ms if next_at_ms is None else min(next_at_ms, longest_at_ms)
-    return replace(terms, next_step_at_ms=next_at_ms)
+    return Terms(
+        band=terms.band,
+        any_of=terms.any_of,
+        none_of=terms.none_of,
+        teams=terms.teams,
+        agents=terms.agents,
+        step=terms.step,
+        next_step_at_ms=next_at_ms,
+        longest_wait=longest_wait,
+        agents_until_ms=terms.agents_until_ms,
+    )

@@ -7,11 +7,11 @@ from typing import Final
 
 from contracts.queues import AlertChanged, QueueOverridden
 from contracts.routing_parts import Alert, Destination, Measure, Queue, RequiredSkill
-from contracts.tasks import DeferredFor, Requirement
+from contracts.tasks import DeferredFor, Requirement, Terms
 
 from router.domain.heaps import Bucket
 from router.domain.live_counts import LiveCounts
-from router.domain.task import Task, TaskState
+from router.domain.task import PLAIN, Task, TaskState
 
 PACE_WEIGHT: Final = 32
 """The expected wait is a moving average in which the newest wait counts one in so many (docs/expected-wait.md)."""
@@ -73,7 +73,7 @@ class QueueLine:
         """What new tasks get from now on."""
         self.settings = settings
         self.removed = False
-        for name in ("requirements", "any_of", "none_of"):
+        for name in ("requirements", "terms"):
             self.__dict__.pop(name, None)
 
     @property
@@ -139,14 +139,17 @@ class QueueLine:
         return required(self.settings.requirements)
 
     @cached_property
-    def any_of(self) -> tuple[tuple[Requirement, ...], ...]:
-        """Of each group at least one."""
-        return tuple(required(group) for group in self.settings.any_of)
-
-    @cached_property
-    def none_of(self) -> tuple[Requirement, ...]:
-        """None of them."""
-        return required(self.settings.none_of)
+    def terms(self) -> Terms:
+        """On which tasks wait before any step of a plan."""
+        settings = self.settings
+        if not (settings.band or settings.any_of or settings.none_of or settings.teams):
+            return PLAIN
+        return Terms(
+            band=settings.band,
+            any_of=tuple(required(group) for group in settings.any_of),
+            none_of=required(settings.none_of),
+            teams=tuple(settings.teams),
+        )
 
     @property
     def answer_within_ms(self) -> int | None:

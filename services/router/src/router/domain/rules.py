@@ -39,7 +39,7 @@ class CustomerFacts:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ContactFacts:
     """What rules can read. When facts come later, the caller gives the same values as before but for `customer`."""
 
