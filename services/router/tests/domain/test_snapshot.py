@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from contracts.configuration import Domain
 from contracts.offers import OfferIssued
+from contracts.routing_parts import Step
 from router.domain.decide import decide
 from router.domain.facts import Fact, JournaledFact, decode_facts, encode_facts, is_public
 from router.domain.fold import fold
@@ -11,7 +12,7 @@ from router.domain.inputs import TimersDue
 from router.domain.internal import LeasesReadable, SnapshotNamed
 from router.domain.snapshot import dump, load
 from router.domain.state import State
-from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.parts import DOMAIN, address, agent, plan, queue, skill
 from router.testing.story import TENANT, Story
 
 
@@ -64,6 +65,26 @@ def test_a_loaded_state_dumps_to_the_same_bytes_and_decides_the_same() -> None:
     assert decide(loaded, TimersDue(), later_ms) == decide(told.state, TimersDue(), later_ms)
 
 
+def test_loaded_tasks_share_what_they_have_alike() -> None:
+    told = Story()
+    asks = queue("chats", "chat:2", any_of=[[skill("english:3")]], none_of=[skill("barred")], teams=["north"], plan="p")
+    told.configure(Domain(id=DOMAIN), plan("p", Step(after_seconds=60, priority_add=1)), asks)
+    told.start("i1")
+    told.start("i2")
+    domain = load(dump(told.state)).domains[told.domain.key]
+    one, other, line = domain.tasks["i1.t1"], domain.tasks["i2.t1"], domain.queues["chats"]
+    interaction = domain.interactions["i1"]
+
+    assert one.requirements is other.requirements is line.requirements
+    for name in ("any_of", "none_of", "teams"):
+        assert getattr(one.terms, name) is getattr(other.terms, name) is getattr(line.terms, name)
+    for name in ("queue", "client", "channel"):
+        assert getattr(one, name) is getattr(other, name)
+    assert (interaction.interaction_id, interaction.task_id) == ("i1", "i1.t1")
+    assert interaction.interaction_id is one.interaction_id
+    assert interaction.task_id is one.task_id
+
+
 def test_the_two_newest_snapshots_are_known() -> None:
     state = State()
     for offset in (1, 2, 3):
@@ -75,3 +96,5 @@ def test_the_two_newest_snapshots_are_known() -> None:
 def test_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match="snapshot format 9"):
         load(b'{"format":9}')
+    with pytest.raises(ValueError, match="snapshot format None"):
+        load(b"{}")

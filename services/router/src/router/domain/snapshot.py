@@ -1,7 +1,8 @@
 """A state as bytes and back. Equal states give equal bytes; what can be derived is left out and rebuilt."""
 
-from dataclasses import fields
-from typing import Final
+from collections.abc import Hashable
+from dataclasses import fields, replace
+from typing import Final, TypeVar
 
 import msgspec
 from contracts.agents import CommandResult
@@ -24,6 +25,10 @@ from router.domain.state import DomainState, Interaction, Overriding, Parked, St
 from router.domain.task import PLAIN, Task
 from router.domain.timer_heap import TimerHeap
 
+Value = TypeVar("Value")
+Kept = dict[str, msgspec.Raw]
+"""A state or a domain, not decoded yet but for the names of its fields: all at once would weigh more than the state."""
+
 
 def dump(state: State) -> bytes:
     """Canonical JSON: keys sorted, members by id, except where the order is part of the state (oldest first)."""
@@ -41,12 +46,15 @@ def load(data: bytes) -> State:
 
     Raises ValueError when the bytes are of a format that this release does not know, or no snapshot at all.
     """
-    content = upgraded(msgspec.json.decode(data, type=dict[str, object]))
+    content = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    if content.get("format") != msgspec.Raw(b"%d" % FORMAT):
+        older = upgraded(msgspec.json.decode(data, type=dict[str, object]))
+        content = msgspec.json.decode(msgspec.json.encode(older), type=dict[str, msgspec.Raw])
     state = State(
-        leases_readable=msgspec.convert(content["leases_readable"], bool),
-        snapshots=msgspec.convert(content["snapshots"], tuple[SnapshotNamed, ...]),
+        leases_readable=_read(content, "leases_readable", bool),
+        snapshots=_read(content, "snapshots", tuple[SnapshotNamed, ...]),
     )
-    for plain in msgspec.convert(content["domains"], list[dict[str, object]]):
+    for plain in _read(content, "domains", list[dict[str, msgspec.Raw]]):
         domain = _load_domain(plain)
         state.domains[domain.key] = domain
     state.timers = TimerHeap(timer for domain in state.domains.values() for timer in timers_of(domain))
@@ -70,8 +78,6 @@ def index(domain: DomainState) -> None:
 
 
 def _index_task(domain: DomainState, task: Task) -> None:
-    if task.terms == PLAIN:
-        task.terms = PLAIN
     if task.request_id is not None:
         domain.requested.add(task.request_id)
     for agent_id in task.refused_by:
@@ -130,45 +136,90 @@ class _KeptQueue(msgspec.Struct):
     alerts: dict[str, Standing]
 
 
-def _load_domain(plain: dict[str, object]) -> DomainState:
-    addresses = [ChannelAddress.model_validate(each) for each in _parts(plain["addresses"])]
+def _load_domain(plain: Kept) -> DomainState:
+    addresses = [ChannelAddress.model_validate(each) for each in _parts(plain, "addresses")]
     domain = DomainState(
-        tenant_id=msgspec.convert(plain["tenant_id"], str),
-        domain=msgspec.convert(plain["domain"], str),
-        settings=Domain.model_validate(plain["settings"]),
-        configured=msgspec.convert(plain["configured"], bool),
-        version=msgspec.convert(plain["version"], int),
-        hash=msgspec.convert(plain["hash"], str),
+        tenant_id=_read(plain, "tenant_id", str),
+        domain=_read(plain, "domain", str),
+        settings=Domain.model_validate(_read(plain, "settings", dict[str, object])),
+        configured=_read(plain, "configured", bool),
+        version=_read(plain, "version", int),
+        hash=_read(plain, "hash", str),
         addresses={each.address: each for each in addresses},
-        queues={each.queue: each for each in map(_load_queue, _parts(plain["queues"]))},
-        plans={each.id: each for each in map(Plan.model_validate, _parts(plain["plans"]))},
-        calendars={each.id: each for each in map(Calendar.model_validate, _parts(plain["calendars"]))},
-        rules=[Rule.model_validate(each) for each in _parts(plain["rules"])],
-        early_facts=dict(msgspec.convert(plain["early_facts"], list[tuple[str, CustomerFacts]])),
-        offers_made=msgspec.convert(plain["offers_made"], int),
-        gates_deferred=msgspec.convert(plain["gates_deferred"], bool),
-        overriding=msgspec.convert(plain["overriding"], Overriding | None),
-        alerts_at_ms=msgspec.convert(plain["alerts_at_ms"], int | None),
-        alerts_after=msgspec.convert(plain["alerts_after"], str),
-        agents={each.agent_id: each for each in msgspec.convert(plain["agents"], list[Agent])},
-        tasks={each.task_id: each for each in msgspec.convert(plain["tasks"], list[Task])},
-        parked={each.interaction.interaction_id: each for each in msgspec.convert(plain["parked"], list[Parked])},
-        interactions={each.interaction_id: each for each in msgspec.convert(plain["interactions"], list[Interaction])},
-        requests=dict(msgspec.convert(plain["requests"], list[tuple[str, int]])),
-        results={each.command_id: each for each in msgspec.convert(plain["results"], list[CommandResult])},
+        queues={each.queue: each for each in map(_load_queue, _parts(plain, "queues"))},
+        plans={each.id: each for each in map(Plan.model_validate, _parts(plain, "plans"))},
+        calendars={each.id: each for each in map(Calendar.model_validate, _parts(plain, "calendars"))},
+        rules=[Rule.model_validate(each) for each in _parts(plain, "rules")],
+        early_facts=dict(_read(plain, "early_facts", list[tuple[str, CustomerFacts]])),
+        offers_made=_read(plain, "offers_made", int),
+        gates_deferred=_read(plain, "gates_deferred", bool),
+        overriding=msgspec.json.decode(plain["overriding"], type=Overriding | None),
+        alerts_at_ms=msgspec.json.decode(plain["alerts_at_ms"], type=int | None),
+        alerts_after=_read(plain, "alerts_after", str),
+        agents={each.agent_id: each for each in _read(plain, "agents", list[Agent])},
+        parked={each.interaction.interaction_id: each for each in _read(plain, "parked", list[Parked])},
+        interactions={each.interaction_id: each for each in _read(plain, "interactions", list[Interaction])},
+        requests=dict(_read(plain, "requests", list[tuple[str, int]])),
+        results={each.command_id: each for each in _read(plain, "results", list[CommandResult])},
     )
+    _load_tasks(domain, _read(plain, "tasks", list[msgspec.Raw]))
     index(domain)
     return domain
 
 
-def _parts(plain: object) -> list[dict[str, object]]:
-    return msgspec.convert(plain, list[dict[str, object]])
+def _load_tasks(domain: DomainState, plain: list[msgspec.Raw]) -> None:
+    """One by one, each with what others have alike in place of its own, so that a million do not weigh several GiB."""
+    shared = _Shared()
+    for line in domain.queues.values():
+        shared.one(line.queue)
+        for requirements in (line.requirements, line.terms.any_of, line.terms.none_of, line.terms.teams):
+            shared.one(requirements)
+    for raw in plain:
+        task = _TASK.decode(raw)
+        interaction = domain.interactions.get(task.interaction_id)
+        if interaction is not None:
+            task.interaction_id = interaction.interaction_id
+            if interaction.task_id == task.task_id:
+                interaction.task_id = task.task_id
+        shared.share(task)
+        domain.tasks[task.task_id] = task
+
+
+class _Shared:
+    """Equal values as one object, where many tasks have the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, object] = {}
+
+    def one(self, value: Value) -> Value:
+        """The first that was equal."""
+        return self._known.setdefault(value, value)  # type: ignore[return-value]  # an equal one, of the same type
+
+    def share(self, task: Task) -> None:
+        """All of a task that is alike in many."""
+        task.client, task.channel, task.queue = self.one(task.client), self.one(task.channel), self.one(task.queue)
+        task.requirements, task.labels = self.one(task.requirements), self.one(task.labels)
+        terms = task.terms
+        if terms == PLAIN:
+            task.terms = PLAIN
+        else:
+            any_of, none_of, teams = self.one(terms.any_of), self.one(terms.none_of), self.one(terms.teams)
+            task.terms = replace(terms, any_of=any_of, none_of=none_of, teams=teams)
+
+
+def _read(plain: Kept, name: str, of: type[Value]) -> Value:
+    return msgspec.json.decode(plain[name], type=of)
+
+
+def _parts(plain: Kept, name: str) -> list[dict[str, object]]:
+    return _read(plain, name, list[dict[str, object]])
 
 
 def _plain(item: object) -> dict[str, object]:
     return {name: getattr(item, name) for name in _KEPT[type(item)]}
 
 
+_TASK: Final = msgspec.json.Decoder(Task)
 _KEPT: Final[dict[type, tuple[str, ...]]] = {
     of: tuple(each.name for each in fields(of) if not each.metadata.get("derived"))
     for of in (DomainState, QueueLine, Agent, Task)
