@@ -18,7 +18,7 @@ from router.domain.facts import Fact, JournaledFact, decode_facts, encode_facts
 from router.domain.fold import fold
 from router.domain.snapshot import dump, load
 from router.domain.state import State
-from router.engine.snapshots import collector_paused
+from router.engine.collector import collector_paused
 from router.testing.story import TENANT
 
 from benchmarks.match import Centre

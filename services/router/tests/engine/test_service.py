@@ -1,6 +1,7 @@
 """The engine on real parts: a broker, Redis, and the snapshot follower in a process of its own."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from contracts.interactions import InteractionStarted
 from contracts.routing_parts import Queue
 from contracts.tasks import TaskQueued
 from contracts.topics import ROUTING_EVENTS, ROUTING_SNAPSHOTS
+from router.engine.collector import THRESHOLDS
 from router.engine.journal import EpochRecord, to_append
 from router.engine.reading import read_to
 from router.engine.service import open_engine
@@ -155,7 +157,9 @@ async def test_tasks_are_queued_once_across_engines_and_a_follower_makes_snapsho
     async with Running(settings, log):
         await say(log, *arrivals(10, 20))
         await eventually(lambda: has_queued(log, 20))
+        relaxed = gc.get_threshold()
 
+    assert relaxed == THRESHOLDS != gc.get_threshold()
     assert sorted(set(await queued(log))) == sorted(f"i{number}" for number in range(20))
 
 

@@ -1,15 +1,13 @@
 """When an engine makes snapshots. What one holds and when it is good: test_takeover.py."""
 
 import asyncio
-import gc
 from dataclasses import replace
 
-import pytest
 from router.domain.internal import SnapshotNamed
 from router.engine.configuration import open_configuration
 from router.engine.journal import BatchRecord, EpochRecord, to_append
 from router.engine.owner import Owner
-from router.engine.snapshots import SnapshotFailedError, collector_paused
+from router.engine.snapshots import SnapshotFailedError
 from router.engine.testing import MemoryEngineLive, engine_topics, simulated_world
 from router.settings import EngineSettings
 from servicekit.testing.eventually import eventually
@@ -84,18 +82,3 @@ def test_an_engine_makes_one_snapshot_at_a_time_and_each_partition_has_its_turn(
         assert troubles == [None] * PARTITIONS
 
     run_virtual(story())
-
-
-def test_the_collector_rests_while_a_state_is_built_and_works_again_even_after_a_failure() -> None:
-    seen: list[bool] = []
-
-    def work() -> None:
-        with collector_paused():
-            seen.append(gc.isenabled())
-            raise SnapshotFailedError("no snapshot")
-
-    with pytest.raises(SnapshotFailedError):
-        work()
-
-    assert seen == [False]
-    assert gc.isenabled()

@@ -7,6 +7,7 @@ from servicekit.live import open_redis
 from servicekit.run import Service, Shell
 from servicekit.shared_log import SharedReader, SharedWriter
 
+from router.engine.collector import collector_relaxed
 from router.engine.configuration import open_configuration
 from router.engine.live import RedisEngineLive
 from router.engine.metrics import EngineMetrics
@@ -38,4 +39,5 @@ async def open_engine(settings: EngineSettings, shell: Shell) -> AsyncGenerator[
         )
         owners = [Owner(world, partition) for partition in range(settings.domain_partitions)]
         world.metrics.watch(owners, shell.clock)
-        yield Service(loops=owners)
+        with collector_relaxed():
+            yield Service(loops=owners)

@@ -5,10 +5,8 @@ fold of all journal records before S, and S never lies behind what is published:
 published again, and the journal may be shortened up to the older good snapshot.
 """
 
-import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -19,6 +17,7 @@ from servicekit.ports import LogFactory, LogReader, LogWriter, Outgoing, Partiti
 from router.domain.internal import SnapshotNamed
 from router.domain.snapshot import dump, load
 from router.domain.state import SNAPSHOTS_KEPT
+from router.engine.collector import collector_paused
 from router.engine.journal import JournalFold, journal_of
 from router.engine.reading import read_to
 from router.engine.sequences import Sequences
@@ -139,18 +138,6 @@ async def remove_superseded(
                     await writer.append(_chunk_record(partition, snapshot.name, index, value=None, headers={}))
     async with log.admin() as admin:
         await admin.delete_before(journal_of(partition), older.offset)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """While a large state is built nothing of it is garbage, and looking for some takes three times as long as it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _content_of(fold: JournalFold) -> Content:
