@@ -166,3 +166,22 @@ def test_work_that_may_be_interrupted_counts_as_load() -> None:
     told.start("i1", channel="email")
 
     assert offered(told.start("i2")) == [("i2.t1", "bob")]
+
+
+def test_queues_that_ask_for_no_skills_and_differ_otherwise_are_told_apart() -> None:
+    told = Story()
+    told.configure(
+        Domain(id=DOMAIN),
+        queue("loaded"),
+        queue("idle", choose_agent="longest_idle"),
+        queue("dials", direction="outbound"),
+        agent("ann", capacity=4, directions=["inbound"]),
+        agent("bob", capacity=4, directions=["inbound"]),
+    )
+    told.on_duty("ann")
+    told.wait(1)
+    told.on_duty("bob")
+    names = ("loaded", "idle", "dials")
+    served = {name: [agent_id for _, agent_id in offered(told.start(f"i-{name}", queue=name))] for name in names}
+
+    assert served == {"loaded": ["ann"], "idle": ["ann"], "dials": []}

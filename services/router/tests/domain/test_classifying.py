@@ -166,3 +166,30 @@ def test_rules_that_read_what_nobody_can_know_again_are_refused_by_the_one_who_p
 
     with pytest.raises(InvalidRulesError, match="both"):
         compile_rules(both)
+
+
+def test_a_rule_that_takes_the_queues_band_away_leaves_terms_as_if_there_had_been_none() -> None:
+    told = Story()
+    told.configure(Domain(id=DOMAIN), queue("chats", band=3), rules(calm={"when": "client == 'shop'", "band": 0}))
+    [queued] = [fact for fact in told.start("i1") if isinstance(fact, TaskQueued)]
+
+    assert queued.terms is None
+
+
+def test_what_rules_ask_is_never_taken_for_what_another_contact_asked_before() -> None:
+    told = Story(checker=None)  # keeps nothing of a contact that has gone, so that its requirements' place is free
+    told.configure(
+        Domain(id=DOMAIN),
+        queue("chats"),
+        rules(
+            es={"when": "language == 'es'", "requirements": [{"skill": "spanish"}]},
+            fr={"when": "language == 'fr'", "requirements": [{"skill": "french"}]},
+        ),
+        agent("ann", "spanish"),
+    )
+    told.on_duty("ann")
+    for number in range(20):
+        language = "fr" if number % 2 else "es"
+        told.start(f"i{number}", language=language)
+        assert bool(told.domain.offers) == (language == "es"), number
+        told.end(f"i{number}")
