@@ -89,6 +89,12 @@ def test_a_parked_task_takes_no_capacity_and_is_offered_to_nobody(told: Story) -
     assert offered_to(told.wait(599)) == []
 
 
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_task_is_not_parked_until_an_instant_that_is_over(told: Story, seconds: int) -> None:
+    assert refusal(told.park("ann", ANNS, seconds=seconds)) == ("until_past", 422)
+    assert told.domain.tasks["i1.t1"].state == "assigned"
+
+
 def test_a_parked_task_comes_back_when_due_to_the_agent_alone_then_to_all(told: Story) -> None:
     told.configure(Domain(id=DOMAIN, refused_backoff_seconds=120))
     told.park("ann", ANNS, seconds=600)

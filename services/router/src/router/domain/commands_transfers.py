@@ -57,6 +57,8 @@ def _park(turn: Turn, domain: DomainState, data: ParkTask) -> Outcome:
     refusal = _owner_refusal(domain, task, data.agent_id)
     if task is None or refusal is not None:
         return Outcome(refusal=refusal)
+    if data.until_ms is not None and data.until_ms <= turn.now_ms:
+        return refused("until_past", 422, "The time until which to park it lies in the past.")
     unassign(turn, domain, task, "parked")
     defer(turn, domain, task, "parked", data.until_ms)
     return Outcome(task_id=task.task_id, free=domain.agents.get(data.agent_id))
