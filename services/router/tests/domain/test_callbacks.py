@@ -86,6 +86,17 @@ def test_a_task_that_is_due_already_waits_for_an_agent_at_once(told: Story) -> N
     assert offered(told.request("r1", kind="case")) == [(task_id(told), "ann")]
 
 
+def test_a_task_that_was_due_before_it_was_asked_for_has_waited_since_the_request(told: Story) -> None:
+    told.start("i1")
+    told.wait(1)
+    queued = only(TaskQueued, told.request("r1", due_at_ms=5))
+    told.wait(2)
+
+    assert queued.queued_at_ms == told.now_ms - 2000
+    assert offered(told.on_duty("ann")) == [("i1.t1", "ann")]
+    assert offered(told.on_duty("bob")) == [(task_id(told), "bob")]
+
+
 def test_a_call_to_dial_is_outbound_work(told: Story) -> None:
     assert only(TaskQueued, told.request("r1", kind="dial")).direction == "outbound"
 

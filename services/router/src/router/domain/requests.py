@@ -47,9 +47,9 @@ def _task(turn: Turn, domain: DomainState, data: RequestTask) -> Outcome:
 
 
 def _wanted(domain: DomainState, line: QueueLine, data: RequestTask, now_ms: int) -> Wanted:
-    """The wait counts from when it is due."""
+    """The wait counts from when it is due, but from no earlier instant than that of the request."""
     later = data.due_at_ms is not None and data.due_at_ms > now_ms
-    since_ms = data.due_at_ms if data.due_at_ms is not None else min(data.requested_at_ms, now_ms)
+    since_ms = max(data.due_at_ms or 0, min(data.requested_at_ms, now_ms))
     return Wanted(
         interaction_id=data.interaction_id,
         client=data.client,
