@@ -63,8 +63,7 @@ def lines_of(task: TaskExplained) -> Iterator[str]:
     if task.timeline:
         yield "Timeline"
         for moment in task.timeline:
-            seconds = (moment.at_ms - task.as_of_ms) / 1000
-            when = f"{abs(seconds):.0f} s ago" if seconds < 0 else f"in {seconds:.0f} s"
+            when = _when(moment.at_ms, task.as_of_ms)
             yield f"  {'x' if moment.done else ' '} {moment.after_ms / 1000:>6.0f} s  {when:>12}  {moment.text}"
     if task.agents is not None:
         yield f"Agents: {task.eligible} of {task.agents} eligible"
@@ -75,6 +74,13 @@ def lines_of(task: TaskExplained) -> Iterator[str]:
         yield f"Offered to {offer.agent_id} for {(offer.expires_at_ms - task.as_of_ms) / 1000:.0f} s more"
     for refused in task.refused_by:
         yield f"Not for {refused.agent_id}, who refused it, for {(refused.until_ms - task.as_of_ms) / 1000:.0f} s more"
+
+
+def _when(at_ms: int | None, now_ms: int) -> str:
+    if at_ms is None:
+        return "after return"
+    seconds = (at_ms - now_ms) / 1000
+    return f"{abs(seconds):.0f} s ago" if seconds < 0 else f"in {seconds:.0f} s"
 
 
 def _facts(task: TaskExplained) -> Iterator[str]:

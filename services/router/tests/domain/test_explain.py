@@ -124,7 +124,9 @@ def test_the_whole_timeline_of_a_task_is_told_with_what_is_past_and_what_is_to_c
 
     assert found.plan == "0 s: es>=4; 30 s: es>=2; 90 s: any; 300 s: overflow to sales"
     assert [moment.done for moment in found.timeline] == [True, True, False, False]
-    assert [moment.at_ms - found.queued_at_ms for moment in found.timeline] == [0, 30_000, 90_000, 300_000]
+    assert [moment.at_ms for moment in found.timeline] == [
+        found.queued_at_ms + after_ms for after_ms in (0, 30_000, 90_000, 300_000)
+    ]
     assert found.summary == "0 of 1 eligible: 1 lacks es>=2; relaxes in 50 s to any"
     told.wait(60)
     assert task_explained(told).summary == "0 of 1 eligible: 1 not ready; overflows in 200 s to sales"
@@ -138,12 +140,19 @@ def test_everything_that_a_plan_may_change_has_words() -> None:
         Step(after_seconds=900, any_of=[[skill("fr"), skill("it:2-3")]], requirements=[], band=3),
         Step(after_seconds=7200, overflow=Destination(to="message", message="Sorry.")),
     )
-    told = centre(steps, queue("any", "es:1-3", plan="rich"), agent("ann", "fr"), longest_wait_seconds=3600)
+    told = centre(
+        steps,
+        queue("any", "es:1-3", plan="rich", customer_facts_wait_ms=9),
+        agent("ann", "fr"),
+        longest_wait_seconds=3600,
+    )
+    told.on_duty("ann")
     told.start("i1", queue="any")
+    told.facts("i1", last_agent_id="bob")
 
     assert task_explained(told).plan == (
-        "0 s: es<=3, only ann, the customer's last agent; "
-        "20 s: es<=3 and no es>=5 and team north or south, priority +2; "
+        "0 s: es<=3, only ann, bob; "
+        "20 s: es<=3 and no es>=5 and team north or south, everybody who fits, priority +2; "
         "15 min: one of (fr or it 2 to 3) and no es>=5 and team north or south, band 3; "
         "1 h: goes before everything that has waited less than the longest wait; "
         "2 h: overflow to a closing message"
@@ -274,7 +283,7 @@ def test_a_deferred_task_is_in_nobodys_way() -> None:
     told = centre(queue("any"))
     told.start("i1", queue="any")
     told.start("i2", queue="any")
-    told.domain.tasks["i1.t1"].deferred_for = "parked"
+    told.callback("i1", request_id="c1", in_seconds=60)
 
     assert task_explained(told, "i2.t1").position == 1
 
@@ -293,19 +302,6 @@ def test_what_an_agent_would_get_next_heeds_minimum_shares() -> None:
 
     assert following is not None
     assert following.task_id == "i2.t1"
-
-
-def test_a_task_whose_queue_is_closed_says_until_when() -> None:
-    told = centre(agent("ann", "es:5"))
-    told.on_duty("ann")
-    told.start("i1")
-    told.domain.tasks["i1.t1"].deferred_for = "closed"
-    told.domain.tasks["i1.t1"].deferred_until_ms = told.now_ms + 3_600_000
-
-    found = task_explained(told)
-
-    assert "waits for its queue to open for 60 min and is offered to nobody meanwhile" in found.summary
-    assert found.position is None
 
 
 def test_a_target_says_whether_it_is_open_staffed_and_how_long_it_takes() -> None:

@@ -18,7 +18,18 @@ from router.domain.classifying import Contact, kept, route
 from router.domain.enqueueing import Wanted, enqueue
 from router.domain.internal import InteractionParked
 from router.domain.match import place, withdraw
-from router.domain.plans import Times, Waits, asked_by, due, is_planned, kept_for, on_entry, times_of
+from router.domain.plans import (
+    Times,
+    Waits,
+    as_it_waits,
+    asked_by,
+    asked_first,
+    due,
+    is_planned,
+    on_entry,
+    returned,
+    times_of,
+)
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, steps_at_ms
 from router.domain.task import Task
@@ -108,7 +119,7 @@ def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> T
         wanted = replace(wanted, deferred_for="closed", deferred_until_ms=opens_at_ms)
     if wanted.deferred_for is not None:
         return enqueue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
-    times = Times(queued_at_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
+    times = Times(since_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
     waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
     full = line.is_full
     task = enqueue(turn, domain, line, wanted, waits)
@@ -156,13 +167,13 @@ def give_up(
 ) -> None:
     """The queue gives the waiting task up: to another queue, or out of the router.
 
-    It waits on where neither can be: no such queue, too many moves, nobody there to hear a message.
+    It waits on where neither can be.
     """
     if destination.to != "queue" and task.kind == "contact":
         transfer_out(turn, domain, task, destination.to, reason, message=destination.message)
         return
-    line = domain.line(destination.queue)
-    if line is not None and line.queue != task.queue and task.moves < MOVES_MAX:
+    line = _next_line(domain, task, destination)
+    if line is not None:
         enter(turn, domain, task, line, reason)
         return
     reroute(turn, domain, task, waits or as_it_waits(task), "overflow_failed")
@@ -170,6 +181,17 @@ def give_up(
         defer_until_open(turn, domain, task)
     else:
         place(turn, domain, task)
+
+
+def can_give_up(domain: DomainState, task: Task, destination: Destination) -> bool:
+    """Not if there is no such queue, after too many moves, or with nobody there to hear a message."""
+    leaves = destination.to != "queue" and task.kind == "contact"
+    return leaves or _next_line(domain, task, destination) is not None
+
+
+def _next_line(domain: DomainState, task: Task, destination: Destination) -> QueueLine | None:
+    line = domain.line(destination.queue)
+    return line if line is not None and line.queue != task.queue and task.moves < MOVES_MAX else None
 
 
 def enter(  # what a supervisor or a rule may choose stands beside what any overflow needs
@@ -194,7 +216,7 @@ def enter(  # what a supervisor or a rule may choose stands beside what any over
         turn.emit(domain, _resumed(turn, domain, task, "facts_known" if by is None else "by_supervisor"))
     full = line.is_full
     times = Times(
-        queued_at_ms=task.queued_at_ms,
+        since_ms=task.since_ms,
         entered_at_ms=turn.now_ms,
         last_agent_id=marks.last_agent_id,
         planned=is_planned(marks.transfer),
@@ -285,11 +307,6 @@ def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
         place(turn, domain, task)
 
 
-def as_it_waits(task: Task) -> Waits:
-    """The task's requirements, priority and terms as they stand."""
-    return Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
-
-
 def defer_until_open(turn: Turn, domain: DomainState, task: Task) -> None:
     """The waiting task is offered to nobody before its queue opens."""
     defer(turn, domain, task, "closed", domain.opens_at_ms(domain.queues[task.queue], turn.now_ms))
@@ -324,18 +341,13 @@ def _resumed(turn: Turn, domain: DomainState, task: Task, reason: str) -> TaskRe
 
 def _come_back(turn: Turn, domain: DomainState, task: Task) -> None:
     """The steps of the plan count anew; first the agent who parked the task is asked alone, closed or not."""
-    seconds = domain.settings.parked_agent_seconds
-    agent_id = task.last_agent_id
-    if agent_id is not None and seconds and domain.available(agent_id):
-        waits = kept_for(domain, task, agent_id, turn.now_ms + seconds * 1000, turn.now_ms)
-        reroute(turn, domain, task, waits, "returned")
-        if waits.overflow is None:
-            place(turn, domain, task)
-            return
+    alone = asked_first(domain, task) is not None
+    waits = returned(domain, task, times_of(task), turn.now_ms)
+    reroute(turn, domain, task, waits, "returned")
+    if alone and waits.overflow is None:
+        place(turn, domain, task)
     else:
-        waits = due(domain, task, turn.now_ms)
-        reroute(turn, domain, task, waits, "returned")
-    _look_for(turn, domain, task, domain.queues[task.queue], waits)
+        _look_for(turn, domain, task, domain.queues[task.queue], waits)
 
 
 def _from_now_on(domain: DomainState, line: QueueLine, asked: Waits, at_ms: int) -> Waits:

@@ -9,11 +9,11 @@ from contracts.commands import FinishTask, OverrideQueue, RerouteTask
 from contracts.queues import QueueOverridden
 from contracts.tasks import Terms
 
-from router.domain.admission import Marks, as_it_waits, enter, marks_of, reroute, transfer_out
+from router.domain.admission import Marks, enter, marks_of, reroute, transfer_out
 from router.domain.internal import OverridingMoved
 from router.domain.match import withdraw
 from router.domain.outcomes import Outcome, disposition_refusal, known_agent, refusal_of, refused
-from router.domain.plans import Waits, asked_by
+from router.domain.plans import Waits, as_it_waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.sweeps import boosted, override_more

@@ -88,13 +88,14 @@ def _transfer(turn: Turn, domain: DomainState, data: TransferTask) -> Outcome:
         refusal = target_refusal(domain, first, target, turn.now_ms)
         if refusal is not None:
             return Outcome(refusal=refusal)
-    return Outcome(task_id=_ask(turn, domain, target, _second(turn, domain, first, target, data)).task_id)
+    second = _second(turn, domain, first, target, data)
+    return Outcome(task_id=_ask(turn, domain, target, second, first.since_ms).task_id)
 
 
-def _ask(turn: Turn, domain: DomainState, target: Target, wanted: Wanted) -> Task:
+def _ask(turn: Turn, domain: DomainState, target: Target, wanted: Wanted, since_ms: int) -> Task:
     """The transfer's task: whether its queue is closed or full has been looked at, or does not matter."""
     times = Times(
-        queued_at_ms=wanted.asked_at_ms,
+        since_ms=since_ms,
         entered_at_ms=turn.now_ms,
         last_agent_id=wanted.last_agent_id,
         planned=is_planned(wanted.transfer),

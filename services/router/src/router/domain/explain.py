@@ -21,7 +21,7 @@ from router.domain.explain_answers import (
     TransferExplained,
 )
 from router.domain.explain_census import Count, Explaining, at_once, claim_of, claim_of_queue, count
-from router.domain.explain_timeline import sentence, timeline, upcoming
+from router.domain.explain_timeline import back_at_ms, sentence, timeline, upcoming
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState, transfer_fails_at_ms
 from router.domain.task import LONGEST_WAIT_BAND, Task
@@ -61,14 +61,13 @@ def explaining_task(domain: DomainState, task_id: str, now_ms: int) -> Explainin
             summary="; ".join([_owned_summary(task, task.assigned, now_ms), *_transfer_in_words(shown, now_ms)]),
             owner=_owned(task, task.assigned),
         )
-    claim, moments, line = claim_of(task), timeline(domain, task), domain.queues[task.queue]
+    claim, moments, line = claim_of(task), timeline(domain, task, now_ms), domain.queues[task.queue]
     stands = task.state == "waiting" and task.deferred_for is None
-    ahead = _ahead_in_words(task, now_ms)
     position = (yield from position_of(domain, task)) if stands else None
     found = yield from count(domain, claim)
     reasons = found.told(claim)
     parts = [
-        *ahead,
+        *_ahead_in_words(shown, now_ms),
         *_transfer_in_words(shown, now_ms),
         _census_in_words(found, [reason.text for reason in reasons]),
         upcoming(moments, now_ms),
@@ -159,7 +158,7 @@ def _shown(domain: DomainState, task: Task, now_ms: int) -> TaskExplained:
         version=domain.version,
         as_of_ms=now_ms,
         deferred_for=task.deferred_for,
-        deferred_until_ms=task.deferred_until_ms,
+        deferred_until_ms=back_at_ms(domain, task, now_ms),
         offers=tuple(
             LiveOffer(
                 offer_id=offer.offer_id,
@@ -205,16 +204,16 @@ def _transfer_text(origin: Origin, second: Task, helper: str | None) -> str:
     return f"{helper} helps {origin.from_agent_id}"
 
 
-def _ahead_in_words(task: Task, now_ms: int) -> list[str]:
+def _ahead_in_words(shown: TaskExplained, now_ms: int) -> list[str]:
     """What is to be known before the census."""
     parts = [
-        f"offered to {agent_id}, who has {words.left(offer.expires_at_ms - now_ms)} left to answer"
-        for agent_id, offer in sorted(task.offers.items())
+        f"offered to {offer.agent_id}, who has {words.left(offer.expires_at_ms - now_ms)} left to answer"
+        for offer in shown.offers
     ]
-    if task.deferred_for is not None:
-        until_ms = task.deferred_until_ms
+    if shown.deferred_for is not None:
+        until_ms = shown.deferred_until_ms
         time = "" if until_ms is None else f" for {words.left(until_ms - now_ms)}"
-        parts.append(f"{_DEFERRED[task.deferred_for]}{time} and is offered to nobody meanwhile")
+        parts.append(f"{_DEFERRED[shown.deferred_for]}{time} and is offered to nobody meanwhile")
     return parts
 
 

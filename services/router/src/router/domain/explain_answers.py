@@ -44,9 +44,10 @@ class Asked:
 class Moment:
     """Something that changes for a waiting task by itself."""
 
-    at_ms: InstantMs
+    at_ms: InstantMs | None
+    """None while the task is put aside and nobody knows until when."""
     after_ms: DurationMs
-    """Since the task entered its queue."""
+    """Since the task entered its queue; of one that is parked, scheduled or waits for the opening, since its return."""
     done: bool
     """A step that is due is not done before a live offer has come to its end."""
     text: str

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from contracts.offers import Decision
-from contracts.routing_parts import Destination, Step
+from contracts.routing_parts import Destination
 from contracts.tasks import Origin, Requirement, Terms
 
 from router.domain.explain_answers import ReasonCode
@@ -139,31 +139,16 @@ def span(milliseconds: int) -> str:
 
 
 def left(milliseconds: int) -> str:
-    """A measured length of time, not longer than it is worth reading: `12 s`, `25 min`, `7 h`."""
-    seconds = max(0, -(-milliseconds // 1000))
-    if seconds < 600:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 10_800 else f"{seconds // 3600} h"
+    """A measured length of time, not longer than it is worth reading: `1.2 s`, `12 s`, `25 min`, `7 h`."""
+    seconds = max(0, milliseconds) / 1000
+    if seconds < 599.5:
+        return f"{seconds:.{int(seconds < 9.95)}f}".removesuffix(".0") + " s"
+    return f"{seconds / 60:.0f} min" if seconds < 10_800 else f"{seconds / 3600:.0f} h"
 
 
 def destination(to: Destination) -> str:
     """`sales`, `callback`, `voicemail`, `a closing message`."""
     return to.queue or "nowhere" if to.to == "queue" else "a closing message" if to.to == "message" else to.to
-
-
-def step_changes(step: Step, before: str, after: str) -> list[str]:
-    """What a step changes; `before` and `after` are what is asked."""
-    parts = [after] if after != before else []
-    if step.agents or step.last_agent:
-        names = [*step.agents, *(["the customer's last agent"] if step.last_agent else [])]
-        parts.append(f"only {', '.join(names)}")
-    if step.priority_add:
-        parts.append(f"priority +{step.priority_add}")
-    if step.band is not None:
-        parts.append(f"band {step.band}")
-    if step.overflow is not None:
-        parts.append(f"overflow to {destination(step.overflow)}")
-    return parts or ["everybody who fits"]
 
 
 def _enclosed(code: ReasonCode, detail: str) -> str:

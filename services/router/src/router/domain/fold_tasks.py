@@ -1,7 +1,5 @@
 """How facts about tasks change the state. For `fold` alone."""
 
-from dataclasses import replace
-
 from contracts import tasks
 
 from router.domain.fold_transfers import schedule_transfer, transfer_opened
@@ -129,15 +127,11 @@ def task_resumed(state: State, domain: DomainState, data: tasks.TaskResumed, now
     task = domain.tasks[data.task_id]
     line = domain.queues[task.queue]
     line.leaves(task)
-    was_parked = task.deferred_for == "parked"
-    task.deferred_for = task.deferred_until_ms = None
-    line.enters(task)
     if data.entered_at_ms is not None:
         task.entered_at_ms = data.entered_at_ms
-        if task.terms.agents_until_ms is not None and not was_parked:
-            # Counted from when it was due, and it may have been closed then.
-            late_ms = max(0, data.entered_at_ms - task.queued_at_ms)
-            task.terms = replace(task.terms, agents_until_ms=task.terms.agents_until_ms + late_ms)
+        task.terms = task.resumed_terms(data.entered_at_ms)
+    task.deferred_for = task.deferred_until_ms = None
+    line.enters(task)
     settle(domain, task)
     schedule_step(state, domain, task)
     sweep_if_stale(state, domain, task)

@@ -27,7 +27,8 @@ class Waits:
 class Times:
     """By what the steps of a plan are timed, and whom a step for the last agent means."""
 
-    queued_at_ms: int
+    since_ms: int
+    """The longest wait counts from here."""
     entered_at_ms: int
     last_agent_id: str | None
     planned: bool = True
@@ -39,7 +40,7 @@ def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
     settings = line.settings
     plain = settings.plan is None and domain.settings.longest_wait_seconds is None
     plain = plain and asked.terms.agents_until_ms is None
-    return asked if plain else _advanced(domain, line, asked, times, now_ms)
+    return asked if plain else advanced(domain, line, asked, times, now_ms)
 
 
 def asked_by(line: QueueLine, *, priority: int | None = None, band: int | None = None) -> Waits:
@@ -53,14 +54,18 @@ def asked_by(line: QueueLine, *, priority: int | None = None, band: int | None =
 
 def due(domain: DomainState, task: Task, now_ms: int) -> Waits:
     """What holds for a waiting task now that a step of it is due."""
-    asked = Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
-    return _advanced(domain, domain.queues[task.queue], asked, times_of(task), now_ms)
+    return advanced(domain, domain.queues[task.queue], as_it_waits(task), times_of(task), now_ms)
+
+
+def as_it_waits(task: Task) -> Waits:
+    """The task's requirements, priority and terms as they stand."""
+    return Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
 
 
 def times_of(task: Task) -> Times:
     """The times of a task that is in its queue already."""
     return Times(
-        queued_at_ms=task.queued_at_ms,
+        since_ms=task.since_ms,
         entered_at_ms=task.entered_at_ms,
         last_agent_id=task.last_agent_id,
         planned=is_planned(task.transfer),
@@ -72,25 +77,37 @@ def is_planned(transfer: Origin | None) -> bool:
     return transfer is None or transfer.target not in {"agent", "skills"}
 
 
-def kept_for(domain: DomainState, task: Task, agent_id: str, until_ms: int, now_ms: int) -> Waits:
-    """What holds for a waiting task that until then this agent alone may have."""
-    terms = replace(task.terms, agents=(agent_id,), agents_until_ms=until_ms)
-    asked = Waits(requirements=task.requirements, priority=task.priority, terms=terms)
-    return _advanced(domain, domain.queues[task.queue], asked, times_of(task), now_ms)
+def asked_first(domain: DomainState, task: Task) -> str | None:
+    """Who alone is asked for a while when the parked task comes back: who parked it, if they are at work."""
+    agent_id = task.last_agent_id
+    if agent_id is None or not domain.settings.parked_agent_seconds or not domain.available(agent_id):
+        return None
+    return agent_id
+
+
+def returned(domain: DomainState, task: Task, times: Times, now_ms: int) -> Waits:
+    """What holds for a parked task as it comes back."""
+    waits = as_it_waits(task)
+    agent_id = asked_first(domain, task)
+    if agent_id is not None:
+        until_ms = now_ms + domain.settings.parked_agent_seconds * 1000
+        waits = replace(waits, terms=replace(waits.terms, agents=(agent_id,), agents_until_ms=until_ms))
+    return advanced(domain, domain.queues[task.queue], waits, times, now_ms)
 
 
 def stages(domain: DomainState, line: QueueLine, waits: Waits, times: Times) -> Iterator[Waits]:
     """What holds now, then what each further step makes of it, up to the one that gives the task up."""
     yield waits
-    for step in _steps(domain, line, times)[waits.terms.step :]:
+    for step in steps_of(domain, line, times)[waits.terms.step :]:
         if step.overflow is not None:
             return
-        waits = _stepped(domain, waits, step, times.last_agent_id)
+        waits = stepped(domain, waits, step, times.last_agent_id)
         yield waits
 
 
-def _advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
-    steps = _steps(domain, line, times)
+def advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
+    """What time has made of it by now: all steps that are due, the end of an agent's own time, the longest wait."""
+    steps = steps_of(domain, line, times)
     waits, terms = asked, asked.terms
     if terms.agents_until_ms is not None and terms.agents_until_ms <= now_ms:
         waits = replace(asked, terms=replace(terms, agents=(), agents_until_ms=None))
@@ -98,7 +115,7 @@ def _advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, 
         step = steps[waits.terms.step]
         if times.entered_at_ms + step.after_seconds * 1000 > now_ms:
             break
-        waits = _stepped(domain, waits, step, times.last_agent_id)
+        waits = stepped(domain, waits, step, times.last_agent_id)
     return Waits(
         requirements=waits.requirements,
         priority=waits.priority,
@@ -107,12 +124,14 @@ def _advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, 
     )
 
 
-def _steps(domain: DomainState, line: QueueLine, times: Times) -> Sequence[Step]:
+def steps_of(domain: DomainState, line: QueueLine, times: Times) -> Sequence[Step]:
+    """All steps of the plan that holds for the task, by the configuration as it is now."""
     plan = domain.plans.get(line.settings.plan) if times.planned and line.settings.plan is not None else None
     return plan.steps if plan is not None else NO_STEPS
 
 
-def _stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str | None) -> Waits:
+def stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str | None) -> Waits:
+    """What one step makes of it."""
     terms = waits.terms
     changed = Terms(
         band=terms.band if step.band is None else step.band,
@@ -134,9 +153,14 @@ def _stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str |
 
 def _named(domain: DomainState, step: Step, last_agent_id: str | None) -> tuple[str, ...]:
     """Whom the step is for alone; nobody in particular when none of them is at work."""
-    last = (last_agent_id,) if step.last_agent and last_agent_id is not None else ()
-    names = tuple(dict.fromkeys((*step.agents, *last)))
+    names = names_of(step, last_agent_id)
     return names if any(domain.at_work(name) for name in names) else ()
+
+
+def names_of(step: Step, last_agent_id: str | None) -> tuple[str, ...]:
+    """Whom the step names, at work or not."""
+    last = (last_agent_id,) if step.last_agent and last_agent_id is not None else ()
+    return tuple(dict.fromkeys((*step.agents, *last)))
 
 
 def _timed(domain: DomainState, terms: Terms, steps: Sequence[Step], times: Times, now_ms: int) -> Terms:
@@ -147,7 +171,7 @@ def _timed(domain: DomainState, terms: Terms, steps: Sequence[Step], times: Time
         next_at_ms = step_at_ms if next_at_ms is None else min(next_at_ms, step_at_ms)
     longest_wait = terms.longest_wait
     if longest_seconds is not None and not longest_wait:
-        longest_at_ms = times.queued_at_ms + longest_seconds * 1000
+        longest_at_ms = times.since_ms + longest_seconds * 1000
         if longest_at_ms <= now_ms:
             longest_wait = True
         else:

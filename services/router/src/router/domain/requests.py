@@ -6,12 +6,12 @@ from typing import Final
 from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
-from router.domain.admission import admit, as_it_waits, defer, marks_of, reroute, transfer_out
+from router.domain.admission import admit, defer, marks_of, reroute, transfer_out
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
 from router.domain.match import place, withdraw
 from router.domain.outcomes import Outcome, refused, tell_result
-from router.domain.plans import Waits, asked_by
+from router.domain.plans import Waits, as_it_waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.task import Task

@@ -157,17 +157,17 @@ class DomainState:
 
     def open_at(self, line: QueueLine, at_ms: int) -> bool:
         """Whether the queue takes work: by its calendar, unless a supervisor has closed it."""
-        if line.override is not None and line.override.closed:
-            return False
         hours = self.hours.get(line.settings.calendar) if line.settings.calendar is not None else None
-        return hours is None or hours.open_at(at_ms)
+        return not line.overridden_closed and (hours is None or hours.open_at(at_ms))
 
     def opens_at_ms(self, line: QueueLine, at_ms: int) -> int | None:
-        """When a closed queue opens again, as far as is known."""
+        """When the queue is open at this instant or first after it, as far as is known."""
         if line.override is not None and line.override.closed:
-            return line.override.until_ms
+            if line.override.until_ms is None:
+                return None
+            at_ms = max(at_ms, line.override.until_ms)
         hours = self.hours.get(line.settings.calendar) if line.settings.calendar is not None else None
-        return None if hours is None else hours.next_open_ms(at_ms)
+        return at_ms if hours is None else hours.next_open_ms(at_ms)
 
     def order_of(self, line: QueueLine, queued_at_ms: int, priority: int) -> int:
         """Place within a band: when it should be answered, less what its priority is worth; smallest first.

@@ -77,7 +77,7 @@ def _agent(domain: DomainState, own: QueueLine, first: Task, data: TransferTask,
 
 def _staffed(domain: DomainState, first: Task, target: Target, now_ms: int) -> bool:
     times = Times(
-        queued_at_ms=first.queued_at_ms,
+        since_ms=first.since_ms,
         entered_at_ms=now_ms,
         last_agent_id=first.last_agent_id,
         planned=target.kind in {"queue", "tier"},

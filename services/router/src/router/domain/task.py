@@ -1,7 +1,7 @@
 """A task, as the router keeps it while it lives."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from contracts.fields import Direction
@@ -107,6 +107,19 @@ class Task:
         """Place in line, smallest first: band, then order, then the id so that ties are broken."""
         band = LONGEST_WAIT_BAND if self.terms.longest_wait else self.terms.band
         return (-band, self.order, self.task_id)
+
+    @property
+    def since_ms(self) -> int:
+        """The longest wait counts from here."""
+        return self.queued_at_ms
+
+    def resumed_terms(self, entered_at_ms: int) -> Terms:
+        """Its terms when it comes back then: an agent's own time counts from when it was due, and it was closed."""
+        until_ms = self.terms.agents_until_ms
+        if until_ms is None or self.deferred_for == "parked":
+            return self.terms
+        late_ms = max(0, entered_at_ms - self.since_ms)
+        return replace(self.terms, agents_until_ms=until_ms + late_ms)
 
     @property
     def consults(self) -> bool:
