@@ -152,6 +152,19 @@ def test_the_plan_of_a_task_whose_queue_is_closed_until_monday_is_told_from_the_
     assert only(late, TaskTransferredOut).message == "Sorry."
 
 
+def test_the_longest_wait_of_who_waits_for_the_opening_is_told_from_there_on() -> None:
+    told = story(domain={"longest_wait_seconds": 100}, calendar="office")
+    told.start("i1")
+
+    found = explained(told)
+    told.wait(TO_MONDAY)
+
+    assert [each.after_ms for each in found.timeline] == [0, 100_000]
+    assert every(told.wait(99.9), TaskRerouted) == []
+    assert only(told.wait(0.1), TaskRerouted).reason == "longest_wait"
+    assert [each.at_ms for each in explained(told).timeline] == [each.at_ms for each in found.timeline]
+
+
 def test_steps_that_hold_at_once_are_told_with_the_opening() -> None:
     told = story(Step(after_seconds=0, band=2), Step(after_seconds=9, band=3), calendar="office")
     told.start("i1")

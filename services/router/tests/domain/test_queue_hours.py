@@ -95,6 +95,52 @@ def test_who_is_sent_on_to_a_closed_queue_waits_for_its_opening() -> None:
     assert offered(told.wait(TO_OPENING)) == ["i1.t1"]
 
 
+def test_hours_in_which_the_queue_was_closed_are_no_longest_wait() -> None:
+    told = story(agents=0, calendar="office")
+    told.configure(Domain(id=DOMAIN, longest_wait_seconds=600), queue("urgent", band=9), agent("ann"))
+    told.configure(address("chats", "urgent"))
+    told.start("i1")
+    told.wait(TO_OPENING)
+    told.start("i2", queue="urgent")
+
+    opened = told.on_duty("ann")
+    told.accept("ann", "i2.t1.o1")
+    early = told.wait(599.9)
+    late = told.wait(0.1)
+
+    assert offered(opened) == ["i2.t1"]
+    assert told.domain.tasks["i1.t1"].queued_at_ms == told.now_ms - (TO_OPENING + 600) * 1000
+    assert named(TaskRerouted, early) == []
+    assert [(each.task_id, each.reason) for each in named(TaskRerouted, late)] == [("i1.t1", "longest_wait")]
+
+
+def test_a_contact_that_came_at_night_is_not_the_longest_waiting_where_it_is_transferred_to_either() -> None:
+    told = story(agents=1, calendar="office")
+    told.configure(Domain(id=DOMAIN, longest_wait_seconds=600), agent("agent-1"))
+    told.start("i1")
+    told.wait(TO_OPENING)
+    told.accept("agent-0", "i1.t1.o1")
+    told.transfer("agent-0", "i1.t1.o1.a", queue="other", forced=True)
+
+    second = told.domain.tasks["i1.t2"]
+
+    assert not second.terms.longest_wait
+    assert second.terms.next_step_at_ms == told.now_ms + 600_000
+
+
+def test_an_agents_own_time_begins_at_each_opening_anew() -> None:
+    told = story(agents=2, calendar="office")
+    told.set_state("agent-1", ready=False)
+    told.request("r1", queue="chats", agent_id="agent-1", agent_only_seconds=30)
+    told.wait(TO_OPENING + 10)
+    told.override("chats", closed=True, for_seconds=100)
+
+    told.wait(100)
+
+    assert offered(told.wait(29.9)) == []
+    assert offered(told.wait(0.1)) != []
+
+
 def test_closing_time_does_not_throw_out_who_waits() -> None:
     told = story(agents=0, calendar="day")
     told.configure(calendar("day", ["22:00", "22:30"]))

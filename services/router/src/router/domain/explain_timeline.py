@@ -113,7 +113,7 @@ def _after_deferral(domain: DomainState, task: Task, now_ms: int) -> Iterator[Mo
         back_ms, shut = opens_ms, True
     back = now_ms if back_ms is None else back_ms
     if shut or task.deferred_for == "scheduled":
-        times = replace(times, entered_at_ms=back)
+        times = replace(times, entered_at_ms=back, since_ms=back if shut else times.since_ms)
         if task.deferred_for != "parked":
             waits = replace(waits, terms=task.resumed_terms(back))
     elif back_ms is None:  # the longest wait counts from an instant that is known, the rest from one that is not

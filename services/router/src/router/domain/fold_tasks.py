@@ -57,6 +57,7 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
         deferred_for=data.deferred_for,
         deferred_until_ms=data.deferred_until_ms,
         transfer=data.transfer,
+        opened_at_ms=0 if data.transfer is None else domain.tasks[data.transfer.from_task_id].opened_at_ms,
     )
     domain.tasks[task.task_id] = task
     line.enters(task)
@@ -130,6 +131,8 @@ def task_resumed(state: State, domain: DomainState, data: tasks.TaskResumed, now
     if data.entered_at_ms is not None:
         task.entered_at_ms = data.entered_at_ms
         task.terms = task.resumed_terms(data.entered_at_ms)
+    if task.deferred_for == "closed":
+        task.opened_at_ms = data.resumed_at_ms
     task.deferred_for = task.deferred_until_ms = None
     line.enters(task)
     settle(domain, task)

@@ -94,6 +94,8 @@ class Task:
     held_ms: int = 0
     counted: bool = True
     """Whether it takes capacity of its agent: not while the customer is silent."""
+    opened_at_ms: int = 0
+    """When its queue last opened for it, if it waited for that."""
     waits_since_ms: int | None = None
     """For metrics: since when it waits for its first answer in this queue; see `contracts.metering`."""
     refused_by: dict[str, int] = field(default_factory=dict)
@@ -110,8 +112,8 @@ class Task:
 
     @property
     def since_ms(self) -> int:
-        """The longest wait counts from here."""
-        return self.queued_at_ms
+        """The longest wait counts from here: hours in which its queue was closed are nobody's fault."""
+        return max(self.queued_at_ms, self.opened_at_ms)
 
     def resumed_terms(self, entered_at_ms: int) -> Terms:
         """Its terms when it comes back then: an agent's own time counts from when it was due, and it was closed."""
