@@ -120,8 +120,12 @@ SLOW_START = settings(suppress_health_check=[HealthCheck.too_slow], deadline=Non
 CODES = st.sampled_from(
     ["no", "on", "y", "1", "017", "0x1f", "1.5", "1e3", "12_3", "null", "true", "support", "es", "b"]
 )
+PLAIN = st.characters(exclude_categories=["Cc", "Cs"])
 LABELS = st.one_of(
-    st.text(min_size=1, max_size=12), st.sampled_from(["~", "17:00", "- a", "<<", "#", "no", " ", "\n", "'"])
+    st.text(PLAIN, min_size=1, max_size=12), st.sampled_from(["~", "17:00", "- a", "<<", "#", "no", " ", "'"])
+)
+MESSAGES = st.one_of(
+    st.text(PLAIN | st.sampled_from("\t\n\r"), min_size=1, max_size=12), st.sampled_from(["\n", " \n", "a\n\n", "\r\n"])
 )
 
 
@@ -146,6 +150,7 @@ def configurations(draw: st.DrawFn) -> TenantConfiguration:
                     "domain": domain,
                     "name": draw(LABELS),
                     "priority": draw(st.integers(0, 9)),
+                    "closed": {"to": "message", "message": draw(MESSAGES)},
                     "requirements": [
                         {"skill": skill, "minimum": draw(st.integers(1, 5))} for skill in draw(some_skills)
                     ],

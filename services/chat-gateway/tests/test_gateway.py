@@ -403,6 +403,22 @@ async def test_a_window_at_an_unknown_address_or_queue_is_refused(world: World) 
     assert codes == [404, 422, 422, 422]
 
 
+async def test_what_a_page_says_of_its_visitor_holds_no_control_characters(world: World) -> None:
+    replica = await world.replica()
+    wrong: list[dict[str, Any]] = [
+        {"name": "Ada\x00"},
+        {"email": "a\x00da@example.org"},
+        {"attributes": {"page": "ca\x00rt"}},
+        {"attributes": {"pa\nge": "cart"}},
+    ]
+    refused = [await open_window(replica.url, **each) for each in wrong]
+    code, _ = await open_window(replica.url, attributes={"page": "first\nsecond"})
+
+    assert [status for status, _ in refused] == [422] * len(wrong)
+    assert all("control characters" in answer["faults"][0]["message"] for _, answer in refused)
+    assert code == 201
+
+
 async def test_a_signed_customer_is_known_as_verified_and_a_returning_visitor_by_the_pages_memory(world: World) -> None:
     replica = await world.replica()
     now = SystemClock().now_ms() // 1000

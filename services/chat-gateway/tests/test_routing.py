@@ -202,6 +202,17 @@ async def test_the_last_words_of_a_queue_that_gives_up_are_said_before_the_end()
     assert gateway.store.database.tables.line_tasks == {}
 
 
+@pytest.mark.parametrize(("message", "said"), [("Clo\x00sed.\n", ["Closed.\n"]), ("\x00", [])])
+async def test_last_words_with_nul_which_the_store_does_not_keep_are_said_without_it(
+    gateway: FedGateway, message: str, said: list[str]
+) -> None:
+    await gateway.feed(given_up("message", sequence=3, message=message))
+
+    assert [text for _, sender, text in texts_of_visitor(gateway) if sender == "system"] == said
+    assert [data.personal["text"] for data in gateway.announced() if isinstance(data, MessageAnnounced)] == said
+    assert gateway.conversation().end_reason == "refused"
+
+
 @pytest.mark.parametrize("to", ["callback", "voicemail"])
 @pytest.mark.parametrize("message", [None, "We will call you."])
 async def test_a_chat_that_is_given_to_voicemail_or_callback_tells_what_there_is_to_tell_and_ends(

@@ -89,6 +89,7 @@ def test_an_identity_is_read_under_either_of_two_keys_and_either_algorithm() -> 
         ({"nbf": NOW_MS // 1000 + 3600}, "identity_invalid"),
         ({"sub": None}, "identity_invalid"),
         ({"sub": "x" * 201}, "identity_invalid"),
+        ({"sub": "customer\x00"}, "identity_invalid"),
         ({"aud": "webchat:other"}, "identity_invalid"),
     ],
 )

@@ -1,4 +1,5 @@
-"""What is wrong with a configuration document: its form, names used twice, references to what is not there."""
+"""What is wrong with a configuration document: its form, names used twice, references to what is not there, text that
+is none."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.configuration import Domain, TenantConfiguration
 from contracts.form_words import told
+from contracts.plain_text import text_faults
 from contracts.routing_parts import Agent, Queue, RequiredSkill, Step
 
 
@@ -48,8 +50,9 @@ def form_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 
 
 def reference_faults(configuration: TenantConfiguration) -> list[Fault]:
-    """Every name used twice and every reference to something that is not there."""
-    return [*_doubles(configuration), *_dangling(configuration)]
+    """Every name used twice, every reference to something that is not there, every text with control characters."""
+    texts = [Fault(path, message) for path, message in text_faults(configuration)]
+    return [*_doubles(configuration), *_dangling(configuration), *texts]
 
 
 def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Final
 
-from contracts.fields import Attributes, Code, Id
+from contracts.fields import Code, Id
+from contracts.plain_text import PlainLine, PlainLines
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,14 +29,16 @@ class WindowRequest(BaseModel):
     visitor_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9-]{16,64}$", description="What the page remembers of an earlier visit."
     )
-    name: str | None = Field(None, min_length=1, max_length=120)
-    email: str | None = Field(None, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    name: PlainLine | None = Field(None, min_length=1, max_length=120)
+    email: PlainLine | None = Field(None, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
     queue: Code | None = Field(None, description="One of the queues that the address offers.")
     language: Code | None = None
     identity_token: str | None = Field(
         None, max_length=6000, description="JWT of the tenant's backend (EdDSA or ES256): who the customer is."
     )
-    attributes: Attributes = Field(default_factory=dict, description="Facts for routing; 1 KiB in all.")
+    attributes: dict[PlainLine, Annotated[PlainLines, Field(max_length=500)]] = Field(
+        default_factory=dict, max_length=32, description="Facts for routing; 1 KiB in all."
+    )
 
 
 class WindowOpened(BaseModel):

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 import jwt
+from contracts.plain_text import control_fault
 from pydantic import TypeAdapter, ValidationError
 from servicekit.ports import Clock
 
@@ -82,8 +83,10 @@ def read_identity(token: str, *, keys: Sequence[str], address: str, now_ms: int)
         raise TokenError("identity_not_configured", "the channel address has no identity keys")
     claims = _verified(token, keys, ["EdDSA", "ES256"])
     subject, expires = claims.get("sub"), claims.get("exp")
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 200:
-        raise TokenError("identity_invalid", "the identity token needs a sub of at most 200 characters")
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 200 or control_fault(subject, has_lines=False):
+        raise TokenError(
+            "identity_invalid", "the identity token needs a sub of at most 200 characters, none of control"
+        )
     if not isinstance(expires, int | float) or ("iat" not in claims and "jti" not in claims):
         raise TokenError("identity_invalid", "the identity token needs exp, and iat or jti")
     if expires * 1000 <= now_ms:

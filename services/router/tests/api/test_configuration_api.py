@@ -129,6 +129,22 @@ async def test_a_document_of_another_form_is_refused(api: RunningApi, document: 
     assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
 
 
+async def test_a_document_with_control_characters_is_refused_beside_its_faults_of_form(api: RunningApi) -> None:
+    document = api.configuration()
+    document["agents"][0]["name"] = "Nu\x00l"
+    broken = document | {"skills": ["Not A Code"]}
+    async with api.client(api.token("root", "admin")) as admin:
+        answers = [
+            await admin.put("/configuration", json=each, headers={"if-match": '"0"'}) for each in (document, broken)
+        ]
+        checked = await admin.post("/configuration/check", json=document)
+
+    assert [answer.status_code for answer in (*answers, checked)] == [422, 422, 422]
+    assert all(
+        "/agents/0/name" in {fault["path"] for fault in answer.json()["faults"]} for answer in (*answers, checked)
+    )
+
+
 async def test_a_domain_in_use_is_not_removed(api: RunningApi) -> None:
     await api.configure()
     other = api.configuration()

@@ -144,6 +144,16 @@ async def test_a_transfer_has_exactly_one_target(api: RunningApi, body: object) 
     assert "exactly one" in answer.text
 
 
+async def test_what_customers_are_told_by_an_override_has_lines_and_no_control_characters(api: RunningApi) -> None:
+    async with api.client(api.token("sue", "supervisor")) as sue:
+        refused = await sue.put("/override", json={"closed": True, "message": "a\x00b"})
+        taken = await sue.put("/override", json={"closed": True, "message": "Fire.\nCall later."})
+
+    assert (refused.status_code, taken.status_code) == (422, 200)
+    assert refused.json()["faults"][0]["message"].startswith("character 2 is U+0000")
+    assert told(api, "queue.override")["message"] == "Fire.\nCall later."
+
+
 async def test_an_unknown_domain_is_refused_with_those_there_are(api: RunningApi) -> None:
     async with api.client(api.token("sue", "supervisor")) as sue:
         answer = await sue.post("/tasks/t1/finish", json={"domain": "elsewhere"})

@@ -111,9 +111,10 @@ def transferred_out(before: Conversation, data: TaskTransferredOut, *, message_i
     if data.to == "handed_over":
         return _handed_over(before, data.to_task_id, now_ms) if data.to_task_id else Change(before)
     reason: EndReason = "agent_closed" if data.to == "finished" else "refused"
-    if data.message is None:
+    text = (data.message or "").replace("\x00", "")  # PostgreSQL does not keep NUL, and the event is valid
+    if not text:
         return ended(before, reason, now_ms, cause=data.reason)
-    said, announced, message = _announced(before, data.message, data.reason, message_id, now_ms)
+    said, announced, message = _announced(before, text, data.reason, message_id, now_ms)
     over = ended(said, reason, now_ms, cause=data.reason)
     return Change(over.conversation, (announced, *over.announce), message)
 

@@ -3,8 +3,9 @@
 from typing import Annotated, Literal, Self
 
 from contracts.agents import AgentState, Presence
-from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority, Text
+from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority
 from contracts.messages import Visibility
+from contracts.plain_text import PlainLines
 from contracts.queues import AlertChanged
 from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -96,7 +97,7 @@ class Override(InDomain):
     """The whole of what holds instead of the configuration; empty: the configuration again."""
 
     closed: bool = False
-    message: Text | None = None
+    message: Annotated[PlainLines, Field(min_length=1, max_length=500)] | None = None
     priority: Priority | None = None
     until_ms: InstantMs | None = None
 

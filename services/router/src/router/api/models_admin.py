@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from contracts.fields import Code, Id, InstantMs
+from contracts.plain_text import PlainLine
 from pydantic import Field
 from servicekit.store import TENANT_PATTERN
 
@@ -85,7 +86,7 @@ class DevelopmentTokenRequest(Request):
     role: Literal["agent", "supervisor", "admin", "integrator"]
     subject: Id
     tenant: Annotated[str, Field(pattern=TENANT_PATTERN)]
-    name: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    name: Annotated[PlainLine, Field(min_length=1, max_length=120)] | None = None
 
 
 class DevelopmentToken(View):
