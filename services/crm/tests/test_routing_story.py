@@ -111,14 +111,19 @@ def transfer(state: Any, reason: str | None = None, to_agent_id: str | None = "b
     return event(data, f"transfer.{state}")
 
 
-def asked() -> Event:
-    origin = Origin(
+def origin(agent_id: str | None) -> Origin:
+    return Origin(
         kind="consult",
         from_task_id="chat-1-t1",
         from_assignment_id="chat-1-a1",
         from_agent_id="ana",
         requested_by="ana",
+        target="queue" if agent_id is None else "agent",
+        to_agent_id=agent_id,
     )
+
+
+def asked(agent_id: str | None = None) -> Event:
     data = TaskQueued(
         **place(2),
         client="acme-outdoor",
@@ -127,9 +132,24 @@ def asked() -> Event:
         cost=1,
         requirements=(),
         queued_at_ms=CHAT.first_ms + 10,
-        transfer=origin,
+        transfer=origin(agent_id),
     )
     return event(data, "asked")
+
+
+def moved_to(agent_id: str) -> Event:
+    data = TaskRerouted(
+        **place(2),
+        from_queue="sales",
+        reason="moved",
+        priority=5,
+        requirements=(),
+        terms=Terms(),
+        rerouted_at_ms=1,
+        entered_at_ms=1,
+        transfer=origin(agent_id),
+    )
+    return event(data, f"moved.{agent_id}")
 
 
 def joined(role: Role = "consultant") -> Event:
@@ -425,14 +445,14 @@ class TestPostgres(RoutingStories):
         async with crm.views.of("globex") as view:
             others = await view.steps("chat-1")
 
-        assert [routing.sentence(step) for step in steps] == [
+        assert list(routing.sentences(steps)) == [
             "waits in sales",
             "moved from support to sales (overflowed)",
             "assigned to ana as owner",
             "put on hold by ana",
             "off hold after 900 ms",
             "waits in sales",
-            "consult transfer from ana to nobody: requested",
+            "consult transfer from ana: requested",
             "assigned to bob as consultant",
             "consult transfer from ana to bob: consulting",
             "bob is owner",
@@ -443,6 +463,19 @@ class TestPostgres(RoutingStories):
         ]
         assert routing.summary("voice", tasks["chat-1"], is_over=True) == "voice with bob, callback from sales"
         assert others == []
+
+    async def test_the_story_names_the_agent_who_alone_is_asked_before_anybody_has_accepted(self, crm: Crm) -> None:
+        requested, failed = (transfer(state, to_agent_id=None) for state in ("requested", "failed"))
+        await crm.read(QUEUED, ASSIGNED, asked("olga"), requested, moved_to("vera"), failed)
+        assert crm.views is not None
+        async with crm.views.of("acme") as view:
+            steps = await view.steps("chat-1")
+
+        assert list(routing.sentences(steps))[3:] == [
+            "consult transfer from ana to olga: requested",
+            "waits on in sales (moved)",
+            "consult transfer from ana to vera: failed",
+        ]
 
     @pytest.mark.parametrize("events", [[], [asked()], [asked(), joined()], [asked(), joined(), transfer("cancelled")]])
     async def test_a_transfer_that_is_not_done_does_not_hide_the_owners_task(

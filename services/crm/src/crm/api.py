@@ -156,7 +156,10 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
         end_cause=found.end_cause,
         customer=whose,
         outcome=_outcome(tasks.get(interaction_id)),
-        story=[StepLine.model_validate({**asdict(step), "summary": routing.sentence(step)}) for step in steps],
+        story=[
+            StepLine.model_validate({**asdict(step), "summary": sentence})
+            for step, sentence in zip(steps, routing.sentences(steps), strict=True)
+        ],
         failed_messages=[FailedMessageLine.model_validate(row) for row in failed],
     )
 

@@ -1,6 +1,7 @@
 """What the CRM keeps of the router's work: tasks as they are now, and each step on the way there."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
@@ -57,6 +58,8 @@ TOLD: Final = (
     "by",
 )
 """The fields of events that a step keeps."""
+ASKING: Final = ("task.queued", "task.rerouted")
+"""Types of steps that tell whom a transfer asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +111,10 @@ class Step:
 
 
 def step_of(data: StepEvent, *, tenant_id: str, sequence: str, event_type: str, at_ms: int) -> Step:
-    """What is kept of the event."""
+    """What is kept of the event; of a transfer's task the agent, too, who alone is asked."""
     fields = asdict(data)
+    if isinstance(data, TaskQueued | TaskRerouted) and data.transfer is not None:
+        fields["to_agent_id"] = data.transfer.to_agent_id
     return Step(
         tenant_id=tenant_id,
         interaction_id=data.interaction_id,
@@ -221,9 +226,20 @@ def summary(channel: str | None, task: Task | None, *, is_over: bool) -> str:
             return f"{medium}{agent}: {task.state}"
 
 
-def sentence(step: Step) -> str:
-    """The step in a line: `moved from sales to billing (overflowed)`."""
+def sentences(steps: Iterable[Step]) -> Iterator[str]:
+    """Each step of an interaction in a line: `moved from sales to billing (overflowed)`."""
+    asked: dict[str, str | int | None] = {}
+    for step in steps:
+        if step.type in ASKING:
+            asked[step.task_id] = step.told.get("to_agent_id")
+        yield _sentence(step, asked.get(step.task_id))
+
+
+def _sentence(step: Step, asked: str | int | None) -> str:
+    """`asked`: the agent whom the transfer that the step is about asks alone."""
     told = defaultdict(lambda: "nobody", {name: str(value) for name, value in step.told.items()})
+    to = told.get("to_agent_id") or asked
+    told["to"] = told["to"] if step.type != "transfer.changed" else f" to {to}" if to else ""
     same_line = step.type == "task.rerouted" and told["from_queue"] == told["queue"]
     said = "waits on in {queue}" if same_line else _SENTENCES.get(step.type, step.type)
     reasons = [told[name] for name in ("reason", "deferred_for", "disposition") if name in told]
@@ -245,5 +261,5 @@ _SENTENCES: Final = {
     "assignment.held": "put on hold by {agent_id}",
     "assignment.retrieved": "off hold after {held_ms} ms",
     "assignment.role_changed": "{agent_id} is {role}",
-    "transfer.changed": "{kind} transfer from {from_agent_id} to {to_agent_id}: {state}",
+    "transfer.changed": "{kind} transfer from {from_agent_id}{to}: {state}",
 }
