@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from contracts import Event, decode
-from contracts.agents import CommandResult, Refusal
+from contracts.agents import Refusal
 from contracts.commands import AcceptOffer, CompleteTask, SendMessage
 from contracts.topics import COMMANDS_CHAT
 from router.api.testing import PARTITIONS, TOPIC_PARTITIONS, RunningApi, running_api
@@ -132,30 +132,6 @@ async def test_results_are_shown_to_their_agent_and_supervisors_only(api: Runnin
             statuses.append((await client.get(f"/commands/{command_id}")).status_code)
 
     assert statuses == [404, 200, 404]
-
-
-async def test_what_became_of_a_request_is_shown_to_agents_of_the_tenant(api: RunningApi) -> None:
-    refusal = Refusal(code="unknown_queue", detail="There is no such queue.", http_status=404)
-    result = CommandResult(
-        command_id="r1",
-        domain=api.place.domain,
-        agent_id=None,
-        outcome="refused",
-        refusal=refusal,
-        decided_at_ms=1,
-    )
-    async with (
-        api.client(api.token("ann", "agent")) as ann,
-        api.client(api.token("ann", "agent", tenant_id="rival")) as rival,
-    ):
-        await ann.put("/me/state", json={"state": "ready"})  # until the replica reads results
-        await api.engine.publish(api.tenant_id, result)
-
-        async def is_refused() -> bool:
-            return bool((await ann.get("/commands/r1")).json()["code"] == "unknown_queue")
-
-        assert await eventually(is_refused)
-        assert (await rival.get("/commands/r1")).json()["code"] == "result_unknown"
 
 
 async def test_a_message_becomes_a_command_to_the_gateway_with_the_assignment_s_sequence(api: RunningApi) -> None:

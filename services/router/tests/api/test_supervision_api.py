@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.auth import Role
-from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.plugin import FreshDatabase
 
@@ -160,19 +159,6 @@ async def test_an_unknown_domain_is_refused_with_those_there_are(api: RunningApi
 
     assert (answer.status_code, answer.json()["code"]) == (422, "domain_unknown")
     assert api.place.domain in answer.json()["detail"]
-
-
-async def test_a_callback_is_asked_for_and_so_is_a_place_kept(api: RunningApi) -> None:
-    wish = {"request_id": "r1", "kind": "callback", "client": "shop", "channel": "voice", "queue": "support"}
-    async with api.client(api.token("sue", "supervisor")) as sue:
-        requested = await sue.post("/task-requests", json=wish | {"due_at_ms": 5, "agent_id": "ann"})
-        kept = await sue.post("/interactions/i1/callback", json={"request_id": "r2"})
-        await eventually(lambda: asked(api) == {"task.requested", "callback.requested"})
-
-    assert (requested.status_code, kept.status_code) == (202, 202)
-    request = told(api, "task.requested")
-    assert (request["interaction_id"], request["due_at_ms"], request["agent_id"]) == ("r1", 5, "ann")
-    assert told(api, "callback.requested")["interaction_id"] == "i1"
 
 
 @pytest.mark.parametrize("role", ["supervisor", "agent"])

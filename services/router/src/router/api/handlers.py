@@ -85,19 +85,20 @@ class Desk:
             return await transaction.dispositions(seat.domain)
 
     async def submit(self, seat: Seat, command: CommandData) -> CommandResult | None:
-        """`order` by and about the agent of the seat."""
-        return await self.order(seat.tenant_id, seat.partition, seat.agent_id, command)
+        """`decided` by and about the agent of the seat. Raises ProblemError for a refusal too."""
+        result = await self.decided(seat.tenant_id, seat.partition, seat.agent_id, command)
+        return checked(result) if result else None
 
-    async def order(self, tenant_id: str, partition: int, subject: str, command: CommandData) -> CommandResult | None:
+    async def decided(self, tenant_id: str, partition: int, subject: str, command: CommandData) -> CommandResult | None:
         """Append a command and wait for its result; none when it takes longer than the wait. `subject`: its order key.
 
-        Raises ProblemError: the refusal, or 503 when nobody can say whether the command was kept.
+        Raises ProblemError 503 when nobody can say whether the command was kept.
         """
         with self._results.expected(tenant_id, command.command_id) as result:
             await self.ask(tenant_id, partition, command.command_id, command, subject=subject)
             try:
                 async with asyncio.timeout(self._wait_seconds):
-                    return checked(await result)
+                    return await result
             except TimeoutError:
                 return None
 
@@ -123,11 +124,12 @@ class Desk:
         await self._append(event, key=event.subject, partition=partition)
 
     async def result(self, principal: Principal, command_id: str) -> CommandResult:
-        """The result of a command that this replica has read. Raises ProblemError 404, or the refusal."""
+        """The result of a command or request that this replica has read, for supervisors and whoever asked for it.
+
+        Raises ProblemError 404, or the refusal.
+        """
         result = self._results.known(principal.tenant_id, command_id)
-        # A request (for a callback, say) is nobody's in particular: who knows its id has asked for it.
-        theirs = result is not None and result.agent_id in {principal.subject, None}
-        if result is None or not (theirs or "supervisor" in principal.roles):
+        if result is None or not await self._tells(principal, result):
             raise ProblemError(404, "result_unknown", "No result of this command is known here yet.")
         return checked(result)
 
@@ -203,6 +205,16 @@ class Desk:
             domains.append(DomainLive(domain=place.domain, queues=queues, agents=await self._live.agents(place)))
         return Live(domains=domains)
 
+    async def _tells(self, principal: Principal, result: CommandResult) -> bool:
+        """Whether the caller may know the result; the audit learns of it too."""
+        # A request names no agent. Its id is the caller's own, so it is kept apart from those of commands.
+        audit_id = request_audit(result.command_id) if result.agent_id is None else command_audit(result.command_id)
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            await transaction.audit_outcome(audit_id, result)
+            if "supervisor" in principal.roles or result.agent_id == principal.subject:
+                return True
+            return await transaction.audited_actor(audit_id) == principal.subject
+
     async def _blank(self, place: Place, seat: Seat) -> AgentView:
         await self._raise_unless_projected(place)
         return AgentView(agent_id=seat.agent_id, state="not_ready", presence="absent", held=0, capacity=0)
@@ -219,6 +231,16 @@ class Desk:
             LOG.warning("command_unknown", extra={"type": event.type.name})
             detail = "Nobody can say whether this was kept. Try again with the same Idempotency-Key (or message id)."
             raise ProblemError(503, "outcome_unknown", detail).with_headers(retry_after="1") from error
+
+
+def command_audit(command_id: str) -> str:
+    """The id of a command's audit row."""
+    return f"command:{command_id}"
+
+
+def request_audit(request_id: str) -> str:
+    """The id of a request's audit row."""
+    return f"request:{request_id}"
 
 
 def place_of(seat: Seat) -> Place:

@@ -23,7 +23,7 @@ from router.api.models import (
     StateChoice,
     Ticket,
 )
-from router.api.parts import AgentSeat, CommandId, PartsOf
+from router.api.parts import AgentSeat, CommandId, PartsOf, require_or_key
 
 ROUTES: Final = APIRouter(tags=["agents"])
 PENDING: Final[dict[int | str, dict[str, Any]]] = {  # Any: FastAPI's own type
@@ -147,11 +147,12 @@ async def complete(
 
 @ROUTES.get("/commands/{command_id}", summary="What became of a command")
 async def command_result(
-    principal: Annotated[Principal, Depends(require("agent", "supervisor"))],
+    principal: Annotated[Principal, Depends(require_or_key("agent", "supervisor"))],
     parts: PartsOf,
     command_id: Annotated[Id, Path()],
 ) -> CommandOutcome:
-    """The result of a command that took longer; 404 while it is not known here, a refusal as the problem it was."""
+    """The result of a command that took longer, or of a request by its `request_id`: for supervisors and whoever
+    asked. 404 while it is not known here, a refusal as the problem it was."""
     return outcome(await parts.desk.result(principal, command_id))
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
+from contracts.agents import CommandResult
 from contracts.configuration import Disposition, TenantConfiguration
 from contracts.routing_parts import Agent
+from pydantic_core import to_json
 from servicekit.database import Database, Row, Transaction
 from servicekit.statements import statements
 from servicekit.store import Tenant
@@ -46,13 +48,17 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """A privileged action; `audit_id` is its kind and the id of its command or event."""
+    """A privileged action; `audit_id` is its kind and the id of its command or event.
+
+    `content` is what was asked (JSON), without personal data.
+    """
 
     audit_id: str
     at_ms: int
     actor: str
     action: str
     target: str
+    content: Mapping[str, object] = field(default_factory=dict)
 
 
 class ApiTransaction(Transaction):
@@ -65,6 +71,11 @@ class ApiTransaction(Transaction):
             return None
         configuration = TenantConfiguration.model_validate_json(row["document"])
         return StoredConfiguration(line=_line(row), configuration=configuration)
+
+    async def active_version(self) -> int:
+        """The version of the active configuration; 0 before the first."""
+        row = await self.one(_sql()["active_version"])
+        return row["version"] if row else 0
 
     async def dispositions(self, domain: str) -> list[Disposition]:
         """The dispositions of a domain; the rest of the document, which may be large, is not read."""
@@ -131,7 +142,24 @@ class ApiTransaction(Transaction):
             actor=row.actor,
             action=row.action,
             target=row.target,
+            content=to_json(row.content).decode(),
         )
+
+    async def audit_outcome(self, audit_id: str, result: CommandResult) -> None:
+        """Note what became of an audited command or request; the first outcome stays."""
+        await self.execute(
+            _sql()["audit_outcome"],
+            tenant=self.tenant_text,
+            audit_id=audit_id,
+            at_ms=result.decided_at_ms,
+            outcome=result.outcome,
+            code=result.refusal.code if result.refusal else None,
+        )
+
+    async def audited_actor(self, audit_id: str) -> str | None:
+        """Who asked for what the row tells; none without such a row."""
+        row = await self.one(_sql()["audited_actor"], audit_id=audit_id)
+        return row["actor"] if row else None
 
 
 class PlacesTransaction(Transaction):

@@ -1,7 +1,8 @@
 """What supervisors may do to agents, tasks and queues: commands like all others, each with its audit row (S10)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Final
 
 from contracts.agents import CommandResult
 from contracts.commands import (
@@ -19,7 +20,7 @@ from servicekit.auth import Principal
 from servicekit.ports import Clock
 from servicekit.problems import ProblemError
 
-from router.api.handlers import Desk
+from router.api.handlers import Desk, checked, command_audit, request_audit
 from router.api.models import (
     AgentsStateChoice,
     CallbackWish,
@@ -30,8 +31,11 @@ from router.api.models import (
     TransferWish,
 )
 from router.api.store import ApiStore, AuditRow, Seat
+from router.domain.inputs import CommandData, RequestData
 
-Command = SetAgentState | ClockAgent | TransferTask
+AboutAgent = SetAgentState | ClockAgent | TransferTask
+NOT_CONTENT: Final = frozenset({"command_id", "request_id", "by"})
+"""Other columns of an audit row tell these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Supervision:
     ) -> CommandResult | None:
         """A supervisor chooses an agent's state, at once unless they say otherwise."""
 
-        def command(seat: Seat) -> Command:
+        def command(seat: Seat) -> AboutAgent:
             return SetAgentState(
                 command_id=command_id,
                 domain=seat.domain,
@@ -67,12 +71,12 @@ class Supervision:
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "agent.set_state", command_id, command)
+        return await self._to_agent(principal, agent_id, "agent.set_state", command)
 
     async def drain(self, principal: Principal, agent_id: str, command_id: str) -> CommandResult | None:
         """No new work; not ready once what the agent has is done."""
 
-        def command(seat: Seat) -> Command:
+        def command(seat: Seat) -> AboutAgent:
             return SetAgentState(
                 command_id=command_id,
                 domain=seat.domain,
@@ -82,14 +86,14 @@ class Supervision:
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "agent.drain", command_id, command)
+        return await self._to_agent(principal, agent_id, "agent.drain", command)
 
     async def clock_agent(
         self, principal: Principal, agent_id: str, command_id: str, *, clocked_in: bool
     ) -> CommandResult | None:
         """An agent's shift begins or ends by a supervisor's hand."""
 
-        def command(seat: Seat) -> Command:
+        def command(seat: Seat) -> AboutAgent:
             return ClockAgent(
                 command_id=command_id,
                 domain=seat.domain,
@@ -98,17 +102,17 @@ class Supervision:
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "agent.clock", command_id, command)
+        return await self._to_agent(principal, agent_id, "agent.clock", command)
 
     async def reassign(
         self, principal: Principal, agent_id: str, assignment_id: str, wish: TransferWish, command_id: str
     ) -> CommandResult | None:
         """An agent's conversation goes to somebody else; the agent stays until that one has accepted."""
 
-        def command(seat: Seat) -> Command:
+        def command(seat: Seat) -> AboutAgent:
             return transfer_of(seat, assignment_id, wish, command_id, by=principal.subject)
 
-        return await self._to_agent(principal, agent_id, "task.reassign", command_id, command, target=assignment_id)
+        return await self._to_agent(principal, agent_id, "task.reassign", command, target=assignment_id)
 
     async def reroute(
         self, principal: Principal, task_id: str, wish: Rerouting, command_id: str
@@ -125,8 +129,7 @@ class Supervision:
             priority=wish.priority,
             band=wish.band,
         )
-        await self._note(principal, "task.reroute", task_id, command_id)
-        return await self._desk.order(domain.tenant_id, domain.partition, principal.subject, command)
+        return await self._order(principal, domain.partition, "task.reroute", task_id, command)
 
     async def finish(self, principal: Principal, task_id: str, wish: Finish, command_id: str) -> CommandResult | None:
         """A task that is stuck ends."""
@@ -138,8 +141,7 @@ class Supervision:
             by=principal.subject,
             disposition=wish.disposition,
         )
-        await self._note(principal, "task.finish", task_id, command_id)
-        return await self._desk.order(domain.tenant_id, domain.partition, principal.subject, command)
+        return await self._order(principal, domain.partition, "task.finish", task_id, command)
 
     async def override(
         self, principal: Principal, queue: str | None, wish: Override, command_id: str
@@ -156,8 +158,8 @@ class Supervision:
             priority=wish.priority,
             until_ms=wish.until_ms,
         )
-        await self._note(principal, "queue.override", f"{domain.domain}/{queue or '*'}", command_id)
-        return await self._desk.order(domain.tenant_id, domain.partition, principal.subject, command)
+        target = f"{domain.domain}/{queue or '*'}"
+        return await self._order(principal, domain.partition, "queue.override", target, command)
 
     async def request_task(self, principal: Principal, wish: TaskWish) -> None:
         """A callback, a case, a call to dial; the same request id again asks for nothing more."""
@@ -178,7 +180,7 @@ class Supervision:
             labels=tuple(wish.labels),
             language=wish.language,
         )
-        await self._desk.ask(domain.tenant_id, domain.partition, wish.request_id, request)
+        await self._ask(principal, domain, "task.request", request)
 
     async def request_callback(self, principal: Principal, interaction_id: str, wish: CallbackWish) -> None:
         """The waiting customer keeps the place in line and is called back."""
@@ -190,7 +192,7 @@ class Supervision:
             requested_at_ms=self._clock.now_ms(),
             due_at_ms=wish.due_at_ms,
         )
-        await self._desk.ask(domain.tenant_id, domain.partition, wish.request_id, request)
+        await self._ask(principal, domain, "callback.request", request)
 
     async def cancel_callback(
         self, principal: Principal, interaction_id: str, domain: str | None, command_id: str
@@ -200,16 +202,14 @@ class Supervision:
         command = CancelCallback(
             command_id=command_id, domain=place.domain, interaction_id=interaction_id, by=principal.subject
         )
-        await self._note(principal, "callback.cancel", interaction_id, command_id)
-        return await self._desk.order(place.tenant_id, place.partition, principal.subject, command)
+        return await self._order(principal, place.partition, "callback.cancel", interaction_id, command)
 
     async def _to_agent(
         self,
         principal: Principal,
         agent_id: str,
         action: str,
-        command_id: str,
-        make: Callable[[Seat], Command],
+        make: Callable[[Seat], AboutAgent],
         *,
         target: str | None = None,
     ) -> CommandResult | None:
@@ -217,20 +217,46 @@ class Supervision:
             seat = await transaction.seat(agent_id)
         if seat is None:
             raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
-        await self._note(principal, action, target or agent_id, command_id)
-        return await self._desk.order(seat.tenant_id, seat.partition, agent_id, make(seat))
+        return await self._order(principal, seat.partition, action, target or agent_id, make(seat), subject=agent_id)
 
-    async def _note(self, principal: Principal, action: str, target: str, command_id: str) -> None:
+    async def _order(
+        self,
+        principal: Principal,
+        partition: int,
+        action: str,
+        target: str,
+        command: CommandData,
+        *,
+        subject: str | None = None,
+    ) -> CommandResult | None:
+        """Raises ProblemError for a refusal too."""
+        audit_id = command_audit(command.command_id)
+        await self._note(principal, action, target, audit_id, command)
+        result = await self._desk.decided(principal.tenant_id, partition, subject or principal.subject, command)
+        if result is None:
+            return None
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            await transaction.audit_outcome(audit_id, result)
+        return checked(result)
+
+    async def _note(
+        self, principal: Principal, action: str, target: str, audit_id: str, asked: CommandData | RequestData
+    ) -> None:
         async with self._store.transaction(principal.tenant_id) as transaction:
             await transaction.audit(
                 AuditRow(
-                    audit_id=f"command:{command_id}",
+                    audit_id=audit_id,
                     at_ms=self._clock.now_ms(),
                     actor=principal.subject,
                     action=action,
                     target=target,
+                    content=_content(asked),
                 )
             )
+
+    async def _ask(self, principal: Principal, domain: Domain, action: str, request: RequestData) -> None:
+        await self._note(principal, action, request.interaction_id, request_audit(request.request_id), request)
+        await self._desk.ask(domain.tenant_id, domain.partition, request.request_id, request)
 
     async def _domain(self, principal: Principal, named: str | None) -> Domain:
         """The domain that is named, or the only one. Raises ProblemError 422 with what to do."""
@@ -241,6 +267,11 @@ class Supervision:
         if named is None or named not in places:
             raise ProblemError(422, "domain_unknown", f"Name one of your domains: {', '.join(sorted(places))}.")
         return Domain(principal.tenant_id, named, places[named])
+
+
+def _content(asked: CommandData | RequestData) -> dict[str, object]:
+    """What a command or request says, for the audit: none of them has personal data."""
+    return {name: value for name, value in asdict(asked).items() if value is not None and name not in NOT_CONTENT}
 
 
 def transfer_of(

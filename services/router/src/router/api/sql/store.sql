@@ -2,6 +2,9 @@
 SELECT version, hash, document, created_at_ms, created_by
 FROM configuration_version ORDER BY version DESC LIMIT 1
 
+-- name: active_version
+SELECT coalesce(max(version), 0) AS version FROM configuration_version
+
 -- name: dispositions
 SELECT domain -> 'dispositions' AS dispositions
 FROM (SELECT document FROM configuration_version ORDER BY version DESC LIMIT 1) AS active,
@@ -63,6 +66,14 @@ FROM agent JOIN domain USING (tenant_id, domain_id)
 WHERE agent_id = :agent_id
 
 -- name: audit
-INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target)
-VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target)
+INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target, content)
+VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target, CAST(:content AS jsonb))
 ON CONFLICT DO NOTHING
+
+-- name: audit_outcome
+INSERT INTO audit_outcome (tenant_id, audit_id, at_ms, outcome, code)
+SELECT :tenant, audit_id, :at_ms, :outcome, :code FROM audit WHERE audit_id = :audit_id
+ON CONFLICT DO NOTHING
+
+-- name: audited_actor
+SELECT actor FROM audit WHERE audit_id = :audit_id
