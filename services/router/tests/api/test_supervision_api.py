@@ -48,6 +48,15 @@ SUPERVISORS_ROUTES: list[tuple[str, str, Any, str, dict[str, object], str]] = [
     ),
     (
         "POST",
+        "/agents/ann/transfers/t2/cancel",
+        None,
+        "transfer.move",
+        {"transfer_id": "t2", "move": "cancel", "by": "sue", "agent_id": "ann"},
+        "transfer.cancel",
+    ),
+    ("POST", "/tasks/t1/resume", None, "task.unpark", {"task_id": "t1", "by": "sue"}, "task.unpark"),
+    (
+        "POST",
         "/tasks/t1/reroute",
         {"priority": 9, "band": 1},
         "task.reroute",

@@ -13,6 +13,7 @@ from router.api.models import (
     Clocking,
     CommandOutcome,
     Finish,
+    InDomain,
     Live,
     Override,
     RequestTaken,
@@ -22,6 +23,7 @@ from router.api.models import (
 )
 from router.api.parts import CommandId, PartsOf, require_or_key
 from router.api.routes_agent import PENDING, AssignmentId, answer
+from router.api.routes_conversations import TransferId
 
 ROUTES: Final = APIRouter(tags=["supervisors"])
 Supervisor = Annotated[Principal, Depends(require("supervisor"))]
@@ -86,6 +88,33 @@ async def reassign(
     """The agent keeps it until somebody has accepted."""
     result = await parts.supervision.reassign(principal, agent_id, assignment_id, wish, command_id)
     return answer(command_id, result)
+
+
+@ROUTES.post(
+    "/agents/{agent_id}/transfers/{transfer_id}/cancel",
+    summary="Take an agent's transfer back",
+    responses=PENDING,
+    response_model=CommandOutcome,
+)
+async def cancel_transfer(
+    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId, transfer_id: TransferId
+) -> JSONResponse | CommandOutcome:
+    """The agent, who has asked for it, keeps the conversation."""
+    return answer(command_id, await parts.supervision.cancel_transfer(principal, agent_id, transfer_id, command_id))
+
+
+@ROUTES.post(
+    "/tasks/{task_id}/resume", summary="Take a parked task up", responses=PENDING, response_model=CommandOutcome
+)
+async def resume(
+    principal: Supervisor,
+    parts: PartsOf,
+    command_id: CommandId,
+    task_id: TaskId,
+    wish: Annotated[InDomain, Body()] = InDomain(),  # noqa: B008 - frozen
+) -> JSONResponse | CommandOutcome:
+    """It waits for an agent again, for the one who parked it first."""
+    return answer(command_id, await parts.supervision.unpark(principal, task_id, wish, command_id))
 
 
 @ROUTES.post(

@@ -9,12 +9,14 @@ from contracts.commands import (
     CancelCallback,
     ClockAgent,
     FinishTask,
+    MoveTransfer,
     OverrideQueue,
     RequestCallback,
     RequestTask,
     RerouteTask,
     SetAgentState,
     TransferTask,
+    UnparkTask,
 )
 from servicekit.auth import Principal
 from servicekit.ports import Clock
@@ -25,6 +27,7 @@ from router.api.models import (
     AgentsStateChoice,
     CallbackWish,
     Finish,
+    InDomain,
     Override,
     Rerouting,
     TaskWish,
@@ -33,7 +36,7 @@ from router.api.models import (
 from router.api.store import ApiStore, AuditRow, Seat
 from router.domain.inputs import CommandData, RequestData
 
-AboutAgent = SetAgentState | ClockAgent | TransferTask
+AboutAgent = SetAgentState | ClockAgent | TransferTask | MoveTransfer
 NOT_CONTENT: Final = frozenset({"command_id", "request_id", "by"})
 """Other columns of an audit row tell these."""
 
@@ -113,6 +116,35 @@ class Supervision:
             return transfer_of(seat, assignment_id, wish, command_id, by=principal.subject)
 
         return await self._to_agent(principal, agent_id, "task.reassign", command, target=assignment_id)
+
+    async def cancel_transfer(
+        self, principal: Principal, agent_id: str, transfer_id: str, command_id: str
+    ) -> CommandResult | None:
+        """What an agent has asked for is taken back; the agent keeps the conversation."""
+
+        def command(seat: Seat) -> AboutAgent:
+            return MoveTransfer(
+                command_id=command_id,
+                domain=seat.domain,
+                agent_id=agent_id,
+                transfer_id=transfer_id,
+                move="cancel",
+                by=principal.subject,
+            )
+
+        return await self._to_agent(principal, agent_id, "transfer.cancel", command, target=transfer_id)
+
+    async def unpark(self, principal: Principal, task_id: str, wish: InDomain, command_id: str) -> CommandResult | None:
+        """A parked task waits again, for the agent who parked it first."""
+        domain = await self._domain(principal, wish.domain)
+        command = UnparkTask(
+            command_id=command_id,
+            domain=domain.domain,
+            agent_id=principal.subject,
+            task_id=task_id,
+            by=principal.subject,
+        )
+        return await self._order(principal, domain.partition, "task.unpark", task_id, command)
 
     async def reroute(
         self, principal: Principal, task_id: str, wish: Rerouting, command_id: str
