@@ -65,6 +65,60 @@ async def test_a_callback_is_asked_for_and_so_is_a_place_kept(api: RunningApi) -
     assert asked(api)["callback.requested"]["interaction_id"] == "i1"
 
 
+@pytest.mark.parametrize(
+    ("ahead_ms", "code"), [(-DAY_MS, "due_past"), (-90_000, "due_past"), (367 * DAY_MS, "due_too_far")]
+)
+async def test_a_time_that_cannot_be_meant_is_refused(api: RunningApi, ahead_ms: int, code: str) -> None:
+    due_at_ms = SystemClock().now_ms() + ahead_ms
+    async with api.client(api.token("sue", "supervisor")) as sue:
+        answers = [
+            await sue.post("/task-requests", json=WISH | {"due_at_ms": due_at_ms}),
+            await sue.post("/interactions/i1/callback", json={"request_id": "r2", "due_at_ms": due_at_ms}),
+        ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(422, code)] * 2
+    assert asked(api) == {}
+
+
+async def test_a_time_that_has_just_come_is_now(api: RunningApi) -> None:
+    """A retry, or a caller whose clock is behind."""
+    async with api.client(api.token("sue", "supervisor")) as sue:
+        answer = await sue.post("/task-requests", json=WISH | {"due_at_ms": SystemClock().now_ms() - 30_000})
+
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"client": "nobody"}, "unknown_client"),
+        ({"channel": "telex"}, "unknown_channel"),
+        ({"queue": "nowhere"}, "unknown_queue"),
+        ({"agent_id": "zoe"}, "unknown_agent"),
+    ],
+)
+async def test_what_the_configuration_does_not_name_is_refused(
+    api: RunningApi, wrong: dict[str, str], code: str
+) -> None:
+    async with api.client(api.token("sue", "supervisor")) as sue:
+        refused = await sue.post("/task-requests", json=WISH | wrong)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, code)
+    assert next(iter(wrong.values())) in refused.json()["detail"]
+    assert asked(api) == {}
+
+
+async def test_a_name_counts_from_the_version_on_that_has_it(api: RunningApi) -> None:
+    async with api.client(api.token("sue", "supervisor")) as sue:
+        before = await sue.post("/task-requests", json=WISH | {"agent_id": "zoe"})
+        async with api.client(api.token("root", "admin")) as admin:
+            document = api.configuration(agents=["zoe"])
+            await admin.put("/configuration", json=document, headers={"if-match": '"1"'})
+        after = await sue.post("/task-requests", json=WISH | {"agent_id": "zoe"})
+
+    assert (before.status_code, after.status_code) == (422, 202)
+
+
 async def test_who_asked_learns_what_became_of_it_and_so_do_supervisors(api: RunningApi) -> None:
     async with api.client(api.token("root", "admin")) as admin:
         key = (await admin.post("/api-keys", json={"integration": "shop"})).json()["key"]

@@ -32,6 +32,7 @@ from router.api.handlers import Desk
 from router.api.keys import KeptApiKeys
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
+from router.api.named import Names
 from router.api.open_sockets import OpenSockets
 from router.api.parts import Parts
 from router.api.questions import Questions
@@ -106,7 +107,7 @@ def _parts(
     return Parts(
         desk=desk,
         administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
-        supervision=Supervision(store, desk, shell.clock),
+        supervision=Supervision(store, Names(store), desk, shell.clock),
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),

@@ -33,12 +33,16 @@ from router.api.models import (
     TaskWish,
     TransferWish,
 )
+from router.api.named import Names
 from router.api.store import ApiStore, AuditRow, Seat
 from router.domain.inputs import CommandData, RequestData
 
 AboutAgent = SetAgentState | ClockAgent | TransferTask | MoveTransfer
 NOT_CONTENT: Final = frozenset({"command_id", "request_id", "by"})
 """Other columns of an audit row tell these."""
+CLOCKS_DIFFER_MS: Final = 60_000
+"""So far behind ours a caller's clock may be, and so late a retry."""
+DUE_AHEAD_MS_MAX: Final = 366 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,9 @@ class Domain:
 class Supervision:
     """Supervisors' acts. Every one is noted before it is asked for."""
 
-    def __init__(self, store: ApiStore, desk: Desk, clock: Clock) -> None:
+    def __init__(self, store: ApiStore, names: Names, desk: Desk, clock: Clock) -> None:
         self._store = store
+        self._names = names
         self._desk = desk
         self._clock = clock
 
@@ -194,8 +199,13 @@ class Supervision:
         return await self._order(principal, domain.partition, "queue.override", target, command)
 
     async def request_task(self, principal: Principal, wish: TaskWish) -> None:
-        """A callback, a case, a call to dial; the same request id again asks for nothing more."""
+        """A callback, a case, a call to dial; the same request id again asks for nothing more.
+
+        Raises ProblemError 422 for what the configuration does not name, and for a time that cannot be meant.
+        """
         domain = await self._domain(principal, wish.domain)
+        self._check_due(wish.due_at_ms)
+        await self._check_names(domain, wish)
         request = RequestTask(
             request_id=wish.request_id,
             interaction_id=wish.interaction_id or wish.request_id,
@@ -215,8 +225,9 @@ class Supervision:
         await self._ask(principal, domain, "task.request", request)
 
     async def request_callback(self, principal: Principal, interaction_id: str, wish: CallbackWish) -> None:
-        """The waiting customer keeps the place in line and is called back."""
+        """The waiting customer keeps the place in line and is called back. Raises ProblemError 422 as above."""
         domain = await self._domain(principal, wish.domain)
+        self._check_due(wish.due_at_ms)
         request = RequestCallback(
             request_id=wish.request_id,
             interaction_id=interaction_id,
@@ -290,6 +301,26 @@ class Supervision:
         await self._note(principal, action, request.interaction_id, request_audit(request.request_id), request)
         await self._desk.ask(domain.tenant_id, domain.partition, request.request_id, request)
 
+    def _check_due(self, due_at_ms: int | None) -> None:
+        if due_at_ms is None:
+            return
+        ahead_ms = due_at_ms - self._clock.now_ms()
+        if ahead_ms < -CLOCKS_DIFFER_MS:
+            raise ProblemError(
+                422, "due_past", "due_at_ms is in the past. Leave it out for at once; it is milliseconds."
+            )
+        if ahead_ms > DUE_AHEAD_MS_MAX:
+            raise ProblemError(422, "due_too_far", "due_at_ms is more than a year ahead.")
+
+    async def _check_names(self, domain: Domain, wish: TaskWish) -> None:
+        named = await self._names.of(domain.tenant_id)
+        if wish.client not in named.clients:
+            raise _unknown("client", wish.client)
+        in_domain = (("queue", wish.queue, named.queues), ("channel", wish.channel, named.channels))
+        for kind, name, known in (*in_domain, ("agent", wish.agent_id, named.agents)):
+            if name is not None and (domain.domain, name) not in known:
+                raise _unknown(kind, name)
+
     async def _domain(self, principal: Principal, named: str | None) -> Domain:
         """The domain that is named, or the only one. Raises ProblemError 422 with what to do."""
         async with self._store.transaction(principal.tenant_id) as transaction:
@@ -304,6 +335,11 @@ class Supervision:
 def _content(asked: CommandData | RequestData) -> dict[str, object]:
     """What a command or request says, for the audit: none of them has personal data."""
     return {name: value for name, value in asdict(asked).items() if value is not None and name not in NOT_CONTENT}
+
+
+def _unknown(kind: str, name: str) -> ProblemError:
+    detail = f"The active configuration of the domain names no {kind} {name!r}."
+    return ProblemError(422, f"unknown_{kind}", detail)
 
 
 def transfer_of(
