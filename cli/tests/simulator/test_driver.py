@@ -127,6 +127,40 @@ def test_whom_the_router_gives_up_is_diverted() -> None:
     )
 
 
+def test_who_is_called_back_counts_as_diverted_and_takes_an_agent_all_the_same() -> None:
+    shown = scenario(
+        contact={"address": "tel:1", "queue": None, "per_hour": 240, "patience": exponential(3)},
+        configuration={
+            "clients": ["shop"],
+            "domains": [{"id": "main"}],
+            "queues": [{"id": "calls", "domain": "main", "name": "Calls", "plan": "short"}],
+            "plans": [
+                {"id": "short", "domain": "main", "steps": [{"after_seconds": 60, "overflow": {"to": "callback"}}]}
+            ],
+            "channels": [
+                {
+                    "address": "tel:1",
+                    "channel": "voice",
+                    "client": "shop",
+                    "domain": "main",
+                    "queue": "calls",
+                    "callbacks": True,
+                }
+            ],
+        },
+    )
+    tally = simulated(shown)
+    answered, diverted = (
+        value(tally, CALLS, "answered"),
+        value(tally, CALLS, "diverted") * value(tally, CALLS, "offered"),
+    )
+
+    assert diverted > 0
+    assert answered + diverted + value(tally, CALLS, "abandoned") == pytest.approx(value(tally, CALLS, "offered"))
+    assert value(tally, CALLS, "asa_seconds") <= 60
+    assert value(tally, AGENTS, "busy") > 0.97  # with callbacks beyond the day nobody is idle
+
+
 def giving_up(state: State, given: Input, now_ms: int) -> list[Fact]:
     """`decide` as it will be for a queue that is full: for who would abandon, a closing message."""
     return [given_up(fact) for fact in decide(state, given, now_ms)]

@@ -20,9 +20,10 @@ from chat_gateway.testing.client import open_window, page, token_of
 from chat_gateway.testing.samples import ADDRESS, NOW_MS, SHOP, assigned, completed, configuration, queued, spoken
 from chat_gateway.testing.transfers import HELPER, asked, given_up, joined
 from contracts import Event, decode, encode
+from contracts.commands import RequestCallback
 from contracts.interactions import InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageDelivered, MessageReceived, MessageSent
-from contracts.topics import TOPICS, dead_letter_topic
+from contracts.topics import ROUTING_INPUTS, TOPICS, dead_letter_topic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicekit.database import DatabaseAwayError
@@ -225,6 +226,27 @@ async def test_the_last_words_reach_a_visitor_whose_queue_gives_up(world: World)
     assert (said["number"], said["text"], end["reason"]) == (2, "We are closed.", "refused")
     await eventually(lambda: any(isinstance(data, MessageAnnounced) for data in world.said("messages")))
     assert [each.cause for each in world.said("interactions") if isinstance(each, InteractionEnded)] == ["overflowed"]
+
+
+async def test_a_visitor_who_waits_asks_to_be_called_back_where_the_address_offers_it(world: World) -> None:
+    await world.publish(*configuration(callbacks=True))
+    replica = await world.replica()
+    await eventually(lambda: (at := replica.gateway.parts.directory.place(ADDRESS)) and at.callbacks)
+    token, interaction = await interaction_of(replica.url)
+    async with page(replica.url, token) as visitor:
+        await visitor.send({"type": "callback"})
+        refused = await visitor.until("error")
+        await visitor.say("hello", "client-0001")
+        await visitor.until("ack")
+        await world.publish(queued(interaction_id=interaction, sequence=1))
+        await visitor.until("position")
+        await visitor.send({"type": "callback"})
+        await eventually(lambda: world.said(ROUTING_INPUTS.name))
+
+    assert (visitor.frames[0]["callbacks"], refused["code"]) == (True, "no_callback")
+    [asked] = world.said(ROUTING_INPUTS.name)
+    assert isinstance(asked, RequestCallback)
+    assert (asked.interaction_id, asked.request_id) == (interaction, f"{interaction}.t1.callback")
 
 
 async def test_a_reconnect_at_another_replica_gets_what_was_missed_and_nothing_twice(world: World) -> None:

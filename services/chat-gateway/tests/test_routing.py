@@ -1,10 +1,24 @@
 """Transfers, parking and giving up, as the gateway reads of them: who may write to the customer, and when it ends."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
+from chat_gateway.domain.routed import NOBODY_NOW, WILL_CALL
+from chat_gateway.handlers import NoCallbackError, request_callback
 from chat_gateway.testing.fed import FedGateway
-from chat_gateway.testing.samples import NOW_MS, assigned, completed, queued, requeued, routed, spoken, wrapped_up
+from chat_gateway.testing.samples import (
+    NOW_MS,
+    assigned,
+    completed,
+    place,
+    queued,
+    requeued,
+    routed,
+    spoken,
+    visit,
+    wrapped_up,
+)
 from chat_gateway.testing.transfers import (
     HELPER,
     SECOND,
@@ -19,6 +33,7 @@ from chat_gateway.testing.transfers import (
     unassigned,
 )
 from contracts import Event
+from contracts.commands import RequestCallback
 from contracts.interactions import AttentionRequested, InteractionEnded
 from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent, Visibility
 from contracts.tasks import Role
@@ -202,7 +217,7 @@ async def test_the_last_words_of_a_queue_that_gives_up_are_said_before_the_end()
     assert gateway.store.database.tables.line_tasks == {}
 
 
-@pytest.mark.parametrize(("message", "said"), [("Clo\x00sed.\n", ["Closed.\n"]), ("\x00", [])])
+@pytest.mark.parametrize(("message", "said"), [("Clo\x00sed.\n", ["Closed.\n"]), ("\x00", [NOBODY_NOW])])
 async def test_last_words_with_nul_which_the_store_does_not_keep_are_said_without_it(
     gateway: FedGateway, message: str, said: list[str]
 ) -> None:
@@ -213,16 +228,74 @@ async def test_last_words_with_nul_which_the_store_does_not_keep_are_said_withou
     assert gateway.conversation().end_reason == "refused"
 
 
-@pytest.mark.parametrize("to", ["callback", "voicemail"])
-@pytest.mark.parametrize("message", [None, "We will call you."])
-async def test_a_chat_that_is_given_to_voicemail_or_callback_tells_what_there_is_to_tell_and_ends(
+@pytest.mark.parametrize("to", ["callback", "voicemail", "message"])
+@pytest.mark.parametrize("message", [None, "Write to us."])
+async def test_a_chat_that_is_given_up_never_ends_without_a_word(
     gateway: FedGateway, to: str, message: str | None
 ) -> None:
-    await gateway.feed(given_up(to, sequence=3, message=message))  # type: ignore[arg-type]  # one of the two above
+    await gateway.feed(given_up(to, sequence=3, message=message))  # type: ignore[arg-type]  # one of those above
 
-    announced = [data.personal["text"] for data in gateway.announced() if isinstance(data, MessageAnnounced)]
-    assert announced == ([message] if message else [])
+    assert _announced(gateway) == [message or NOBODY_NOW]
     assert gateway.conversation().end_reason == "refused"
+
+
+def _announced(gateway: FedGateway) -> list[object]:
+    return [data.personal["text"] for data in gateway.announced() if isinstance(data, MessageAnnounced)]
+
+
+@pytest.mark.parametrize("message", [None, "We will call you today."])
+async def test_who_is_to_be_called_back_is_told_so_once_and_may_go(message: str | None) -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(sequence=1))
+    await gateway.feed(rerouted(queue="support-en", sequence=2, reason="callback", message=message))
+    await gateway.feed(rerouted(queue="support-en", sequence=3, reason="callback"))
+
+    assert _announced(gateway) == [message or WILL_CALL]
+    assert texts_of_visitor(gateway) == [(1, "customer", "hi"), (2, "system", message or WILL_CALL)]
+    assert gateway.conversation().state == "waiting"
+
+
+async def test_an_agent_who_came_meanwhile_is_not_contradicted(gateway: FedGateway) -> None:
+    await gateway.feed(rerouted(queue="support-en", sequence=3, reason="callback"))
+
+    assert _announced(gateway) == []
+
+
+async def ask_for_callback(gateway: FedGateway, *, callbacks: bool = True) -> None:
+    async with gateway.store.transaction("acme") as tx:
+        at = replace(place(), callbacks=callbacks)
+        await request_callback(tx, visit(), at, now_ms=gateway.clock.now_ms())
+
+
+async def test_who_waits_may_ask_to_be_called_back_and_asks_the_same_again() -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(sequence=1))
+    await ask_for_callback(gateway)
+    await ask_for_callback(gateway)
+
+    *_, first, again = gateway.announced()
+    assert isinstance(first, RequestCallback)
+    assert first == again
+    assert (first.request_id, first.interaction_id, first.domain) == ("i1.t1.callback", "i1", "acme.main")
+    assert gateway.store.database.outbox.rows[-1].outgoing.partition == 2
+
+
+async def test_who_does_not_wait_or_cannot_be_called_asks_in_vain(gateway: FedGateway) -> None:
+    with pytest.raises(NoCallbackError):  # an agent is there
+        await ask_for_callback(gateway)
+    waiting = FedGateway()
+    with pytest.raises(NoCallbackError):  # nothing was said yet
+        await ask_for_callback(waiting)
+    await waiting.say()
+    with pytest.raises(NoCallbackError):  # the router has not read it yet
+        await ask_for_callback(waiting)
+    await waiting.feed(queued(sequence=1))
+    with pytest.raises(NoCallbackError):
+        await ask_for_callback(waiting, callbacks=False)
+
+    assert RequestCallback not in [*gateway.kinds(), *waiting.kinds()]
 
 
 async def test_a_task_that_a_supervisor_finishes_ends_the_chat(gateway: FedGateway) -> None:

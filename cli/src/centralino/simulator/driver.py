@@ -19,6 +19,7 @@ from contracts.tasks import (
     TaskCompleted,
     TaskQueued,
     TaskRequeued,
+    TaskRerouted,
     TaskTransferredOut,
     TaskUnassigned,
 )
@@ -75,6 +76,7 @@ class Driver:
             TaskCompleted: self._completed,
             TaskQueued: self._queued,
             TaskRequeued: self._unassigned,
+            TaskRerouted: self._rerouted,
             TaskTransferredOut: self._transferred_out,
             TaskUnassigned: self._unassigned,
         }
@@ -180,12 +182,12 @@ class Driver:
         self._contacts[name] = contact
         self._day.open += 1
         self._give(InteractionInput(TENANT, traffic.started(name, self._now_ms)))
-        if contact.patience_ms is not None and not contact.answered:
+        if contact.patience_ms is not None and contact.in_line:
             self._at(self._now_ms + contact.patience_ms, self._lose_patience, name)
 
     def _lose_patience(self, name: str) -> None:
         contact = self._contacts.get(name)
-        if contact is not None and not contact.answered:
+        if contact is not None and contact.in_line:
             ended = InteractionEnded(
                 interaction_id=name,
                 domain=contact.traffic.domain,
@@ -296,6 +298,10 @@ class Driver:
         contact = self._contacts.pop(data.interaction_id)
         contact.abandon(self._now_ms)
         self._over(contact)
+
+    def _rerouted(self, data: TaskRerouted) -> None:
+        if data.kind != "contact":  # who is to be called back waits for nothing
+            self._contacts[data.interaction_id].divert()
 
     def _transferred_out(self, data: TaskTransferredOut) -> None:
         if data.assignment_id is not None and data.agent_id is not None:

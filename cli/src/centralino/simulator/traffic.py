@@ -39,7 +39,8 @@ class Contact:
     by_group_ms: dict[str, int]
     wrapup_ms: int
     cost: int = 1
-    answered: bool = False
+    in_line: bool = True
+    """The customer waits: neither answered nor given to somebody else."""
     rows: list[Row] = field(default_factory=list)
     waits: list[Histogram] = field(default_factory=list)
 
@@ -50,10 +51,10 @@ class Contact:
         self.waits.append(waits)
 
     def answer(self, now_ms: int) -> None:
-        """An agent has accepted; only the first time counts."""
-        if self.answered:
+        """An agent has accepted; only the first time counts, and not of who is called back."""
+        if not self.in_line:
             return
-        self.answered = True
+        self.in_line = False
         wait_ms = now_ms - self.arrived_ms
         for row in self.rows:
             row[ANSWERED] += 1
@@ -69,8 +70,12 @@ class Contact:
             row[BLOCKED] += 1
 
     def divert(self) -> None:
-        """The router has given the contact to a callback, a voicemail or a message, unless an agent had it."""
-        if not self.answered:
+        """The router has given the contact to a callback, a voicemail or a message, unless an agent had it.
+
+        A callback is handled later, and takes an agent as long as an answered contact does.
+        """
+        if self.in_line:
+            self.in_line = False
             for row in self.rows:
                 row[DIVERTED] += 1
 

@@ -234,7 +234,10 @@ class RequestTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCallback:
-    """The waiting customer hangs up and keeps the place in line, or (`due_at_ms`) wants to be called at a time."""
+    """The waiting customer hangs up and keeps the place in line, or (`due_at_ms`) wants to be called at a time.
+
+    Who asks knows how to call the customer: `callback_possible` is not looked at.
+    """
 
     request_id: Id
     interaction_id: Id

@@ -94,6 +94,9 @@ class ChannelAddress(Part):
     idle_close_seconds: Seconds = 1800
     abandon_seconds: Seconds = 60
     """A customer whose socket is gone for so long has left."""
+    callbacks: bool = False
+    """Customers who come by this address can be called back, unless the gateway says otherwise of one: their numbers
+    are known. A queue may then make callbacks of them, and they may ask for one."""
     idle_release_seconds: Seconds | None = None
     """A customer who has been silent for so long takes no capacity of the agent until they write again."""
 

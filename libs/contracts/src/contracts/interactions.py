@@ -24,6 +24,8 @@ class InteractionStarted:
     language: Code | None = None
     attributes: Attributes = field(default_factory=dict)
     personal: Personal = field(default_factory=dict)
+    callback_possible: bool | None = None
+    """Whether this customer can be called back; none: what the configuration says of the address (`callbacks`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

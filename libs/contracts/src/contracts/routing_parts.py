@@ -56,7 +56,8 @@ class RequiredSkill(Part):
 
 
 class Destination(Part):
-    """Where a task goes that its queue gives up on: another queue, or out of the router by its gateway."""
+    """Where a task goes that its queue gives up on: another queue, among the callbacks of its own queue, or out of the
+    router by its gateway."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -72,6 +73,8 @@ class Destination(Part):
     """The other queue, for `to: queue`."""
     message: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     """What the customer is told; the last words for `to: message`."""
+    otherwise: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """The last words for a customer who cannot be called back, for `to: callback`; none: the gateway's own."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -81,6 +84,8 @@ class Destination(Part):
             raise ValueError("`queue` belongs to `to: queue`, and to nothing else")
         if self.to == "message" and self.message is None:
             raise ValueError("`to: message` needs the `message`")
+        if self.otherwise is not None and self.to != "callback":
+            raise ValueError("`otherwise` belongs to `to: callback`: who cannot be called back hears it")
         return self
 
 

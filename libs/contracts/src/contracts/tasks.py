@@ -114,6 +114,8 @@ class TaskQueued:
     transfer: Origin | None = None
     last_agent_id: Id | None = None
     """Who served this customer last, as far as the customer's facts are known."""
+    callback_possible: bool = False
+    """Whether its queue may make a callback of it: the customer can be called back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +129,9 @@ class TaskRerouted:
     from_queue: Code
     reason: Code
     """`relaxed` (a step of the plan), `overflowed`, `closed`, `classified` (the customer's facts came),
-    `prioritised`, `moved` (by a supervisor), `longest_wait`, `callback` (the customer hangs up and keeps the place),
-    `returned` (a parked task, first to the agent who parked it), `owner_gone` (a transfer's task stands alone now)."""
+    `prioritised`, `moved` (by a supervisor), `longest_wait`, `callback` (asked for, or where the queue gives contacts
+    up: the customer is told and may go, and keeps the place), `returned` (a parked task, first to the agent who parked
+    it), `owner_gone` (a transfer's task stands alone now)."""
     priority: Priority
     requirements: tuple[Requirement, ...]
     terms: Terms
@@ -142,6 +145,8 @@ class TaskRerouted:
     """The supervisor."""
     transfer: Origin | None = None
     """Of the open transfer that the task stands for: whom it asks from now on."""
+    message: Text | None = None
+    """What the customer is told who will be called back; none: the gateway's own words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +187,15 @@ class TaskTransferredOut:
     domain: Id
     queue: Code
     to: Leaving
-    """What the gateway does: offer a callback, record a message, say the last words and end, nothing (another task of
-    the interaction took its place), end."""
+    """What the gateway does: record a message, say the last words and end, nothing (another task of the interaction
+    took its place), end. `callback` was written by earlier releases alone: the router keeps callbacks as tasks, and who
+    cannot be called back is given a message."""
     reason: Code
     """`overflowed`, `closed`, `full`, `transferred`, `by_supervisor`, `transfer_over`, `callback_cancelled`."""
     transferred_at_ms: InstantMs
     waited_ms: DurationMs
     message: Text | None = None
+    """The last words; none: the gateway's own, unless a supervisor or a transfer ended the task."""
     assignment_id: Id | None = None
     agent_id: Id | None = None
     to_task_id: Id | None = None

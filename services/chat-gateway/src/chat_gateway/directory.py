@@ -58,6 +58,7 @@ class Directory:
             idle_close_seconds=configured.idle_close_seconds,
             abandon_seconds=configured.abandon_seconds,
             idle_release_seconds=configured.idle_release_seconds,
+            callbacks=configured.callbacks,
         )
 
     def address(self, address: str) -> tuple[str, ChannelAddress] | None:

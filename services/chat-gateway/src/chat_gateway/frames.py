@@ -52,9 +52,10 @@ class DeliveredFrame(_ClientFrame):
 
 
 class SignalFrame(_ClientFrame):
-    """typing: the customer writes; end: the customer ends the chat; ping: the page is alive."""
+    """typing: the customer writes; end: the customer ends the chat; callback: who waits asks to be called back; ping:
+    the page is alive."""
 
-    type: Literal["typing", "end", "ping"]
+    type: Literal["typing", "end", "callback", "ping"]
 
 
 ClientFrame = MessageFrame | DeliveredFrame | SignalFrame
@@ -74,10 +75,11 @@ def read_frame(raw: str) -> ClientFrame:
         raise FrameError(code, reason, _client_message_id(raw)) from None
 
 
-def hello(conversation: Conversation | None, queues: list[dict[str, str]]) -> Frame:
-    """The first frame: the state, the number of the last message, and the queues to choose from."""
+def hello(conversation: Conversation | None, queues: list[dict[str, str]], *, callbacks: bool) -> Frame:
+    """The first frame: the state, the number of the last message, the queues to choose from, whether callbacks may be
+    asked for."""
     number = conversation.last_number if conversation else 0
-    return {**state(conversation), "type": "hello", "number": number, "queues": queues}
+    return {**state(conversation), "type": "hello", "number": number, "queues": queues, "callbacks": callbacks}
 
 
 def acknowledged(client_message_id: str, number: int) -> Frame:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
-from contracts.commands import SendMessage
+from contracts.commands import RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from servicekit.errors import RetryLaterError
@@ -27,6 +27,10 @@ FENCE_WAITS_MAX: Final = 10_000
 
 class EndedError(Exception):
     """The conversation is over; the visitor has to open a new window."""
+
+
+class NoCallbackError(Exception):
+    """The customer does not wait in line, or cannot be called back."""
 
 
 class UnknownAddressError(Exception):
@@ -68,6 +72,19 @@ async def end_by_customer(tx: ChatTransaction, visit: Visit, *, now_ms: int) -> 
     conversation = await tx.lock_conversation(visit.tenant_id, visit.interaction_id)
     if conversation:
         await keep(tx, conversation, decisions.ended(conversation, "customer_left", now_ms), now_ms)
+
+
+async def request_callback(tx: ChatTransaction, visit: Visit, place: Place | None, *, now_ms: int) -> None:
+    """The waiting customer asks to be called back; what comes of it is told as a message.
+
+    Raises NoCallbackError.
+    """
+    conversation = await tx.lock_conversation(visit.tenant_id, visit.interaction_id)
+    possible = conversation is not None and place is not None and place.callbacks
+    change = decisions.wants_callback(conversation, now_ms) if conversation and possible else None
+    if conversation is None or change is None:
+        raise NoCallbackError(visit.interaction_id)
+    await keep(tx, conversation, change, now_ms)
 
 
 async def note_connection(tx: ChatTransaction, visit: Visit, *, connected: bool, now_ms: int) -> None:
@@ -196,7 +213,7 @@ def _event_id(data: Announced) -> str:
             return f"{data.interaction_id}.{'active' if data.active else 'silent'}.{data.changed_at_ms}"
         case InteractionEnded():
             return f"{data.interaction_id}.ended"
-        case AttentionRequested():
+        case AttentionRequested() | RequestCallback():
             return data.request_id
         case MessageDelivered():
             return f"{data.interaction_id}.delivered.{data.number}"

@@ -49,15 +49,21 @@ class Routing:
             await self._follow(tx, event, conversation, change)
 
     async def rerouted(self, tx: ChatTransaction, delivery: Delivery[TaskRerouted]) -> None:
-        """It waits in another line, or elsewhere in its own."""
-        data = delivery.data
+        """It waits in another line, or elsewhere in its own; perhaps as a callback, of which the customer is told."""
+        event, data = delivery.event, delivery.data
         await tx.move_line_task(
-            delivery.event.tenant_id,
+            event.tenant_id,
             data.task_id,
             queue=data.queue,
             band=data.terms.band,
             priority=data.priority,
         )
+        conversation = await self._ours(tx, event, data.interaction_id) if data.reason == "callback" else None
+        if conversation:
+            message_id = uuid5(NAMESPACE_URL, f"{data.interaction_id}/{data.task_id}/callback").hex
+            if await tx.first_time("task.rerouted", message_id):  # said once, however often it is asked for
+                change = routed.called_back(conversation, data, message_id=message_id, now_ms=self._clock.now_ms())
+                await self._follow(tx, event, conversation, change)
 
     async def deferred(self, tx: ChatTransaction, delivery: Delivery[TaskDeferred]) -> None:
         """It waits, and is not offered for now."""

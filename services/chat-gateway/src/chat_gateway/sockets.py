@@ -31,7 +31,7 @@ RENEW_MS: Final = 240_000
 """So long before the token expires the socket closes for the page to come back with a renewed one."""
 REFUSALS_MAX: Final = 20
 # Deliveries are coalesced, and a ping costs no more than its pong, which is waited for.
-_LIMITED: Final = ("message", "typing")
+_LIMITED: Final = ("message", "typing", "callback")
 
 RESTART: Final = 1012
 AWAY: Final = Closing(1013, "try_later", "Nothing was lost. Connect again.")
@@ -162,6 +162,8 @@ class VisitorSocket:
             case SignalFrame(type="end"):
                 async with self._parts.store.transaction(self._visit.tenant_id) as tx:
                     await handlers.end_by_customer(tx, self._visit, now_ms=self._parts.clock.now_ms())
+            case SignalFrame(type="callback"):
+                await self._ask_for_callback()
             case SignalFrame(type="ping"):
                 await self._send({"type": "pong"})
 
@@ -176,6 +178,14 @@ class VisitorSocket:
             raise FrameError("address_unknown", "Nobody answers at this address any more.", given) from None
         self._parts.metrics.acknowledged(number)
         await self._send(frames.acknowledged(given, number))
+
+    async def _ask_for_callback(self) -> None:
+        place = self._parts.directory.place(self._visit.address)
+        try:
+            async with self._parts.store.transaction(self._visit.tenant_id) as tx:
+                await handlers.request_callback(tx, self._visit, place, now_ms=self._parts.clock.now_ms())
+        except handlers.NoCallbackError:
+            raise FrameError("no_callback", "Only who waits, and can be called, may ask to be called back.") from None
 
     async def _committed(self, frame: MessageFrame) -> int:
         async with self._parts.store.transaction(self._visit.tenant_id) as tx:
@@ -218,7 +228,8 @@ class VisitorSocket:
             conversation = await tx.conversation(self._visit.tenant_id, self._visit.interaction_id)
         last_number = conversation.last_number if conversation else 0
         queues = self._parts.directory.queues(self._visit.address)
-        await self._send(frames.hello(conversation, queues))
+        place = self._parts.directory.place(self._visit.address)
+        await self._send(frames.hello(conversation, queues, callbacks=place is not None and place.callbacks))
         self._shown["state"] = frames.state(conversation)
         if self._shown_number > last_number:
             self._shown_number = 0

@@ -4,6 +4,7 @@ from typing import TypeVar
 
 import pytest
 from contracts.agents import CommandResult
+from contracts.assignments import TransferChanged
 from contracts.calendars import Calendar
 from contracts.configuration import Domain
 from contracts.offers import OfferIssued, OfferWithdrawn
@@ -17,6 +18,7 @@ from contracts.tasks import (
     TaskTransferredOut,
     WrapupStarted,
 )
+from router.domain.explain import explain_task
 from router.domain.internal import InteractionClosed
 from router.domain.state import DAY_MS
 from router.testing.parts import DOMAIN, address, agent, plan, queue
@@ -322,3 +324,139 @@ def test_scheduled_tasks_take_no_place_in_a_queue_with_a_limit(told: Story) -> N
     assert told.domain.tasks["i1.t1"].state == "waiting"
     told.start("i2")
     assert "i2.t1" not in told.domain.tasks
+
+
+# Queues that give contacts up to a callback
+
+CALLED = Destination(to="callback", message="We will call.", otherwise="Please write to us.")
+
+
+def overflowing(*, callbacks: bool = True, closed: Destination | None = None, **settings: object) -> Story:
+    """Who has waited 30 s for Ann is to be called back."""
+    story = Story(reruns=True)
+    story.configure(
+        Domain(id=DOMAIN),
+        CLOSED_FOR_AN_HOUR,
+        plan("short", Step(after_seconds=30, overflow=CALLED)),
+        queue("chats", plan="short", closed=closed, **settings),
+        address("chats", callbacks=callbacks),
+        agent("ann"),
+    )
+    return story
+
+
+def test_who_overflows_to_a_callback_may_hang_up_and_is_served_at_the_old_place() -> None:
+    told = overflowing()
+    told.start("i1")
+    told.wait(1)
+    told.start("i2")
+    came_ms = told.domain.tasks["i1.t1"].queued_at_ms
+    rerouted = only(TaskRerouted, told.wait(29))
+    hung_up = told.end("i1")
+    told.wait(1)
+
+    assert (rerouted.task_id, rerouted.reason, rerouted.kind, rerouted.message) == (
+        "i1.t1",
+        "callback",
+        "callback",
+        "We will call.",
+    )
+    assert [type(data) for data in hung_up] == [InteractionClosed]
+    assert offered(told.on_duty("ann")) == [("i1.t1", "ann")]
+    assert only(TaskAssigned, told.accept("ann", "i1.t1.o1")).waited_ms == told.now_ms - came_ms == 31_000
+
+
+def test_a_callback_that_a_queue_made_can_be_cancelled_and_has_no_step_left() -> None:
+    told = overflowing()
+    told.start("i1")
+    told.wait(30)
+
+    assert told.wait(3600) == []
+    out = only(TaskTransferredOut, told.cancel_callback("i1"))
+    assert (out.to, out.reason) == ("finished", "callback_cancelled")
+
+
+def test_who_cannot_be_called_back_hears_last_words_instead() -> None:
+    told = overflowing(callbacks=False)
+    told.start("i1")
+    out = only(TaskTransferredOut, told.wait(30))
+
+    assert (out.to, out.reason, out.message) == ("message", "overflowed", "Please write to us.")
+    assert told.domain.tasks == {}
+
+
+@pytest.mark.parametrize("callbacks", [True, False])
+def test_the_gateway_knows_better_than_the_configuration_who_can_be_called_back(*, callbacks: bool) -> None:
+    told = overflowing(callbacks=callbacks)
+    told.start("i1", callback_possible=not callbacks)
+    told.start("i2", callback_possible=callbacks)
+    told.attention("i3", "a1")
+    told.wait(30)
+
+    kinds = {task.interaction_id: task.kind for task in told.domain.tasks.values()}
+    assert kinds == ({"i2": "callback", "i3": "callback"} if callbacks else {"i1": "callback"})
+
+
+def test_a_closed_queue_that_calls_back_keeps_who_came_for_the_opening() -> None:
+    told = overflowing(calendar="office", closed=CALLED)
+    told.on_duty("ann")
+    came = told.start("i1")
+    told.end("i1")
+
+    assert (only(TaskRerouted, came).kind, only(TaskDeferred, came).reason) == ("callback", "closed")
+    assert offered(told.wait(3580)) == [("i1.t1", "ann")]
+
+
+def test_an_emergency_closing_says_its_own_words_to_those_too_who_cannot_be_called_back() -> None:
+    told = overflowing(closed=CALLED)
+    told.start("i1")
+    told.start("i2", callback_possible=False)
+    told.override("chats", closed=True, message="Alarm.")
+    happened = told.wait(0)
+
+    assert only(TaskRerouted, happened).message == "Alarm."
+    assert only(TaskDeferred, happened).task_id == "i1.t1"
+    assert only(TaskTransferredOut, happened).message == "Alarm."
+
+
+def test_who_finds_a_queue_full_becomes_a_callback_in_it() -> None:
+    told = overflowing(waiting_max=0, full=CALLED)
+
+    assert only(TaskRerouted, told.start("i1")).kind == "callback"
+    assert offered(told.on_duty("ann")) == [("i1.t1", "ann")]
+
+
+def test_a_transfer_that_would_become_a_callback_fails_and_the_customer_stays_with_the_owner() -> None:
+    told = overflowing()
+    told.configure(agent("ann"), queue("second", plan="short"), agent("bob"))
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+    told.transfer("ann", "i1.t1.o1.a", queue="second", forced=True)
+    failed = [data.reason for data in told.wait(30) if isinstance(data, TransferChanged)]
+
+    assert failed == ["overflowed"]
+    assert told.domain.tasks["i1.t1"].state == "assigned"
+
+
+def test_a_task_that_took_over_from_its_owner_can_be_called_back_like_that_one() -> None:
+    told = overflowing()
+    told.configure(Domain(id=DOMAIN, presence_grace_seconds=1), agent("bob"))
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+    told.transfer("ann", "i1.t1.o1.a", queue="chats", forced=True)
+    told.gone("ann")
+    told.wait(30)
+
+    assert [(task.task_id, task.kind) for task in told.domain.tasks.values()] == [("i1.t2", "callback")]
+
+
+@pytest.mark.parametrize(("callbacks", "where"), [(True, "callback"), (False, "a closing message")])
+def test_an_explanation_says_what_will_become_of_this_customer(*, callbacks: bool, where: str) -> None:
+    told = overflowing(callbacks=callbacks)
+    told.start("i1")
+    found = explain_task(told.domain, "i1.t1", told.now_ms)
+
+    assert found is not None
+    assert found.plan == f"0 s: any; 30 s: overflow to {where}"

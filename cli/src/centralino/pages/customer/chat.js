@@ -26,6 +26,7 @@ let seenNumber = 0;             // the last message number on the page: where a 
 const shown = new Set();          // numbers on the page
 let lastTypingMs = 0;
 let typingTimer = null;
+let callbacks = false;            // whether who waits may ask to be called back
 
 await loadTopics();
 const openWindow = kept.read().openWindow;
@@ -114,7 +115,7 @@ function showConnection(state, cause) {
 }
 
 const FRAMES = {
-  hello: (frame) => showState(frame),
+  hello: (frame) => { callbacks = frame.callbacks; showState(frame); },
   ack: (frame) => acknowledge(frame),
   message: (frame) => showMessage(frame),
   position: (frame) => setStatus(placeInLine(frame)),
@@ -136,6 +137,7 @@ function receive(frame) {
 }
 
 function showState({ state, agent_name: agent, reason }) {
+  byId("call").hidden = !(callbacks && state === "waiting");
   if (state === "waiting" || state === "open") {
     byId("with").textContent = "Chat with us";
     setStatus("Somebody will be with you shortly.");
@@ -248,6 +250,10 @@ byId("end").addEventListener("click", () => {
   if (!socket.send({ type: "end" })) setStatus("Not connected: the chat ends when the connection is back, or by itself.");
 });
 
+byId("call").addEventListener("click", () => {
+  if (socket.send({ type: "callback" })) byId("call").hidden = true; // what comes of it comes as a message
+});
+
 function finish(sentence) {
   setStatus(sentence);
   addNote(sentence);
@@ -255,6 +261,7 @@ function finish(sentence) {
   socket?.stop();
   byId("compose").hidden = true;
   byId("end").hidden = true;
+  byId("call").hidden = true;
   byId("typing").hidden = true;
   byId("again").hidden = false;
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from contracts.commands import SendMessage
+from contracts.commands import RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 
@@ -166,6 +166,22 @@ def delivered(before: Conversation, number: int, now_ms: int) -> Change:
         interaction_id=before.interaction_id, domain=before.domain, number=number, delivered_at_ms=now_ms
     )
     return Change(replace(before, delivered_number=number), (news,))
+
+
+def wants_callback(before: Conversation, now_ms: int) -> Change | None:
+    """The customer who waits asks to be called back instead; None while there is no task that could become a callback.
+
+    Once a task: asked again it is the same request.
+    """
+    if before.state != "waiting" or before.task_id is None:
+        return None
+    asked = RequestCallback(
+        request_id=f"{before.task_id}.callback",
+        interaction_id=before.interaction_id,
+        domain=before.domain,
+        requested_at_ms=now_ms,
+    )
+    return Change(before, (asked,))
 
 
 def ended(before: Conversation, reason: EndReason, now_ms: int, *, cause: str | None = None) -> Change:

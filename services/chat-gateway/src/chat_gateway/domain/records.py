@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from contracts.commands import RequestCallback
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.tasks import Role
@@ -33,6 +34,8 @@ class Place:
     idle_close_seconds: int
     abandon_seconds: int
     idle_release_seconds: int | None = None
+    callbacks: bool = False
+    """Its customers can be called back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,7 @@ Announced = (
     | MessageAnnounced
     | MessageDelivered
     | MessageFailed
+    | RequestCallback
 )
 
 

@@ -6,14 +6,18 @@ whichever is read first.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from contracts.assignments import TransferState
 from contracts.interactions import EndReason
 from contracts.messages import MessageAnnounced
-from contracts.tasks import Role, TaskTransferredOut, Then
+from contracts.tasks import Role, TaskRerouted, TaskTransferredOut, Then
 
 from chat_gateway.domain.decisions import attention, back, ended, without_agent
 from chat_gateway.domain.records import Announced, Change, Conversation, Message, Seat
+
+WILL_CALL: Final = "We will call you back. You keep your place in line and may leave this chat."
+NOBODY_NOW: Final = "Nobody can answer you just now. Please try again later."
 
 
 def queued(before: Conversation, task_id: str) -> Change:
@@ -104,19 +108,32 @@ def abandoned(before: Conversation, task_id: str) -> Change:
 
 
 def transferred_out(before: Conversation, data: TaskTransferredOut, *, message_id: str, now_ms: int) -> Change:
-    """The router has given the task up. Handed over, another has its place; else the last words are said, and it ends:
-    a web chat has nobody to call back and records no voice."""
+    """The router has given the task up. Handed over, another has its place; else last words are said, and it ends: a
+    web chat records no voice. What a supervisor finished ends without."""
     if before.state == "ended" or before.task_id != data.task_id:
         return Change(_without_helper(before, data.task_id))
     if data.to == "handed_over":
         return _handed_over(before, data.to_task_id, now_ms) if data.to_task_id else Change(before)
     reason: EndReason = "agent_closed" if data.to == "finished" else "refused"
-    text = (data.message or "").replace("\x00", "")  # PostgreSQL does not keep NUL, and the event is valid
-    if not text:
+    text = _storable(data.message) or (None if data.to == "finished" else NOBODY_NOW)
+    if text is None:
         return ended(before, reason, now_ms, cause=data.reason)
     said, announced, message = _announced(before, text, data.reason, message_id, now_ms)
     over = ended(said, reason, now_ms, cause=data.reason)
     return Change(over.conversation, (announced, *over.announce), message)
+
+
+def called_back(before: Conversation, data: TaskRerouted, *, message_id: str, now_ms: int) -> Change:
+    """The waiting task is a callback now: the customer is told, and may go. Who stays is answered here."""
+    if before.state != "waiting" or before.task_id != data.task_id:
+        return Change(before)
+    said, announced, message = _announced(before, _storable(data.message) or WILL_CALL, data.reason, message_id, now_ms)
+    return Change(said, (announced,), message)
+
+
+def _storable(text: str | None) -> str:
+    """Without NUL, which PostgreSQL does not keep: the event is valid."""
+    return (text or "").replace("\x00", "")
 
 
 def _announced(

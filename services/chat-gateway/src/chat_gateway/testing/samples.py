@@ -70,6 +70,7 @@ def configuration(
     tenant_id: str = TENANT,
     abandon_seconds: int = 60,
     idle_release_seconds: int | None = None,
+    callbacks: bool = False,
     identity_keys: tuple[str, ...] = (),
 ) -> list[Event]:
     """What topic `config` holds for the sample tenant."""
@@ -93,6 +94,7 @@ def configuration(
                 "identity_keys": list(identity_keys),
                 "abandon_seconds": abandon_seconds,
                 "idle_release_seconds": idle_release_seconds,
+                "callbacks": callbacks,
             },
         ),
     ]

@@ -136,15 +136,24 @@ def resumed(*, sequence: int) -> Event:
     return routed(data, FIRST, sequence)
 
 
-def rerouted(*, queue: str, sequence: int, priority: int = 5, band: int = 0) -> Event:
-    """The first task waits elsewhere."""
+def rerouted(
+    *,
+    queue: str,
+    sequence: int,
+    priority: int = 5,
+    band: int = 0,
+    reason: str = "overflowed",
+    message: str | None = None,
+) -> Event:
+    """The first task waits elsewhere, or as a callback."""
     data = TaskRerouted(
         task_id=FIRST,
         interaction_id="i1",
         domain=DOMAIN,
         queue=queue,
         from_queue="support-en",
-        reason="overflowed",
+        reason=reason,
+        message=message,
         priority=priority,
         requirements=(),
         terms=Terms(band=band),

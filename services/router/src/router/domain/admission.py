@@ -51,6 +51,8 @@ class Marks:
     kind: TaskKind
     transfer: Origin | None = None
     """Whom the open transfer asks, of a task that stands for one."""
+    message: str | None = None
+    """What the customer is told of the change."""
 
 
 def marks_of(task: Task) -> Marks:
@@ -84,12 +86,20 @@ def queue_or_park(turn: Turn, domain: DomainState, wanted: InteractionParked, co
         labels=routed.labels,
         language=routed.language,
         last_agent_id=routed.last_agent_id,
+        callback_possible=_callback_possible(domain, wanted),
         deferred_for="customer_facts" if waits_for_facts else None,
         deferred_until_ms=turn.now_ms + routed.facts_wait_ms if waits_for_facts else None,
     )
     admitted = admit(turn, domain, routed.line, task)
     if waits_for_facts:
         turn.emit(domain, kept(domain, admitted.task_id, contact))
+
+
+def _callback_possible(domain: DomainState, wanted: InteractionParked) -> bool:
+    if wanted.callback_possible is not None:
+        return wanted.callback_possible
+    registered = domain.addresses.get(wanted.address)
+    return registered is not None and registered.callbacks
 
 
 def classify_again(turn: Turn, domain: DomainState, task: Task, contact: Contact) -> None:
@@ -165,10 +175,17 @@ def step(turn: Turn, domain: DomainState, task: Task) -> None:
 def give_up(
     turn: Turn, domain: DomainState, task: Task, destination: Destination, reason: str, waits: Waits | None = None
 ) -> None:
-    """The queue gives the waiting task up: to another queue, or out of the router.
+    """The queue gives the waiting task up: to another queue, to its callbacks, or out of the router.
 
-    It waits on where neither can be.
+    It waits on where none can be. Who cannot be called back hears last words instead.
     """
+    if destination.to == "callback" and task.kind == "contact" and task.transfer is None:
+        if task.callback_possible:
+            call_back(turn, domain, task, waits or as_it_waits(task), message=destination.message)
+            _wait_on(turn, domain, task, reason)
+        else:
+            transfer_out(turn, domain, task, "message", reason, message=destination.otherwise)
+        return
     if destination.to != "queue" and task.kind == "contact":
         transfer_out(turn, domain, task, destination.to, reason, message=destination.message)
         return
@@ -177,6 +194,16 @@ def give_up(
         enter(turn, domain, task, line, reason)
         return
     reroute(turn, domain, task, waits or as_it_waits(task), "overflow_failed")
+    _wait_on(turn, domain, task, reason)
+
+
+def call_back(turn: Turn, domain: DomainState, task: Task, waits: Waits, *, message: str | None = None) -> None:
+    """The waiting task keeps its place as a callback; the end of the interaction does not end it any more."""
+    marks = replace(marks_of(task), kind="callback", message=message)
+    reroute(turn, domain, task, waits, "callback", marks=marks)
+
+
+def _wait_on(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
     if reason == "closed":
         defer_until_open(turn, domain, task)
     else:
@@ -259,6 +286,7 @@ def reroute(
         last_agent_id=marked.last_agent_id,
         by=by,
         transfer=marked.transfer,
+        message=marked.message,
     )
     turn.emit(domain, rerouted)
 

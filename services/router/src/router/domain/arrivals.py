@@ -51,6 +51,7 @@ def _started(turn: Turn, domain: DomainState, data: InteractionStarted) -> None:
         asked_at_ms=min(data.started_at_ms, turn.now_ms),
         language=data.language,
         attributes=data.attributes,
+        callback_possible=data.callback_possible,
     )
     queue_or_park(turn, domain, wanted, contact_of(domain, data, wanted.asked_at_ms))
 

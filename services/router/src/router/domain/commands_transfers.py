@@ -133,6 +133,7 @@ def _second(turn: Turn, domain: DomainState, first: Task, target: Target, data: 
         labels=first.labels,
         language=first.language,
         last_agent_id=first.last_agent_id,
+        callback_possible=first.callback_possible,
         transfer=origin,
     )
 

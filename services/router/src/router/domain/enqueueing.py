@@ -30,6 +30,7 @@ class Wanted:
     labels: tuple[str, ...] = ()
     language: str | None = None
     last_agent_id: str | None = None
+    callback_possible: bool = False
     transfer: Origin | None = None
     deferred_for: DeferredFor | None = None
     deferred_until_ms: int | None = None
@@ -66,6 +67,7 @@ def enqueue(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted, wa
         deferred_until_ms=wanted.deferred_until_ms,
         transfer=wanted.transfer,
         last_agent_id=wanted.last_agent_id,
+        callback_possible=wanted.callback_possible,
     )
     turn.emit(domain, queued)
     return domain.tasks[task_id]

@@ -215,7 +215,9 @@ def _named(domain: DomainState, task: Task, old: Terms, new: Terms) -> tuple[str
 
 
 def _overflow(task: Task, to: Destination) -> str:
-    """For an open transfer there is only another queue."""
+    """For an open transfer there is only another queue; who cannot be called back is given a message."""
+    if to.to == "callback" and not task.callback_possible:
+        to = to.model_copy(update={"to": "message"})
     where = f"overflow to {words.destination(to)}"
     return where if to.to == "queue" or task.transfer is None else f"{where}, by which the transfer fails"
 

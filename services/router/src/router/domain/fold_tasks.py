@@ -46,6 +46,7 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
         labels=data.labels,
         language=data.language,
         last_agent_id=data.last_agent_id,
+        callback_possible=data.callback_possible,
         interruptible=data.channel in domain.settings.interruptible,
         choice=settings.choose_agent,
         parallel_offers=settings.parallel_offers,

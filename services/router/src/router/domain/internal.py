@@ -22,6 +22,8 @@ class InteractionParked:
     asked_at_ms: int
     language: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    callback_possible: bool | None = None
+    """None: what the configuration says of the address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

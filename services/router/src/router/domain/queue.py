@@ -119,7 +119,8 @@ class QueueLine:
             return closed
         if closed is None:
             return Destination(to="message", message=message)
-        return closed.model_copy(update={"message": message})
+        otherwise = message if closed.to == "callback" else None
+        return closed.model_copy(update={"message": message, "otherwise": otherwise})
 
     @property
     def watched(self) -> list[Alert]:

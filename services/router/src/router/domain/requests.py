@@ -6,7 +6,7 @@ from typing import Final
 from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
-from router.domain.admission import admit, defer, marks_of, reroute, transfer_out
+from router.domain.admission import admit, call_back, defer, transfer_out
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
 from router.domain.match import place, withdraw
@@ -83,7 +83,7 @@ def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> Outcome
     if task.assigned is not None:
         return refused("task_assigned", 409, "An agent has the task already.")
     withdraw(turn, domain, task, "rerouted")
-    reroute(turn, domain, task, as_it_waits(task), "callback", marks=replace(marks_of(task), kind="callback"))
+    call_back(turn, domain, task, as_it_waits(task))
     if data.due_at_ms is not None and data.due_at_ms > turn.now_ms:
         defer(turn, domain, task, SCHEDULED, data.due_at_ms)
     place(turn, domain, task)

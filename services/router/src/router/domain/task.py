@@ -58,6 +58,8 @@ class Task:
     labels: tuple[str, ...] = ()
     language: str | None = None
     last_agent_id: str | None = None
+    callback_possible: bool = False
+    """Whether its queue may make a callback of it."""
     interruptible: bool = False
     choice: Choice = "least_loaded"
     parallel_offers: int = 1

@@ -69,6 +69,8 @@ class Checker:
         if isinstance(data, WrapupStarted | TaskTransferredOut):
             self._check_handover(data)
         self._check_edge(data)
+        if isinstance(data, TaskTransferredOut):
+            assert data.to != "callback", "a callback is a task of the router"
         if isinstance(data, TransferChanged):
             before = self.transfers.get(data.transfer_id)
             assert before in _TRANSFER_EDGES[data.state], f"S2: transfer from {before} to {data.state}"

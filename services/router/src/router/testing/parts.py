@@ -103,10 +103,16 @@ def skill(text: str) -> RequiredSkill:
     return RequiredSkill(skill=name, minimum=int(low or 1), maximum=int(high or 5))
 
 
-def address(default: str, *others: str) -> ChannelAddress:
+def address(default: str, *others: str, callbacks: bool = False) -> ChannelAddress:
     """The address `web:main`, its queue and the queues that a customer may choose."""
     return ChannelAddress(
-        address="web:main", channel="webchat", client="shop", domain=DOMAIN, queue=default, queues=list(others)
+        address="web:main",
+        channel="webchat",
+        client="shop",
+        domain=DOMAIN,
+        queue=default,
+        queues=list(others),
+        callbacks=callbacks,
     )
 
 

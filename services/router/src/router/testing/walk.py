@@ -32,6 +32,7 @@ PLANS: Final = (
         Step(after_seconds=61, overflow=Destination(to="message", message="Sorry.")),
     ),
     plan("round", Step(after_seconds=5, overflow=Destination(to="queue", queue="chats"))),
+    plan("called", Step(after_seconds=2, band=1), Step(after_seconds=8, overflow=Destination(to="callback"))),
 )
 OFFICE_HOURS: Final = Calendar.model_validate(
     {"id": "office", "domain": DOMAIN, "time_zone": "UTC", "weekly": {"tue": [["22:00", "22:15"], ["22:20", "24:00"]]}}
@@ -43,6 +44,7 @@ RULES: Final = rules(
     bank={"when": "client == 'bank' && attributes['plan'] == 'b'", "queue": "mails"},
 )
 AWAY: Final = {"to": "voicemail"}
+CALLED: Final = {"to": "callback", "message": "You will be called."}
 DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
     "refused_backoff_seconds": [5, 60],
     "keep_on_agent_loss": [["email"], ["webchat"]],
@@ -69,7 +71,7 @@ QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "none_of": [[skill("billing:3")]],
     "teams": [["north"], ["north", "south"]],
     "band": [1, 9],
-    "plan": ["patient", "mine", "round"],
+    "plan": ["patient", "mine", "round", "called"],
     "calendar": ["office"],
     "service_level": [{"within_seconds": 5}, {"within_seconds": 60}],
     "choose_agent": ["longest_idle", "best_proficiency", "round_robin"],
@@ -77,8 +79,8 @@ QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "auto_accept": [True],
     "direction": ["outbound"],
     "customer_facts_wait_ms": [1000, 5000],
-    "closed": [AWAY, {"to": "queue", "queue": "mails"}],
-    "full": [AWAY],
+    "closed": [AWAY, CALLED, {"to": "queue", "queue": "mails"}],
+    "full": [AWAY, CALLED],
     "priority": [3, 7],
     "escalates_to": ["mails", "sales"],
     "alerts": [
@@ -212,6 +214,7 @@ class Walk(SupervisedWalk):
             client=client,
             text=self.chance.choice(("hello", "I am angry")),
             language=self.chance.choice(("es", "en", None)),
+            callback_possible=self.chance.choice((None, True)),
         )
 
     def facts(self) -> None:
