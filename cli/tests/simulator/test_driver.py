@@ -369,3 +369,10 @@ def test_a_large_centre_is_configured_in_steps() -> None:
     tally = simulated(scenario(contact={"per_hour": 1}, group={"number": 450}, days=1))
 
     assert value(tally, AGENTS, "staffed_hours") == 450 * 4
+
+
+def test_agents_answer_at_once_whom_they_would_lose_otherwise() -> None:
+    timed = simulated(scenario(queue={"first_response_seconds": 5}))
+    plain = simulated(scenario())
+
+    assert value(timed, AGENTS, "busy") == value(plain, AGENTS, "busy")

@@ -33,7 +33,7 @@ from chat_gateway.testing.transfers import (
     unassigned,
 )
 from contracts import Event
-from contracts.commands import RequestCallback
+from contracts.commands import ConnectAssignment, RequestCallback
 from contracts.interactions import AttentionRequested, InteractionEnded
 from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent, Visibility
 from contracts.tasks import Role
@@ -381,3 +381,23 @@ async def test_who_is_parked_stands_in_no_line_until_resumed(gateway: FedGateway
 def renumbered(event: Event, sequence: int) -> Event:
     """The same, later."""
     return routed(event.data, event.subject, sequence)
+
+
+async def test_the_owners_first_word_to_the_customer_is_told_to_a_router_that_waits_for_it() -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(sequence=1), assigned(sequence=2, respond_by_ms=NOW_MS + 30_000))
+    await gateway.feed(spoken("Wait", message_id="m-1", sequence=2, visibility="internal"))
+    before = gateway.kinds()
+    await gateway.feed(spoken("Hello", message_id="m-2", sequence=2), spoken("?", message_id="m-3", sequence=2))
+
+    told = [data for data in gateway.announced() if isinstance(data, ConnectAssignment)]
+    assert ConnectAssignment not in before
+    assert [(each.assignment_id, each.failure) for each in told] == [("i1.t1.o1.a", None)]
+    assert [row.outgoing.partition for row in gateway.store.database.outbox.rows][-2:] == [2, None]
+
+
+async def test_a_router_that_waits_for_no_answer_is_told_of_none(gateway: FedGateway) -> None:
+    await gateway.feed(spoken("Hello", message_id="m-1", sequence=2))
+
+    assert ConnectAssignment not in gateway.kinds()

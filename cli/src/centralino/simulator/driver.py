@@ -10,7 +10,7 @@ from itertools import count
 from typing import Final
 
 from contracts.agents import AgentStateChanged, CommandResult
-from contracts.commands import AcceptOffer, CompleteTask, EndTask, SetAgentState
+from contracts.commands import AcceptOffer, CompleteTask, ConnectAssignment, EndTask, SetAgentState
 from contracts.interactions import InteractionEnded
 from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
 from contracts.tasks import (
@@ -25,7 +25,7 @@ from contracts.tasks import (
 )
 from router.domain.decide import decide
 from router.domain.facts import Fact
-from router.domain.inputs import CommandData, CommandInput, Input, InteractionInput, TimersDue
+from router.domain.inputs import CommandData, CommandInput, Input, InteractionInput, ServiceInput, TimersDue
 from router.domain.state import State
 
 from centralino.simulator.opening import TENANT, opening
@@ -215,6 +215,15 @@ class Driver:
             )
             self._command(accepted)
 
+    def _connect(self, assigned: TaskAssigned) -> None:
+        report = ConnectAssignment(
+            assignment_id=assigned.assignment_id,
+            interaction_id=assigned.interaction_id,
+            domain=assigned.domain,
+            reported_at_ms=self._now_ms,
+        )
+        self._give(ServiceInput(TENANT, report))
+
     def _end(self, assigned: TaskAssigned) -> None:
         contact = self._assignments.get(assigned.assignment_id)
         if contact is not None and contact.wrapup_ms:
@@ -280,6 +289,8 @@ class Driver:
         member = self._members[data.agent_id]
         member.change(self._now_ms, assignments=1, units=contact.cost)
         contact.answer(self._now_ms)
+        if data.respond_by_ms is not None:  # nobody goes astray here
+            self._at(self._now_ms, self._connect, data)
         service_ms = contact.by_group_ms.get(member.crew.name, contact.service_ms)
         self._at(self._now_ms + service_ms, self._end, data)
 

@@ -248,7 +248,10 @@ class RequestCallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectAssignment:
-    """The gateway has connected customer and agent, or could not (`failure`): the task waits again."""
+    """The gateway has connected customer and agent, or could not (`failure`): the task waits again.
+
+    Where people write, they are connected by the agent's first message; asked for by `respond_by_ms` of the assignment.
+    """
 
     assignment_id: Id
     interaction_id: Id

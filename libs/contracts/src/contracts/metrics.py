@@ -68,7 +68,8 @@ class Counts:
     requeued: int = 0
     """Assignments that ended because the agent was lost or removed."""
     unassigned: int = 0
-    """Assignments that ended for another reason before the work was done: parked, connection failed."""
+    """Assignments that ended for another reason before the work was done: parked, connection failed, no
+    response."""
     handled: int = 0
     """Assignments that ended with the work done or handed over, whatever the kind of task."""
     handle_ms: int = 0

@@ -150,6 +150,9 @@ class Queue(Part):
     """To so many agents at once; the first to accept has it."""
     auto_accept: bool = False
     """An offer is accepted for the agent in the same instant."""
+    first_response_seconds: Seconds | None = None
+    """An agent who has accepted a contact, or for whom it was, and does nothing for so long loses it, as an offer left
+    unanswered. Only for channels whose gateway reports what the agent does first (`assignment.connect`): web chat."""
     customer_facts_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 0
     """How long a task waits for what the CRM knows of the customer before it is offered to anybody."""
     escalates_to: Code | None = None

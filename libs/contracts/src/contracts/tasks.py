@@ -216,7 +216,7 @@ class TaskUnassigned:
     assignment_id: Id
     agent_id: Id
     reason: Code
-    """`connect_failed`, `parked`."""
+    """`connect_failed`, `parked`, `no_response`."""
     queued_at_ms: InstantMs
     unassigned_at_ms: InstantMs
     handled_ms: DurationMs
@@ -242,6 +242,9 @@ class TaskAssigned:
     """What was expected when the task was queued; `waited_ms` is what came."""
     answer_within_ms: DurationMs | None = None
     """What the queue's service level promised at this moment, if it had one."""
+    respond_by_ms: InstantMs | None = None
+    """The task is taken back then unless the agent has done something for it; the gateway reports the first answer by
+    `assignment.connect`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
-from contracts.commands import RequestCallback, SendMessage
+from contracts.commands import ConnectAssignment, RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from servicekit.errors import RetryLaterError
@@ -213,6 +213,8 @@ def _event_id(data: Announced) -> str:
             return f"{data.interaction_id}.{'active' if data.active else 'silent'}.{data.changed_at_ms}"
         case InteractionEnded():
             return f"{data.interaction_id}.ended"
+        case ConnectAssignment():
+            return f"{data.assignment_id}.connected"
         case AttentionRequested() | RequestCallback():
             return data.request_id
         case MessageDelivered():

@@ -95,7 +95,9 @@ class Routing:
                 agent_name=self._directory.agent_name(event.tenant_id, data.agent_id),
                 role=data.role,
             )
-            await self._follow(tx, event, conversation, routed.assigned(conversation, seat, self._clock.now_ms()))
+            now_ms, awaits = self._clock.now_ms(), data.respond_by_ms is not None
+            change = routed.assigned(conversation, seat, now_ms, awaits_answer=awaits)
+            await self._follow(tx, event, conversation, change)
 
     async def requeued(self, tx: ChatTransaction, delivery: Delivery[TaskRequeued]) -> None:
         """The agent lost it; it waits again at its old place."""

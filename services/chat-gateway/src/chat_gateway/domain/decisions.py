@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from contracts.commands import RequestCallback, SendMessage
+from contracts.commands import ConnectAssignment, RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 
@@ -122,7 +122,16 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
     check_at_ms = before.check_at_ms
     if before.idle_release_seconds is not None and not before.silent:
         check_at_ms = min(check_at_ms, now_ms + before.idle_release_seconds * 1000)
-    return Change(replace(after, unanswered_since_ms=now_ms, check_at_ms=check_at_ms), (sent,), message)
+    after = replace(after, unanswered_since_ms=now_ms, check_at_ms=check_at_ms)
+    if not before.awaits_answer or command.assignment_id != before.assignment_id:
+        return Change(after, (sent,), message)
+    connected = ConnectAssignment(
+        assignment_id=command.assignment_id,
+        interaction_id=before.interaction_id,
+        domain=before.domain,
+        reported_at_ms=now_ms,
+    )
+    return Change(replace(after, awaits_answer=False), (sent, connected), message)
 
 
 def seat_of(conversation: Conversation, assignment_id: str, agent_id: str) -> Seat | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from contracts.commands import RequestCallback
+from contracts.commands import ConnectAssignment, RequestCallback
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from contracts.tasks import Role
@@ -101,6 +101,8 @@ class Conversation:
     """Whom transfers have brought in beside the owner, who is the agent above."""
     parked: bool = False
     """The agent has put it by: the customer's next word asks for attention."""
+    awaits_answer: bool = False
+    """The router wants to know of the owner's first message."""
     routed_sequence: str = ""
     """Of the last routing event that concerned this interaction."""
     last_number: int = 0
@@ -158,6 +160,7 @@ Announced = (
     | MessageDelivered
     | MessageFailed
     | RequestCallback
+    | ConnectAssignment
 )
 
 

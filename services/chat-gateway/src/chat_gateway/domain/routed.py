@@ -41,12 +41,13 @@ def parked(before: Conversation, task_id: str, *, is_parked: bool) -> Change:
     return Change(replace(before, parked=is_parked))
 
 
-def assigned(before: Conversation, seat: Seat, now_ms: int) -> Change:
+def assigned(before: Conversation, seat: Seat, now_ms: int, *, awaits_answer: bool = False) -> Change:
     """An agent has it, or has come to help."""
     if before.state == "ended":
         return Change(before)
     if seat.role == "owner":
-        return _owned(before, seat, now_ms)
+        owned = _owned(before, seat, now_ms)
+        return replace(owned, conversation=replace(owned.conversation, awaits_answer=awaits_answer))
     return Change(replace(before, helpers=(*_others(before, seat), seat)))
 
 

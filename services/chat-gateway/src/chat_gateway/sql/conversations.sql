@@ -3,13 +3,13 @@ INSERT INTO conversation (
   tenant_id, interaction_id, channel, address, client, domain, partition, queue_hint, idle_close_seconds,
   abandon_seconds, idle_release_seconds,
   state, active_at_ms, check_at_ms, silent, unanswered_since_ms, gone_at_ms, task_id, assignment_id, agent_id,
-  agent_name, helpers, parked, routed_sequence, last_number, customer_number, customer_message_id, delivered_number,
+  agent_name, helpers, parked, awaits_answer, routed_sequence, last_number, customer_number, customer_message_id, delivered_number,
   end_reason, end_cause, revision
 ) VALUES (
   :tenant_id, :interaction_id, :channel, :address, :client, :domain, :partition, :queue_hint, :idle_close_seconds,
   :abandon_seconds, :idle_release_seconds,
   :state, :active_at_ms, :check_at_ms, :silent, :unanswered_since_ms, :gone_at_ms, :task_id, :assignment_id, :agent_id,
-  :agent_name, :helpers, :parked, :routed_sequence, :last_number, :customer_number, :customer_message_id,
+  :agent_name, :helpers, :parked, :awaits_answer, :routed_sequence, :last_number, :customer_number, :customer_message_id,
   :delivered_number, :end_reason, :end_cause, :revision
 ) ON CONFLICT DO NOTHING
 
@@ -29,7 +29,8 @@ UPDATE conversation SET
   state = :state, active_at_ms = :active_at_ms, check_at_ms = :check_at_ms, silent = :silent,
   unanswered_since_ms = :unanswered_since_ms, gone_at_ms = :gone_at_ms,
   task_id = :task_id, assignment_id = :assignment_id, agent_id = :agent_id, agent_name = :agent_name,
-  helpers = :helpers, parked = :parked, routed_sequence = :routed_sequence, last_number = :last_number,
+  helpers = :helpers, parked = :parked, awaits_answer = :awaits_answer, routed_sequence = :routed_sequence,
+  last_number = :last_number,
   customer_number = :customer_number, customer_message_id = :customer_message_id,
   delivered_number = :delivered_number, end_reason = :end_reason, end_cause = :end_cause, revision = :revision
 WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id

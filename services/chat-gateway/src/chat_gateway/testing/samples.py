@@ -129,6 +129,7 @@ def assigned(
     sequence: int,
     agent_id: str = AGENT,
     role: Role = "owner",
+    respond_by_ms: int | None = None,
 ) -> Event:
     """The agent has it."""
     task_id = f"{interaction_id}.t{task}"
@@ -144,6 +145,7 @@ def assigned(
         assigned_at_ms=NOW_MS,
         waited_ms=10,
         role=role,
+        respond_by_ms=respond_by_ms,
     )
     return routed(data, task_id, sequence)
 

@@ -1,13 +1,16 @@
-"""Whether a gateway could connect customer and agent."""
+"""Whether a gateway could connect customer and agent, and assignments that come to nothing."""
+
+from typing import Literal
 
 from contracts.assignments import AssignmentConnected
 
 from router.domain.handovers import heir
 from router.domain.inputs import ServiceInput
-from router.domain.match import place, serve
+from router.domain.match import place_all, serve
+from router.domain.shedding import shed
 from router.domain.state import DomainState
 from router.domain.task import Task
-from router.domain.tasks import assignment_of, back_off, hand_out, unassign
+from router.domain.tasks import assignment_of, back_off, hand_out, unanswered, unassign
 from router.domain.transfers import end, tell
 from router.domain.turn import Turn
 
@@ -20,7 +23,7 @@ def connection(turn: Turn, given: ServiceInput) -> None:
     if task is None or task.state != "assigned" or task.connected:
         return
     if data.failure is not None:
-        _failed(turn, domain, task)
+        take_back(turn, domain, task, "connect_failed")
         return
     connected = AssignmentConnected(
         assignment_id=data.assignment_id,
@@ -33,21 +36,27 @@ def connection(turn: Turn, given: ServiceInput) -> None:
     turn.emit(domain, connected)
 
 
-def _failed(turn: Turn, domain: DomainState, task: Task) -> None:
+def take_back(turn: Turn, domain: DomainState, task: Task, reason: Literal["connect_failed", "no_response"]) -> None:
     """The task waits again, for others first; or the transfer's task that takes its place does."""
     agent = domain.agents[assignment_of(task).agent_id]
-    after = heir(turn, domain, task, "connect_failed")
+    after = heir(turn, domain, task, reason)
     if after is not None:
         hand_out(turn, domain, task, after.task_id, "transferred")
     else:
         after = task
-        unassign(turn, domain, task, "connect_failed")
-    back_off(turn, domain, agent, "connect_failed", domain.settings.agent_backoff.connect_failed_seconds)
+        unassign(turn, domain, task, reason)
+    waiting = []
+    if reason == "no_response":
+        unanswered(turn, domain, agent)
+        waiting = shed(turn, domain, agent)
+    else:
+        back_off(turn, domain, agent, reason, domain.settings.agent_backoff.connect_failed_seconds)
     if after.transfer is not None and after.transfer.expires_at_ms <= turn.now_ms:
         end(turn, domain, after, "failed", "timed_out")
     else:
         if after.transfer is not None:
-            tell(turn, domain, after, "requested", "connect_failed")
-        place(turn, domain, after)
+            tell(turn, domain, after, "requested", reason)
+        waiting.append(after)
+    place_all(turn, domain, waiting)
     if agent.agent_id in domain.agents:
         serve(turn, domain, agent)

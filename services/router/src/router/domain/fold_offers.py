@@ -25,7 +25,6 @@ def offer_issued(state: State, domain: DomainState, data: offers.OfferIssued, no
 
 def offer_accepted(_: State, domain: DomainState, data: offers.OfferAccepted, now_ms: int) -> None:
     """`task.assigned` follows."""
-    domain.agents[data.agent_id].unanswered = 0
 
 
 def offer_rejected(state: State, domain: DomainState, data: offers.OfferRejected, now_ms: int) -> None:

@@ -4,6 +4,7 @@ from contracts import tasks
 
 from router.domain.fold_transfers import schedule_transfer, transfer_opened
 from router.domain.holding import (
+    acted,
     drop_queue,
     end_assignment,
     look_for_opening,
@@ -154,6 +155,11 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     if task.position and task.expected_wait_ms != 0:
         line.waited(data.waited_ms, task.position)
     task.position = 0
+    task.respond_by_ms = data.respond_by_ms
+    if data.respond_by_ms is None:
+        domain.agents[data.agent_id].unanswered = 0
+    else:  # to accept is not to answer
+        state.schedule(data.respond_by_ms, "response", domain.key, data.assignment_id)
 
 
 def task_requeued(state: State, domain: DomainState, data: tasks.TaskRequeued, now_ms: int) -> None:
@@ -164,8 +170,12 @@ def task_requeued(state: State, domain: DomainState, data: tasks.TaskRequeued, n
 def task_unassigned(state: State, domain: DomainState, data: tasks.TaskUnassigned, now_ms: int) -> None:
     """As `task_requeued`, for another reason: the agent is not asked again for a while, or first when it returns."""
     task = domain.assignments[data.assignment_id]
+    if data.reason == "parked":
+        acted(domain, task)
+    elif data.reason == "no_response":
+        domain.agents[data.agent_id].unanswered += 1
     _back_in_line(state, domain, data.assignment_id, data.unassigned_at_ms)
-    if data.reason == "connect_failed":
+    if data.reason in {"connect_failed", "no_response"}:
         until_ms = data.unassigned_at_ms + domain.settings.refused_backoff_seconds * 1000
         refuse(state, domain, task, data.agent_id, until_ms)
     elif data.reason == "parked":
@@ -175,6 +185,9 @@ def task_unassigned(state: State, domain: DomainState, data: tasks.TaskUnassigne
 def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted, now_ms: int) -> None:
     """The conversation is over for the agent, and free for another task unless this one only made way."""
     task = domain.tasks[data.task_id]
+    if data.reason == "agent_ended":
+        acted(domain, task)
+    task.respond_by_ms = None
     task.wrapup = data
     if task.held_since_ms is not None:  # who has gone is not on hold any more
         task.held_ms += max(0, data.started_at_ms - task.held_since_ms)
@@ -190,6 +203,8 @@ def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted,
 
 def task_completed(_: State, domain: DomainState, data: tasks.TaskCompleted, now_ms: int) -> None:
     """Done."""
+    if data.reason == "completed_by_agent":
+        acted(domain, domain.tasks[data.task_id])
     task, _assigned = end_assignment(domain, data.assignment_id)
     remove(domain, task)
     release(domain, domain.agents[data.agent_id], task, free_since_ms=data.completed_at_ms)
@@ -222,6 +237,7 @@ def _back_in_line(state: State, domain: DomainState, assignment_id: str, at_ms: 
     task.assigned = task.decision = None
     task.counted = True
     task.connected = False
+    task.respond_by_ms = None
     task.held_since_ms = None
     task.held_ms = 0
     move(state, domain, task, "waiting")

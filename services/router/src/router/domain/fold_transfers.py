@@ -12,7 +12,7 @@ from contracts.assignments import (
 )
 from contracts.tasks import Origin
 
-from router.domain.holding import refuse
+from router.domain.holding import acted, refuse
 from router.domain.state import DomainState, State, transfer_fails_at_ms
 from router.domain.task import Task
 
@@ -23,6 +23,8 @@ def transfer_opened(state: State, domain: DomainState, task: Task, origin: Origi
     # One millisecond longer than the transfer, which then has ended before the owner could be offered it.
     refuse(state, domain, task, origin.from_agent_id, origin.expires_at_ms + 1)
     schedule_transfer(state, domain, task)
+    if origin.requested_by == origin.from_agent_id:
+        acted(domain, domain.tasks[origin.from_task_id])
 
 
 def schedule_transfer(state: State, domain: DomainState, task: Task) -> None:
@@ -46,12 +48,16 @@ def assignment_role_changed(_: State, domain: DomainState, data: AssignmentRoleC
 
 def assignment_connected(_: State, domain: DomainState, data: AssignmentConnected, now_ms: int) -> None:
     """From now on it cannot fail to connect."""
-    domain.tasks[data.task_id].connected = True
+    task = domain.tasks[data.task_id]
+    task.connected = True
+    acted(domain, task)
 
 
 def assignment_held(_: State, domain: DomainState, data: AssignmentHeld, now_ms: int) -> None:
     """The customer waits on the line."""
-    domain.tasks[data.task_id].held_since_ms = data.held_at_ms
+    task = domain.tasks[data.task_id]
+    task.held_since_ms = data.held_at_ms
+    acted(domain, task)
 
 
 def assignment_retrieved(_: State, domain: DomainState, data: AssignmentRetrieved, now_ms: int) -> None:

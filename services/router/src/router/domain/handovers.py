@@ -17,7 +17,7 @@ from router.domain.task import Task
 from router.domain.transfers import accepted, end, origin_of, set_role, tell
 from router.domain.turn import Turn
 
-Departure = Literal["owner_lost", "owner_ended", "connect_failed"]
+Departure = Literal["owner_lost", "owner_ended", "connect_failed", "no_response"]
 ANSWERS: Final[dict[type, str]] = {
     OfferRejected: "rejected",
     OfferExpired: "unanswered",

@@ -78,6 +78,13 @@ def schedule_step(state: State, domain: DomainState, task: Task) -> None:
         state.schedule(at_ms, "step", domain.key, task.task_id)
 
 
+def acted(domain: DomainState, task: Task) -> None:
+    """The agent has done something for the task that they were to lose otherwise."""
+    if task.respond_by_ms is not None and task.assigned is not None:
+        task.respond_by_ms = None
+        domain.agents[task.assigned.agent_id].unanswered = 0
+
+
 def remove(domain: DomainState, task: Task) -> None:
     """The task has ended."""
     line = domain.queues[task.queue]

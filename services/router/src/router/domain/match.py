@@ -8,6 +8,7 @@ from contracts.tasks import TaskAssigned
 
 from router.domain.agent import Agent
 from router.domain.internal import GatesDeferred, MatchingDeferred
+from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.turn import Turn
@@ -111,6 +112,7 @@ def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssi
     )
     turn.emit(domain, accepted)
     withdraw(turn, domain, task, "answered_by_another", keep=agent_id)
+    line = domain.queues[task.queue]
     assigned = TaskAssigned(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
@@ -125,12 +127,19 @@ def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssi
         kind=task.kind,
         role="consultant" if task.consults else "owner",
         expected_wait_ms=task.expected_wait_ms,
-        answer_within_ms=domain.queues[task.queue].answer_within_ms,
+        answer_within_ms=line.answer_within_ms,
+        respond_by_ms=_respond_by_ms(turn, line, task),
     )
     turn.emit(domain, assigned)
     if task.transfer is not None:
         turn.handovers.append((domain.key, task.task_id))
     return assigned
+
+
+def _respond_by_ms(turn: Turn, line: QueueLine, task: Task) -> int | None:
+    """Of contacts alone: gateways do not see what an agent does for other tasks, or for the owner who asks."""
+    seconds = line.settings.first_response_seconds
+    return None if seconds is None or task.kind != "contact" or task.consults else turn.now_ms + seconds * 1000
 
 
 def withdraw(turn: Turn, domain: DomainState, task: Task, reason: str, *, keep: str | None = None) -> None:

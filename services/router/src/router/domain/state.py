@@ -247,6 +247,9 @@ def timer_holds(domain: DomainState, timer: Timer) -> bool:
         case "wrapup":
             task = domain.assignments.get(subject)
             return task is not None and task.wrapup is not None
+        case "response":
+            task = domain.assignments.get(subject)
+            return task is not None and task.respond_by_ms == timer[0]
         case "gates" | "overriding" | "alerts":
             return _domain_timer_holds(domain, timer)
         case "sweep" | "opening" | "override":
@@ -330,6 +333,8 @@ def timers_of(domain: DomainState) -> Iterator[Timer]:
     for assignment_id, task in domain.assignments.items():
         if task.wrapup is not None:
             yield (task.wrapup.ends_at_ms, "wrapup", key, assignment_id, "")
+        if task.respond_by_ms is not None:
+            yield (task.respond_by_ms, "response", key, assignment_id, "")
     for task_id, task in domain.tasks.items():
         for agent_id, until_ms in task.refused_by.items():
             yield (until_ms, "refusal", key, task_id, agent_id)

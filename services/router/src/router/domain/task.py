@@ -92,6 +92,8 @@ class Task:
     role: Role = "owner"
     connected: bool = False
     """Whether the gateway has connected customer and agent."""
+    respond_by_ms: int | None = None
+    """When it is taken back from its agent, who has done nothing for it yet."""
     held_since_ms: int | None = None
     held_ms: int = 0
     counted: bool = True

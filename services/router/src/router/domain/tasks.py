@@ -228,6 +228,16 @@ def take_effect(turn: Turn, domain: DomainState, agent: Agent) -> None:
     turn.emit(domain, changed)
 
 
+def unanswered(turn: Turn, domain: DomainState, agent: Agent) -> None:
+    """What follows for an agent who has left something unanswered, as counted: not ready, or no offer for a while."""
+    settings = domain.settings
+    too_many = agent.unanswered >= settings.unanswered_offers_max and settings.unanswered_then == "not_ready"
+    if too_many and agent.agent_id in domain.agents and agent.pending is None:  # else what they asked for comes
+        set_not_ready(turn, domain, agent, "unanswered_offers")
+    else:
+        back_off(turn, domain, agent, "expired", settings.agent_backoff.expired_seconds)
+
+
 def back_off(turn: Turn, domain: DomainState, agent: Agent, cause: str, seconds: int) -> None:
     """No offer to the agent for so long, if at all."""
     if seconds and agent.agent_id in domain.agents:

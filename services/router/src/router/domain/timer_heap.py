@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 TimerKind = Literal[
     "adherence", "alerts", "backoff", "deferral", "gates", "grace", "matching", "offer", "opening", "override",
-    "overriding", "parked", "refusal", "shed", "step", "sweep", "transfer", "wrapup",
+    "overriding", "parked", "refusal", "response", "shed", "step", "sweep", "transfer", "wrapup",
 ]  # fmt: skip
 Timer = tuple[int, TimerKind, str, str, str]
 """Due time, kind, key of the domain, and what it is about: an offer, assignment, agent, task (and agent), interaction

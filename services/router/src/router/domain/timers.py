@@ -8,6 +8,7 @@ from contracts.offers import OfferExpired
 from router.domain import alerts, sweeps
 from router.domain.admission import queue_or_park, resume, step
 from router.domain.classifying import contact_of_parked
+from router.domain.connections import take_back
 from router.domain.finish import finish
 from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
@@ -16,7 +17,7 @@ from router.domain.presence import change
 from router.domain.shedding import shed
 from router.domain.shifts import look
 from router.domain.state import DomainState
-from router.domain.tasks import back_off, complete, set_not_ready
+from router.domain.tasks import complete, set_not_ready, unanswered
 from router.domain.timer_heap import Timer, TimerKind
 from router.domain.transfers import end
 from router.domain.turn import Turn
@@ -47,12 +48,7 @@ def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
         expired_at_ms=turn.now_ms,
     )
     turn.emit(domain, expired)
-    settings = domain.settings
-    too_many = agent.unanswered >= settings.unanswered_offers_max and settings.unanswered_then == "not_ready"
-    if too_many and agent_id in domain.agents and agent.pending is None:  # else what they asked for comes
-        set_not_ready(turn, domain, agent, "unanswered_offers")
-    else:
-        back_off(turn, domain, agent, "expired", settings.agent_backoff.expired_seconds)
+    unanswered(turn, domain, agent)
     place_all(turn, domain, [task, *shed(turn, domain, agent)])
     serve(turn, domain, agent)
 
@@ -64,6 +60,10 @@ def _wrapup(turn: Turn, domain: DomainState, timer: Timer) -> None:
     agent = domain.agents.get(agent_id)
     if agent is not None:
         serve(turn, domain, agent)
+
+
+def _response(turn: Turn, domain: DomainState, timer: Timer) -> None:
+    take_back(turn, domain, domain.assignments[timer[3]], "no_response")
 
 
 def _grace(turn: Turn, domain: DomainState, timer: Timer) -> None:
@@ -145,6 +145,7 @@ def _parked(turn: Turn, domain: DomainState, timer: Timer) -> None:
 _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = {
     "offer": _offer,
     "wrapup": _wrapup,
+    "response": _response,
     "grace": _grace,
     "shed": _shed,
     "refusal": _refusal,

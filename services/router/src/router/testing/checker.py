@@ -196,6 +196,7 @@ class Checker:
             assert (task.assigned is not None) == (task.state in {"assigned", "wrapup"})
             assert (task.wrapup is not None) == (task.state == "wrapup")
             assert task.in_line == oracle.seeks(task)
+            assert task.respond_by_ms is None or task.state == "assigned", f"{task.task_id} is to be answered"
             assert task.counted or task.state == "assigned", f"{task.task_id} is not counted though {task.state}"
             owners = [*task.offers, *([task.assigned.agent_id] if task.assigned else [])]
             for agent_id in owners:

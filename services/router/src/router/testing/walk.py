@@ -77,6 +77,7 @@ QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "choose_agent": ["longest_idle", "best_proficiency", "round_robin"],
     "parallel_offers": [2, 3],
     "auto_accept": [True],
+    "first_response_seconds": [4, 40],
     "direction": ["outbound"],
     "customer_facts_wait_ms": [1000, 5000],
     "closed": [AWAY, CALLED, {"to": "queue", "queue": "mails"}],
