@@ -41,6 +41,22 @@ class MeteredAgent:
     in_hand: int = 0
     """Assignments and wrap-ups."""
 
+    @property
+    def counts(self) -> bool:
+        """Whether the stretch is busy or idle time; else it is neither."""
+        return bool(self.in_hand) or (self.ready and self.present)
+
+    def follow(self, data: object) -> None:
+        """What holds from this event on."""
+        if isinstance(data, agents.AgentStateChanged):
+            self.ready = data.state == "ready"
+        elif isinstance(data, agents.AgentPresenceChanged):
+            self.present = data.presence == "present"
+        elif isinstance(data, tasks.TaskAssigned):
+            self.in_hand += 1
+        elif isinstance(data, _LETS_GO):
+            self.in_hand = max(0, self.in_hand - 1)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
@@ -117,19 +133,12 @@ class Meter:
             return
         at_ms = AGENT_EVENTS[type(data)](data)
         agent = self.agents.setdefault((tenant_id, data.agent_id), MeteredAgent(since_ms=at_ms))
-        if agent.in_hand or (agent.ready and agent.present):
+        if agent.counts:
             for from_ms, to_ms in _pieces(agent.since_ms, at_ms):
                 key = Key(tenant_id, data.domain, "agent", data.agent_id, "", "", interval_of(from_ms))
                 _spend(self._counts_of(key), agent, to_ms - from_ms)
         agent.since_ms = max(agent.since_ms, at_ms)
-        if isinstance(data, agents.AgentStateChanged):
-            agent.ready = data.state == "ready"
-        elif isinstance(data, agents.AgentPresenceChanged):
-            agent.present = data.presence == "present"
-        elif isinstance(data, tasks.TaskAssigned):
-            agent.in_hand += 1
-        elif isinstance(data, _LETS_GO):
-            agent.in_hand = max(0, agent.in_hand - 1)
+        agent.follow(data)
 
     def _counts_of(self, key: Key) -> Counts:
         found = self.counts.get(key)

@@ -1,11 +1,11 @@
 """Each queue's live counts: the same as the meter's and as a naive recount, and the same after a take-over."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
 from contracts.configuration import Domain
-from contracts.meter import Meter
+from contracts.meter import Key, Meter
 from contracts.metrics import Counts
 from contracts.metrics_oracle import Told, recounted
 from router.domain.facts import Fact
@@ -13,7 +13,7 @@ from router.domain.live_counts import DAY_MS, RECENT_MS, STEP_MS, LiveCounts, da
 from router.domain.snapshot import dump, load
 from router.testing.checker import Checker
 from router.testing.parts import DOMAIN, address, agent, queue
-from router.testing.story import Story
+from router.testing.story import TENANT, Story
 from router.testing.walk import Walk
 from typing_extensions import override
 
@@ -58,6 +58,36 @@ def test_meter_recount_and_live_counts_agree_on_a_busy_day(seed: int) -> None:
             steps = [plain for at_ms, plain in line.measured.steps() if at_ms >= today]
             expected = [each for key, each in counted.items() if (key.name, day_of(key.at_ms)) == (name, today)]
             assert summed([line.measured.earlier, *steps]) == summed(expected)
+
+
+@pytest.mark.parametrize("seed", range(20, 32))
+def test_the_meter_and_live_time_agree_on_what_agents_spent_the_day_with(seed: int) -> None:
+    day = Walk(Random(seed), reruns=seed % 6 == 0)
+    meter = Meter()
+    for name, agent_ in day.told.domain.agents.items():  # the day has begun already
+        if agent_.time is not None:
+            meter.agents[TENANT, name] = replace(agent_.time)
+    heard = recording(day.told)
+    for moment in range(150):
+        day.step()
+        if moment == 75 and seed % 2:
+            day.told.wait(2 * 3600)  # past midnight; hardly anybody is ready afterwards
+    for tenant_id, data in heard.told:
+        meter.fold(tenant_id, data)
+
+    removed = _ever_removed(heard.told)
+    times = {name: each.time for name, each in day.told.domain.agents.items() if each.time and name not in removed}
+    for name, time in times.items():
+        today = [each for key, each in meter.counts.items() if _is_of(key, name, day_of(time.since_ms))]
+        assert (time.busy_ms, time.idle_ms) == (
+            sum(each.busy_ms for each in today),
+            sum(each.idle_ms for each in today),
+        )
+    assert any(counts.busy_ms or counts.idle_ms for counts in meter.counts.values())
+
+
+def _is_of(key: Key, name: str, day_ms: int) -> bool:
+    return (key.of, key.name, day_of(key.at_ms)) == ("agent", name, day_ms)
 
 
 def _ever_removed(told: list[Told]) -> set[str]:

@@ -41,7 +41,7 @@ def kept(state: State) -> dict[str, Any]:
     for domain in plain["domains"]:
         del domain["offers_made"]
         for agent in domain["agents"]:
-            del agent["turn"]
+            del agent["turn"], agent["time"]
         for line in domain["queues"]:
             del line["waits_ms"], line["positions"], line["measured"], line["settings"]["name"]
         for task in domain["tasks"]:

@@ -14,7 +14,7 @@ from servicekit.telemetry import log, traceparent
 
 from router.api.command_log import CommandLog
 from router.api.live import ApiLive, Place
-from router.api.live_figures import with_figures
+from router.api.live_figures import occupancy_of, with_figures, with_occupancy
 from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, MessageRequest, StateChoice
 from router.api.results import Results
 from router.api.seats import Seats
@@ -201,8 +201,11 @@ class Desk:
         """Queues and agents of the domains, as projected."""
         domains = []
         for place in places:
-            queues = [with_figures(view, self._clock.now_ms()) for view in await self._live.queues(place)]
-            domains.append(DomainLive(domain=place.domain, queues=queues, agents=await self._live.agents(place)))
+            now_ms = self._clock.now_ms()
+            queues = [with_figures(view, now_ms) for view in await self._live.queues(place)]
+            agents = [with_occupancy(view, now_ms) for view in await self._live.agents(place)]
+            live = DomainLive(domain=place.domain, queues=queues, agents=agents, occupancy=occupancy_of(agents))
+            domains.append(live)
         return Live(domains=domains)
 
     async def _tells(self, principal: Principal, result: CommandResult) -> bool:

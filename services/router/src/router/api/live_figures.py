@@ -1,10 +1,12 @@
-"""The figures of a queue's live counts, as of now."""
+"""The figures of a queue's live counts, and of agents' time, as of now."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from contracts.metrics import BY_NAME, Counts, Formula
 
-from router.api.models import Figures, FigureView, QueueView
+from router.api.models import AgentView, Figures, FigureView, QueueView
+from router.domain.agent_time import AgentTime
 from router.domain.live_counts import day_of, recent_since_ms, summed
 
 SHOWN: Final = tuple(
@@ -13,14 +15,18 @@ SHOWN: Final = tuple(
         "offered.v1",
         "answered.v1",
         "abandoned.v1",
+        "abandon_rate.v1",
         "short_abandon.v1",
         "service_level.v1",
         "asa.v1",
         "aht.v1",
+        "handled.v1",
         "transfer_rate.v1",
         "expected_wait_error.v1",
     )
 )
+BACKLOG: Final = BY_NAME["backlog.v1"].name
+OCCUPANCY: Final = BY_NAME["occupancy.v1"]
 
 
 def with_figures(view: QueueView, now_ms: int) -> QueueView:
@@ -35,14 +41,34 @@ def with_figures(view: QueueView, now_ms: int) -> QueueView:
     if day_of(measured.step_ms) == today_ms:
         today.add(summed([measured.earlier]))
     shown = {
-        "recent": _figures(recent, max(recent_ms, measured.since_ms)),
-        "today": _figures(today, max(today_ms, measured.since_ms)),
+        "recent": _figures(view, recent, max(recent_ms, measured.since_ms)),
+        "today": _figures(view, today, max(today_ms, measured.since_ms)),
     }
     return view.model_copy(update=shown)
 
 
-def _figures(counts: Counts, since_ms: int) -> Figures:
-    return Figures(since_ms=since_ms, figures={formula.name: _figure(formula, counts) for formula in SHOWN})
+def with_occupancy(view: AgentView, now_ms: int) -> AgentView:
+    """The view with what the agent's day has been so far; without it while nothing has happened to the agent."""
+    if view.time is None:
+        return view
+    time = AgentTime(**view.time)  # type: ignore[arg-type]  # as the engine wrote it; two of the numbers are 0 or 1
+    time.spend(now_ms)
+    return view.model_copy(update={"occupancy": _figure(OCCUPANCY, Counts(busy_ms=time.busy_ms, idle_ms=time.idle_ms))})
+
+
+def occupancy_of(views: Iterable[AgentView]) -> FigureView:
+    """Of all of them together."""
+    known = [view.occupancy for view in views if view.occupancy is not None]
+    return FigureView(
+        numerator=sum(each.numerator for each in known), denominator=sum(each.denominator or 0 for each in known)
+    )
+
+
+def _figures(view: QueueView, counts: Counts, since_ms: int) -> Figures:
+    """What waits now is what ever began to, less what stopped: no sum over some time."""
+    figures = {formula.name: _figure(formula, counts) for formula in SHOWN}
+    backlog = FigureView(numerator=view.waiting + view.offered, denominator=None)
+    return Figures(since_ms=since_ms, figures=figures | {BACKLOG: backlog})
 
 
 def _figure(formula: Formula, counts: Counts) -> FigureView:

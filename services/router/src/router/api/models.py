@@ -236,6 +236,8 @@ class AgentView(View):
     idle_since_ms: InstantMs | None = None
     offers: list[OfferView] = []
     assignments: list[Id] = Field(default=[], description="Ids of assignments.")
+    occupancy: "FigureView | None" = Field(None, description="`occupancy.v1` of the day (UTC), up to now.")
+    time: dict[str, int] | None = Field(None, exclude=True)
 
 
 class FigureView(View):
@@ -306,6 +308,7 @@ class DomainLive(View):
     domain: Id
     queues: list[QueueView]
     agents: list[AgentView]
+    occupancy: FigureView | None = Field(None, description="Of all these agents.")
 
 
 class Live(View):

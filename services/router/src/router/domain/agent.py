@@ -7,6 +7,7 @@ from typing import Literal
 from contracts.agents import AgentState, Presence
 from contracts.fields import Direction
 
+from router.domain.agent_time import AgentTime
 from router.domain.need import Offering, Room
 from router.domain.task import Task
 
@@ -63,6 +64,8 @@ class Agent:
     """Set while tasks remain to be taken from the agent; a continuation timer goes on with it."""
     matching_deferred: bool = False
     """Set while a continuation timer has to go on with matching for this agent."""
+    time: AgentTime | None = None
+    """What they spent the day with; none before anything happened to them."""
     held: int = field(default=0, metadata={"derived": True})
     """Capacity units of live offers, assignments and wrap-ups that may not be interrupted."""
     held_interruptible: int = field(default=0, metadata={"derived": True})

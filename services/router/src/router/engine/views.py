@@ -131,6 +131,7 @@ def _agent(agent: Agent, sequences: Sequences) -> bytes:
             "held": agent.held + agent.held_interruptible,
             "capacity": agent.capacity,
             "idle_since_ms": agent.idle_since_ms,
+            "time": agent.time,
             "offers": [
                 _offer(task, task.offers[agent.agent_id], sequences) for task in tasks if agent.agent_id in task.offers
             ],
