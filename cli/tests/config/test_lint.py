@@ -100,6 +100,12 @@ def test_the_sample_tenant_has_no_mistake() -> None:
             "leads to queue x, but nobody serves it",
         ),
         ({}, "queue_without_overflow", "/queues/0", "for ever"),
+        (
+            {"queues": [queue(closed={"to": "callback"})]},
+            "callback_that_nobody_gets",
+            "/queues/0/closed",
+            "hear last words",
+        ),
         ({"plans": [plan()]}, "plan_that_no_queue_uses", "/plans/0", "no queue names it"),
         (
             {"plans": [plan({"after_seconds": 5})], "queues": [queue(plan="usual")]},
@@ -473,3 +479,15 @@ def test_errors_come_before_warnings_and_every_rule_says_what_it_is_about() -> N
     assert severities == sorted(severities)
     assert {"error", "warning"} == set(severities)
     assert all(rule.__doc__ for rule in RULES)
+
+
+def test_a_callback_is_promised_where_an_address_of_the_domain_says_that_it_can_be_kept() -> None:
+    queues = [queue(plan="usual", waiting_max=5, full={"to": "callback"})]
+    plans = [plan({"after_seconds": 60, "overflow": {"to": "callback"}})]
+
+    def found(channel: Json) -> list[str]:
+        all_of_it = lint(document(queues=queues, plans=plans, channels=[channel]))
+        return [finding.path for finding in all_of_it if finding.rule == "callback_that_nobody_gets"]
+
+    assert found(address("help")) == ["/queues/0/full", "/plans/0/steps/0/overflow"]
+    assert found({**address("help"), "callbacks": True}) == []

@@ -6,6 +6,7 @@ from typing import Final
 from contracts.configuration import TenantConfiguration
 
 from centralino.config.findings import Finding, Rule
+from centralino.config.lint_callbacks import callback_that_nobody_gets
 from centralino.config.lint_circles import queues_that_escalate_in_a_circle, queues_that_overflow_in_a_circle
 from centralino.config.lint_limits import (
     alert_on_no_promise,
@@ -56,6 +57,7 @@ RULES: Final[tuple[Rule, ...]] = (
     queue_without_overflow,
     queues_that_overflow_in_a_circle,
     queues_that_escalate_in_a_circle,
+    callback_that_nobody_gets,
     queue_that_starves,
     offer_outlives_the_step,
     longest_wait_after_the_overflow,

@@ -125,14 +125,14 @@ def offer_outlives_the_step(serving: Serving) -> Iterator[Finding]:
 
 
 def longest_wait_after_the_overflow(serving: Serving) -> Iterator[Finding]:
-    """The task has left the router before it would go first. Overflow to another queue keeps the waiting time."""
+    """The task has left the router before it would go first. Another queue, and a callback, keep the waiting time."""
     for index, domain in enumerate(serving.configuration.domains):
         limit = domain.longest_wait_seconds
         gone = {
             queue.id: step.after_seconds
             for queue in serving.configuration.queues
             for step in serving.steps(queue)
-            if queue.domain == domain.id and step.overflow is not None and step.overflow.to != "queue"
+            if queue.domain == domain.id and step.overflow and step.overflow.to not in {"queue", "callback"}
         }
         early = sorted(queue for queue, seconds in gone.items() if limit is not None and seconds <= limit)
         if early:
