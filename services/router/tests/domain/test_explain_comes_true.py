@@ -374,7 +374,7 @@ def test_lengths_of_time_are_rounded_to_the_nearest(milliseconds: int, text: str
 
 CHANGES = AgentStateChanged | AgentPresenceChanged | QueueOverridden
 """After these another may be true than was announced, as after an offer."""
-DAYS = 12
+DAYS = 24
 HORIZON_MS = 700_000
 WHOM = re.compile(r"(, )?\b(only |everybody who fits).*?(?=, priority \+|, band |, goes before|, waits on|$)")
 

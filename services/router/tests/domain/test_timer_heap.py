@@ -88,3 +88,17 @@ def test_busy_days_are_the_same_with_sweeps_all_the_time() -> None:
         fewer += len(plain.told.state.timers) - len(swept.told.state.timers)
 
     assert fewer > 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_forgotten_after_a_sweep_that_ended_as_its_timers_had_their_turn(seed: int) -> None:
+    chance = Random(seed)
+    heap, holding = TimerHeap(room=0), set[Timer]()
+    for number in range(2000):
+        added = timer(number + chance.choice((1, 5, 300)), number)
+        holding.add(added)
+        heap.add(added, holding.__contains__)
+        for each in [each for each in holding if each[0] <= number or chance.random() < 0.05]:
+            holding.discard(each)
+
+        assert heap.first(holding.__contains__) == min(holding, default=None)

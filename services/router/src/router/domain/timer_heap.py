@@ -48,6 +48,7 @@ class TimerHeap:
             self._sweep(holds)
         elif len(self._new) > self._room:
             self._old, self._new = self._new, []
+            self._moved.clear()  # the last sweep may have ended when the old heap's timers had all had their turn
 
     def first(self, holds: Holds) -> Timer | None:
         """The next timer that holds; it stays until it does not."""
