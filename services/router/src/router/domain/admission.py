@@ -1,5 +1,6 @@
 """How a task gets into a queue, and out of one that gives it up."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,6 +28,7 @@ from router.domain.plans import (
     due,
     is_planned,
     on_entry,
+    planned_from,
     returned,
     times_of,
 )
@@ -128,7 +130,8 @@ def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> T
         opens_at_ms = domain.opens_at_ms(line, turn.now_ms)
         wanted = replace(wanted, deferred_for="closed", deferred_until_ms=opens_at_ms)
     if wanted.deferred_for is not None:
-        return enqueue(turn, domain, line, wanted, _from_now_on(domain, line, wanted.asked, wanted.asked_at_ms))
+        terms = planned_from(domain, line, wanted.asked.terms, wanted.asked_at_ms)
+        return enqueue(turn, domain, line, wanted, replace(wanted.asked, terms=terms))
     times = Times(since_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
     waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
     full = line.is_full
@@ -170,6 +173,19 @@ def step(turn: Turn, domain: DomainState, task: Task) -> None:
     waited_longest = waits.terms.longest_wait and not task.terms.longest_wait
     reroute(turn, domain, task, waits, "longest_wait" if waited_longest else "relaxed")
     place(turn, domain, task)
+
+
+def go_on(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
+    """Tasks that wait again: for those with a step that is due the step, for the others an agent, in line's order."""
+    others: list[Task] = []
+    for task in sorted(tasks, key=lambda each: each.place):
+        step_at_ms = steps_at_ms(task)
+        if step_at_ms is not None and step_at_ms <= turn.now_ms:
+            step(turn, domain, task)
+        else:
+            others.append(task)
+    for task in others:
+        place(turn, domain, task)
 
 
 def give_up(
@@ -326,13 +342,10 @@ def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
         defer_until_open(turn, domain, task)
         return
     turn.emit(domain, _resumed(turn, domain, task, reason))
-    step_at_ms = steps_at_ms(task)
     if not is_open:
         close_out(turn, domain, task, line)
-    elif step_at_ms is not None and step_at_ms <= turn.now_ms:
-        step(turn, domain, task)
     else:
-        place(turn, domain, task)
+        go_on(turn, domain, [task])
 
 
 def defer_until_open(turn: Turn, domain: DomainState, task: Task) -> None:
@@ -376,11 +389,3 @@ def _come_back(turn: Turn, domain: DomainState, task: Task) -> None:
         place(turn, domain, task)
     else:
         _look_for(turn, domain, task, domain.queues[task.queue], waits)
-
-
-def _from_now_on(domain: DomainState, line: QueueLine, asked: Waits, at_ms: int) -> Waits:
-    """What a deferred task is queued on: the steps of the plan come when it is resumed, those that are due at once."""
-    owned = asked.terms.agents_until_ms is not None
-    if line.settings.plan is None and domain.settings.longest_wait_seconds is None and not owned:
-        return asked
-    return replace(asked, terms=replace(asked.terms, next_step_at_ms=at_ms))

@@ -7,13 +7,14 @@ from contracts.agents import AgentStateChanged, AgentStatePending, Refusal
 from contracts.commands import AcceptOffer, CancelCallback, CompleteTask, EndTask, RejectOffer, SetAgentState
 from contracts.offers import OfferRejected
 
+from router.domain.admission import go_on
 from router.domain.agent import Agent
 from router.domain.commands_shifts import HANDLERS as SHIFTS
 from router.domain.commands_supervisors import HANDLERS as SUPERVISORS
 from router.domain.commands_transfers import HANDLERS as OF_TRANSFERS
 from router.domain.handovers import heir
 from router.domain.inputs import CommandData, CommandInput, SupervisorCommand
-from router.domain.match import place_all, serve, take
+from router.domain.match import serve, take
 from router.domain.outcomes import (
     Outcome,
     assignment_refusal,
@@ -46,7 +47,7 @@ def command(turn: Turn, given: CommandInput) -> None:
     else:
         outcome = _HANDLERS[type(data)](turn, domain, data)
     tell_result(turn, domain, data.command_id, outcome, agent_id=who)
-    place_all(turn, domain, outcome.waiting)
+    go_on(turn, domain, outcome.waiting)
     if outcome.free is not None:
         serve(turn, domain, outcome.free)
 

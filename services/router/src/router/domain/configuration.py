@@ -3,9 +3,10 @@
 from contracts.agents import ConfigurationApplied
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 
+from router.domain.admission import go_on
 from router.domain.inputs import ConfigurationStep
 from router.domain.internal import ConfigurationPartApplied, ConfigurationRecordApplied
-from router.domain.match import place_all, serve
+from router.domain.match import serve
 from router.domain.shedding import shed
 from router.domain.state import DomainState
 from router.domain.turn import Turn
@@ -36,5 +37,5 @@ def _agent_changed(turn: Turn, domain: DomainState, record: ConfigurationRecord)
     """Skills and capacity count at once; a removed agent's tasks are taken from them."""
     agent = domain.agents.get(record.id.partition(":")[2])
     if agent is not None:
-        place_all(turn, domain, shed(turn, domain, agent))
+        go_on(turn, domain, shed(turn, domain, agent))
         serve(turn, domain, agent)

@@ -4,9 +4,10 @@ from typing import Literal
 
 from contracts.assignments import AssignmentConnected
 
+from router.domain.admission import go_on
 from router.domain.handovers import heir
 from router.domain.inputs import ServiceInput
-from router.domain.match import place_all, serve
+from router.domain.match import serve
 from router.domain.shedding import shed
 from router.domain.state import DomainState
 from router.domain.task import Task
@@ -57,6 +58,6 @@ def take_back(turn: Turn, domain: DomainState, task: Task, reason: Literal["conn
         if after.transfer is not None:
             tell(turn, domain, after, "requested", reason)
         waiting.append(after)
-    place_all(turn, domain, waiting)
+    go_on(turn, domain, waiting)
     if agent.agent_id in domain.agents:
         serve(turn, domain, agent)

@@ -148,6 +148,7 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     task.decision = task.offers.pop(data.agent_id).decision
     task.assigned = data
     task.contact = None
+    task.step_is_due = False
     task.role = data.role
     domain.assignments[data.assignment_id] = task
     move(state, domain, task, "assigned")

@@ -11,7 +11,7 @@ from contracts.tasks import TaskUnassigned
 from router.domain.admission import reroute
 from router.domain.facts import Fact
 from router.domain.internal import ConfigurationRecordApplied
-from router.domain.plans import Waits
+from router.domain.plans import Waits, planned_from
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.transfers import accepted, end, origin_of, set_role, tell
@@ -52,7 +52,8 @@ def heir(turn: Turn, domain: DomainState, first: Task, reason: Departure) -> Tas
 
 def _widen(turn: Turn, domain: DomainState, task: Task, asks: Task) -> None:
     """Nobody stays with the customer: the queue's plan holds, and for one agent's task what is asked of anybody."""
-    terms = replace(asks.terms, agents=(), agents_until_ms=None, next_step_at_ms=turn.now_ms)
+    terms = replace(asks.terms, agents=(), agents_until_ms=None)
+    terms = planned_from(domain, domain.queues[task.queue], terms, turn.now_ms)
     reroute(
         turn,
         domain,

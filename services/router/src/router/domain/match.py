@@ -1,6 +1,5 @@
 """Who gets what: an agent for a waiting task, tasks for an agent who can take more. Check and reserve are one step."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from contracts.offers import Decision, DecisionRecorded, OfferAccepted, OfferIssued, OfferWithdrawn
@@ -41,12 +40,6 @@ def place(turn: Turn, domain: DomainState, task: Task) -> None:
                 recorded_at_ms=turn.now_ms,
             ),
         )
-
-
-def place_all(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
-    """`place` each, the first in line first."""
-    for task in sorted(tasks, key=lambda each: each.place):
-        place(turn, domain, task)
 
 
 def try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:

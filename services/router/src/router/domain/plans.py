@@ -72,6 +72,14 @@ def times_of(task: Task) -> Times:
     )
 
 
+def planned_from(domain: DomainState, line: QueueLine, terms: Terms, at_ms: int) -> Terms:
+    """The terms of a task whose plan begins then: its steps come as soon as it waits in line, those due at once."""
+    settings = line.settings
+    if settings.plan is None and domain.settings.longest_wait_seconds is None and terms.agents_until_ms is None:
+        return terms if terms.next_step_at_ms is None else replace(terms, next_step_at_ms=None)
+    return replace(terms, next_step_at_ms=at_ms)
+
+
 def is_planned(transfer: Origin | None) -> bool:
     """A transfer to one agent, or for certain skills, asks for these and for nothing less."""
     return transfer is None or transfer.target not in {"agent", "skills"}

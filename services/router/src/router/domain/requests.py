@@ -6,10 +6,10 @@ from typing import Final
 from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
-from router.domain.admission import admit, call_back, defer, transfer_out
+from router.domain.admission import admit, call_back, defer, go_on, transfer_out
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
-from router.domain.match import place, withdraw
+from router.domain.match import withdraw
 from router.domain.outcomes import Outcome, refused, tell_result
 from router.domain.plans import Waits, as_it_waits, asked_by
 from router.domain.queue import QueueLine
@@ -86,7 +86,7 @@ def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> Outcome
     call_back(turn, domain, task, as_it_waits(task))
     if data.due_at_ms is not None and data.due_at_ms > turn.now_ms:
         defer(turn, domain, task, SCHEDULED, data.due_at_ms)
-    place(turn, domain, task)
+    go_on(turn, domain, [task])
     return Outcome(task_id=task.task_id)
 
 

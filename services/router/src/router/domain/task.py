@@ -102,6 +102,8 @@ class Task:
     """When its queue last opened for it, if it waited for that."""
     waits_since_ms: int | None = None
     """For metrics: since when it waits for its first answer in this queue; see `contracts.metering`."""
+    step_is_due: bool = False
+    """A step of its plan was due when one of several offers ended: nobody else is offered it before."""
     refused_by: dict[str, int] = field(default_factory=dict)
     """Agents who rejected the task or left it unanswered, and until when it is not offered to them again."""
     signature: int = field(default=-1, metadata={"derived": True})
@@ -157,6 +159,7 @@ class Task:
         return (
             self.state in {"waiting", "offered"}
             and self.deferred_for is None
+            and not self.step_is_due
             and len(self.offers) < self.parallel_offers
         )
 

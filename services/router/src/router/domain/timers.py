@@ -6,13 +6,13 @@ from typing import Final
 from contracts.offers import OfferExpired
 
 from router.domain import alerts, sweeps
-from router.domain.admission import queue_or_park, resume, step
+from router.domain.admission import go_on, queue_or_park, resume, step
 from router.domain.classifying import contact_of_parked
 from router.domain.connections import take_back
 from router.domain.finish import finish
 from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
-from router.domain.match import place, place_all, serve
+from router.domain.match import place, serve
 from router.domain.presence import change
 from router.domain.shedding import shed
 from router.domain.shifts import look
@@ -49,7 +49,7 @@ def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
     )
     turn.emit(domain, expired)
     unanswered(turn, domain, agent)
-    place_all(turn, domain, [task, *shed(turn, domain, agent)])
+    go_on(turn, domain, [task, *shed(turn, domain, agent)])
     serve(turn, domain, agent)
 
 
@@ -71,12 +71,12 @@ def _grace(turn: Turn, domain: DomainState, timer: Timer) -> None:
     change(turn, domain, agent, "absent", devices=agent.devices)
     if timer[3] in domain.agents:
         set_not_ready(turn, domain, agent, "presence_lost")
-        place_all(turn, domain, shed(turn, domain, agent))
+        go_on(turn, domain, shed(turn, domain, agent))
 
 
 def _shed(turn: Turn, domain: DomainState, timer: Timer) -> None:
     agent = domain.agents[timer[3]]
-    place_all(turn, domain, shed(turn, domain, agent))
+    go_on(turn, domain, shed(turn, domain, agent))
     serve(turn, domain, agent)
 
 

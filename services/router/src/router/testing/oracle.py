@@ -23,7 +23,7 @@ def best_task(domain: DomainState, agent: Agent) -> str | None:
 
 def seeks(task: Task) -> bool:
     """Whether the task should be offered to somebody, or to one more."""
-    if task.deferred_for is not None or task.state not in {"waiting", "offered"}:
+    if task.deferred_for is not None or task.step_is_due or task.state not in {"waiting", "offered"}:
         return False
     return len(task.offers) < task.parallel_offers
 

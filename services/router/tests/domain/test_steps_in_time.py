@@ -1,0 +1,105 @@
+"""The steps of a plan come in their time, whatever agents do meanwhile."""
+
+from collections.abc import Callable
+
+import pytest
+from contracts.configuration import Domain
+from contracts.offers import OfferIssued
+from contracts.routing_parts import Destination, Step
+from contracts.tasks import TaskRerouted, TaskTransferredOut
+from router.testing.finding import every, only
+from router.testing.parts import DOMAIN, address, agent, plan, queue
+from router.testing.story import Story
+
+SPEAKERS = [f"a{number}" for number in range(10)]
+RELAXES = Step(after_seconds=30, requirements=[])
+OVERFLOWS = Step(after_seconds=60, overflow=Destination(to="voicemail"))
+
+
+def story(*steps: Step, of_queue: dict[str, object] | None = None, **settings: object) -> Story:
+    """Ten agents speak English well, Zoe does not, and all are at work; the plan holds for the English queue."""
+    told = Story(reruns=True)
+    told.configure(
+        Domain.model_validate({"id": DOMAIN} | settings),
+        queue(
+            "english",
+            "english:4",
+            plan="patient" if steps else None,
+            **{"offer_timeout_seconds": 20} | (of_queue or {}),
+        ),
+        queue("all"),
+        address("english", "all"),
+        *([plan("patient", *steps)] if steps else []),
+        *[agent(name, "english:5") for name in SPEAKERS],
+        agent("zoe"),
+    )
+    told.on_duty(*SPEAKERS, "zoe")
+    return told
+
+
+# Offers that nobody answers
+
+
+def ignored(told: Story, seconds: int) -> list[object]:
+    return told.wait(seconds)
+
+
+def declined(told: Story, seconds: int) -> list[object]:
+    """Every offer is declined after 15 seconds."""
+    happened: list[object] = []
+    for _ in range(seconds // 15):
+        happened += told.wait(15)
+        for offer_id, task in sorted(told.domain.offers.items()):
+            happened += told.reject(task.offer_of(offer_id).agent_id, offer_id)
+    return happened
+
+
+@pytest.mark.parametrize("answers", [ignored, declined])
+@pytest.mark.parametrize("policy", ["not_ready", "nothing"])
+def test_pain_14_steps_and_overflow_come_although_agent_after_agent_lets_it_ring(
+    answers: Callable[[Story, int], list[object]], policy: str
+) -> None:
+    told = story(RELAXES, OVERFLOWS, unanswered_then=policy)
+    told.start("i1")
+    began_ms = told.now_ms
+    happened = answers(told, 100)
+    relaxed, out = only(happened, TaskRerouted), only(happened, TaskTransferredOut)
+
+    assert 30_000 <= relaxed.rerouted_at_ms - began_ms <= 50_000
+    assert 60_000 <= out.transferred_at_ms - began_ms <= 80_000
+    assert out.to == "voicemail"
+
+
+def test_pain_14_the_longest_wait_comes_although_agent_after_agent_lets_it_ring() -> None:
+    told = story(longest_wait_seconds=50)
+    told.start("i1")
+    began_ms = told.now_ms
+
+    assert only(told.wait(100), TaskRerouted).rerouted_at_ms - began_ms == 60_000
+
+
+def test_a_step_that_is_due_stops_further_offers_of_a_task_that_rings_at_several_agents() -> None:
+    told = story(OVERFLOWS, of_queue={"parallel_offers": 3}, unanswered_then="nothing")
+    told.start("i1")
+    began_ms = told.now_ms
+    told.wait(10)
+    told.reject("a0", "i1.t1.o1")  # from now on rings end 10 seconds apart
+    happened = told.wait(100)
+    last_ms = max(each.issued_at_ms for each in every(happened, OfferIssued))
+
+    assert last_ms - began_ms < 60_000
+    assert only(happened, TaskTransferredOut).transferred_at_ms - began_ms == last_ms - began_ms + 20_000
+
+
+def test_one_who_accepts_while_a_step_is_due_has_the_task_and_it_is_offered_anew_if_it_comes_back() -> None:
+    told = story(RELAXES, of_queue={"parallel_offers": 2})
+    told.start("i1")
+    told.wait(15)
+    told.reject("a0", "i1.t1.o1")
+    told.wait(5)
+    told.wait(15)
+    told.accept("a3", "i1.t1.o4")
+    assert told.domain.tasks["i1.t1"].state == "assigned"
+    told.connect("i1.t1.o4.a", failure="no_answer")
+
+    assert len(told.domain.tasks["i1.t1"].offers) == 2
