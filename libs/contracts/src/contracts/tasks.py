@@ -131,7 +131,7 @@ class TaskRerouted:
     """`relaxed` (a step of the plan), `overflowed`, `closed`, `classified` (the customer's facts came),
     `prioritised`, `moved` (by a supervisor), `longest_wait`, `callback` (asked for, or where the queue gives contacts
     up: the customer is told and may go, and keeps the place), `returned` (a parked task, first to the agent who parked
-    it), `owner_gone` (a transfer's task stands alone now)."""
+    it), `owner_gone` (a transfer's task stands alone now), `retimed` (only the next step's time is another)."""
     priority: Priority
     requirements: tuple[Requirement, ...]
     terms: Terms
@@ -207,7 +207,10 @@ class TaskTransferredOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskUnassigned:
-    """The assignment ended without completion for a reason that is not the agent's absence; the task waits again."""
+    """The assignment ended without completion for a reason that is not the agent's absence; the task waits again.
+
+    The steps of its queue's plan count from now.
+    """
 
     task_id: Id
     interaction_id: Id
@@ -249,7 +252,10 @@ class TaskAssigned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRequeued:
-    """The assignment ended without completion; the task waits again, with its original waiting time."""
+    """The assignment ended without completion; the task waits again, with its original waiting time.
+
+    The steps of its queue's plan count from now.
+    """
 
     task_id: Id
     interaction_id: Id

@@ -6,9 +6,10 @@ import pytest
 from contracts.agents import AgentStateChanged
 from contracts.configuration import Domain
 from contracts.offers import OfferExpired, OfferIssued
-from contracts.tasks import TaskCompleted, TaskRequeued
+from contracts.routing_parts import Destination, Step
+from contracts.tasks import TaskCompleted, TaskRequeued, TaskTransferredOut
 from router.testing.finding import every, offered, only
-from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import Story
 
 
@@ -29,6 +30,9 @@ def story(*agents: str, capacity: int = 1, **settings: object) -> Story:
 
 def test_pain_01_work_of_an_agent_who_is_gone_goes_to_another_with_its_waiting_time() -> None:
     told = story("ann")
+    told.configure(
+        queue("chats", plan="sorry"), plan("sorry", Step(after_seconds=60, overflow=Destination(to="voicemail")))
+    )
     told.start("i1")
     queued_at_ms = told.now_ms
     told.accept("ann", "i1.t1.o1")
@@ -43,6 +47,9 @@ def test_pain_01_work_of_an_agent_who_is_gone_goes_to_another_with_its_waiting_t
 
     assert only(happened, TaskRequeued).queued_at_ms == queued_at_ms
     assert told.domain.tasks["i1.t1"].place < told.domain.tasks["i2.t1"].place
+    given_up = told.set_state("bob", ready=False) + told.wait(59.9)
+    assert "i1.t1" not in [each.task_id for each in every(given_up, TaskTransferredOut)]
+    assert "i1.t1" in [each.task_id for each in every(told.wait(0.1), TaskTransferredOut)]
 
 
 def test_pain_01_no_work_goes_to_an_agent_who_is_not_there() -> None:

@@ -7,7 +7,7 @@ from contracts.configuration import Domain
 from contracts.offers import OfferIssued
 from contracts.routing_parts import Destination, Step
 from contracts.tasks import TaskRerouted, TaskTransferredOut
-from router.testing.finding import every, only
+from router.testing.finding import every, offered, only
 from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import Story
 
@@ -103,3 +103,63 @@ def test_one_who_accepts_while_a_step_is_due_has_the_task_and_it_is_offered_anew
     told.connect("i1.t1.o4.a", failure="no_answer")
 
     assert len(told.domain.tasks["i1.t1"].offers) == 2
+
+
+# Conversations that come back
+
+
+def lost(told: Story) -> list[object]:
+    return told.gone("a0") + told.wait(10)
+
+
+def not_connected(told: Story) -> list[object]:
+    return told.connect("i1.t1.o1.a", failure="no_answer")
+
+
+@pytest.mark.parametrize("ends", [lost, not_connected])
+def test_the_plan_of_a_task_that_comes_back_from_its_agent_counts_from_then(
+    ends: Callable[[Story], list[object]],
+) -> None:
+    told = story(RELAXES, OVERFLOWS, presence_grace_seconds=10)
+    told.start("i1")
+    queued_at_ms = told.now_ms
+    told.accept("a0", "i1.t1.o1")
+    told.wait(300)
+    for name in SPEAKERS[1:]:
+        told.set_state(name, ready=False)
+    back = ends(told)
+    task = told.domain.tasks["i1.t1"]
+
+    assert [each.reason for each in every(back, TaskRerouted)] == ["retimed"]
+    assert (task.state, task.queued_at_ms) == ("waiting", queued_at_ms)
+    assert offered(told.wait(30)) == [("i1.t1", "zoe")]
+    assert only(told.wait(30), TaskTransferredOut).reason == "overflowed"
+
+
+def test_what_an_agent_had_when_its_queue_relaxed_stays_relaxed_when_it_comes_back() -> None:
+    told = story(RELAXES, OVERFLOWS, presence_grace_seconds=10)
+    for name in SPEAKERS:
+        told.set_state(name, ready=False)
+    told.start("i1")
+    told.wait(30)
+    told.accept("zoe", "i1.t1.o1")
+    told.wait(300)
+    told.configure(agent("yan"))
+    told.on_duty("yan")
+    told.gone("zoe")
+
+    assert offered(told.wait(10)) == [("i1.t1", "yan")]
+    assert every(told.wait(59.9), TaskTransferredOut) == []
+    assert only(told.wait(0.1), TaskTransferredOut).reason == "overflowed"
+
+
+def test_the_plan_of_a_transfer_for_skills_begins_when_its_owner_goes() -> None:
+    told = story(OVERFLOWS, presence_grace_seconds=10, transfer_seconds=600)
+    told.start("i1")
+    told.accept("a0", "i1.t1.o1")
+    told.transfer("a0", "i1.t1.o1.a", "spanish", forced=True)
+    told.wait(300)
+    told.complete("a0", "i1.t1.o1.a")
+
+    assert every(told.wait(59.9), TaskTransferredOut) == []
+    assert only(told.wait(0.1), TaskTransferredOut).task_id == "i1.t2"

@@ -170,9 +170,15 @@ def step(turn: Turn, domain: DomainState, task: Task) -> None:
     if waits.overflow is not None:
         give_up(turn, domain, task, waits.overflow, "overflowed", waits)
         return
-    waited_longest = waits.terms.longest_wait and not task.terms.longest_wait
-    reroute(turn, domain, task, waits, "longest_wait" if waited_longest else "relaxed")
+    reroute(turn, domain, task, waits, _reason(task, waits))
     place(turn, domain, task)
+
+
+def _reason(task: Task, waits: Waits) -> str:
+    if waits.terms.longest_wait and not task.terms.longest_wait:
+        return "longest_wait"
+    as_before = replace(waits.terms, next_step_at_ms=task.terms.next_step_at_ms)
+    return "retimed" if replace(waits, terms=as_before) == as_it_waits(task) else "relaxed"
 
 
 def go_on(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:

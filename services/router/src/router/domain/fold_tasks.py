@@ -17,6 +17,7 @@ from router.domain.holding import (
     settle,
     sweep_if_stale,
 )
+from router.domain.plans import planned_from
 from router.domain.queue import QueueLine
 from router.domain.remembering import close_interaction, remember_interaction, remember_request
 from router.domain.state import DomainState, State
@@ -233,8 +234,11 @@ def task_transferred_out(_: State, domain: DomainState, data: tasks.TaskTransfer
 
 
 def _back_in_line(state: State, domain: DomainState, assignment_id: str, at_ms: int) -> None:
+    """Its queue's plan counts from now, or it would be given up for the time that an agent had it."""
     task, assigned = end_assignment(domain, assignment_id)
     release(domain, domain.agents[assigned.agent_id], task, free_since_ms=at_ms)
+    task.entered_at_ms = at_ms
+    task.terms = planned_from(domain, domain.queues[task.queue], task.terms, at_ms)
     task.assigned = task.decision = None
     task.counted = True
     task.connected = False

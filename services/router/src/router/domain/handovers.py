@@ -51,16 +51,11 @@ def heir(turn: Turn, domain: DomainState, first: Task, reason: Departure) -> Tas
 
 
 def _widen(turn: Turn, domain: DomainState, task: Task, asks: Task) -> None:
-    """Nobody stays with the customer: the queue's plan holds, and for one agent's task what is asked of anybody."""
-    terms = replace(asks.terms, agents=(), agents_until_ms=None)
-    terms = planned_from(domain, domain.queues[task.queue], terms, turn.now_ms)
-    reroute(
-        turn,
-        domain,
-        task,
-        Waits(requirements=asks.requirements, priority=task.priority, terms=terms),
-        "owner_gone",
-    )
+    """Nobody stays with the customer: the queue's plan begins, and for one agent's task what is asked of anybody."""
+    line = domain.queues[task.queue]
+    terms = planned_from(domain, line, replace(asks.terms, agents=(), agents_until_ms=None), turn.now_ms)
+    waits = Waits(requirements=asks.requirements, priority=task.priority, terms=terms)
+    reroute(turn, domain, task, waits, "owner_gone", line=line)
 
 
 def follow_transfers(turn: Turn, domains: Iterable[DomainState]) -> None:

@@ -12,7 +12,7 @@ from router.domain.connections import take_back
 from router.domain.finish import finish
 from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
-from router.domain.match import place, serve
+from router.domain.match import serve
 from router.domain.presence import change
 from router.domain.shedding import shed
 from router.domain.shifts import look
@@ -82,7 +82,7 @@ def _shed(turn: Turn, domain: DomainState, timer: Timer) -> None:
 
 def _refusal(turn: Turn, domain: DomainState, timer: Timer) -> None:
     turn.emit(domain, RefusalLapsed(task_id=timer[3], agent_id=timer[4], domain=domain.domain))
-    place(turn, domain, domain.tasks[timer[3]])
+    go_on(turn, domain, [domain.tasks[timer[3]]])
 
 
 def _matching(turn: Turn, domain: DomainState, timer: Timer) -> None:
