@@ -232,6 +232,7 @@ def _task(number: int, *skills: str) -> Task:
         channel="webchat",
         queue="any",
         priority=5,
+        base_priority=5,
         cost=1,
         requirements=tuple(Requirement(skill=skill) for skill in skills),
         queued_at_ms=number,

@@ -116,6 +116,10 @@ class TaskQueued:
     """Who served this customer last, as far as the customer's facts are known."""
     callback_possible: bool = False
     """Whether its queue may make a callback of it: the customer can be called back."""
+    base_priority: Priority | None = None
+    """Given while a supervisor's override of the queue changes `priority`: what it is without."""
+    priority_fixed: bool = False
+    """Asked for this task alone: no override of the queue changes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,9 @@ class TaskRerouted:
     """Of the open transfer that the task stands for: whom it asks from now on."""
     message: Text | None = None
     """What the customer is told who will be called back; none: the gateway's own words."""
+    base_priority: Priority | None = None
+    """As in `task.queued`."""
+    priority_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 from contracts.tasks import TaskQueued
 from contracts.topics import ROUTING_JOURNAL
-from router.domain.facts import Fact
+from router.domain import internal
+from router.domain.facts import INTERNAL, Fact
 from router.domain.internal import InteractionParked
 from router.engine.errors import JournalDamagedError
 from router.engine.journal import BatchRecord, EpochRecord, JournalFold, confirmed, journaled, to_append
@@ -166,3 +167,11 @@ def test_a_record_that_is_no_journal_record_is_damage() -> None:
 
     with pytest.raises(JournalDamagedError, match="@7"):
         JournalFold().apply(damaged)
+
+
+def test_every_internal_fact_has_a_name_in_the_journal() -> None:
+    made = {
+        value for value in vars(internal).values() if isinstance(value, type) and value.__module__ == internal.__name__
+    }
+
+    assert made == set(INTERNAL.values())

@@ -17,7 +17,7 @@ from contracts.tasks import (
 
 from router.domain.classifying import Contact, kept, route
 from router.domain.enqueueing import Wanted, enqueue
-from router.domain.internal import InteractionParked
+from router.domain.internal import InteractionParked, TaskLookedAt
 from router.domain.match import place, withdraw
 from router.domain.plans import (
     Times,
@@ -33,7 +33,7 @@ from router.domain.plans import (
     times_of,
 )
 from router.domain.queue import QueueLine
-from router.domain.state import DomainState, steps_at_ms
+from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.tasks import gone
 from router.domain.transfers import end
@@ -164,34 +164,41 @@ def close_out(turn: Turn, domain: DomainState, task: Task, line: QueueLine) -> N
         defer_until_open(turn, domain, task)
 
 
-def step(turn: Turn, domain: DomainState, task: Task) -> None:
-    """A step of the waiting task is due: other terms, or its queue gives it up."""
+def go_on(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
+    """Tasks that wait, maybe again: first what is due of their plans, then an agent, in the line's order."""
+    in_order = sorted(tasks, key=lambda each: each.place)
+    for task in [task for task in in_order if _catches_up(turn, domain, task)]:
+        place(turn, domain, task)
+
+
+def _catches_up(turn: Turn, domain: DomainState, task: Task) -> bool:
+    """The waiting task is on the terms that hold by now; false: its queue has given it up."""
+    if task.state != "waiting" or task.deferred_for is not None:
+        return True
+    line = domain.queues[task.queue]
     waits = due(domain, task, turn.now_ms)
     if waits.overflow is not None:
         give_up(turn, domain, task, waits.overflow, "overflowed", waits)
-        return
-    reroute(turn, domain, task, waits, _reason(task, waits))
-    place(turn, domain, task)
+        return False
+    reason = _reason(line, task, waits)
+    if reason is not None:
+        by = line.override.by if reason == "prioritised" and line.override is not None else None
+        reroute(turn, domain, task, waits, reason, by=by)
+    elif task.era != line.era:
+        turn.emit(domain, TaskLookedAt(task_id=task.task_id, domain=domain.domain))
+    return True
 
 
-def _reason(task: Task, waits: Waits) -> str:
+def _reason(line: QueueLine, task: Task, waits: Waits) -> str | None:
+    """Why the task is rerouted, if at all."""
+    before = as_it_waits(task)
+    if waits == before:
+        same = task.priority == line.effective(waits.priority, fixed=waits.priority_fixed)
+        return None if same else "prioritised"
     if waits.terms.longest_wait and not task.terms.longest_wait:
         return "longest_wait"
-    as_before = replace(waits.terms, next_step_at_ms=task.terms.next_step_at_ms)
-    return "retimed" if replace(waits, terms=as_before) == as_it_waits(task) else "relaxed"
-
-
-def go_on(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
-    """Tasks that wait again: for those with a step that is due the step, for the others an agent, in line's order."""
-    others: list[Task] = []
-    for task in sorted(tasks, key=lambda each: each.place):
-        step_at_ms = steps_at_ms(task)
-        if step_at_ms is not None and step_at_ms <= turn.now_ms:
-            step(turn, domain, task)
-        else:
-            others.append(task)
-    for task in others:
-        place(turn, domain, task)
+    terms = replace(waits.terms, next_step_at_ms=task.terms.next_step_at_ms)
+    return "retimed" if replace(waits, terms=terms) == before else "relaxed"
 
 
 def give_up(
@@ -290,14 +297,17 @@ def reroute(
 ) -> None:
     """The waiting task goes on waiting on other terms, in another queue if one is given."""
     marked = marks or marks_of(task)
+    into = domain.queues[task.queue] if line is None else line
     rerouted = TaskRerouted(
         task_id=task.task_id,
         interaction_id=task.interaction_id,
         domain=domain.domain,
-        queue=task.queue if line is None else line.queue,
+        queue=into.queue,
         from_queue=task.queue,
         reason=reason,
-        priority=waits.priority,
+        priority=into.effective(waits.priority, fixed=waits.priority_fixed),
+        base_priority=waits.priority if into.boost and not waits.priority_fixed else None,
+        priority_fixed=waits.priority_fixed,
         requirements=waits.requirements,
         terms=waits.terms,
         rerouted_at_ms=turn.now_ms,

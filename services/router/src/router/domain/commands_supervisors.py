@@ -13,10 +13,10 @@ from router.domain.admission import Marks, enter, marks_of, reroute, transfer_ou
 from router.domain.internal import OverridingMoved
 from router.domain.match import withdraw
 from router.domain.outcomes import Outcome, disposition_refusal, known_agent, refusal_of, refused
-from router.domain.plans import Waits, as_it_waits, asked_by
+from router.domain.plans import as_it_waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
-from router.domain.sweeps import boosted, override_more
+from router.domain.sweeps import override_more
 from router.domain.task import Task
 from router.domain.transfers import end
 from router.domain.turn import Turn
@@ -37,9 +37,9 @@ def _reroute(turn: Turn, domain: DomainState, data: RerouteTask) -> Outcome:
         return Outcome(refusal=refusal)
     withdraw(turn, domain, task, "by_supervisor")
     if line.queue == task.queue:
-        _change(turn, domain, task, line, data)
+        _change(turn, domain, task, data)
         return Outcome(waiting=[task])
-    asked = asked_by(line, priority=data.priority, band=data.band)
+    asked = asked_by(line, priority=data.priority, band=data.band, fixed=True)
     asked = replace(asked, terms=_kept_for(task, asked.terms, data.to_agent_id, turn.now_ms))
     enter(turn, domain, task, line, "moved", asked=asked, marks=_asking(task, data.to_agent_id), by=data.by)
     return Outcome()
@@ -73,13 +73,12 @@ def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, da
     return None
 
 
-def _change(turn: Turn, domain: DomainState, task: Task, line: QueueLine, data: RerouteTask) -> None:
+def _change(turn: Turn, domain: DomainState, task: Task, data: RerouteTask) -> None:
     """In its queue; steps that are due meanwhile come with their timer."""
-    priority = boosted(task, line) if data.priority is None else data.priority
     terms = task.terms if data.band is None else replace(task.terms, band=data.band)
-    waits = Waits(
-        requirements=task.requirements, priority=priority, terms=_kept_for(task, terms, data.to_agent_id, turn.now_ms)
-    )
+    waits = replace(as_it_waits(task), terms=_kept_for(task, terms, data.to_agent_id, turn.now_ms))
+    if data.priority is not None:
+        waits = replace(waits, priority=data.priority, priority_fixed=True)
     reason = "prioritised" if data.to_agent_id is None else "moved"
     reroute(turn, domain, task, waits, reason, marks=_asking(task, data.to_agent_id), by=data.by)
 
@@ -94,8 +93,8 @@ def _asking(task: Task, agent_id: str | None) -> Marks | None:
 def _kept_for(task: Task, terms: Terms, agent_id: str | None, now_ms: int) -> Terms:
     if agent_id is None:
         return terms
-    if task.transfer is not None:  # which has an end of its own
-        return replace(terms, agents=(agent_id,))
+    if task.transfer is not None:  # which has an end of its own, and no plan any more
+        return replace(terms, agents=(agent_id,), next_step_at_ms=None)
     until_ms = now_ms + AGENT_ONLY_MS
     step_at_ms = until_ms if terms.next_step_at_ms is None else min(terms.next_step_at_ms, until_ms)
     return replace(terms, agents=(agent_id,), agents_until_ms=until_ms, next_step_at_ms=step_at_ms)

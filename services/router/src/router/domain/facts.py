@@ -33,6 +33,7 @@ INTERNAL: Final[dict[str, type]] = {
     "internal.gates_deferred": internal.GatesDeferred,
     "internal.gates_resumed": internal.GatesResumed,
     "internal.queue_swept": internal.QueueSwept,
+    "internal.task_looked_at": internal.TaskLookedAt,
     "internal.overriding_moved": internal.OverridingMoved,
     "internal.alert_turned": internal.AlertTurned,
     "internal.alerts_looked": internal.AlertsLooked,

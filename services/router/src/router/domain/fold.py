@@ -120,6 +120,7 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     internal.InteractionParked: _interaction_parked,
     internal.MatchingDeferred: matching_deferred,
     internal.MatchingResumed: matching_resumed,
+    internal.TaskLookedAt: fold_tasks.task_looked_at,
     internal.RefusalLapsed: fold_offers.refusal_lapsed,
     offers.DecisionRecorded: fold_offers.decision_recorded,
     offers.OfferAccepted: fold_offers.offer_accepted,

@@ -16,6 +16,7 @@ from contracts.rules import Rule
 from router.domain.agent import Agent
 from router.domain.classifying import compiled
 from router.domain.holding import (
+    begin_era,
     count_channels,
     drop_queue,
     note_alerts,
@@ -60,7 +61,7 @@ def configuration_record_applied(
         case "domain":
             _domain(state, domain, value, now_ms)
         case "queue":
-            _queue(domain, name.rpartition("/")[2], value)
+            _queue(state, domain, name.rpartition("/")[2], value)
         case "agent":
             _agent(state, domain, name, value, now_ms)
         case "channel":
@@ -125,7 +126,7 @@ def _domain(state: State, domain: DomainState, value: Value, now_ms: int) -> Non
         refile(domain)
 
 
-def _queue(domain: DomainState, name: str, value: Value) -> None:
+def _queue(state: State, domain: DomainState, name: str, value: Value) -> None:
     known = domain.queues.get(name)
     place = bisect_left(domain.queue_names, name)
     takes_tasks = known is not None and not known.removed
@@ -134,7 +135,10 @@ def _queue(domain: DomainState, name: str, value: Value) -> None:
         if known is None:
             known = domain.queues[name] = QueueLine(queue=name, settings=settings)
         else:
+            boost = known.boost
             known.configure(settings)
+            if known.boost != boost:
+                begin_era(state, domain, known)
         if not takes_tasks:
             domain.queue_names.insert(place, name)
     elif known is not None and takes_tasks:

@@ -14,8 +14,9 @@ from router.domain.state import DomainState, Overriding, State
 def queue_overridden(state: State, domain: DomainState, data: QueueOverridden, now_ms: int) -> None:
     """For new tasks at once, for those who wait in bounded steps."""
     line = domain.queues[data.queue]
+    boost = line.boost
     line.override = data if data.closed or data.priority is not None else None
-    line.boost = 0 if data.priority is None else data.priority - line.settings.priority
+    line.era += line.boost != boost
     if line.override is not None and data.until_ms is not None:
         state.schedule(data.until_ms, "override", domain.key, line.queue)
     if not line.empty:

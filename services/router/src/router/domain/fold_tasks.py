@@ -17,6 +17,7 @@ from router.domain.holding import (
     settle,
     sweep_if_stale,
 )
+from router.domain.internal import TaskLookedAt
 from router.domain.plans import planned_from
 from router.domain.queue import QueueLine
 from router.domain.remembering import close_interaction, remember_interaction, remember_request
@@ -35,6 +36,8 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
         channel=data.channel,
         queue=data.queue,
         priority=data.priority,
+        base_priority=data.priority if data.base_priority is None else data.base_priority,
+        priority_fixed=data.priority_fixed,
         cost=data.cost,
         requirements=data.requirements,
         queued_at_ms=data.queued_at_ms,
@@ -54,7 +57,7 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
         parallel_offers=settings.parallel_offers,
         auto_accept=settings.auto_accept,
         request_id=None if data.kind == "contact" else data.request_id,
-        boost=line.boost,
+        era=line.era,
         position=0 if data.transfer or data.deferred_for or data.position is None else data.position,
         expected_wait_ms=data.expected_wait_ms,
         deferred_for=data.deferred_for,
@@ -95,11 +98,13 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
         _take_manner(task, line)
     else:
         line.leaves(task)
-    if data.queue != data.from_queue or data.reason == "prioritised":
-        task.boost = line.boost
+    if data.reason != "overflow_failed":
+        task.era = line.era
     line.enters(task)
     task.kind = data.kind
     task.priority = data.priority
+    task.base_priority = data.priority if data.base_priority is None else data.base_priority
+    task.priority_fixed = data.priority_fixed
     task.requirements = data.requirements
     task.terms = data.terms
     task.order = domain.order_of(line, task.queued_at_ms, data.priority)
@@ -111,6 +116,15 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
     task.signature = -1
     settle(domain, task)
     schedule_step(state, domain, task)
+
+
+def task_looked_at(_: State, domain: DomainState, data: TaskLookedAt, now_ms: int) -> None:
+    """What has changed in its queue means nothing for it."""
+    task = domain.tasks[data.task_id]
+    line = domain.queues[task.queue]
+    line.leaves(task)
+    task.era = line.era
+    line.enters(task)
 
 
 def task_deferred(state: State, domain: DomainState, data: tasks.TaskDeferred, now_ms: int) -> None:

@@ -11,7 +11,7 @@ from contracts.tasks import TaskUnassigned
 from router.domain.admission import reroute
 from router.domain.facts import Fact
 from router.domain.internal import ConfigurationRecordApplied
-from router.domain.plans import Waits, planned_from
+from router.domain.plans import as_it_waits, planned_from
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.transfers import accepted, end, origin_of, set_role, tell
@@ -54,7 +54,7 @@ def _widen(turn: Turn, domain: DomainState, task: Task, asks: Task) -> None:
     """Nobody stays with the customer: the queue's plan begins, and for one agent's task what is asked of anybody."""
     line = domain.queues[task.queue]
     terms = planned_from(domain, line, replace(asks.terms, agents=(), agents_until_ms=None), turn.now_ms)
-    waits = Waits(requirements=asks.requirements, priority=task.priority, terms=terms)
+    waits = replace(as_it_waits(task), requirements=asks.requirements, terms=terms)
     reroute(turn, domain, task, waits, "owner_gone", line=line)
 
 

@@ -22,9 +22,16 @@ def move(state: State, domain: DomainState, task: Task, to: TaskState) -> None:
 
 
 def sweep_if_stale(state: State, domain: DomainState, task: Task) -> None:
-    """The task is back in line, and a supervisor changed its queue's priority meanwhile: a sweep finds it."""
+    """The task is back in line, and what concerns who waits there changed meanwhile: a sweep finds it."""
     line = domain.queues[task.queue]
-    if task.boost != line.boost:
+    if task.era != line.era:
+        start_sweep(state, domain, line)
+
+
+def begin_era(state: State, domain: DomainState, line: QueueLine) -> None:
+    """What concerns those who wait in the queue has changed."""
+    line.era += 1
+    if not line.empty:
         start_sweep(state, domain, line)
 
 

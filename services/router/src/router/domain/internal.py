@@ -178,6 +178,14 @@ class QueueSwept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLookedAt:
+    """What has changed for those who wait in a queue means nothing for this task."""
+
+    task_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OverridingMoved:
     """An override of all queues has come so far; none: it is done."""
 

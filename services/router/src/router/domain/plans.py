@@ -19,6 +19,9 @@ class Waits:
 
     requirements: tuple[Requirement, ...]
     priority: int
+    """Without what a supervisor's override of the queue makes of it."""
+    priority_fixed: bool = False
+    """Asked for this task alone, so that no override of the queue changes it."""
     terms: Terms
     overflow: Destination | None = None
 
@@ -43,13 +46,15 @@ def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
     return asked if plain else advanced(domain, line, asked, times, now_ms)
 
 
-def asked_by(line: QueueLine, *, priority: int | None = None, band: int | None = None) -> Waits:
-    """What the queue asks for before any step."""
+def asked_by(line: QueueLine, *, priority: int | None = None, band: int | None = None, fixed: bool = False) -> Waits:
+    """What the queue asks for before any step; a given priority stands in its place, `fixed` whatever overrides say."""
     terms = line.terms
     if band is not None and band != terms.band:
         terms = replace(terms, band=band)
         terms = PLAIN if terms == PLAIN else terms
-    return Waits(requirements=line.requirements, priority=line.priority if priority is None else priority, terms=terms)
+    if priority is None:
+        return Waits(requirements=line.requirements, priority=line.settings.priority, terms=terms)
+    return Waits(requirements=line.requirements, priority=priority, priority_fixed=fixed, terms=terms)
 
 
 def due(domain: DomainState, task: Task, now_ms: int) -> Waits:
@@ -59,7 +64,12 @@ def due(domain: DomainState, task: Task, now_ms: int) -> Waits:
 
 def as_it_waits(task: Task) -> Waits:
     """The task's requirements, priority and terms as they stand."""
-    return Waits(requirements=task.requirements, priority=task.priority, terms=task.terms)
+    return Waits(
+        requirements=task.requirements,
+        priority=task.base_priority,
+        priority_fixed=task.priority_fixed,
+        terms=task.terms,
+    )
 
 
 def times_of(task: Task) -> Times:
@@ -127,6 +137,7 @@ def advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
     return Waits(
         requirements=waits.requirements,
         priority=waits.priority,
+        priority_fixed=waits.priority_fixed,
         terms=_timed(domain, waits.terms, steps, times, now_ms),
         overflow=waits.overflow,
     )
@@ -154,6 +165,7 @@ def stepped(domain: DomainState, waits: Waits, step: Step, last_agent_id: str | 
     return Waits(
         requirements=waits.requirements if step.requirements is None else required(step.requirements),
         priority=min(9, waits.priority + step.priority_add),
+        priority_fixed=waits.priority_fixed,
         terms=changed,
         overflow=step.overflow,
     )

@@ -49,8 +49,8 @@ class QueueLine:
     """A supervisor's word over the configuration."""
     measured: LiveCounts = field(default_factory=LiveCounts)
     """What happened lately."""
-    boost: int = 0
-    """What the override adds to the configured priority, or takes from it; waiting tasks are brought to it."""
+    era: int = 0
+    """Rises with whatever changes the terms of those who wait; tasks in line of an earlier one are brought to it."""
     sweeps_at_ms: int | None = None
     """Set while a continuation timer has to go on with what an override or an opening means for waiting tasks."""
     opens_at_ms: int | None = None
@@ -64,7 +64,7 @@ class QueueLine:
     deferred: dict[DeferredFor, int] = field(default_factory=_none_deferred, metadata={"derived": True})
     """Of the waiting ones those that are not offered to anybody for now."""
     lines: dict[int, Bucket] = field(default_factory=dict, metadata={"derived": True})
-    """Tasks in line, the one first that has waited longest, by the boost that their priority has."""
+    """Tasks in line by their era, the one first that has waited longest."""
     shut: Bucket = field(default_factory=Bucket, metadata={"derived": True})
     """Tasks that wait for the opening, in the same order."""
     offered: set[str] = field(default_factory=set, metadata={"derived": True})
@@ -94,9 +94,9 @@ class QueueLine:
         return most is not None and self.counts["waiting"] - self.deferred["scheduled"] >= most
 
     @property
-    def unboosted(self) -> str | None:
-        """A task in line whose priority is not what the override makes of it, the longest waiting; or none."""
-        heads = [head for boost, line in self.lines.items() if boost != self.boost and (head := line.head())]
+    def left_behind(self) -> str | None:
+        """A task in line of an earlier era, the longest waiting; or none."""
+        heads = [head for era, line in self.lines.items() if era != self.era and (head := line.head())]
         return min(heads)[2] if heads else None
 
     @property
@@ -128,11 +128,14 @@ class QueueLine:
         return [] if self.removed else self.settings.alerts
 
     @property
-    def priority(self) -> int:
-        """Of new tasks: a supervisor's, else the configured one."""
-        if self.override is not None and self.override.priority is not None:
-            return self.override.priority
-        return self.settings.priority
+    def boost(self) -> int:
+        """What a supervisor's override adds to the configured priority, or takes from it."""
+        priority = None if self.override is None else self.override.priority
+        return 0 if priority is None else priority - self.settings.priority
+
+    def effective(self, priority: int, *, fixed: bool) -> int:
+        """The priority with what an override makes of it, unless it was asked for the task alone: between 0 and 9."""
+        return priority if fixed else min(9, max(0, priority + self.boost))
 
     @cached_property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -193,7 +196,7 @@ class QueueLine:
             self.offered.add(task.task_id)
 
     def leaves(self, task: Task) -> None:
-        """The task is about to change its state, its queue, its boost or whether it is deferred."""
+        """The task is about to change its state, its queue, its era or whether it is deferred."""
         self.counts[task.state] -= 1
         if task.state == "waiting":
             if task.deferred_for is not None:
@@ -201,15 +204,17 @@ class QueueLine:
             place = self._place_of(task)
             if place is not None:
                 place.discard(task.task_id)
+                if not place.keys and place is not self.shut:
+                    del self.lines[task.era]
         elif task.state == "offered":
             self.offered.discard(task.task_id)
 
     def _place_of(self, task: Task) -> Bucket | None:
         if task.deferred_for is not None:
             return self.shut if task.deferred_for == "closed" else None
-        line = self.lines.get(task.boost)
+        line = self.lines.get(task.era)
         if line is None:
-            line = self.lines[task.boost] = Bucket()
+            line = self.lines[task.era] = Bucket()
         return line
 
 

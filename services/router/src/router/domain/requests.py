@@ -68,7 +68,7 @@ def _wanted(domain: DomainState, line: QueueLine, data: RequestTask, now_ms: int
 
 def _asked(domain: DomainState, line: QueueLine, data: RequestTask, begins_at_ms: int) -> Waits:
     """An agent who is not configured owns nothing."""
-    asked = asked_by(line, priority=data.priority)
+    asked = asked_by(line, priority=data.priority, fixed=True)
     if data.agent_id is None or data.agent_id not in domain.agents or not data.agent_only_seconds:
         return asked
     until_ms = begins_at_ms + data.agent_only_seconds * 1000

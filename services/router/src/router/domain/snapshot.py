@@ -128,12 +128,12 @@ class _KeptQueue(msgspec.Struct):
     queue: str
     removed: bool
     override: QueueOverridden | None
-    boost: int
     sweeps_at_ms: int | None
     opens_at_ms: int | None
     waits_ms: int
     positions: int
     alerts: dict[str, Standing]
+    era: int = 0
 
 
 def _load_domain(plain: Kept) -> DomainState:

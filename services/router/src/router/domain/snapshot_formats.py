@@ -54,7 +54,6 @@ def _queue_from_1(queue: Plain, domain: str) -> Plain:
         "settings": settings | {name: queue[name] for name in names},
         "removed": queue["removed"],
         "override": None,
-        "boost": 0,
         "sweeps_at_ms": None,
         "opens_at_ms": None,
         "waits_ms": 0,
@@ -71,6 +70,7 @@ def _task_from_1(task: Plain) -> Plain:
         "offers": {} if offer is None else {offer["agent_id"]: offer},
         "order": task["queued_at_ms"] - task["priority"] * STRICT_MS,
         "entered_at_ms": task["queued_at_ms"],
+        "base_priority": task["priority"],
     }
 
 

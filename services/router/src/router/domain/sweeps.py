@@ -1,20 +1,18 @@
-"""What an override or an opening means for those who wait: done in bounded steps, the longest waiting first.
+"""What an override, an opening or another plan means for those who wait: in bounded steps, the longest waiting first.
 
 The state says what is left to do: tasks in line of a closed queue, tasks that wait for the opening of an open one,
-tasks in line whose priority is not what the override makes of it. So a step can be the last at any place.
+tasks in line that were looked at before the last change. So a step can be the last at any place.
 """
 
 from typing import Final
 
 from contracts.queues import QueueOverridden
 
-from router.domain.admission import close_out, reroute, resume
+from router.domain.admission import close_out, go_on, resume
 from router.domain.internal import OverridingMoved, QueueSwept
-from router.domain.match import place, withdraw
-from router.domain.plans import Waits
+from router.domain.match import withdraw
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
-from router.domain.task import Task
 from router.domain.turn import Turn
 
 SWEEP_STEP_MAX: Final = 64
@@ -90,11 +88,6 @@ def _for_queue(override: QueueOverridden, queue: str) -> QueueOverridden:
     )
 
 
-def boosted(task: Task, line: QueueLine) -> int:
-    """The task's priority as the override has it; what its own steps added stays, between 0 and 9."""
-    return min(9, max(0, task.priority + line.boost - task.boost))
-
-
 def _one(turn: Turn, domain: DomainState, line: QueueLine) -> bool:
     """Do what is left to do for one task; whether there was one."""
     if line.overridden_closed:
@@ -109,13 +102,7 @@ def _one(turn: Turn, domain: DomainState, line: QueueLine) -> bool:
     if shut is not None and domain.open_at(line, turn.now_ms):
         resume(turn, domain, domain.tasks[shut[2]], "opened")
         return True
-    task_id = line.unboosted
+    task_id = line.left_behind
     if task_id is not None:
-        _prioritise(turn, domain, domain.tasks[task_id], line)
+        go_on(turn, domain, [domain.tasks[task_id]])
     return task_id is not None
-
-
-def _prioritise(turn: Turn, domain: DomainState, task: Task, line: QueueLine) -> None:
-    waits = Waits(requirements=task.requirements, priority=boosted(task, line), terms=task.terms)
-    reroute(turn, domain, task, waits, "prioritised", by=line.override.by if line.override is not None else None)
-    place(turn, domain, task)

@@ -36,14 +36,15 @@ def target_of(domain: DomainState, first: Task, data: TransferTask) -> Target | 
     if data.requirements:
         asked = Waits(
             requirements=_merged(first.requirements, data.requirements),
-            priority=min(9, first.priority + data.priority_add),
+            priority=min(9, first.base_priority + data.priority_add),
+            priority_fixed=first.priority_fixed,
             terms=_unnamed(first.terms),
         )
         return Target(kind="skills", line=own, asked=asked)
     line = domain.line(data.queue if data.queue is not None else own.settings.escalates_to)
     if line is None:
         return refusal_of("target_unknown", 409, "There is no such queue, or no next tier.")
-    priority = min(9, max(first.priority, line.priority) + data.priority_add)
+    priority = min(9, max(first.base_priority, line.settings.priority) + data.priority_add)
     asked = asked_by(line, priority=priority, band=max(first.terms.band, line.settings.band))
     return Target(kind="tier" if data.escalate else "queue", line=line, asked=asked)
 
@@ -71,7 +72,12 @@ def _agent(domain: DomainState, own: QueueLine, first: Task, data: TransferTask,
     if data.forced:  # this person, whatever their skills
         terms = Terms(band=terms.band, agents=terms.agents, longest_wait=terms.longest_wait)
         requirements = ()
-    asked = Waits(requirements=requirements, priority=min(9, first.priority + data.priority_add), terms=terms)
+    asked = Waits(
+        requirements=requirements,
+        priority=min(9, first.base_priority + data.priority_add),
+        priority_fixed=first.priority_fixed,
+        terms=terms,
+    )
     return Target(kind="agent", line=own, asked=asked, to_agent_id=agent_id)
 
 

@@ -43,6 +43,8 @@ class Task:
     channel: str
     queue: str
     priority: int
+    base_priority: int
+    """What it is without a supervisor's override of the queue."""
     cost: int
     requirements: tuple[Requirement, ...]
     queued_at_ms: int
@@ -68,8 +70,10 @@ class Task:
     """How often it changed its queue."""
     request_id: str | None = None
     """Of a task that was requested; a request for attention joins the live task anyway."""
-    boost: int = 0
-    """What a supervisor's override of its queue has added to its priority."""
+    priority_fixed: bool = False
+    """Asked for this task alone: no override of its queue changes it."""
+    era: int = 0
+    """That of its queue when its terms and priority were looked at last."""
     position: int = 0
     """How many waited in the queue when it came, itself included."""
     expected_wait_ms: int | None = None

@@ -6,7 +6,7 @@ from typing import Final
 from contracts.offers import OfferExpired
 
 from router.domain import alerts, sweeps
-from router.domain.admission import go_on, queue_or_park, resume, step
+from router.domain.admission import go_on, queue_or_park, resume
 from router.domain.classifying import contact_of_parked
 from router.domain.connections import take_back
 from router.domain.finish import finish
@@ -91,7 +91,7 @@ def _matching(turn: Turn, domain: DomainState, timer: Timer) -> None:
 
 
 def _step(turn: Turn, domain: DomainState, timer: Timer) -> None:
-    step(turn, domain, domain.tasks[timer[3]])
+    go_on(turn, domain, [domain.tasks[timer[3]]])
 
 
 def _deferral(turn: Turn, domain: DomainState, timer: Timer) -> None:

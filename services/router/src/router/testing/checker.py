@@ -227,7 +227,11 @@ class Checker:
         assert {task_id for bucket in line.lines.values() for task_id in bucket.keys} == standing
         assert line.shut.keys.keys() == shut
         sweeping = line.sweeps_at_ms is not None
-        assert sweeping or all(domain.tasks[task_id].boost == line.boost for task_id in standing)
+        assert sweeping or all(domain.tasks[task_id].era == line.era for task_id in standing)
+        assert sweeping or all(
+            (task := domain.tasks[task_id]).priority == line.effective(task.base_priority, fixed=task.priority_fixed)
+            for task_id in standing
+        )
         looks = sweeping or line.opens_at_ms == domain.opens_at_ms(line, self.now_ms)
         assert not shut or looks, f"nobody looks when {line.queue} opens"
         assert bool(line.watched or line.alerts) == (line.queue in domain.alerting)
