@@ -7,12 +7,15 @@ from contracts.configuration import Domain
 from contracts.offers import OfferIssued
 from contracts.routing_parts import Destination, Step
 from contracts.tasks import TaskRerouted, TaskTransferredOut
+from router.domain.inputs import TimersDue
+from router.domain.turn import FACTS_MAX
 from router.testing.finding import every, offered, only
 from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import Story
 
 SPEAKERS = [f"a{number}" for number in range(10)]
 RELAXES = Step(after_seconds=30, requirements=[])
+SOONER = Step(after_seconds=5, priority_add=1)
 OVERFLOWS = Step(after_seconds=60, overflow=Destination(to="voicemail"))
 
 
@@ -163,3 +166,108 @@ def test_the_plan_of_a_transfer_for_skills_begins_when_its_owner_goes() -> None:
 
     assert every(told.wait(59.9), TaskTransferredOut) == []
     assert only(told.wait(0.1), TaskTransferredOut).task_id == "i1.t2"
+
+
+# Plans that change
+
+
+CHANGES: dict[str, tuple[Step | None, Callable[[Story], object]]] = {
+    "another time": (
+        Step(after_seconds=600, overflow=Destination(to="voicemail")),
+        lambda told: told.configure(plan("patient", OVERFLOWS)),
+    ),
+    "a step behind the last": (
+        SOONER,
+        lambda told: told.configure(plan("patient", SOONER, OVERFLOWS)),
+    ),
+    "a plan for the queue": (
+        None,
+        lambda told: told.configure(plan("later", OVERFLOWS), queue("english", "english:4", plan="later")),
+    ),
+    "another plan for the queue": (
+        Step(after_seconds=5, overflow=Destination(to="queue", queue="nowhere")),
+        lambda told: told.configure(plan("later", SOONER, OVERFLOWS), queue("english", "english:4", plan="later")),
+    ),
+}
+
+
+def in_line(told: Story) -> None:
+    for name in SPEAKERS:
+        told.set_state(name, ready=False)
+    told.start("i1")
+
+
+def offered_just_then(told: Story) -> None:
+    told.start("i1")
+
+
+def assigned_just_then(told: Story) -> None:
+    told.start("i1")
+    told.accept("a0", "i1.t1.o1")
+
+
+def closed_just_then(told: Story) -> None:
+    told.override("english", closed=True)
+    told.start("i1")
+
+
+@pytest.mark.parametrize("waits", [in_line, offered_just_then, assigned_just_then, closed_just_then])
+@pytest.mark.parametrize("changes", CHANGES)
+def test_a_plan_that_changes_holds_for_those_who_wait_already(changes: str, waits: Callable[[Story], None]) -> None:
+    step, change = CHANGES[changes]
+    told = story(*([step] if step else []), presence_grace_seconds=10)
+    waits(told)
+    told.wait(10)
+    change(told)
+    began_ms = told.now_ms - 10_000
+    if waits is assigned_just_then:
+        told.wait(20)
+        told.gone("a0")
+        told.wait(10)
+        began_ms = told.now_ms
+    elif waits is closed_just_then:
+        told.override("english")
+        began_ms = told.now_ms
+    out = only(told.wait(200), TaskTransferredOut)
+
+    assert 60_000 <= out.transferred_at_ms - began_ms <= 80_000  # a live offer comes to its end
+
+
+def test_a_queue_that_has_no_plan_any_more_gives_up_nobody_who_waits_already() -> None:
+    told = story(RELAXES, OVERFLOWS)
+    in_line(told)
+    told.set_state("zoe", ready=False)
+    told.wait(40)
+    told.configure(queue("english", "english:4"))
+    told.wait(3600)
+    told.set_state("zoe", ready=True)
+
+    assert list(told.domain.tasks["i1.t1"].offers) == ["zoe"]  # what has been relaxed stays so
+
+
+def test_a_longest_wait_that_is_configured_later_holds_for_those_who_wait_already() -> None:
+    told = story()
+    in_line(told)
+    told.wait(30)
+    told.configure(Domain(id=DOMAIN, longest_wait_seconds=40))
+
+    assert [each.reason for each in every(told.wait(9.9), TaskRerouted)] == ["retimed"]
+    assert [each.reason for each in every(told.wait(0.1), TaskRerouted)] == ["longest_wait"]
+
+
+def test_a_long_queue_is_timed_anew_in_bounded_steps() -> None:
+    told = story(OVERFLOWS)
+    told.checker, told.reruns = None, False
+    for name in SPEAKERS:
+        told.set_state(name, ready=False)
+    for number in range(300):
+        told.start(f"i{number:03}")
+    told.configure(plan("patient", Step(after_seconds=90, overflow=Destination(to="voicemail"))))
+    steps = []
+    while (due_ms := told.state.next_due_ms()) is not None and due_ms <= told.now_ms:
+        steps.append(every(told.give(TimersDue()), TaskRerouted))
+
+    assert max(map(len, steps)) <= FACTS_MAX
+    assert [each.task_id for step in steps for each in step] == [f"i{number:03}.t1" for number in range(300)]
+    assert every(told.wait(89), TaskTransferredOut) == []
+    assert len(every(told.wait(1), TaskTransferredOut)) == 300

@@ -77,7 +77,7 @@ def configuration_part_applied(state: State, domain: DomainState, data: Configur
     name = part.id.rpartition("/")[2]
     match part.kind:
         case "plan":
-            _keep(domain.plans, name, None if value is None else Plan.model_validate(value, extra="ignore"))
+            _plan(state, domain, name, None if value is None else Plan.model_validate(value, extra="ignore"))
         case "rules":
             rules = part.value["rules"] if value is not None and part.value else []
             domain.rules = [Rule.model_validate(rule, extra="ignore") for rule in _listed(rules)]
@@ -87,6 +87,15 @@ def configuration_part_applied(state: State, domain: DomainState, data: Configur
             _keep(domain.calendars, name, calendar)
             _keep(domain.hours, name, None if calendar is None else Hours(calendar))
             _look_at_shifts(state, domain, name, now_ms)
+
+
+def _plan(state: State, domain: DomainState, name: str, plan: Plan | None) -> None:
+    """It holds for those who wait, too: their steps are timed by it in bounded steps."""
+    if domain.plans.get(name) != plan:
+        _keep(domain.plans, name, plan)
+        for line in domain.queues.values():
+            if line.settings.plan == name:
+                begin_era(state, domain, line)
 
 
 def _listed(rules: object) -> list[object]:
@@ -117,9 +126,13 @@ def _domain(state: State, domain: DomainState, value: Value, now_ms: int) -> Non
     if value is None:
         return
     tolerance_seconds = domain.settings.adherence_tolerance_seconds
+    longest_wait_seconds = domain.settings.longest_wait_seconds
     domain.settings = Domain.model_validate(value, extra="ignore")
     if domain.settings.adherence_tolerance_seconds != tolerance_seconds:
         _look_at_shifts(state, domain, None, now_ms)
+    if domain.settings.longest_wait_seconds != longest_wait_seconds:
+        for line in domain.queues.values():
+            begin_era(state, domain, line)
     for agent in list(domain.agents.values()):
         settle_shedding(domain, agent)  # the channels that stay with a lost agent may be others now
     if domain.gates.configure(domain.settings.client_shares, domain.settings.outbound_idle_reserve):
@@ -135,9 +148,9 @@ def _queue(state: State, domain: DomainState, name: str, value: Value) -> None:
         if known is None:
             known = domain.queues[name] = QueueLine(queue=name, settings=settings)
         else:
-            boost = known.boost
+            before = (known.boost, known.settings.plan)
             known.configure(settings)
-            if known.boost != boost:
+            if (known.boost, known.settings.plan) != before:
                 begin_era(state, domain, known)
         if not takes_tasks:
             domain.queue_names.insert(place, name)

@@ -9,6 +9,7 @@ from contracts.tasks import TaskQueued, TaskTransferredOut, WrapupStarted
 
 from router.domain.facts import Fact
 from router.domain.fold import fold
+from router.domain.plans import as_it_waits, due
 from router.domain.queue import QueueLine
 from router.domain.snapshot import dump
 from router.domain.state import DomainState, State
@@ -232,9 +233,17 @@ class Checker:
             (task := domain.tasks[task_id]).priority == line.effective(task.base_priority, fixed=task.priority_fixed)
             for task_id in standing
         )
+        self._check_terms(domain, [domain.tasks[task_id] for task_id in sorted(standing) if not sweeping])
         looks = sweeping or line.opens_at_ms == domain.opens_at_ms(line, self.now_ms)
         assert not shut or looks, f"nobody looks when {line.queue} opens"
         assert bool(line.watched or line.alerts) == (line.queue in domain.alerting)
+
+    def _check_terms(self, domain: DomainState, standing: list[Task]) -> None:
+        """Who stands in line does so on the terms of the plan as it is, unless a timer that is due brings them."""
+        for task in standing:
+            at_ms = task.terms.next_step_at_ms
+            if at_ms is None or at_ms > self.now_ms:
+                assert due(domain, task, self.now_ms) == as_it_waits(task), f"{task.task_id} waits on terms of the past"
 
 
 def _alike(task: Task) -> tuple[object, ...]:
