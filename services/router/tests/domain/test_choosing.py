@@ -1,9 +1,14 @@
 """Which of several free agents gets a task, and what starts their idle time anew."""
 
+from collections.abc import Callable
+
 import pytest
+from contracts.agents import CommandResult
 from contracts.configuration import Domain
 from contracts.routing_parts import Step
-from router.testing.finding import offered
+from router.domain.inputs import TimersDue
+from router.domain.turn import FACTS_MAX
+from router.testing.finding import offered, only
 from router.testing.parts import DOMAIN, address, agent, plan, queue, skill
 from router.testing.story import Story
 
@@ -185,3 +190,96 @@ def test_queues_that_ask_for_no_skills_and_differ_otherwise_are_told_apart() -> 
     served = {name: [agent_id for _, agent_id in offered(told.start(f"i-{name}", queue=name))] for name in names}
 
     assert served == {"loaded": ["ann"], "idle": ["ann"], "dials": []}
+
+
+def alone(**settings: object) -> Story:
+    """Bob is busy, and the next chat is for him alone; Ann is at work too, and not meant."""
+    told = Story(reruns=True)
+    told.configure(
+        Domain.model_validate({"id": DOMAIN} | settings),
+        queue("chats", plan="bobs"),
+        plan("bobs", Step(after_seconds=0, agents=["bob"])),
+        address("chats"),
+        agent("ann", capacity=3),
+        agent("bob"),
+    )
+    told.on_duty("bob")
+    told.start("i0")
+    told.accept("bob", "i0.t1.o1")
+    told.start("i1")
+    told.on_duty("ann")
+    assert told.domain.tasks["i1.t1"].state == "waiting"
+    return told
+
+
+def breaks(told: Story) -> list[object]:
+    return told.set_state("bob", ready=False) + told.wait(0)
+
+
+def vanishes(told: Story) -> list[object]:
+    return told.gone("bob") + told.wait(30)
+
+
+def is_removed(told: Story) -> list[object]:
+    return told.configure(removed="agent:bob") + told.wait(0)
+
+
+@pytest.mark.parametrize("leaves", [breaks, vanishes, is_removed])
+def test_what_waits_for_agents_alone_is_anybodys_when_none_of_them_is_at_work_any_more(
+    leaves: Callable[[Story], list[object]],
+) -> None:
+    assert ("i1.t1", "ann") in offered(leaves(alone()))
+
+
+def test_a_task_waits_for_named_agents_as_long_as_one_of_them_is_at_work() -> None:
+    told = alone()
+    told.configure(agent("cid"), plan("bobs", Step(after_seconds=0, agents=["bob", "cid"])))
+    told.on_duty("cid")
+    told.start("i2")
+    told.accept("cid", "i2.t1.o1")
+    told.start("i3")
+
+    assert offered(breaks(told)) == [("i1.t1", "ann")]
+    told.accept("ann", "i1.t1.o1")
+    assert told.domain.tasks["i3.t1"].terms.agents == ("bob", "cid")
+
+
+def test_nobody_waits_for_named_agents_beyond_the_longest_wait() -> None:
+    told = alone(longest_wait_seconds=60)
+
+    assert offered(told.wait(59.9)) == []
+    assert offered(told.wait(0.1)) == [("i1.t1", "ann")]
+
+
+def test_what_a_supervisor_gives_to_an_agent_who_goes_off_duty_is_anybodys_and_a_callback_keeps_its_time() -> None:
+    told = alone()
+    told.configure(queue("chats"))
+    told.wait(0)
+    told.request("r1", agent_id="bob", agent_only_seconds=60)
+    callback = told.domain.tasks[told.domain.interactions["of-r1"].task_id or ""]
+    told.reroute("i1.t1", to_agent_id="bob")
+
+    assert offered(breaks(told)) == [("i1.t1", "ann")]
+    told.accept("ann", told.domain.tasks["i1.t1"].offers["ann"].offer_id)
+    assert callback.terms.agents == ("bob",)
+    told.wait(60)
+    assert told.domain.tasks[callback.task_id].terms.agents == ()
+    refused = only(told.reroute(callback.task_id, to_agent_id="bob"), CommandResult).refusal
+    assert refused is not None
+    assert refused.code == "agent_not_at_work"
+
+
+def test_many_tasks_that_wait_for_one_agent_are_set_free_in_bounded_steps() -> None:
+    told = alone()
+    told.checker, told.reruns = None, False
+    told.set_state("ann", ready=False)
+    for number in range(300):
+        told.start(f"j{number:03}")
+    told.set_state("bob", ready=False)
+    steps = []
+    while told.state.next_due_ms() == 0:
+        steps.append(len(told.give(TimersDue())))
+
+    assert max(steps) <= FACTS_MAX + 2
+    assert len(steps) > 1
+    assert {task.terms.agents for task in told.domain.tasks.values() if task.state == "waiting"} == {()}

@@ -298,6 +298,9 @@ def test_whose_callback_it_is_that_comes_due_while_its_queue_is_closed_is_told_f
 
 def test_how_long_a_supervisor_keeps_a_task_for_an_agent_is_told() -> None:
     told = story()
+    told.on_duty("ann")
+    told.start("i0")
+    told.accept("ann", "i0.t1.o1")
     told.start("i1")
     told.reroute("i1.t1", to_agent_id="ann")
 

@@ -40,6 +40,13 @@ def refusal(happened: list[object]) -> tuple[str, int] | None:
     return (result.refusal.code, result.refusal.http_status) if result.refusal else None
 
 
+def busy(told: Story, agent_id: str) -> None:
+    """The agent is at work, and has a customer."""
+    told.on_duty(agent_id)
+    told.start("first")
+    told.accept(agent_id, "first.t1.o1")
+
+
 def test_a_waiting_task_moves_to_another_queue_with_its_waiting_time(told: Story) -> None:
     told.start("i1")
     told.wait(30)
@@ -83,6 +90,7 @@ def test_a_task_moves_up_by_priority_or_band(told: Story) -> None:
 
 
 def test_a_task_is_given_to_one_agent_for_an_hour_then_to_anybody(told: Story) -> None:
+    busy(told, "ann")
     told.on_duty("bob")
     told.start("i1")
 
@@ -103,6 +111,7 @@ def test_a_task_is_given_to_one_agent_in_another_queue_at_once(told: Story) -> N
 
 def test_a_step_that_was_due_during_the_offer_comes_after_the_move(told: Story) -> None:
     told.configure(plan("p", Step(after_seconds=5, band=4)), queue("chats", plan="p"))
+    busy(told, "ann")
     told.on_duty("bob")
     told.start("i1")
     told.wait(10)

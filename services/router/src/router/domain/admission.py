@@ -132,7 +132,12 @@ def admit(turn: Turn, domain: DomainState, line: QueueLine, wanted: Wanted) -> T
     if wanted.deferred_for is not None:
         terms = planned_from(domain, line, wanted.asked.terms, wanted.asked_at_ms)
         return enqueue(turn, domain, line, wanted, replace(wanted.asked, terms=terms))
-    times = Times(since_ms=wanted.asked_at_ms, entered_at_ms=wanted.asked_at_ms, last_agent_id=wanted.last_agent_id)
+    times = Times(
+        since_ms=wanted.asked_at_ms,
+        entered_at_ms=wanted.asked_at_ms,
+        last_agent_id=wanted.last_agent_id,
+        owned=wanted.asked.terms.agents_until_ms is not None,
+    )
     waits = on_entry(domain, line, wanted.asked, times, turn.now_ms)
     full = line.is_full
     task = enqueue(turn, domain, line, wanted, waits)

@@ -59,6 +59,8 @@ def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, da
     agent = known_agent(domain, data.to_agent_id)
     if agent is None:
         return refusal_of("unknown_agent", 404, "The configuration of this domain has no such agent.")
+    if not domain.at_work(agent.agent_id):
+        return refusal_of("agent_not_at_work", 409, "The agent is not ready, or not there.")
     asked = as_it_waits(task) if line.queue == task.queue else asked_by(line)
     signature = domain.lanes.signature_of(
         asked.requirements,

@@ -30,6 +30,7 @@ INTERNAL: Final[dict[str, type]] = {
     "internal.matching_resumed": internal.MatchingResumed,
     "internal.backoff_lapsed": internal.BackoffLapsed,
     "internal.adherence_checked": internal.AdherenceChecked,
+    "internal.leaver_followed": internal.LeaverFollowed,
     "internal.gates_deferred": internal.GatesDeferred,
     "internal.gates_resumed": internal.GatesResumed,
     "internal.queue_swept": internal.QueueSwept,

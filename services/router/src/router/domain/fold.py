@@ -16,6 +16,7 @@ from router.domain.fold_agents import (
     command_result,
     gates_deferred,
     gates_resumed,
+    leaver_followed,
     matching_deferred,
     matching_resumed,
 )
@@ -111,6 +112,7 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     internal.BackoffLapsed: backoff_lapsed,
     internal.GatesDeferred: gates_deferred,
     internal.GatesResumed: gates_resumed,
+    internal.LeaverFollowed: leaver_followed,
     internal.ContactKept: _contact_kept,
     internal.FactsKnown: _facts_known,
     internal.AttentionJoined: _attention_joined,

@@ -10,7 +10,14 @@ from contracts.agents import (
 
 from router.domain.agent import PendingState
 from router.domain.holding import start_shedding
-from router.domain.internal import BackoffLapsed, GatesDeferred, GatesResumed, MatchingDeferred, MatchingResumed
+from router.domain.internal import (
+    BackoffLapsed,
+    GatesDeferred,
+    GatesResumed,
+    LeaverFollowed,
+    MatchingDeferred,
+    MatchingResumed,
+)
 from router.domain.state import RESULTS_KEPT_MS, RESULTS_MAX, DomainState, State
 
 
@@ -68,6 +75,13 @@ def gates_deferred(state: State, domain: DomainState, data: GatesDeferred, now_m
 def gates_resumed(_: State, domain: DomainState, data: GatesResumed, now_ms: int) -> None:
     """It goes on now."""
     domain.gates_deferred = False
+
+
+def leaver_followed(state: State, domain: DomainState, data: LeaverFollowed, now_ms: int) -> None:
+    """The next one's turn, if there is one."""
+    domain.leavers.remove(data.agent_id)
+    if domain.leavers:
+        state.schedule(0, "leavers", domain.key, "")
 
 
 def agent_presence_changed(state: State, domain: DomainState, data: AgentPresenceChanged, now_ms: int) -> None:

@@ -186,7 +186,15 @@ def start_shedding(state: State, domain: DomainState, agent: Agent, reason: Shed
         agent.shed = reason
         state.schedule(0, "shed", domain.key, agent.agent_id)
         domain.lanes.agent_changed(agent)
+    note_leaver(state, domain, agent.agent_id)
     settle_shedding(domain, agent)
+
+
+def note_leaver(state: State, domain: DomainState, agent_id: str) -> None:
+    """The agent is not at work any more: what waits for them alone is looked at in bounded steps."""
+    if agent_id not in domain.leavers and domain.lanes.named(agent_id):
+        domain.leavers.append(agent_id)
+        state.schedule(0, "leavers", domain.key, "")
 
 
 def settle_shedding(domain: DomainState, agent: Agent) -> None:

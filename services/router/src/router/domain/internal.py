@@ -117,6 +117,14 @@ class AdherenceChecked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaverFollowed:
+    """Nothing in line waits any more for this agent alone, who is not at work."""
+
+    agent_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatesDeferred:
     """More tasks could go through a gate that has opened, but the batch is full: a continuation timer goes on."""
 

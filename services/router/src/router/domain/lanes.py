@@ -149,6 +149,10 @@ class Lanes(Roster):
         """The rules have changed, or matching behind gates was left unfinished: anything that waits may get through."""
         self.gates.blocked = {signature.need.size[3] for signature in self._signatures}
 
+    def named(self, agent_id: str) -> list[Task]:
+        """What only this agent, or one of few, may have, in the order of the line."""
+        return sorted(self._named.get(agent_id, {}).values(), key=lambda task: task.place)
+
     def census(self, task: Task) -> Census:
         """The agents as this task sees them; a sum over its signature, not over agents."""
         self._count_agents()

@@ -36,6 +36,8 @@ class Times:
     last_agent_id: str | None
     planned: bool = True
     """Whether the queue's plan holds for the task."""
+    owned: bool = False
+    """Whether the agent alone whom it waits for was asked for with it: until then, there or not."""
 
 
 def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
@@ -79,6 +81,7 @@ def times_of(task: Task) -> Times:
         entered_at_ms=task.entered_at_ms,
         last_agent_id=task.last_agent_id,
         planned=is_planned(task.transfer),
+        owned=task.request_id is not None and task.terms.agents_until_ms is not None,
     )
 
 
@@ -134,6 +137,8 @@ def advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
         if times.entered_at_ms + step.after_seconds * 1000 > now_ms:
             break
         waits = stepped(domain, waits, step, times.last_agent_id)
+    if waits.terms.agents and _freed(domain, waits.terms, times, now_ms):
+        waits = replace(waits, terms=replace(waits.terms, agents=(), agents_until_ms=None))
     return Waits(
         requirements=waits.requirements,
         priority=waits.priority,
@@ -141,6 +146,19 @@ def advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
         terms=_timed(domain, waits.terms, steps, times, now_ms),
         overflow=waits.overflow,
     )
+
+
+def _freed(domain: DomainState, terms: Terms, times: Times, now_ms: int) -> bool:
+    """Whether others may have a task that is for some agents alone: none of them is at work, or it has waited longest.
+
+    A transfer to one agent ends with them, and who asked for an agent's own time has it.
+    """
+    if not times.planned:
+        return False
+    seconds = domain.settings.longest_wait_seconds
+    if seconds is not None and times.since_ms + seconds * 1000 <= now_ms:
+        return True
+    return not times.owned and not any(map(domain.at_work, terms.agents))
 
 
 def steps_of(domain: DomainState, line: QueueLine, times: Times) -> Sequence[Step]:

@@ -152,6 +152,7 @@ def _load_domain(plain: Kept) -> DomainState:
         rules=[Rule.model_validate(each) for each in _parts(plain, "rules")],
         early_facts=dict(_read(plain, "early_facts", list[tuple[str, CustomerFacts]])),
         offers_made=_read(plain, "offers_made", int),
+        leavers=_read(plain, "leavers", list[str]),
         gates_deferred=_read(plain, "gates_deferred", bool),
         overriding=msgspec.json.decode(plain["overriding"], type=Overriding | None),
         alerts_at_ms=msgspec.json.decode(plain["alerts_at_ms"], type=int | None),

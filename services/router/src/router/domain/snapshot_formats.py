@@ -36,6 +36,7 @@ def _domain_from_1(domain: Plain) -> Plain:
         "rules": [],
         "early_facts": [],
         "offers_made": 0,
+        "leavers": [],
         "gates_deferred": False,
         "overriding": None,
         "alerts_at_ms": None,

@@ -83,6 +83,8 @@ class DomainState:
     """By interaction, oldest first: facts that came before their interaction; at most 1000."""
     offers_made: int = 0
     """Counts the offers of the domain; whose turn it is."""
+    leavers: list[str] = field(default_factory=list)
+    """Agents who are not at work any more, as long as tasks in line that name them are to be looked at."""
     gates_deferred: bool = False
     """Set while a continuation timer has to go on with tasks whose gate has opened."""
     overriding: Overriding | None = None
@@ -148,12 +150,17 @@ class DomainState:
     def at_work(self, agent_id: str) -> bool:
         """Whether the agent is ready and not known to be away: worth waiting for."""
         agent = self.agents.get(agent_id)
-        return agent is not None and agent.state == "ready" and agent.presence != "absent"
+        return (
+            agent is not None
+            and agent.state == "ready"
+            and agent.presence != "absent"
+            and agent.shed != "agent_removed"
+        )
 
     def available(self, agent_id: str) -> bool:
         """Whether the agent is at work, and takes on more once there is room."""
         agent = self.agents.get(agent_id)
-        return self.at_work(agent_id) and agent is not None and agent.pending is None and agent.shed != "agent_removed"
+        return self.at_work(agent_id) and agent is not None and agent.pending is None
 
     def open_at(self, line: QueueLine, at_ms: int) -> bool:
         """Whether the queue takes work: by its calendar, unless a supervisor has closed it."""
@@ -250,7 +257,7 @@ def timer_holds(domain: DomainState, timer: Timer) -> bool:
         case "response":
             task = domain.assignments.get(subject)
             return task is not None and task.respond_by_ms == timer[0]
-        case "gates" | "overriding" | "alerts":
+        case "gates" | "leavers" | "overriding" | "alerts":
             return _domain_timer_holds(domain, timer)
         case "sweep" | "opening" | "override":
             line = domain.queues.get(subject)
@@ -283,6 +290,8 @@ def _domain_timer_holds(domain: DomainState, timer: Timer) -> bool:
     match timer[1]:
         case "gates":
             return domain.gates_deferred
+        case "leavers":
+            return bool(domain.leavers)
         case "overriding":
             return domain.overriding is not None and domain.overriding.at_ms == timer[0]
         case _:
@@ -351,6 +360,8 @@ def timers_of(domain: DomainState) -> Iterator[Timer]:
 def _timers_of_domain(domain: DomainState) -> Iterator[Timer]:
     if domain.gates_deferred:
         yield (0, "gates", domain.key, "", "")
+    if domain.leavers:
+        yield (0, "leavers", domain.key, "", "")
     if domain.overriding is not None:
         yield (domain.overriding.at_ms, "overriding", domain.key, "", "")
     if domain.alerts_at_ms is not None:

@@ -5,8 +5,9 @@ from heapq import heapify, heappop, heappush
 from typing import Final, Literal
 
 TimerKind = Literal[
-    "adherence", "alerts", "backoff", "deferral", "gates", "grace", "matching", "offer", "opening", "override",
-    "overriding", "parked", "refusal", "response", "shed", "step", "sweep", "transfer", "wrapup",
+    "adherence", "alerts", "backoff", "deferral", "gates", "grace", "leavers", "matching", "offer", "opening",
+    "override", "overriding", "parked", "refusal", "response", "shed", "step", "sweep", "transfer",
+    "wrapup",
 ]  # fmt: skip
 Timer = tuple[int, TimerKind, str, str, str]
 """Due time, kind, key of the domain, and what it is about: an offer, assignment, agent, task (and agent), interaction

@@ -11,8 +11,9 @@ from router.domain.classifying import contact_of_parked
 from router.domain.connections import take_back
 from router.domain.finish import finish
 from router.domain.inputs import TimersDue
-from router.domain.internal import BackoffLapsed, GatesResumed, MatchingResumed, RefusalLapsed
+from router.domain.internal import BackoffLapsed, GatesResumed, LeaverFollowed, MatchingResumed, RefusalLapsed
 from router.domain.match import serve
+from router.domain.plans import as_it_waits, due
 from router.domain.presence import change
 from router.domain.shedding import shed
 from router.domain.shifts import look
@@ -132,6 +133,16 @@ def _adherence(turn: Turn, domain: DomainState, timer: Timer) -> None:
     look(turn, domain, domain.agents[timer[3]])
 
 
+def _leavers(turn: Turn, domain: DomainState, _: Timer) -> None:
+    agent_id = domain.leavers[0]
+    for task in domain.lanes.named(agent_id):
+        if turn.full:
+            return
+        if due(domain, task, turn.now_ms) != as_it_waits(task):
+            go_on(turn, domain, [task])
+    turn.emit(domain, LeaverFollowed(agent_id=agent_id, domain=domain.domain))
+
+
 def _gates(turn: Turn, domain: DomainState, _: Timer) -> None:
     turn.emit(domain, GatesResumed(domain=domain.domain))
     domain.lanes.suspect_all()
@@ -155,6 +166,7 @@ _HANDLERS: Final[dict[TimerKind, Callable[[Turn, DomainState, Timer], None]]] = 
     "deferral": _deferral,
     "backoff": _backoff,
     "gates": _gates,
+    "leavers": _leavers,
     "transfer": _transfer,
     "adherence": _adherence,
     "sweep": _sweep,

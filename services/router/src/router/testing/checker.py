@@ -233,7 +233,9 @@ class Checker:
             (task := domain.tasks[task_id]).priority == line.effective(task.base_priority, fixed=task.priority_fixed)
             for task_id in standing
         )
-        self._check_terms(domain, [domain.tasks[task_id] for task_id in sorted(standing) if not sweeping])
+        self._check_terms(
+            domain, [domain.tasks[task_id] for task_id in sorted(standing) if not (sweeping or domain.leavers)]
+        )
         looks = sweeping or line.opens_at_ms == domain.opens_at_ms(line, self.now_ms)
         assert not shut or looks, f"nobody looks when {line.queue} opens"
         assert bool(line.watched or line.alerts) == (line.queue in domain.alerting)
