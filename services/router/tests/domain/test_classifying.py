@@ -193,3 +193,15 @@ def test_what_rules_ask_is_never_taken_for_what_another_contact_asked_before() -
         told.start(f"i{number}", language=language)
         assert bool(told.domain.offers) == (language == "es"), number
         told.end(f"i{number}")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_queue_that_waits_for_facts_is_full_as_any_other_once_they_came_or_did_not(*, known: bool) -> None:
+    told = story(customer_facts_wait_ms=2000, waiting_max=2, full=Destination(to="voicemail"))
+    for number in range(4):
+        told.start(f"i{number}")
+    happened = [told.facts(f"i{number}") for number in range(4)] if known else [told.wait(2)]
+
+    out = [(data.task_id, data.reason) for each in happened for data in each if isinstance(data, TaskTransferredOut)]
+    assert out == [("i2.t1", "full"), ("i3.t1", "full")]
+    assert told.domain.queues["general"].waiting == 2

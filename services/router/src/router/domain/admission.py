@@ -112,13 +112,14 @@ def classify_again(turn: Turn, domain: DomainState, task: Task, contact: Contact
     if routed is None:
         return
     marked = replace(marks_of(task), labels=routed.labels, language=routed.language, last_agent_id=routed.last_agent_id)
+    full = task.deferred_for == "customer_facts" and routed.line.is_full
     if task.deferred_for == "customer_facts":
         turn.emit(domain, _resumed(turn, domain, task, "facts_known"))
     if routed.line.queue == task.queue:
         times = replace(times_of(task), last_agent_id=routed.last_agent_id)
         waits = on_entry(domain, routed.line, routed.asked, times, turn.now_ms)
         reroute(turn, domain, task, waits, "classified", marks=marked)
-        _look_for(turn, domain, task, routed.line, waits)
+        _look_for(turn, domain, task, routed.line, waits, full=full)
     else:
         enter(turn, domain, task, routed.line, "classified", asked=routed.asked, marks=marked)
 
@@ -362,9 +363,12 @@ def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
     if not is_open and task.deferred_for != "customer_facts":
         defer_until_open(turn, domain, task)
         return
+    full = task.deferred_for == "customer_facts" and line.is_full
     turn.emit(domain, _resumed(turn, domain, task, reason))
     if not is_open:
         close_out(turn, domain, task, line)
+    elif full and line.settings.full is not None and task.kind == "contact":
+        give_up(turn, domain, task, line.settings.full, "full")
     else:
         go_on(turn, domain, [task])
 

@@ -89,9 +89,10 @@ class QueueLine:
 
     @property
     def is_full(self) -> bool:
-        """Whether it takes nobody more; what is scheduled for later takes no place."""
+        """Whether it takes nobody more; who is scheduled for later, or whose facts may come, takes no place yet."""
         most = self.settings.waiting_max
-        return most is not None and self.counts["waiting"] - self.deferred["scheduled"] >= most
+        outside = self.deferred["scheduled"] + self.deferred["customer_facts"]
+        return most is not None and self.counts["waiting"] - outside >= most
 
     @property
     def left_behind(self) -> str | None:
