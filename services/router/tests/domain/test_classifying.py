@@ -1,5 +1,7 @@
 """Where rules send a contact, at once and when the customer's facts come."""
 
+from collections.abc import Callable
+
 import pytest
 from contracts.calendars import Calendar
 from contracts.configuration import Domain
@@ -205,3 +207,49 @@ def test_a_queue_that_waits_for_facts_is_full_as_any_other_once_they_came_or_did
     out = [(data.task_id, data.reason) for each in happened for data in each if isinstance(data, TaskTransferredOut)]
     assert out == [("i2.t1", "full"), ("i3.t1", "full")]
     assert told.domain.queues["general"].waiting == 2
+
+
+def moved(told: Story) -> None:
+    told.reroute("i1.t1", queue="complaints")
+
+
+def prioritised(told: Story) -> None:
+    told.reroute("i1.t1", priority=7)
+
+
+def put_into_a_band(told: Story) -> None:
+    told.reroute("i1.t1", band=3)
+
+
+def given_up(told: Story) -> None:
+    told.configure(plan("away", Step(after_seconds=5, overflow=Destination(to="queue", queue="complaints"))))
+    told.wait(5)
+
+
+def offered_once(told: Story) -> None:
+    told.on_duty("ann")
+    told.set_state("ann", ready=False)
+
+
+@pytest.mark.parametrize("decides", [moved, prioritised, put_into_a_band, given_up, offered_once])
+def test_late_facts_change_nothing_that_was_decided_meanwhile(decides: Callable[[Story], None]) -> None:
+    told = story(customer_facts_wait_ms=1000, plan="away")
+    told.start("i1")
+    told.wait(2)
+    decides(told)
+    task = told.domain.tasks["i1.t1"]
+    before = (task.queue, task.priority, task.terms)
+    told.facts("i1", tier="gold")
+
+    assert (task.queue, task.priority, task.terms) == before
+
+
+def test_an_override_of_the_queue_does_not_keep_late_facts_from_counting() -> None:
+    told = story(customer_facts_wait_ms=1000)
+    told.start("i1")
+    told.wait(2)
+    told.override("general", priority=8)
+    told.wait(0)
+    told.facts("i1", tier="gold")
+
+    assert told.domain.tasks["i1.t1"].queue == "gold"

@@ -12,6 +12,7 @@ def offer_issued(state: State, domain: DomainState, data: offers.OfferIssued, no
     task = domain.tasks[data.task_id]
     agent = domain.agents[data.agent_id]
     task.offers_made += 1
+    task.contact = None
     task.offers[data.agent_id] = data
     domain.offers[data.offer_id] = task
     domain.offers_made += 1

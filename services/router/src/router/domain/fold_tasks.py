@@ -100,6 +100,8 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
         line.leaves(task)
     if data.reason != "overflow_failed":
         task.era = line.era
+    if _is_decided(task, data):
+        task.contact = None
     line.enters(task)
     task.kind = data.kind
     task.priority = data.priority
@@ -261,6 +263,13 @@ def _back_in_line(state: State, domain: DomainState, assignment_id: str, at_ms: 
     task.held_ms = 0
     move(state, domain, task, "waiting")
     schedule_transfer(state, domain, task)
+
+
+def _is_decided(task: Task, data: tasks.TaskRerouted) -> bool:
+    """Whether the task is where no rule shall fetch it back from: by a supervisor, or by a queue that gave it up."""
+    if data.reason == "prioritised":  # an override changes neither of these
+        return data.priority_fixed or data.terms.band != task.terms.band
+    return data.reason in {"moved", "overflowed", "closed", "full"}
 
 
 def _take_manner(task: Task, line: QueueLine) -> None:

@@ -81,7 +81,7 @@ class Task:
     deferred_for: DeferredFor | None = None
     deferred_until_ms: int | None = None
     contact: ContactKept | None = None
-    """What rules may read again, while the customer's facts may come."""
+    """What rules may read again, while the customer's facts may come and nobody has decided about it or been asked."""
     transfer: Origin | None = None
     """Set while the task stands for an open transfer; then it is not the interaction's main one."""
     state: TaskState = "waiting"
