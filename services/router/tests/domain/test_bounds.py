@@ -3,9 +3,11 @@
 from collections import UserDict
 from collections.abc import Iterator
 
+import pytest
 from contracts.configuration import Domain
 from contracts.interactions import InteractionStarted
 from contracts.offers import OfferIssued
+from contracts.routing_parts import ClientShare
 from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
 from router.domain.internal import InteractionParked
 from router.domain.queue import QueueLine
@@ -153,3 +155,43 @@ def test_a_record_of_a_queue_costs_no_look_at_all_queues() -> None:
 
     assert counted.walks <= 3  # for the version, not for each record
     assert told.domain.queue_names == sorted(f"q{number}" for number in range(1, 150))
+
+
+def held_back(agents: int = 400) -> Story:
+    """Many wait behind their client's cap of one unit, and as many agents are free. Unchecked, for speed."""
+    told = Story(checker=None)
+    names = [f"agent-{number:03}" for number in range(agents)]
+    told.configure(
+        Domain(id=DOMAIN, client_shares=[ClientShare(client="shop", units_max=1)]),
+        queue("chats"),
+        address("chats"),
+        *[agent(name) for name in names],
+    )
+    told.on_duty(*names)
+    for number in range(agents):
+        told.now_ms += 1
+        told.start(f"i{number:04}")
+    return told
+
+
+@pytest.mark.parametrize("shares", [[ClientShare(client="shop", units_max=1000)], []])
+def test_many_tasks_behind_a_gate_that_opens_are_matched_in_steps_and_nobody_overtakes_them(
+    shares: list[ClientShare],
+) -> None:
+    told = held_back()
+    told.accept("agent-000", "i0000.t1.o1")
+    told.wait(0)
+
+    steps = [told.configure(Domain(id=DOMAIN, client_shares=shares))]
+    assert told.domain.gates_deferred
+    told.now_ms += 1000
+    newcomer = told.start("late")
+    freed = told.complete("agent-000", "i0000.t1.o1.a")
+    come = told.configure(agent("zoe")) + told.on_duty("zoe")
+    while told.state.next_due_ms() == 0:
+        steps.append(told.give(TimersDue()))
+
+    assert offers(newcomer) == offers(freed) == offers(come) == []
+    assert max(map(len, steps)) <= FACTS_MAX + 2
+    order = [task for step in steps for task in offers(step)]
+    assert order == [*[f"i{number:04}.t1" for number in range(1, 400)], "late.t1"]

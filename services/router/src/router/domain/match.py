@@ -25,10 +25,13 @@ FIRST_IN_LINE: Final = "priority_longest_waiting"
 
 
 def place(turn: Turn, domain: DomainState, task: Task) -> None:
-    """Offer the waiting task to the best agents, as many as it may have, or record why there is none."""
+    """Offer the waiting task to the best agents, as many as it may have, or record why there is none.
+
+    Nothing is offered while a continuation has to go on with who waits behind a gate that has opened: it does.
+    """
     if turn.freed:
         serve_freed(turn)  # what waited before this task comes first
-    if task.seeks and not try_to_place(turn, domain, task):
+    if task.seeks and not _try_to_place(turn, domain, task) and not domain.gates_deferred:
         decision = _decision(turn, domain, task, RULES[task.choice], None)
         turn.emit(
             domain,
@@ -42,13 +45,12 @@ def place(turn: Turn, domain: DomainState, task: Task) -> None:
         )
 
 
-def try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
+def _try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
     """Offer the task to the best agents, as many as it may have; whether there was one."""
-    serve_freed(turn)  # others may wait longer for who has just got free
     if domain.lanes.gates.blocked:
         open_gates(turn, domain)  # a gate may have opened just now, and others wait there already
     found = bool(task.offers)
-    while task.seeks:
+    while task.seeks and not domain.gates_deferred:
         agent_id = domain.lanes.best_agent(task)
         if agent_id is None:
             break
@@ -59,7 +61,7 @@ def try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
 
 def serve(turn: Turn, domain: DomainState, agent: Agent) -> None:
     """Offer waiting tasks to the agent, the first in line first, as long as there are any and capacity is left."""
-    while agent.routable and agent.room[0] > 0:
+    while agent.routable and agent.room[0] > 0 and not domain.gates_deferred:
         task_id = domain.lanes.best_task(agent)
         if task_id is None:
             return

@@ -83,7 +83,7 @@ class Checker:
         for domain in self.state.domains.values():
             self._check_structure(domain)
             for task in domain.tasks.values():
-                if oracle.seeks(task):
+                if oracle.seeks(task) and not domain.gates_deferred:
                     self.cases += 1
                     assert oracle.best_agent(domain, task) is None, (
                         f"{task.task_id} waits although somebody could take it"
@@ -96,6 +96,7 @@ class Checker:
         task, agent = domain.tasks[offer.task_id], domain.agents[offer.agent_id]
         reason = oracle.exclusion(domain, agent, task)
         self.cases += 1
+        assert not domain.gates_deferred, f"S7: {task.task_id} is offered while who waits at a gate is yet to be served"
         assert reason is None, f"S4, S5: {agent.agent_id} {reason}"
         first_agent = oracle.best_agent(domain, task) == agent.agent_id
         first_task = oracle.best_task(domain, agent) == task.task_id
