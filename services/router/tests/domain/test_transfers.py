@@ -353,6 +353,22 @@ def test_cancelling_before_anybody_accepted_takes_the_offer_back(told: Story) ->
     assert only(cancelled, OfferWithdrawn).agent_id == "bob"
 
 
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize("finished", ["i1.t1", "i1.t2"])
+def test_a_supervisor_who_finishes_a_task_cancels_its_transfer_and_is_named(
+    told: Story, finished: str, *, accepted: bool
+) -> None:
+    told.transfer("ann", ANNS, kind="consult", queue="billing")
+    if accepted:
+        told.accept("bob", "i1.t2.o1")
+
+    happened = told.finish(finished)
+
+    assert moves(happened) == [("cancelled", "by_supervisor")]
+    outs = {out.task_id: out.by for out in of(happened, TaskTransferredOut)}
+    assert outs == dict.fromkeys(["i1.t1", "i1.t2"] if finished == "i1.t1" else ["i1.t2"], "sue")
+
+
 def test_the_consultant_who_is_done_ends_the_consultation(told: Story) -> None:
     consult(told)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from contracts.assignments import TransferState
 from contracts.routing_parts import Destination
 from contracts.tasks import (
     DeferredFor,
@@ -340,9 +341,10 @@ def transfer_out(  # each by name
     disposition: str | None = None,
     by: str | None = None,
 ) -> None:
-    """The task leaves the router, in any state; one that stands for a transfer lets it fail."""
+    """The task leaves the router, in any state; the transfer that it stands for fails, or is cancelled by somebody."""
     if task.transfer is not None:
-        end(turn, domain, task, "failed", reason)
+        state: TransferState = "failed" if by is None else "cancelled"
+        end(turn, domain, task, state, reason, disposition=disposition, by=by)
         return
     withdraw(turn, domain, task, reason)
     out = gone(turn, domain, task, to, reason)

@@ -111,10 +111,10 @@ def _finish(turn: Turn, domain: DomainState, data: FinishTask) -> Outcome:
     if refusal is not None:
         return Outcome(refusal=refusal)
     if task.task_id in domain.transfers:
-        end(turn, domain, domain.transfers[task.task_id], "cancelled", "by_supervisor")
+        end(turn, domain, domain.transfers[task.task_id], "cancelled", "by_supervisor", by=data.by)
     assigned = task.assigned
     if assigned is not None and task.transfer is not None:
-        end(turn, domain, task, "cancelled", "by_supervisor", disposition=data.disposition)
+        end(turn, domain, task, "cancelled", "by_supervisor", disposition=data.disposition, by=data.by)
         return Outcome()
     transfer_out(turn, domain, task, "finished", "by_supervisor", disposition=data.disposition, by=data.by)
     return Outcome(free=domain.agents.get(assigned.agent_id) if assigned is not None else None)

@@ -145,7 +145,7 @@ def _move(turn: Turn, domain: DomainState, data: MoveTransfer) -> Outcome:
     if origin_of(task).from_agent_id != data.agent_id:
         return refused("transfer_of_another", 403, "The transfer is another agent's.")
     if data.move == "cancel":
-        end(turn, domain, task, "cancelled", "by_owner" if data.by is None else "by_supervisor")
+        end(turn, domain, task, "cancelled", "by_owner" if data.by is None else "by_supervisor", by=data.by)
         return Outcome()
     if task.state != "assigned":
         return refused("not_accepted", 409, "Nobody has accepted the transfer yet.")

@@ -154,10 +154,11 @@ def hand_out(  # what the agent says at the end, each by name
     reason: str,
     *,
     disposition: Code | None = None,
+    by: str | None = None,
 ) -> None:
     """The task ends because another of its interaction goes on; who had it is free when the input has been decided."""
     out = gone(turn, domain, task, "handed_over", reason)
-    turn.emit(domain, replace(out, to_task_id=to_task_id, disposition=disposition))
+    turn.emit(domain, replace(out, to_task_id=to_task_id, disposition=disposition, by=by))
     if out.agent_id is not None:
         turn.freed.append((domain.key, out.agent_id))
 

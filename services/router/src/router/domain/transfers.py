@@ -66,14 +66,21 @@ def set_role(turn: Turn, domain: DomainState, task: Task, role: Role) -> None:
         turn.emit(domain, changed)
 
 
-def end(
-    turn: Turn, domain: DomainState, task: Task, state: TransferState, reason: str, *, disposition: Code | None = None
+def end(  # what the agent or supervisor says at the end, each by name
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    state: TransferState,
+    reason: str,
+    *,
+    disposition: Code | None = None,
+    by: str | None = None,
 ) -> None:
     """The transfer is cancelled or has failed: its task ends, and the first task stays with its owner."""
     origin = origin_of(task)
     withdraw(turn, domain, task, "transfer_over")
     tell(turn, domain, task, state, reason)
-    hand_out(turn, domain, task, origin.from_task_id, "transfer_over", disposition=disposition)
+    hand_out(turn, domain, task, origin.from_task_id, "transfer_over", disposition=disposition, by=by)
 
 
 def origin_of(task: Task) -> Origin:
