@@ -406,6 +406,9 @@ def _followed(state: bytes, now_ms: int, task_id: str) -> str:
     told.wait(0)
     if task_id not in told.domain.tasks or told.domain.tasks[task_id].state != "waiting":
         return "waits no more"
+    task = told.domain.tasks[task_id]
+    if task.era != told.domain.queues[task.queue].era:  # what an override made of its priority comes with its return
+        return "changed before"
     found, before = explained(told, task_id), _stands(told.domain.tasks[task_id])
     moment = next((each for each in found.timeline if not each.done), None)
     if moment is not None and moment.at_ms is None:
@@ -429,12 +432,12 @@ def _followed(state: bytes, now_ms: int, task_id: str) -> str:
             assert _stands(told.domain.tasks[task_id]) == before, f"unannounced, before {moment}: {mine}"
     if moment is None or comes_ms is None:
         return "nothing comes"
-    task = told.domain.tasks.get(task_id)
+    after = told.domain.tasks.get(task_id)
     whom, rest = moment.text, WHOM.sub("", moment.text).partition(", as it cannot")[0].removeprefix(", ")
-    said = _happened(before, None if task is None else _stands(task), at_last)
+    said = _happened(before, None if after is None else _stands(after), at_last)
     assert rest == said, (moment, at_last)
-    if task is not None and not said.startswith(("overflow to", "the transfer")):
-        _check_whom(whom, before, _stands(task))
+    if after is not None and not said.startswith(("overflow to", "the transfer")):
+        _check_whom(whom, before, _stands(after))
     return "came"
 
 

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from contracts.assignments import TransferState
 from contracts.routing_parts import Destination
 from contracts.tasks import (
     DeferredFor,
-    Leaving,
     Origin,
     TaskDeferred,
     TaskKind,
@@ -19,7 +17,7 @@ from contracts.tasks import (
 from router.domain.classifying import Contact, kept, route
 from router.domain.enqueueing import Wanted, enqueue
 from router.domain.internal import InteractionParked, TaskLookedAt
-from router.domain.match import place, withdraw
+from router.domain.match import place
 from router.domain.plans import (
     Times,
     Waits,
@@ -36,8 +34,7 @@ from router.domain.plans import (
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.task import Task
-from router.domain.tasks import gone
-from router.domain.transfers import end
+from router.domain.transfers import transfer_out
 from router.domain.turn import Turn
 
 MOVES_MAX: Final = 8
@@ -199,13 +196,14 @@ def _catches_up(turn: Turn, domain: DomainState, task: Task) -> bool:
 def _reason(line: QueueLine, task: Task, waits: Waits) -> str | None:
     """Why the task is rerouted, if at all."""
     before = as_it_waits(task)
-    if waits == before:
-        same = task.priority == line.effective(waits.priority, fixed=waits.priority_fixed)
-        return None if same else "prioritised"
     if waits.terms.longest_wait and not task.terms.longest_wait:
         return "longest_wait"
     terms = replace(waits.terms, next_step_at_ms=task.terms.next_step_at_ms)
-    return "retimed" if replace(waits, terms=terms) == before else "relaxed"
+    if replace(waits, terms=terms) != before:
+        return "relaxed"
+    if task.priority != line.effective(waits.priority, fixed=waits.priority_fixed):
+        return "prioritised"
+    return None if waits == before else "retimed"
 
 
 def give_up(
@@ -328,27 +326,6 @@ def reroute(
         message=marked.message,
     )
     turn.emit(domain, rerouted)
-
-
-def transfer_out(  # each by name
-    turn: Turn,
-    domain: DomainState,
-    task: Task,
-    to: Leaving,
-    reason: str,
-    *,
-    message: str | None = None,
-    disposition: str | None = None,
-    by: str | None = None,
-) -> None:
-    """The task leaves the router, in any state; the transfer that it stands for fails, or is cancelled by somebody."""
-    if task.transfer is not None:
-        state: TransferState = "failed" if by is None else "cancelled"
-        end(turn, domain, task, state, reason, disposition=disposition, by=by)
-        return
-    withdraw(turn, domain, task, reason)
-    out = gone(turn, domain, task, to, reason)
-    turn.emit(domain, replace(out, message=message, disposition=disposition, by=by))
 
 
 def resume(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:

@@ -9,7 +9,7 @@ from contracts.commands import FinishTask, OverrideQueue, RerouteTask
 from contracts.queues import QueueOverridden
 from contracts.tasks import Terms
 
-from router.domain.admission import Marks, enter, marks_of, reroute, transfer_out
+from router.domain.admission import Marks, enter, marks_of, reroute
 from router.domain.internal import OverridingMoved
 from router.domain.match import withdraw
 from router.domain.outcomes import Outcome, disposition_refusal, known_agent, refusal_of, refused
@@ -18,7 +18,7 @@ from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.sweeps import override_more
 from router.domain.task import Task
-from router.domain.transfers import end
+from router.domain.transfers import end, transfer_out
 from router.domain.turn import Turn
 
 AGENT_ONLY_MS: Final = 3_600_000

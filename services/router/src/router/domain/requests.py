@@ -6,7 +6,7 @@ from typing import Final
 from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
-from router.domain.admission import admit, call_back, defer, go_on, transfer_out
+from router.domain.admission import admit, call_back, defer, go_on
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
 from router.domain.match import withdraw
@@ -15,6 +15,7 @@ from router.domain.plans import Waits, as_it_waits, asked_by
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.task import Task
+from router.domain.transfers import transfer_out
 from router.domain.turn import Turn
 
 SCHEDULED: Final[DeferredFor] = "scheduled"

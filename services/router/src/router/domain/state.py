@@ -150,12 +150,9 @@ class DomainState:
     def at_work(self, agent_id: str) -> bool:
         """Whether the agent is ready and not known to be away: worth waiting for."""
         agent = self.agents.get(agent_id)
-        return (
-            agent is not None
-            and agent.state == "ready"
-            and agent.presence != "absent"
-            and agent.shed != "agent_removed"
-        )
+        if agent is None or agent.shed == "agent_removed":
+            return False
+        return agent.state == "ready" and agent.presence != "absent"
 
     def available(self, agent_id: str) -> bool:
         """Whether the agent is at work, and takes on more once there is room."""

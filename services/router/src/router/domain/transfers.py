@@ -4,14 +4,16 @@ One state machine for all channels (docs/transfers.md). A transfer is open while
 is completed the first task stays assigned to its owner, whatever becomes of the second.
 """
 
+from dataclasses import replace
+
 from contracts.assignments import AssignmentRoleChanged, TransferChanged, TransferState
 from contracts.fields import Code
-from contracts.tasks import Origin, Role
+from contracts.tasks import Leaving, Origin, Role
 
 from router.domain.match import withdraw
 from router.domain.state import DomainState
 from router.domain.task import Task
-from router.domain.tasks import assignment_of, hand_out, start_wrapup
+from router.domain.tasks import assignment_of, gone, hand_out, start_wrapup
 from router.domain.turn import Turn
 
 
@@ -81,6 +83,27 @@ def end(  # what the agent or supervisor says at the end, each by name
     withdraw(turn, domain, task, "transfer_over")
     tell(turn, domain, task, state, reason)
     hand_out(turn, domain, task, origin.from_task_id, "transfer_over", disposition=disposition, by=by)
+
+
+def transfer_out(  # each by name
+    turn: Turn,
+    domain: DomainState,
+    task: Task,
+    to: Leaving,
+    reason: str,
+    *,
+    message: str | None = None,
+    disposition: str | None = None,
+    by: str | None = None,
+) -> None:
+    """The task leaves the router, in any state; the transfer that it stands for fails, or is cancelled by somebody."""
+    if task.transfer is not None:
+        state: TransferState = "failed" if by is None else "cancelled"
+        end(turn, domain, task, state, reason, disposition=disposition, by=by)
+        return
+    withdraw(turn, domain, task, reason)
+    out = gone(turn, domain, task, to, reason)
+    turn.emit(domain, replace(out, message=message, disposition=disposition, by=by))
 
 
 def origin_of(task: Task) -> Origin:
