@@ -194,6 +194,21 @@ def test_a_callback_that_comes_due_while_its_queue_is_closed_waits_for_the_openi
     assert offered(told.wait(1)) == [(task_id(told), "ann")]
 
 
+def test_an_agents_own_time_grows_by_the_time_for_which_the_queue_is_closed_and_by_no_more(told: Story) -> None:
+    told.on_duty("ann", "bob")
+    told.set_state("bob", ready=False)
+    told.request("r1", agent_id="bob", agent_only_seconds=60)
+    for _ in range(4):
+        told.wait(10)
+        told.override("chats", closed=True)
+        told.wait(5)
+        told.override("chats")
+        told.wait(0)
+
+    assert offered(told.wait(19.9)) == []
+    assert offered(told.wait(0.1)) == [(task_id(told), "ann")]
+
+
 def test_nobody_is_there_to_hear_the_message_of_a_callback_so_it_waits_on(told: Story) -> None:
     told.configure(
         plan("p", Step(after_seconds=5, overflow=Destination(to="message", message="Sorry."))), queue("chats", plan="p")

@@ -128,7 +128,7 @@ def test_a_contact_that_came_at_night_is_not_the_longest_waiting_where_it_is_tra
     assert second.terms.next_step_at_ms == told.now_ms + 600_000
 
 
-def test_an_agents_own_time_begins_at_each_opening_anew() -> None:
+def test_an_agents_own_time_begins_at_the_opening_and_stands_still_while_the_queue_is_closed_again() -> None:
     told = story(agents=2, calendar="office")
     told.set_state("agent-1", ready=False)
     told.request("r1", queue="chats", agent_id="agent-1", agent_only_seconds=30)
@@ -137,7 +137,7 @@ def test_an_agents_own_time_begins_at_each_opening_anew() -> None:
 
     told.wait(100)
 
-    assert offered(told.wait(29.9)) == []
+    assert offered(told.wait(19.9)) == []
     assert offered(told.wait(0.1)) != []
 
 

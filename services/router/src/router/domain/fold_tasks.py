@@ -62,6 +62,7 @@ def task_queued(state: State, domain: DomainState, data: tasks.TaskQueued, now_m
         expected_wait_ms=data.expected_wait_ms,
         deferred_for=data.deferred_for,
         deferred_until_ms=data.deferred_until_ms,
+        deferred_at_ms=None if data.deferred_for is None else now_ms,
         transfer=data.transfer,
         opened_at_ms=0 if data.transfer is None else domain.tasks[data.transfer.from_task_id].opened_at_ms,
     )
@@ -134,6 +135,8 @@ def task_deferred(state: State, domain: DomainState, data: tasks.TaskDeferred, n
     task = domain.tasks[data.task_id]
     line = domain.queues[task.queue]
     line.leaves(task)
+    if task.deferred_for != data.reason:
+        task.deferred_at_ms = data.deferred_at_ms
     task.deferred_for = data.reason
     task.deferred_until_ms = data.until_ms
     task.position = 0

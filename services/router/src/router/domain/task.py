@@ -80,6 +80,8 @@ class Task:
     """Zero: an agent was free."""
     deferred_for: DeferredFor | None = None
     deferred_until_ms: int | None = None
+    deferred_at_ms: int | None = None
+    """Since when it is deferred; kept afterwards."""
     contact: ContactKept | None = None
     """What rules may read again, while the customer's facts may come and nobody has decided about it or been asked."""
     transfer: Origin | None = None
@@ -126,11 +128,11 @@ class Task:
         return max(self.queued_at_ms, self.opened_at_ms)
 
     def resumed_terms(self, entered_at_ms: int) -> Terms:
-        """Its terms when it comes back then: an agent's own time counts from when it was due, and it was closed."""
+        """Its terms when it comes back then: an agent's own time is from when it was due, but for closed hours."""
         until_ms = self.terms.agents_until_ms
         if until_ms is None or self.deferred_for == "parked":
             return self.terms
-        late_ms = max(0, entered_at_ms - self.since_ms)
+        late_ms = max(0, entered_at_ms - max(self.queued_at_ms, self.deferred_at_ms or 0))
         return replace(self.terms, agents_until_ms=until_ms + late_ms)
 
     @property
