@@ -7,9 +7,9 @@ from typing import Any  # Any: tests set fields of events by name
 
 import msgspec
 import pytest
+from centralino.proof.folded_views import FoldedViews
 from centralino.proof.history import History, Stood, Tables
 from centralino.proof.journal import counted
-from centralino.proof.projection import FoldedViews
 from centralino.proof.routing import Routing
 from centralino.proof.samples import view_of
 from centralino.proof.testing import interaction_started

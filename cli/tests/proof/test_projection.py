@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 import pytest
+from centralino.proof.folded_views import FoldedViews
 from centralino.proof.history import History, Tables, read_history
 from centralino.proof.journal import Batch, Position, counted
-from centralino.proof.projection import FoldedViews, current_again_ms, due_positions, projection_faults
+from centralino.proof.projection import current_again_ms, due_positions, projection_faults
 from centralino.proof.samples import Sample, Views, view_of
 from centralino.proof.simulation.plan import plan_of
 from centralino.proof.simulation.services import World
