@@ -26,7 +26,7 @@ from contracts.assignments import (
 from contracts.configuration import RESETS
 from contracts.configuration_records import ConfigurationRecord
 from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
-from contracts.queues import AlertChanged
+from contracts.queues import AlertChanged, QueueOverridden
 from contracts.tasks import (
     TaskAbandoned,
     TaskAssigned,
@@ -76,6 +76,8 @@ class FoldedViews:
     _queues: list[str] = field(default_factory=list)
     _alerts: dict[str, dict[str, View]] = field(default_factory=dict)
     """Those that stand, by queue and alert."""
+    _overrides: dict[str, View] = field(default_factory=dict)
+    """Those that hold, by queue."""
     _transfers: dict[str, TransferChanged] = field(default_factory=dict)
     """Open ones, by the task whose owner asked."""
     _version: int = 0
@@ -119,6 +121,7 @@ class FoldedViews:
                 name: {"queue": name, "oldest_queued_at_ms": min(waiting[name], default=None)}
                 | {state: sum(task.state == state for task in self._in(name)) for state in _STATES}
                 | {"alerts": [alert for _, alert in sorted(self._alerts.get(name, {}).items())]}
+                | {"override": self._overrides.get(name)}
                 for name in self._queues
             },
             "assignments": {
@@ -150,11 +153,8 @@ class FoldedViews:
                 agent.presence, agent.devices = data.presence, data.devices
             case ConfigurationApplied():
                 self._version = data.version
-            case AlertChanged():
-                standing = self._alerts.setdefault(data.queue, {})
-                standing.pop(data.alert, None)
-                if data.raised:
-                    standing[data.alert] = asdict(data)
+            case AlertChanged() | QueueOverridden():
+                self._fold_queue(data)
             case OfferIssued():
                 task = self._tasks[data.task_id]
                 task.state, task.offers[data.agent_id] = "offered", (data, sequence)
@@ -162,6 +162,17 @@ class FoldedViews:
                 self._take_back(data)
             case _:
                 self._fold_task(data, sequence)
+
+    def _fold_queue(self, data: AlertChanged | QueueOverridden) -> None:
+        if isinstance(data, QueueOverridden):
+            self._overrides.pop(data.queue, None)
+            if data.closed or data.priority is not None:
+                self._overrides[data.queue] = asdict(data)
+            return
+        standing = self._alerts.setdefault(data.queue, {})
+        standing.pop(data.alert, None)
+        if data.raised:
+            standing[data.alert] = asdict(data)
 
     def _fold_state(
         self, agent: _Agent, data: AgentStateChanged | AgentStatePending | AgentClocked | AgentAdherenceChanged

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from contracts import Event
-from contracts.queues import AlertChanged
+from contracts.queues import AlertChanged, QueueOverridden
 from router.api.alerts import HEARD_MAX, AlertNews
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.testing.memory_log import MemoryLog
@@ -86,15 +86,27 @@ async def test_alerts_are_pushed_to_the_supervisors_of_their_tenant_once_each(ap
     ]
 
 
-async def test_alerts_that_stand_are_listed_to_whoever_comes_later(api: RunningApi) -> None:
+async def test_alerts_that_stand_and_overrides_are_listed_to_whoever_comes_later(api: RunningApi) -> None:
     standing = alert(api.place.domain)
-    await api.project_queue(position=1, alerts=[standing])
+    closed = QueueOverridden(
+        queue="help",
+        domain=api.place.domain,
+        closed=True,
+        message="Back at noon.",
+        priority=None,
+        until_ms=9,
+        by="sue",
+        overridden_at_ms=7,
+    )
+    await api.project_queue(position=1, alerts=[standing], override=closed)
     async with live_socket(api) as connection, api.client(api.token("sue", "supervisor")) as client:
         shown = [(await frame(connection))["data"], (await client.get("/live")).json()]
         await api.project_queue(position=2)
         shown.append((await frame(connection))["data"])
 
-    assert [view["domains"][0]["queues"][0]["alerts"] for view in shown] == [[asdict(standing)], [asdict(standing)], []]
+    queues = [view["domains"][0]["queues"][0] for view in shown]
+    assert [queue["alerts"] for queue in queues] == [[asdict(standing)], [asdict(standing)], []]
+    assert [queue["override"] for queue in queues] == [asdict(closed), asdict(closed), None]
 
 
 def test_a_socket_that_does_not_take_its_alerts_has_a_bounded_number_of_them_the_newest() -> None:

@@ -10,7 +10,8 @@ from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged
 from contracts.configuration import Domain
 from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
-from router.api.models import AssignmentView
+from contracts.queues import QueueOverridden
+from router.api.models import AssignmentView, QueueView
 from router.domain.facts import INTERNAL, PUBLIC, Fact
 from router.domain.internal import AttentionJoined, ContactKept, RefusalLapsed
 from router.engine.sequences import Published, Sequences
@@ -62,6 +63,26 @@ def test_a_domain_s_view_says_which_version_it_has_switched_to() -> None:
     [(domain, views)] = touched.views(told.state, sequences).items()
     assert json.loads(views["domains"][DOMAIN] or b"") == {"domain": DOMAIN, "version": 2}
     assert all_views(told.state, sequences)[domain]["domains"] == views["domains"]
+
+
+@pytest.mark.parametrize("of", ["billing", None])
+def test_a_queue_s_view_shows_a_supervisor_s_override_until_it_ends(of: str | None) -> None:
+    told, sequences = Story(), Sequences()
+    told.configure(Domain(id=DOMAIN), queue("billing"), queue("sales"))
+
+    def shown(happened: list[object]) -> dict[str, QueueOverridden | None]:
+        touched = Touched()
+        touched.note(told.state, [Fact(TENANT, data) for data in happened])
+        [(domain, views)] = touched.views(told.state, sequences).items()
+        assert views["queues"].items() <= all_views(told.state, sequences)[domain]["queues"].items()
+        return {name: QueueView.model_validate_json(raw or b"").override for name, raw in views["queues"].items()}
+
+    begun = told.override(of, closed=True, message="Until noon.", priority=None, for_seconds=60)
+    overridden = {data.queue: data for data in begun if isinstance(data, QueueOverridden)}
+
+    assert overridden.keys() == ({of} if of else {"billing", "sales"})
+    assert shown(begun) == overridden
+    assert shown(told.wait(61)) == dict.fromkeys(overridden)
 
 
 def test_an_assignment_s_view_says_since_when_it_is_on_hold_and_how_far_its_transfer_is() -> None:

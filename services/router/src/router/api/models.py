@@ -6,7 +6,7 @@ from contracts.agents import AgentState, Presence
 from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority
 from contracts.messages import Visibility
 from contracts.plain_text import PlainLines
-from contracts.queues import AlertChanged
+from contracts.queues import AlertChanged, QueueOverridden
 from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -274,6 +274,7 @@ class QueueView(View):
     wrapup: int
     oldest_queued_at_ms: InstantMs | None = None
     alerts: list[AlertChanged] = Field(default=[], description="Those that stand, as they were raised.")
+    override: QueueOverridden | None = Field(None, description="What a supervisor set instead of the configuration.")
     recent: Figures | None = Field(None, description="The last half hour, begun at a full five minutes.")
     today: Figures | None = Field(None, description="The day, UTC.")
     measured: MeasuredView | None = Field(None, exclude=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts import Event, decode, encode
 from contracts.agents import CommandResult, Refusal
-from contracts.queues import AlertChanged
+from contracts.queues import AlertChanged, QueueOverridden
 from contracts.topics import ROUTING_EVENTS, ROUTING_INPUTS, TOPICS
 from prometheus_client import CollectorRegistry
 from servicekit.auth import Role
@@ -166,10 +166,13 @@ class RunningApi:
         await self._set("agents", agent_id, shown)
         await self.redis.hset(self.place.key("meta"), "position", position)
 
-    async def project_queue(self, *, position: int, alerts: Sequence[AlertChanged] = ()) -> None:
-        """Show the queue `help` with alerts that stand, as the engine's projection would."""
+    async def project_queue(
+        self, *, position: int, alerts: Sequence[AlertChanged] = (), override: QueueOverridden | None = None
+    ) -> None:
+        """Show the queue `help` with what stands of it, as the engine's projection would."""
         counts = {"waiting": 0, "offered": 0, "assigned": 0, "wrapup": 0}
-        await self._set("queues", "help", {"queue": "help", **counts, "alerts": [asdict(alert) for alert in alerts]})
+        standing = {"alerts": [asdict(alert) for alert in alerts], "override": override and asdict(override)}
+        await self._set("queues", "help", {"queue": "help", **counts, **standing})
         await self.redis.hset(self.place.key("meta"), "position", position)
 
     def assignment(self, interaction_id: str, agent_id: str = "ann", *, state: str = "assigned") -> Json:

@@ -161,6 +161,7 @@ def _queue(domain: DomainState, name: str) -> bytes:
         "oldest_queued_at_ms": line.oldest_queued_at_ms,
         "measured": line.measured.plain(),
         "alerts": [raised for raised in standing if raised is not None],
+        "override": line.override,
     }
     return _ENCODER.encode({"queue": name, **line.counts, **kept})
 
