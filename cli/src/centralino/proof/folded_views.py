@@ -23,7 +23,7 @@ from contracts.assignments import (
     AssignmentRoleChanged,
     TransferChanged,
 )
-from contracts.configuration import RESETS
+from contracts.configuration import RESETS, Domain
 from contracts.configuration_records import ConfigurationRecord
 from contracts.offers import OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
 from contracts.queues import AlertChanged, QueueOverridden
@@ -56,8 +56,7 @@ class _Agent:
     capacity: int
     state: str = "not_ready"
     reason_code: str | None = None
-    pending_state: str | None = None
-    clocks_out: bool = False
+    pending: AgentStatePending | None = None
     devices: tuple[str, ...] = ()
     clocked_in: bool = False
     adherent: bool = True
@@ -81,6 +80,7 @@ class FoldedViews:
     _transfers: dict[str, TransferChanged] = field(default_factory=dict)
     """Open ones, by the task whose owner asked."""
     _version: int = 0
+    _domain: View = field(default_factory=lambda: {"not_ready_reasons": []})
     _resets: Sequence[str] = RESETS
     """What starts an agent's idle time anew."""
 
@@ -93,8 +93,9 @@ class FoldedViews:
                 elif record.kind == "queue":
                     self._queues.append(record.id.rpartition("/")[2])
                 elif record.kind == "domain":
-                    resets = record.value.get("idle_reset_by")
-                    self._resets = resets if isinstance(resets, list) else RESETS
+                    configured = Domain.model_validate(record.value, extra="ignore")
+                    self._resets = configured.idle_reset_by
+                    self._domain = configured.model_dump(include={"not_ready_reasons"})
 
     def take(self, entry: Epoch | Batch) -> None:
         """The next epoch record, or batch that counts."""
@@ -131,7 +132,7 @@ class FoldedViews:
                 for task in self._tasks.values()
                 if task.assigned is not None
             },
-            "domains": {self.domain: {"domain": self.domain, "version": self._version}},
+            "domains": {self.domain: self._domain | {"domain": self.domain, "version": self._version}},
         }
 
     def _in(self, queue: str) -> list[ShownTask]:
@@ -182,14 +183,14 @@ class FoldedViews:
                 if (agent.state, data.state) == ("not_ready", "ready"):
                     self._reset_idle(data.agent_id, "ready", data.changed_at_ms)
                 agent.state, agent.reason_code = data.state, data.reason_code
-                if not (agent.clocks_out and data.state == "not_ready"):
-                    agent.pending_state, agent.clocks_out = None, False
+                if agent.pending is not None and not (agent.pending.clocks_out and data.state == "not_ready"):
+                    agent.pending = None
             case AgentStatePending():
-                agent.pending_state, agent.clocks_out = data.state, data.clocks_out
+                agent.pending = None if data.state is None else data
             case AgentClocked():
                 agent.clocked_in = data.clocked_in
-                if agent.clocks_out:
-                    agent.pending_state, agent.clocks_out = None, False
+                if agent.pending is not None and agent.pending.clocks_out:
+                    agent.pending = None
             case AgentAdherenceChanged():
                 agent.adherent = data.adherent
 
@@ -280,7 +281,8 @@ class FoldedViews:
             "devices": list(agent.devices),
             "clocked_in": agent.clocked_in,
             "adherent": agent.adherent,
-            "pending_state": agent.pending_state,
+            "pending_state": agent.pending.state if agent.pending else None,
+            "pending_reason_code": agent.pending.reason_code if agent.pending else None,
             "held": sum(task.queued.cost for task in held if task.counted),
             "capacity": agent.capacity,
             "idle_since_ms": agent.idle_since_ms,

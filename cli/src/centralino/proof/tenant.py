@@ -15,6 +15,7 @@ from contracts.routing_parts import (
     Destination,
     Plan,
     Queue,
+    ReasonCode,
     RequiredSkill,
     ServiceLevel,
     Step,
@@ -60,6 +61,7 @@ def _domain(agents: int) -> Domain:
         aging_seconds_per_priority=5,
         longest_wait_seconds=60,
         agent_backoff=AgentBackoff(rejected_seconds=1),
+        not_ready_reasons=[ReasonCode(id="break", label="Break")],
         client_shares=[
             ClientShare(client="shop", minimum_percent=40),
             ClientShare(client="bank", units_max=max(2, agents)),

@@ -50,6 +50,19 @@ async def test_the_desk_shows_what_the_engine_projected(api: RunningApi) -> None
     assert [(each["id"], each["label"]) for each in dispositions] == [("solved", "Solved")]
 
 
+async def test_the_desk_says_what_is_pending_and_which_reasons_there_are_to_choose_from(api: RunningApi) -> None:
+    lunch = {"id": "lunch", "label": "Lunch", "paid": False}
+    await api.project("ann", clocked_in=True, pending_state="not_ready", pending_reason_code="lunch")
+    async with api.client(api.token("ann", "agent")) as ann:
+        before = (await ann.get("/me")).json()
+        await api.project_reasons(lunch)
+        desk = (await ann.get("/me")).json()
+
+    assert before["not_ready_reasons"] == []
+    assert desk["not_ready_reasons"] == [lunch]
+    assert (desk["clocked_in"], desk["pending_state"], desk["pending_reason_code"]) == (True, "not_ready", "lunch")
+
+
 async def test_a_desk_that_no_engine_has_shown_yet_is_to_be_asked_for_again(api: RunningApi) -> None:
     async with api.client(api.token("ann", "agent")) as ann:
         answer = await ann.get("/me")

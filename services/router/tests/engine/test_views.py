@@ -11,7 +11,8 @@ from contracts.assignments import AssignmentRoleChanged
 from contracts.configuration import Domain
 from contracts.offers import OfferAccepted, OfferExpired, OfferRejected, OfferRescinded
 from contracts.queues import QueueOverridden
-from router.api.models import AssignmentView, QueueView
+from contracts.routing_parts import ReasonCode
+from router.api.models import AgentView, AssignmentView, QueueView
 from router.domain.facts import INTERNAL, PUBLIC, Fact
 from router.domain.internal import AttentionJoined, ContactKept, RefusalLapsed
 from router.engine.sequences import Published, Sequences
@@ -54,14 +55,22 @@ def test_what_becomes_of_an_offer_renews_the_view_of_its_task_s_queue(kind: type
     assert json.loads(views["queues"]["billing"] or b"")[state] == 1
 
 
-def test_a_domain_s_view_says_which_version_it_has_switched_to() -> None:
+def test_a_domain_s_view_says_which_version_it_has_switched_to_and_why_agents_may_be_not_ready() -> None:
     told, touched, sequences = Story(), Touched(), Sequences()
     told.configure(Domain(id=DOMAIN), queue("billing"))
+    lunch = ReasonCode(id="lunch", label="Lunch", paid=False)
 
-    touched.note(told.state, [Fact(TENANT, data) for data in told.configure(queue("sales"))])
+    touched.note(
+        told.state, [Fact(TENANT, data) for data in told.configure(Domain(id=DOMAIN, not_ready_reasons=[lunch]))]
+    )
 
     [(domain, views)] = touched.views(told.state, sequences).items()
-    assert json.loads(views["domains"][DOMAIN] or b"") == {"domain": DOMAIN, "version": 2}
+    reasons = [{"id": "lunch", "label": "Lunch", "paid": False}]
+    assert json.loads(views["domains"][DOMAIN] or b"") == {
+        "domain": DOMAIN,
+        "version": 2,
+        "not_ready_reasons": reasons,
+    }
     assert all_views(told.state, sequences)[domain]["domains"] == views["domains"]
 
 
@@ -83,6 +92,23 @@ def test_a_queue_s_view_shows_a_supervisor_s_override_until_it_ends(of: str | No
     assert overridden.keys() == ({of} if of else {"billing", "sales"})
     assert shown(begun) == overridden
     assert shown(told.wait(61)) == dict.fromkeys(overridden)
+
+
+def test_an_agent_s_view_says_what_they_asked_for_while_they_hold_something() -> None:
+    told, sequences = Story(), Sequences()
+    told.configure(Domain(id=DOMAIN), queue("billing"), address("billing"), agent("ann"))
+    told.on_duty("ann")
+    told.start("i1")
+
+    def shown() -> tuple[str, str | None, str | None]:
+        raw = all_views(told.state, sequences)[f"{TENANT}/{DOMAIN}"]["agents"]["ann"]
+        view = AgentView.model_validate_json(raw or b"")
+        return view.state, view.pending_state, view.pending_reason_code
+
+    told.set_state("ann", ready=False, when="when_free", reason="lunch")
+    assert shown() == ("ready", "not_ready", "lunch")
+    told.set_state("ann", ready=True)
+    assert shown() == ("ready", None, None)
 
 
 def test_an_assignment_s_view_says_since_when_it_is_on_hold_and_how_far_its_transfer_is() -> None:

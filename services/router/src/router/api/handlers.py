@@ -65,15 +65,20 @@ class Desk:
         for assignment in assignments:
             if assignment.state == "assigned":
                 await self._live.restore_seat(place, assignment)
+        domain = await self._live.domain(place)
         return Me(
             agent_id=seat.agent_id,
             name=seat.name,
             domain=seat.domain,
             state=view.state,
             reason_code=view.reason_code,
+            pending_state=view.pending_state,
+            pending_reason_code=view.pending_reason_code,
             presence=view.presence,
+            clocked_in=view.clocked_in,
             held=view.held,
             capacity=view.capacity,
+            not_ready_reasons=domain.not_ready_reasons,
             offers=view.offers,
             assignments=assignments,
             push_sequence=start,

@@ -194,10 +194,10 @@ class ApiLive:
         """How far each domain's projection is; it changes whenever a view does."""
         return [cast(bytes | None, await self.redis.hget(place.key("meta"), "position")) for place in places]
 
-    async def configuration_version(self, place: Place) -> int:
-        """By which version of the configuration the engine routes the domain; 0 while no view says so."""
+    async def domain(self, place: Place) -> DomainView:
+        """What the engine has configured of the domain; version 0 while no view says so."""
         raw = await self.redis.hget(place.key("domains"), place.domain)
-        return DomainView.model_validate_json(raw).version if raw else 0
+        return DomainView.model_validate_json(raw) if raw else DomainView(domain=place.domain, version=0)
 
     async def queues(self, place: Place) -> list[QueueView]:
         """The queues of the domain, by name."""

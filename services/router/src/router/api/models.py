@@ -7,6 +7,7 @@ from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priorit
 from contracts.messages import Visibility
 from contracts.plain_text import PlainLines
 from contracts.queues import AlertChanged, QueueOverridden
+from contracts.routing_parts import ReasonCode
 from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -231,6 +232,7 @@ class AgentView(View):
     clocked_in: bool = False
     adherent: bool = Field(True, description="Whether the agent works when the shift calendar says so.")
     pending_state: AgentState | None = Field(None, description="Comes when the last offer or assignment ends.")
+    pending_reason_code: Code | None = None
     held: int = Field(description="Capacity units in use.")
     capacity: int
     idle_since_ms: InstantMs | None = None
@@ -285,6 +287,7 @@ class DomainView(View):
 
     domain: Id
     version: int
+    not_ready_reasons: list[ReasonCode] = []
 
 
 class Me(View):
@@ -295,9 +298,13 @@ class Me(View):
     domain: Id
     state: AgentState
     reason_code: Code | None
+    pending_state: AgentState | None = Field(description="Comes when the last offer or assignment ends.")
+    pending_reason_code: Code | None
     presence: Presence
+    clocked_in: bool
     held: int
     capacity: int
+    not_ready_reasons: list[ReasonCode] = Field(description="To choose from; none: any code will do.")
     offers: list[OfferView]
     assignments: list[AssignmentView]
     push_sequence: int

@@ -141,7 +141,7 @@ async def roll_back(
 async def applied(principal: Admin, parts: PartsOf) -> DomainVersions:
     """A domain switches to a version by itself soon after it was activated."""
     places = await parts.desk.places(principal.tenant_id)
-    versions = [(place.domain, await parts.live.configuration_version(place)) for place in places]
+    versions = [(place.domain, (await parts.live.domain(place)).version) for place in places]
     return DomainVersions(domains=[DomainVersion(domain=domain, version=version) for domain, version in versions])
 
 

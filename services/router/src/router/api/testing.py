@@ -166,6 +166,11 @@ class RunningApi:
         await self._set("agents", agent_id, shown)
         await self.redis.hset(self.place.key("meta"), "position", position)
 
+    async def project_reasons(self, *reasons: Json) -> None:
+        """Show why agents may be not ready, as the engine's projection would."""
+        domain = self.place.domain
+        await self._set("domains", domain, {"domain": domain, "version": 1, "not_ready_reasons": reasons})
+
     async def project_queue(
         self, *, position: int, alerts: Sequence[AlertChanged] = (), override: QueueOverridden | None = None
     ) -> None:

@@ -112,8 +112,13 @@ def _views(domain: DomainState, sequences: Sequences, ids: dict[Kind, set[str]])
             name: _assignment(domain, assignments[name], sequences) if name in assignments else None
             for name in sorted(ids["assignments"])
         },
-        "domains": {name: _ENCODER.encode({"domain": name, "version": domain.version}) for name in ids["domains"]},
+        "domains": {name: _domain(domain) for name in ids["domains"]},
     }
+
+
+def _domain(domain: DomainState) -> bytes:
+    reasons = [reason.model_dump() for reason in domain.settings.not_ready_reasons]
+    return _ENCODER.encode({"domain": domain.domain, "version": domain.version, "not_ready_reasons": reasons})
 
 
 def _agent(agent: Agent, sequences: Sequences) -> bytes:
@@ -128,6 +133,7 @@ def _agent(agent: Agent, sequences: Sequences) -> bytes:
             "clocked_in": agent.clocked_in,
             "adherent": agent.adherent,
             "pending_state": agent.pending.state if agent.pending is not None else None,
+            "pending_reason_code": agent.pending.reason_code if agent.pending is not None else None,
             "held": agent.held + agent.held_interruptible,
             "capacity": agent.capacity,
             "idle_since_ms": agent.idle_since_ms,

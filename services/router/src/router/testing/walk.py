@@ -268,7 +268,8 @@ class Walk(SupervisedWalk):
     def not_ready(self) -> None:
         """An agent wants a break."""
         when: Literal["when_free", "now"] = "now" if self.chance.random() < 0.3 else "when_free"
-        self.told.set_state(self.chance.choice(AGENTS), ready=False, when=when)
+        reason = "lunch" if when == "when_free" else None
+        self.told.set_state(self.chance.choice(AGENTS), ready=False, when=when, reason=reason)
 
     def presence(self) -> None:
         """A device is lost, or found."""
