@@ -156,6 +156,36 @@ async def test_a_hold_outlives_a_reload_and_a_refused_transfer_is_told_in_words(
     await go_home(agent)
 
 
+async def test_a_break_that_is_asked_for_during_a_chat_is_told_outlives_a_reload_and_comes_after_it(
+    browser: Browser, addresses: dict[str, str]
+) -> None:
+    agent, _ = await chatting(browser, addresses, "ben", name="Lena", text="The zip is broken")
+    state, pending = agent.locator("#state"), agent.locator("#pending")
+    assert await state.locator("option").all_text_contents() == ["Not ready", "Break", "Lunch", "Meeting", "Ready"]
+
+    await state.select_option("Lunch")
+    await expect(pending).to_have_text("Lunch after this. Nothing new is offered to you until then.")
+    await agent.reload()
+    await log_in(agent, "ben")
+    await expect(pending).to_have_text(re.compile("Lunch after this"))
+    await expect(state).to_have_value("not_ready:lunch")
+    await shoot(agent, "agent-pending")
+    await agent.set_viewport_size({"width": 390, "height": 820})
+    await shoot(agent, "agent-pending-narrow")
+    await agent.set_viewport_size({"width": 1280, "height": 820})
+    await state.select_option("Ready")
+    await expect(pending).to_have_text("")
+    await expect(state).to_have_class("ready")
+
+    await state.select_option("Break")
+    await expect(pending).to_have_text(re.compile("Break after this"))
+    await agent.get_by_role("button", name="Complete").click()
+    await expect(pending).to_have_text("")
+    await expect(state).to_have_class("not_ready")
+    await expect(state).to_have_value("not_ready:break")
+    await agent.context.close()
+
+
 async def test_a_callback_shows_whom_it_is_for(browser: Browser, addresses: dict[str, str]) -> None:
     agent, _ = await chatting(browser, addresses, "ben", name="Lena", text="The zip is broken")
 

@@ -8,11 +8,15 @@ export class Desk {
     this.parked = new Map();        // task id -> what was put aside
     this.chosen = null;             // assignment id
     this.state = { state: "not_ready", reason_code: null };
+    this.pending = null;            // the state that comes when the last offer or conversation ends
+    this.reasons = [];              // why one may be not ready, by configuration
   }
 
   /** Replace everything by the router's answer to GET /me; messages that we have stay. */
   reset(me) {
     this.state = { state: me.state, reason_code: me.reason_code };
+    this.pending = me.pending_state ? { state: me.pending_state, reason_code: me.pending_reason_code } : null;
+    this.reasons = me.not_ready_reasons;
     this.offers = new Map(me.offers.map((offer) => [offer.offer_id, offer]));
     const before = this.conversations;
     this.conversations = new Map();
@@ -152,7 +156,12 @@ const CHANGES = {
   "assignment.retrieved": changing(() => ({ heldSinceMs: null })),
   "assignment.role_changed": changing((data) => ({ role: data.role })),
   "transfer.changed": transferChanged,
-  "agent.state_changed": (desk, data) => { desk.state = { state: data.state, reason_code: data.reason_code }; },
+  "agent.state_changed": (desk, data) => {
+    desk.state = { state: data.state, reason_code: data.reason_code };
+    desk.pending = null;
+  },
+  "agent.state_pending": (desk, data) => { desk.pending = data.state ? { state: data.state, reason_code: data.reason_code } : null; },
+  "agent.clocked": (desk, data) => { if (!data.clocked_in) desk.pending = null; }, // whose shift has ended holds nothing
   "message.received": (desk, data) => desk.addMessage(data.interaction_id, {
     id: data.message_id, number: data.number, from: "customer", text: data.personal.text, at_ms: data.received_at_ms,
   }),

@@ -1,27 +1,33 @@
 // Draws the desk. Nothing here changes it: what the agent does is told to `actions`.
 import { byId, drawList, duration, make, setText, timeOfDay, typingDots } from "/shared/dom.js";
 import { isCallback } from "./desk.js";
-import { roleSentence, transferSentence } from "./words.js";
+import { pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
 
 byId("typing").append(typingDots());
 
 /** `nameOf` says an agent's name. */
 export function draw(desk, actions, nameOf) {
-  drawState(desk.state);
+  drawState(desk);
   drawOffers(desk, actions);
   drawConversations(desk, actions);
   drawParked(desk, actions);
   drawRoom(desk, nameOf);
 }
 
-function drawState({ state, reason_code: reason }) {
+/** What was asked for last is chosen, and a sentence says so while it is still to come. */
+function drawState({ state, pending, reasons }) {
   const select = byId("state");
-  const value = `${state}:${reason ?? ""}`;
-  if (![...select.options].some((option) => option.value === value)) {
-    select.append(make("option", { value }, `${state === "ready" ? "Ready" : "Not ready"} (${(reason ?? "").replaceAll("_", " ")})`));
-  }
-  select.value = value;
-  select.className = state;
+  const shown = stateChoice(pending ?? state, reasons);
+  const choices = stateChoices(reasons);
+  if (!choices.some(({ value }) => value === shown.value)) choices.push({ ...shown, disabled: true });
+  drawList(select, choices, {
+    id: ({ value }) => value,
+    build: ({ value, disabled = false }) => make("option", { value, disabled }),
+    update: (option, { label }) => setText(option, label),
+  });
+  select.value = shown.value;
+  select.className = pending ? "pending" : state.state;
+  setText(byId("pending"), pending ? pendingSentence(shown.label) : "");
 }
 
 function drawOffers(desk, actions) {

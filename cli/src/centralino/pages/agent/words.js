@@ -6,6 +6,25 @@ export const CAUSES = {
   presence_lost: "You are not ready now: the connection was lost for too long.",
 };
 
+/** A state with its reason, as the agent chooses and reads it. Another reason than the configured ones is told by its code. */
+export function stateChoice({ state, reason_code: code }, reasons) {
+  const word = state === "ready" ? "Ready" : "Not ready";
+  const label = code ? reasons.find(({ id }) => id === code)?.label ?? `${word} (${code.replaceAll("_", " ")})` : word;
+  return { value: `${state}:${code ?? ""}`, label };
+}
+
+/** All that an agent may choose. */
+export function stateChoices(reasons) {
+  const codes = [null, ...reasons.map(({ id }) => id)];
+  return [...codes.map((code) => ({ state: "not_ready", reason_code: code })), { state: "ready", reason_code: null }]
+    .map((state) => stateChoice(state, reasons));
+}
+
+/** The state was asked for and comes when everything in hand has ended. */
+export function pendingSentence(label) {
+  return `${label} after this. Nothing new is offered to you until then.`;
+}
+
 const ENDS = {
   by_owner: "You took the transfer back.",
   by_supervisor: "A supervisor took the transfer back.",
