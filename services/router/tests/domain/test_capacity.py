@@ -4,7 +4,7 @@ import pytest
 from contracts.configuration import Domain
 from contracts.offers import DecisionRecorded
 from router.testing.finding import offered, only
-from router.testing.parts import DOMAIN, address, agent, queue
+from router.testing.parts import DOMAIN, address, agent, queue, skill
 from router.testing.story import Story
 
 
@@ -114,6 +114,33 @@ def test_agents_get_only_what_they_serve(of_agents: dict[str, object]) -> None:
     assert excluded(told.start("i1", client="shop")) == {"lacks_skill": 1}
 
 
+@pytest.mark.parametrize(
+    ("all_of", "asks", "may"),
+    [
+        (("es", "en"), {}, ["dee"]),
+        ((), {"any_of": [[skill("es:3"), skill("en")]]}, ["bob", "cid", "dee"]),
+        ((), {"any_of": [[skill("es:3")], [skill("en")]]}, ["dee"]),
+        ((), {"none_of": [skill("es:3"), skill("en")]}, ["ann", "eve"]),
+        (("es:3",), {}, ["bob", "dee"]),
+        (("es:2-4",), {}, ["ann", "bob"]),
+    ],
+)
+def test_skills_are_asked_for_all_any_or_none_of_them_at_least_or_in_a_range(
+    all_of: tuple[str, ...], asks: dict[str, object], may: list[str]
+) -> None:
+    told = story("eve")
+    told.configure(
+        queue("chats", *all_of, parallel_offers=9, **asks),
+        agent("ann", "es:2"),
+        agent("bob", "es:4"),
+        agent("cid", "en:1"),
+        agent("dee", "es:5", "en:1"),
+    )
+    told.on_duty("ann", "bob", "cid", "dee")
+
+    assert sorted(agent_id for _, agent_id in offered(told.start("i1"))) == may
+
+
 def test_a_queues_teams_are_served_by_their_agents_alone() -> None:
     told = story("ann")
     told.configure(queue("chats", teams=["north"]), agent("bob", team="north"), agent("cid", team="south"))
@@ -140,6 +167,16 @@ def test_outbound_work_goes_on_when_an_agent_more_than_are_kept_back_is_idle() -
 
     assert told.domain.tasks["i2.t1"].state == "waiting"
     assert [task for task, _ in offered(told.complete("ann", "i1.t1.o1.a"))] == ["i2.t1"]
+
+
+def test_outbound_work_goes_to_who_was_kept_back_when_another_gets_free() -> None:
+    told = story("ann", "bob", outbound_idle_reserve=1)
+    told.configure(agent("ann", capacity=3, directions=["inbound"]))
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+
+    assert offered(told.start("i2", queue="dials")) == []
+    assert offered(told.complete("ann", "i1.t1.o1.a")) == [("i2.t1", "bob")]
 
 
 def test_an_agent_on_a_break_is_no_reserve() -> None:

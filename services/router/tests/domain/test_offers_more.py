@@ -165,6 +165,9 @@ def test_a_refused_task_is_not_offered_to_the_same_agent_before_its_time_whateve
     told.reject("ann", "i1.t1.o1")
     told.reject("bob", "i1.t1.o2")
 
+    assert offered(told.start("i2")) == [("i2.t1", "ann")]  # it is this task that they declined
+    told.end("i2")
+
     assert offered(told.wait(39.9)) == []
     assert offered(told.wait(0.1)) == [("i1.t1", "ann")]
 

@@ -45,6 +45,8 @@ def test_pain_01_work_of_an_agent_who_is_gone_goes_to_another_with_its_waiting_t
     told.reject("bob", "i2.t1.o1")
     happened = told.wait(30)
 
+    assert offered(happened) == [("i1.t1", "bob")]
+    assert only(happened, OfferIssued).queued_at_ms == queued_at_ms
     assert only(happened, TaskRequeued).queued_at_ms == queued_at_ms
     assert told.domain.tasks["i1.t1"].place < told.domain.tasks["i2.t1"].place
     given_up = told.set_state("bob", ready=False) + told.wait(59.9)

@@ -1,5 +1,6 @@
 """Plans: what changes for a task while it waits, and where it goes when its queue gives it up."""
 
+import pytest
 from contracts.calendars import Calendar
 from contracts.configuration import Domain
 from contracts.offers import OfferWithdrawn
@@ -120,12 +121,14 @@ def test_a_queue_that_gives_a_task_up_passes_it_on_with_its_waiting_time_and_the
     assert offered(told.wait(0.1)) == [("i1.t1", "cid")]
 
 
-def test_a_queue_may_give_a_task_up_to_the_gateway() -> None:
-    told = story(Step(after_seconds=60, overflow=Destination(to="message", message="Please write to us.")))
+@pytest.mark.parametrize("to", ["message", "voicemail"])
+def test_a_queue_may_give_a_task_up_to_the_gateway(to: str) -> None:
+    step = {"after_seconds": 60, "overflow": {"to": to, "message": "Please write to us."}}
+    told = story(Step.model_validate(step))
     told.start("i1")
     out = only(told.wait(60), TaskTransferredOut)
 
-    assert (out.to, out.reason, out.message, out.waited_ms) == ("message", "overflowed", "Please write to us.", 60_000)
+    assert (out.to, out.reason, out.message, out.waited_ms) == (to, "overflowed", "Please write to us.", 60_000)
     assert told.domain.tasks == {}
 
 

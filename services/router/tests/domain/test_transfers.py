@@ -21,7 +21,7 @@ from router.testing.conversation import (
     only,
     refusal,
 )
-from router.testing.parts import DOMAIN, agent, plan, queue
+from router.testing.parts import DOMAIN, agent, plan, queue, rules
 from router.testing.story import Story
 
 
@@ -289,7 +289,35 @@ def test_pain_11_the_owner_stays_until_the_new_one_accepts(told: Story) -> None:
 
     assert moves(told.wait(10)) == [("failed", "timed_out")]
     assert told.domain.tasks["i1.t1"].state == "assigned"
-    assert refusal(told.transfer("ann", ANNS, queue="chats")) is None
+    assert refusal(told.transfer("ann", ANNS, to_agent_id="cid")) is None
+    assert (told.domain.tasks["i1.t1"].state, main_task(told)) == ("assigned", "i1.t1")
+    accepted = told.accept("cid", "i1.t3.o1")
+    assert (only(accepted, TaskAssigned).agent_id, main_task(told)) == ("cid", "i1.t3")
+    assert only(accepted, WrapupStarted).agent_id == "ann"
+
+
+@pytest.mark.parametrize("channel", ["webchat", "voice", "email", "social"])
+def test_transfers_go_the_same_way_on_every_channel(channel: str) -> None:
+    told = anns_conversation(channel)
+    happened = told.transfer("ann", ANNS, kind="consult", to_agent_id="bob") + told.accept("bob", "i1.t2.o1")
+    happened += told.move("ann", "i1.t2", "conference") + told.move("ann", "i1.t2", "complete")
+    happened += told.transfer("bob", "i1.t2.o1.a", to_agent_id="cid") + told.accept("cid", "i1.t3.o1")
+
+    assert moves(happened) == [
+        ("requested", None), ("consulting", None), ("conference", None), ("completed", None),
+        ("requested", None), ("completed", None),
+    ]  # fmt: skip
+    assert {task.channel for task in of(happened, TaskQueued)} == {channel}
+
+
+def test_pain_11_who_takes_over_knows_what_was_known_of_the_contact(told: Story) -> None:
+    told.configure(rules(known={"when": "true", "labels": ["refund"], "language": "es"}))
+    told.complete("ann", ANNS)
+    told.start("i2")
+    told.accept("ann", "i2.t1.o1")
+    second = only(told.transfer("ann", "i2.t1.o1.a", queue="billing"), TaskQueued)
+
+    assert (second.interaction_id, second.labels, second.language) == ("i2", ("refund",), "es")
 
 
 # Consult

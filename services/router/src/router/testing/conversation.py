@@ -16,7 +16,7 @@ ANNS: Final = "i1.t1.o1.a"
 """Ann's assignment of the customer's first task."""
 
 
-def anns_conversation() -> Story:
+def anns_conversation(channel: str = "webchat") -> Story:
     """Ann has had i1 of the chats for half a minute; Bob knows billing, Cid Spanish, and Dee is of the second tier."""
     told = Story(reruns=True)
     told.configure(
@@ -31,7 +31,7 @@ def anns_conversation() -> Story:
         agent("dee", "expert"),
     )
     told.on_duty("ann")
-    told.start("i1")
+    told.start("i1", channel=channel)
     told.wait(10)
     told.accept("ann", "i1.t1.o1")
     told.wait(30)
