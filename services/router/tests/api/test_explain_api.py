@@ -87,6 +87,18 @@ async def test_agents_are_told_about_tasks_of_their_own_alone(desk: Desk) -> Non
     assert problem["code"] == "task_not_live"
 
 
+async def test_who_refused_a_task_is_told_to_supervisors_and_not_to_agents(desk: Desk) -> None:
+    desk.told.configure(agent("bob", "billing:3"))
+    desk.told.start("i1")
+    desk.told.reject("ann", "i1.t1.o1")
+    async with desk.owner():
+        _, to_supervisor = await desk.get("/tasks/i1.t1/explain", "supervisor")
+        status, to_agent = await desk.get("/tasks/i1.t1/explain", "agent", subject="bob")
+
+    assert "ann" in str(to_supervisor["refused_by"])
+    assert (status, to_agent["refused_by"]) == (200, [])
+
+
 async def test_a_task_that_has_ended_leads_to_the_crms_timeline(desk: Desk) -> None:
     async with desk.owner():
         status, problem = await desk.get("/tasks/i1.t1/explain", "supervisor")
