@@ -292,6 +292,19 @@ def test_lint_and_test_fail_with_1_and_name_the_place(tmp_path: Path, capsys: py
     assert tested.splitlines()[-1] == "0 of 1 cases pass."
 
 
+def test_lint_knows_what_day_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fair = {"date": "2020-02-01", "name": "Fair", "hours": [["09:00", "17:00"]]}
+    document = {
+        "clients": ["shop"],
+        "domains": [{"id": "main"}],
+        "queues": [{"id": "help", "domain": "main", "name": "Help", "calendar": "fair"}],
+        "calendars": [{"id": "fair", "domain": "main", "time_zone": "UTC", "weekly": {}, "exceptions": [fair]}],
+    }
+
+    assert main("lint", written(tmp_path, document), "--json") == 1
+    assert "calendar_that_never_opens" in {found["rule"] for found in json.loads(capsys.readouterr().out)}
+
+
 def test_the_schema_for_a_part_of_the_document_requires_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     printed = {}
     for of in ("document", "part", "cases"):

@@ -7,56 +7,16 @@ from typing import Any
 import pytest
 from centralino.config.findings import Finding
 from centralino.config.lint import RULES, lint
+from centralino.config.testing import ANA, TO_HELP, Json, address, document, plan, queue, rule, share
 from contracts.configuration import TenantConfiguration
 
-Json = dict[str, Any]  # Any: JSON
 SAMPLE = TenantConfiguration.model_validate_json((files("centralino") / "sample" / "acme.json").read_text())
 
-
-ANA: Json = {"id": "ana", "domain": "main", "name": "Ana", "skills": {"es": 3, "en": 2}, "capacity": 2}
 NEVER: Json = {"id": "never", "domain": "main", "time_zone": "UTC", "weekly": {}}
-TO_HELP: Json = {"after_seconds": 60, "overflow": {"to": "queue", "queue": "help"}}
 ES3: list[Json] = [{"skill": "es", "minimum": 3}]
 ES5: list[Json] = [{"skill": "es", "minimum": 5}]
 NIGHT: Json = {"id": "night", "domain": "main", "name": "Night"}
 ONLY_ANA: Json = {"after_seconds": 0, "agents": ["ana"]}
-
-
-def document(**changes: Any) -> TenantConfiguration:  # Any: JSON
-    base: Json = {
-        "clients": ["shop"],
-        "skills": ["es", "en"],
-        "domains": [{"id": "main"}, {"id": "empty"}],
-        "queues": [queue(es=3)],
-        "agents": [ANA],
-        "channels": [address("help")],
-    }
-    return TenantConfiguration.model_validate({**base, **changes})
-
-
-def queue(name: str = "help", domain: str = "main", timeout: int = 20, **fields: Any) -> Json:  # Any: JSON
-    """Fields of a queue, and skills by their names."""
-    skills = {skill: fields.pop(skill) for skill in ("es", "en") if skill in fields}
-    requirements = [{"skill": skill, "minimum": minimum} for skill, minimum in skills.items()]
-    base = {"id": name, "domain": domain, "name": name, "offer_timeout_seconds": timeout}
-    return {**base, "requirements": requirements, **fields}
-
-
-def plan(*steps: Json) -> Json:
-    return {"id": "usual", "domain": "main", "steps": list(steps) or [TO_HELP]}
-
-
-def rule(name: str, when: str, domain: str = "main") -> Json:
-    return {"id": name, "domain": domain, "when": when}
-
-
-def share(client: str, minimum_percent: int = 0, **more: int) -> Json:
-    return {"client": client, "minimum_percent": minimum_percent, **more}
-
-
-def address(default: str, *others: str) -> Json:
-    base = {"address": "web:main", "channel": "webchat", "client": "shop", "domain": "main"}
-    return {**base, "queue": default, "queues": list(others)}
 
 
 def other_than_overflow(configuration: TenantConfiguration) -> list[Finding]:

@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from servicekit.system import SystemClock
+
 from centralino.config.access import ROUTER, TOKEN, Access
 from centralino.config.case_files import CaseFile, read_cases
 from centralino.config.case_report import faults_of_case
@@ -136,7 +138,7 @@ def schema(options: argparse.Namespace, terminal: Terminal) -> int:
 def lint_files(options: argparse.Namespace, terminal: Terminal) -> int:
     """1 when there is an error; warnings alone are no failure."""
     source, configuration = read_configuration_files(options.paths)
-    found = lint(configuration)
+    found = lint(configuration, today=datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date())
     if options.json:
         lines = [
             {

@@ -1,6 +1,7 @@
 """Everything that is valid and still a mistake. A new rule is a function in a module of its subject, named here."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from contracts.configuration import TenantConfiguration
@@ -35,7 +36,7 @@ from centralino.config.lint_serving import (
     step_that_nobody_serves,
 )
 from centralino.config.lint_timers import offer_outlives_the_refusal
-from centralino.config.serving import Serving
+from centralino.config.serving import NOTHING_IS_PAST, Serving
 
 RULES: Final[tuple[Rule, ...]] = (
     queue_that_nobody_serves,
@@ -66,8 +67,10 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def lint(configuration: TenantConfiguration, rules: Sequence[Rule] = RULES) -> list[Finding]:
-    """Errors first, then in the order of the rules."""
-    serving = Serving(configuration)
+def lint(
+    configuration: TenantConfiguration, rules: Sequence[Rule] = RULES, *, today: date = NOTHING_IS_PAST
+) -> list[Finding]:
+    """Errors first, then in the order of the rules; `today` is the day in UTC."""
+    serving = Serving(configuration, today)
     found = [finding for rule in rules for finding in rule(serving)]
     return sorted(found, key=lambda finding: finding.severity)

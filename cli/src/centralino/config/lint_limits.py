@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 
 from contracts.calendars import Calendar
 
@@ -24,11 +25,13 @@ def shares_above_the_whole(serving: Serving) -> Iterator[Finding]:
 
 
 def cap_below_one_task(serving: Serving) -> Iterator[Finding]:
-    """A client's cap that not even one task of a channel fits under."""
+    """A client's cap that not even one task of a channel fits under by which its customers come."""
+    come = {(address.domain, address.client, address.channel) for address in serving.configuration.channels}
     for index, domain in enumerate(serving.configuration.domains):
         for place, share in enumerate(domain.client_shares):
             for channel, cost in domain.costs.items():
-                if share.units_max is not None and cost > share.units_max:
+                comes = (domain.id, share.client, channel) in come
+                if comes and share.units_max is not None and cost > share.units_max:
                     yield Finding(
                         rule="cap_below_one_task",
                         severity="error",
@@ -54,15 +57,15 @@ def reserve_above_all_agents(serving: Serving) -> Iterator[Finding]:
 
 
 def calendar_that_never_opens(serving: Serving) -> Iterator[Finding]:
-    """Neither a day of the week nor an exception has hours."""
+    """Neither a day of the week has hours nor an exception that is still to come."""
     names = {(queue.domain, queue.calendar) for queue in serving.configuration.queues}
     for index, calendar in enumerate(serving.configuration.calendars):
-        if (calendar.domain, calendar.id) in names and not _opens(calendar):
+        if (calendar.domain, calendar.id) in names and not _opens(calendar, serving.today):
             yield Finding(
                 rule="calendar_that_never_opens",
                 severity="error",
                 path=f"/calendars/{index}",
-                message="a queue goes by it, and it has no hours",
+                message="a queue goes by it, and it has no hours, or none that are still to come",
                 advice="give it hours",
             )
 
@@ -81,7 +84,8 @@ def alert_on_no_promise(serving: Serving) -> Iterator[Finding]:
                 )
 
 
-def _opens(calendar: Calendar) -> bool:
+def _opens(calendar: Calendar, today: date) -> bool:
     week = calendar.weekly
     days = (week.mon, week.tue, week.wed, week.thu, week.fri, week.sat, week.sun)
-    return any(days) or any(exception.hours for exception in calendar.exceptions)
+    # Its zone may be a day behind UTC.
+    return any(days) or any(each.hours and (today - each.date).days <= 1 for each in calendar.exceptions)

@@ -1,15 +1,19 @@
 """Plans and what tasks wait for: steps that never come, queues that never let go, order that starves."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from contracts.routing_parts import Queue, Step
+from contracts.configuration import Domain
+from contracts.routing_parts import Agent, Queue, Step
 
 from centralino.config.findings import Finding, listed
 from centralino.config.serving import Serving
 
+Level = tuple[int, int]
+"""Band and priority."""
+BELOW_ALL: Final[Level] = (-1, 0)
 PRIORITY_MAX: Final = 9
 _TERMS: Final = ("requirements", "any_of", "none_of", "teams", "band")
 
@@ -81,27 +85,27 @@ def queue_without_overflow(serving: Serving) -> Iterator[Finding]:
 
 
 def queue_that_starves(serving: Serving) -> Iterator[Finding]:
-    """Every agent of it serves something more important first, and nothing makes waiting count."""
-    bounded = {
-        domain.id
-        for domain in serving.configuration.domains
-        if domain.longest_wait_seconds is not None or domain.aging_seconds_per_priority is not None
-    }
+    """Every agent of it serves something more important first, and nothing makes waiting count enough."""
+    domains = {domain.id: domain for domain in serving.configuration.domains}
+    first: dict[str, Level] = {}  # of what each agent serves
+    for servers, level in _served(serving, domains).values():
+        first |= {agent.id: level for agent in servers if level > first.get(agent.id, BELOW_ALL)}
+    least: dict[int, Level] = {}  # what even the least important work of its agents counts, by their list
     for index, queue in enumerate(serving.configuration.queues):
-        servers = {agent.id for agent in serving.servers(queue)}
-        before = {
-            agent.id
-            for other in serving.configuration.queues
-            if other.domain == queue.domain and (other.band, other.priority) > (queue.band, queue.priority)
-            for agent in serving.servers(other)
-        }
-        if queue.domain not in bounded and servers and servers <= before:
+        domain, servers = domains[queue.domain], serving.servers(queue)
+        if domain.longest_wait_seconds is not None or not servers:
+            continue
+        if id(servers) not in least:
+            least[id(servers)] = min(first[agent.id] for agent in servers)
+        aging = domain.aging_seconds_per_priority is not None
+        if least[id(servers)] > _highest(serving, queue, aging=aging):
+            what, bound = ("band", "") if aging else ("band or priority", " or aging_seconds_per_priority")
             yield Finding(
                 rule="queue_that_starves",
                 severity="warning",
                 path=f"/queues/{index}",
-                message="each of its agents serves queues of a higher band or priority first, however long it waits",
-                advice="set longest_wait_seconds or aging_seconds_per_priority of the domain",
+                message=f"each of its agents serves queues of a higher {what} first, however long it waits",
+                advice=f"set longest_wait_seconds{bound} of the domain",
             )
 
 
@@ -110,18 +114,18 @@ def offer_outlives_the_step(serving: Serving) -> Iterator[Finding]:
     timeouts = {domain.id: domain.offer_timeouts for domain in serving.configuration.domains}
     for index, queue in enumerate(serving.configuration.queues):
         longest = max((queue.offer_timeout_seconds, *timeouts[queue.domain].values()))
-        for step, following in pairwise(serving.steps(queue)):
-            lasts = following.after_seconds - step.after_seconds
-            if lasts < longest:
-                yield Finding(
-                    rule="offer_outlives_the_step",
-                    severity="warning",
-                    path=f"/queues/{index}/plan",
-                    message=f"the step at {step.after_seconds} s lasts {lasts} s, an offer up to {longest} s: "
-                    "while an offer is live the next step waits",
-                    advice="let steps last longer than offers",
-                )
-                break
+        comes = [0, *(step.after_seconds for step in serving.steps(queue))]
+        lasts, since = min(((after - since, since) for since, after in pairwise(comes) if after), default=(longest, 0))
+        if lasts < longest and not queue.auto_accept:
+            which = f"the step at {since} s" if since or comes[1] == 0 else "what holds before the first step"
+            yield Finding(
+                rule="offer_outlives_the_step",
+                severity="warning",
+                path=f"/queues/{index}/plan",
+                message=f"{which} lasts {lasts} s, an offer up to {longest} s: "
+                "while an offer is live the next step waits",
+                advice="let steps last longer than offers",
+            )
 
 
 def longest_wait_after_the_overflow(serving: Serving) -> Iterator[Finding]:
@@ -143,6 +147,28 @@ def longest_wait_after_the_overflow(serving: Serving) -> Iterator[Finding]:
                 f"{listed(early)} ({min(gone[queue] for queue in early)} s)",
                 "lower it below the overflow",
             )
+
+
+def _served(serving: Serving, domains: Mapping[str, Domain]) -> dict[int, tuple[list[Agent], Level]]:
+    """The most important of what the same agents serve, by their list, which queues that ask for the same share."""
+    served: dict[int, tuple[list[Agent], Level]] = {}
+    for queue in serving.configuration.queues:
+        servers = serving.servers(queue)
+        aging = domains[queue.domain].aging_seconds_per_priority is not None
+        level = (queue.band, 0 if aging else queue.priority)
+        served[id(servers)] = (servers, max(level, served.get(id(servers), (servers, BELOW_ALL))[1]))
+    return served
+
+
+def _highest(serving: Serving, queue: Queue, *, aging: bool) -> Level:
+    """The band and priority that a task has in the end; with aging a priority is only worth some time."""
+    band, priority = queue.band, queue.priority
+    highest = (band, priority)
+    for step in serving.steps(queue):
+        band = band if step.band is None else step.band
+        priority = min(PRIORITY_MAX, priority + step.priority_add)
+        highest = max(highest, (band, priority))
+    return (highest[0], 0) if aging else highest
 
 
 def _ruled(serving: Serving, domain: str) -> set[str]:

@@ -3,9 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Final
 
 from contracts.configuration import TenantConfiguration
 from contracts.routing_parts import Agent, Queue, RequiredSkill, Step
+
+NOTHING_IS_PAST: Final = date.min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +48,9 @@ class Serving:
     """Who serves what in a configuration. Agents alike, and queues that ask for the same, are looked at once: there
     may be 15 000 of the one and 5000 of the other."""
 
-    def __init__(self, configuration: TenantConfiguration) -> None:
+    def __init__(self, configuration: TenantConfiguration, today: date = NOTHING_IS_PAST) -> None:
         self.configuration = configuration
+        self.today = today
         self._known: dict[tuple[object, ...], list[Agent]] = {}
         self._fitting: dict[tuple[str, str, Need], frozenset[str]] = {}
         self._plans = {(plan.domain, plan.id): plan for plan in configuration.plans}
