@@ -202,19 +202,40 @@ def test_no_step_comes_after_an_overflow() -> None:
 
 def test_every_name_used_twice_is_named_by_its_path() -> None:
     solved = {"id": "solved", "label": "Solved"}
-    queue = {"id": "sales", "domain": "acme.main", "name": "Sales", "requirements": [{"skill": "billing"}] * 2}
+    queue = {
+        "id": "sales",
+        "domain": "acme.main",
+        "name": "Sales",
+        "requirements": [{"skill": "billing"}] * 2,
+        "alerts": [{"id": "long", "measure": "waiting", "above": limit} for limit in (5, 9)],
+    }
+    domain = {
+        "id": "acme.main",
+        "dispositions": [solved, solved],
+        "not_ready_reasons": [{"id": "lunch", "label": label} for label in ("Lunch", "Pause")],
+        "client_shares": [{"client": "acme-books", "units_max": units} for units in (1, 2)],
+    }
     document = {
         "clients": ["acme-books", "acme-books"],
         "skills": ["billing", "billing"],
-        "domains": [{"id": "acme.main", "dispositions": [solved, solved]}, {"id": "acme.main"}],
+        "domains": [domain, {"id": "acme.main"}],
         "queues": [queue, queue],
         "agents": [{"id": "ana", "domain": "acme.main", "name": "Ana"}] * 2,
         "channels": [],
     }
 
     doubled = ["clients", "skills", "domains", "domains/0/dispositions", "queues", "queues/0/requirements", "agents"]
-    doubled.append("queues/1/requirements")
+    doubled += ["queues/1/requirements", "queues/0/alerts", "queues/1/alerts"]
+    doubled += ["domains/0/not_ready_reasons", "domains/0/client_shares"]
     assert _faults(document) == {f"/{part}/{index}" for part in doubled for index in (0, 1)}
+
+
+def test_queues_and_domains_may_use_the_same_names() -> None:
+    alerts = [{"id": "long", "measure": "waiting", "above": 5}]
+    queues = [{"id": name, "domain": "acme.main", "name": name, "alerts": alerts} for name in ("a", "b")]
+    domains = [{"id": name, "not_ready_reasons": [{"id": "lunch", "label": "Lunch"}]} for name in ("acme.main", "x")]
+
+    read_configuration(json.dumps(GOOD | {"domains": domains, "queues": queues, "channels": []}).encode())
 
 
 def test_the_path_is_a_json_pointer() -> None:

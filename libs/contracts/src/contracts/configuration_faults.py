@@ -72,7 +72,19 @@ def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
             for index, domain in enumerate(configuration.domains)
         ),
         *(
+            (f"domains/{index}/not_ready_reasons", [reason.id for reason in domain.not_ready_reasons])
+            for index, domain in enumerate(configuration.domains)
+        ),
+        *(
+            (f"domains/{index}/client_shares", [share.client for share in domain.client_shares])
+            for index, domain in enumerate(configuration.domains)
+        ),
+        *(
             (f"queues/{index}/requirements", [required.skill for required in queue.requirements])
+            for index, queue in enumerate(configuration.queues)
+        ),
+        *(
+            (f"queues/{index}/alerts", [alert.id for alert in queue.alerts])
             for index, queue in enumerate(configuration.queues)
         ),
     )
