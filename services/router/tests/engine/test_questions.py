@@ -128,16 +128,16 @@ async def test_a_bug_in_explaining_is_answered_and_does_not_reach_the_owner() ->
 
 
 async def test_deciding_goes_on_between_the_pieces_of_a_long_answer() -> None:
-    live, turns = MemoryEngineLive(SystemClock()), []
-    question_id = ask(live, "i1.t1")
+    live, state, turns = MemoryEngineLive(SystemClock()), centre(agents=2000), []
+    question_id = ask(live, "i1.t1", wait_ms=60_000)
+    looking = asyncio.create_task(looked(live, state))
 
-    async def decide_on() -> None:
-        while not answers(live, question_id):
-            turns.append(1)
-            await asyncio.sleep(0)
+    while not looking.done():
+        turns.append(1)
+        await asyncio.sleep(0)
+    await looking
 
-    await asyncio.gather(looked(live, centre(agents=2000)), decide_on())
-
+    assert answers(live, question_id)[0][0] == "explained"
     assert len(turns) >= 2000 // 256
 
 
