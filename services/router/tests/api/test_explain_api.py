@@ -121,12 +121,15 @@ async def test_agents_ask_about_themselves_and_supervisors_about_anybody(desk: D
 async def test_where_a_task_might_go_is_told_to_agents_too(desk: Desk) -> None:
     async with desk.owner():
         status, found = await desk.get("/queues/help/availability?channel=webchat", "agent", subject="bob")
+        _, of_own = await desk.get("/queues/help/availability", "agent", subject="ann")
+        _, overseen = await desk.get("/queues/help/availability", "supervisor", subject="ann")
         of_agent, other = await desk.get("/agents/ann/availability", "agent", subject="bob")
         unknown, _ = await desk.get("/queues/nowhere/availability", "supervisor")
         elsewhere, _ = await desk.get("/queues/help/availability?domain=elsewhere", "supervisor")
 
     assert (status, of_agent, unknown, elsewhere) == (200, 200, 404, 404)
     assert (found["open"], found["at_work"], found["free"]) == (True, 1, 1)
+    assert [(each["at_work"], each["free"]) for each in (of_own, overseen)] == [(0, 0), (1, 1)]
     assert other["summary"] == "ann is at work and free"
 
 

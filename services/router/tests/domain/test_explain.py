@@ -8,7 +8,7 @@ from contracts.configuration import Domain
 from contracts.routing_parts import ClientShare, Destination, ReasonCode, Step
 from contracts.tasks import Requirement, Terms
 from router.domain import explain_words as words
-from router.domain.explain import explain_queue, explain_task, explaining_task
+from router.domain.explain import explain_queue, explain_task, explaining_queue, explaining_task
 from router.domain.explain_agents import explain_agent, explain_target_agent
 from router.domain.explain_answers import AgentExplained, TaskExplained
 from router.domain.explain_census import CHUNK, at_once
@@ -311,10 +311,14 @@ def test_a_target_says_whether_it_is_open_staffed_and_how_long_it_takes() -> Non
 
     found = explain_queue(told.domain, "spanish", told.now_ms)
     empty = explain_queue(told.domain, "sales", told.now_ms)
+    to_others = [
+        at_once(explaining_queue(told.domain, "spanish", told.now_ms, apart_from=name)) for name in ("ann", "bob")
+    ]
 
     assert found is not None
     assert found.summary == "open; 2 agents who could serve it are at work, 1 free now; 0 wait; expected wait 0 s"
     assert (found.open, found.at_work, found.free, found.expected_wait_ms) == (True, 2, 1, 0)
+    assert [(each.at_work, each.free) for each in to_others if each] == [(1, 1), (1, 0)]
     assert empty is not None
     assert (empty.at_work, empty.expected_wait_ms) == (0, None)
     assert explain_queue(told.domain, "nowhere", told.now_ms) is None

@@ -35,6 +35,7 @@ class Questions:
         *,
         channel: str | None = None,
         client: str | None = None,
+        apart_from: str | None = None,
     ) -> Explained | None:
         """What the owner of one of the domains says; none when the owners of all have no such thing.
 
@@ -43,7 +44,12 @@ class Questions:
         if not places:
             return None
         question = Question(
-            question_id=self._ids.new_id(), about=about, subject=subject, channel=channel, client=client
+            question_id=self._ids.new_id(),
+            about=about,
+            subject=subject,
+            channel=channel,
+            client=client,
+            apart_from=apart_from,
         )
         if self._room.locked():
             raise _try_again("too_many_questions", "Too much is being asked just now.")

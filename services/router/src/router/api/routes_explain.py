@@ -62,13 +62,15 @@ async def queue_availability(
     channel: Annotated[Channel | None, Query(description="Of the task that would be sent; none: of any.")] = None,
     client: Annotated[Id | None, Query(description="Likewise.")] = None,
 ) -> TargetExplained:
-    """Whether it is open, how many agents who could serve it are at work and free, and the expected wait."""
+    """Whether it is open, how many agents who could serve it are at work and free, and the expected wait. An agent
+    who asks is not counted: it is their task that would go there."""
     places = [place for place in await _places(caller, parts) if domain in {None, place.domain}]
     if len(places) > 1:
         raise ProblemError(422, "domain_missing", "Your tenant has several domains: say which one.")
     found = None
     if places:
         going = {"channel": channel, "client": client}
+        going["apart_from"] = caller.subject if "agent" in caller.roles else None
         found = await parts.questions.ask(places, "queue_as_target", queue, TargetExplained, **going)
     if found is None:
         raise ProblemError(404, "queue_unknown", "The engine knows no queue of this name that takes tasks.")

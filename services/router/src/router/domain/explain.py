@@ -87,9 +87,15 @@ def explaining_task(domain: DomainState, task_id: str, now_ms: int) -> Explainin
 
 
 def explaining_queue(
-    domain: DomainState, queue: str, now_ms: int, *, channel: str | None = None, client: str | None = None
+    domain: DomainState,
+    queue: str,
+    now_ms: int,
+    *,
+    channel: str | None = None,
+    client: str | None = None,
+    apart_from: str | None = None,
 ) -> Explaining[TargetExplained | None]:
-    """`explain_queue` in pieces."""
+    """`explain_queue` in pieces; the agent `apart_from` is not counted."""
     line = domain.line(queue)
     if line is None:
         return None
@@ -111,7 +117,7 @@ def explaining_queue(
         reasons=(),
         as_of_ms=now_ms,
     )
-    found = yield from count(domain, claim)
+    found = yield from count(domain, claim, apart_from=apart_from)
     shown = replace(shown, at_work=found.at_work, free=found.eligible, reasons=found.told(claim))
     if found.eligible and not waiting:
         shown = replace(shown, expected_wait_ms=0)

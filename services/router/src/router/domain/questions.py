@@ -16,13 +16,15 @@ QUESTION_BYTES_MAX: Final = 2048
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """`subject` is the id of the task or agent, or the queue; `channel` and `client` say what would go to a target."""
+    """`subject` is the id of the task or agent, or the queue; `channel` and `client` say what would go to a target,
+    `apart_from` whose it is now: that agent is no target."""
 
     question_id: str
     about: About
     subject: str
     channel: str | None = None
     client: str | None = None
+    apart_from: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,5 +45,5 @@ def explaining(domain: DomainState, question: Question, now_ms: int) -> Explaini
         case "agent_as_target":
             return explain_target_agent(domain, question.subject, now_ms)
         case "queue_as_target":
-            of_kind = {"channel": question.channel, "client": question.client}
-            return (yield from explaining_queue(domain, question.subject, now_ms, **of_kind))
+            going = {"channel": question.channel, "client": question.client, "apart_from": question.apart_from}
+            return (yield from explaining_queue(domain, question.subject, now_ms, **going))
