@@ -189,6 +189,8 @@ class CancelCallback:
     """Of the callback's task."""
     by: Id
     """The agent or supervisor whom the customer told, or the gateway."""
+    task_id: Id | None = None
+    """The callback that is meant: no later one of the interaction. None: whichever it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -306,6 +306,18 @@ def test_a_customer_who_keeps_the_place_may_think_better_of_it_once(told: Story,
     assert offered(told.on_duty("ann") + told.wait(700)) == []
 
 
+def test_who_names_the_callback_cancels_no_later_one(told: Story) -> None:
+    told.request("r1")
+    first = task_id(told)
+    told.cancel_callback("of-r1", task_id=first)
+    told.request("r2", interaction_id="of-r1")
+    later = task_id(told)
+
+    assert later != first
+    assert refusal(told.cancel_callback("of-r1", task_id=first)) == "callback_gone"
+    assert only(TaskTransferredOut, told.cancel_callback("of-r1", task_id=later)).task_id == later
+
+
 def test_an_offered_callback_that_is_cancelled_sets_its_agent_free(told: Story) -> None:
     told.on_duty("ann")
     told.request("r1")

@@ -94,7 +94,7 @@ def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> Outcome
 def cancel_callback(turn: Turn, domain: DomainState, data: CancelCallback) -> Outcome:
     """A callback ends that waits or is offered: kept place, scheduled, whoever asked for it."""
     task = _task_of(domain, data.interaction_id)
-    if task is None:
+    if task is None or data.task_id not in (None, task.task_id):
         return refused("callback_gone", 404, "The interaction has no callback, or it has ended.")
     if task.kind != "callback":
         return refused("not_a_callback", 409, "The task of the interaction is no callback.")

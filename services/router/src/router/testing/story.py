@@ -358,11 +358,13 @@ class Story:
         )
         return self.give(RequestInput(TENANT, requested))
 
-    def cancel_callback(self, interaction_id: str, *, command_id: str | None = None) -> list[object]:
+    def cancel_callback(
+        self, interaction_id: str, *, command_id: str | None = None, task_id: str | None = None
+    ) -> list[object]:
         """The customer does not want to be called any more."""
         return self._command(
             lambda known: commands.CancelCallback(
-                command_id=known, domain=DOMAIN, interaction_id=interaction_id, by="sue"
+                command_id=known, domain=DOMAIN, interaction_id=interaction_id, by="sue", task_id=task_id
             ),
             command_id,
         )
