@@ -12,6 +12,7 @@ from servicekit.ports import AppendUnknownError, Clock
 from servicekit.problems import ProblemError
 from servicekit.telemetry import log, traceparent
 
+from router.api.acts import audit_of
 from router.api.command_log import CommandLog
 from router.api.live import ApiLive, Place
 from router.api.live_figures import occupancy_of, with_figures, with_occupancy
@@ -215,13 +216,13 @@ class Desk:
 
     async def _tells(self, principal: Principal, result: CommandResult) -> bool:
         """Whether the caller may know the result; the audit learns of it too."""
-        # A request names no agent. Its id is the caller's own, so it is kept apart from those of commands.
-        audit_id = request_audit(result.command_id) if result.agent_id is None else command_audit(result.command_id)
         async with self._store.transaction(principal.tenant_id) as transaction:
-            await transaction.audit_outcome(audit_id, result)
+            audit_id = await audit_of(transaction, result)
+            if audit_id is not None:
+                await transaction.audit_outcome(audit_id, result)
             if "supervisor" in principal.roles or result.agent_id == principal.subject:
                 return True
-            return await transaction.audited_actor(audit_id) == principal.subject
+            return audit_id is not None and await transaction.audited_actor(audit_id) == principal.subject
 
     async def _blank(self, place: Place, seat: Seat) -> AgentView:
         await self._raise_unless_projected(place)
@@ -239,16 +240,6 @@ class Desk:
             LOG.warning("command_unknown", extra={"type": event.type.name})
             detail = "Nobody can say whether this was kept. Try again with the same Idempotency-Key (or message id)."
             raise ProblemError(503, "outcome_unknown", detail).with_headers(retry_after="1") from error
-
-
-def command_audit(command_id: str) -> str:
-    """The id of a command's audit row."""
-    return f"command:{command_id}"
-
-
-def request_audit(request_id: str) -> str:
-    """The id of a request's audit row."""
-    return f"request:{request_id}"
 
 
 def place_of(seat: Seat) -> Place:

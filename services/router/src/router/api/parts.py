@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Final, cast
 from uuid import NAMESPACE_URL, uuid5
 
@@ -14,6 +15,7 @@ from servicekit.problems import ProblemError
 from servicekit.tickets import Tickets
 from starlette.requests import HTTPConnection, Request
 
+from router.api.acts import Act
 from router.api.administration import Administration
 from router.api.alerts import AlertNews
 from router.api.handlers import Desk
@@ -84,20 +86,27 @@ async def _seat(request: Request) -> Seat:
     return await parts_of(request).desk.seat(await _require_agent(request))
 
 
-async def _command_id(
-    request: Request,
-    idempotency_key: Annotated[
-        Id | None, Header(description="Names the command: a retry gets the first result.")
-    ] = None,
-) -> str:
+IdempotencyKey = Annotated[Id | None, Header(description="Names the command: a retry gets the first result.")]
+
+
+async def _command_id(request: Request, idempotency_key: IdempotencyKey = None) -> str:
     if idempotency_key is None:
         return parts_of(request).ids.new_id()
     caller = await bearer(request)
-    # A key is its caller's own, for the one thing that is asked for: nobody meets another's result or audit row by it.
-    scope = (caller.tenant_id, caller.subject, request.method, request.url.path, idempotency_key)
+    # A key is its caller's own, for the one thing that is asked for: nobody meets another's result by it, and nobody is
+    # told that something was done when it was something else.
+    asked = sha256(await request.body()).hexdigest()
+    scope = (caller.tenant_id, caller.subject, request.method, request.url.path, idempotency_key, asked)
     return uuid5(NAMESPACE_URL, "\n".join(scope)).hex
+
+
+async def _act(request: Request, idempotency_key: IdempotencyKey = None) -> Act:
+    key = None if idempotency_key is None else "\n".join((request.method, request.url.path, idempotency_key))
+    return Act(parts_of(request).ids.new_id(), key)
 
 
 PartsOf = Annotated[Parts, Depends(_parts)]
 AgentSeat = Annotated[Seat, Depends(_seat)]
 CommandId = Annotated[str, Depends(_command_id)]
+"""An agent's."""
+AuditedAct = Annotated[Act, Depends(_act)]

@@ -21,7 +21,7 @@ from router.api.models import (
     TaskWish,
     TransferWish,
 )
-from router.api.parts import CommandId, PartsOf, require_or_key
+from router.api.parts import AuditedAct, PartsOf, require_or_key
 from router.api.routes_agent import PENDING, AssignmentId, answer
 from router.api.routes_conversations import TransferId
 
@@ -41,20 +41,20 @@ async def live(principal: Annotated[Principal, Depends(require_or_key("superviso
     "/agents/{agent_id}/state", summary="Choose an agent's state", responses=PENDING, response_model=CommandOutcome
 )
 async def set_agents_state(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId, choice: AgentsStateChoice
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, agent_id: AgentId, choice: AgentsStateChoice
 ) -> JSONResponse | CommandOutcome:
     """At once, also during an offer (which is rescinded) or a conversation, unless `when` is `when_free`."""
-    return answer(command_id, await parts.supervision.set_state(principal, agent_id, choice, command_id))
+    return answer(*await parts.supervision.set_state(principal, agent_id, choice, act))
 
 
 @ROUTES.post(
     "/agents/{agent_id}/drain", summary="Let an agent finish", responses=PENDING, response_model=CommandOutcome
 )
 async def drain(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, agent_id: AgentId
 ) -> JSONResponse | CommandOutcome:
     """No new work from now on; not ready when the last task is done."""
-    return answer(command_id, await parts.supervision.drain(principal, agent_id, command_id))
+    return answer(*await parts.supervision.drain(principal, agent_id, act))
 
 
 @ROUTES.put(
@@ -64,11 +64,11 @@ async def drain(
     response_model=CommandOutcome,
 )
 async def clock_agent(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId, clocking: Clocking
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, agent_id: AgentId, clocking: Clocking
 ) -> JSONResponse | CommandOutcome:
     """For the agent who forgot."""
-    result = await parts.supervision.clock_agent(principal, agent_id, command_id, clocked_in=clocking.clocked_in)
-    return answer(command_id, result)
+    decided = await parts.supervision.clock_agent(principal, agent_id, act, clocked_in=clocking.clocked_in)
+    return answer(*decided)
 
 
 @ROUTES.post(
@@ -80,14 +80,14 @@ async def clock_agent(
 async def reassign(
     principal: Supervisor,
     parts: PartsOf,
-    command_id: CommandId,
+    act: AuditedAct,
     agent_id: AgentId,
     assignment_id: AssignmentId,
     wish: TransferWish,
 ) -> JSONResponse | CommandOutcome:
     """The agent keeps it until somebody has accepted."""
-    result = await parts.supervision.reassign(principal, agent_id, assignment_id, wish, command_id)
-    return answer(command_id, result)
+    decided = await parts.supervision.reassign(principal, agent_id, assignment_id, wish, act)
+    return answer(*decided)
 
 
 @ROUTES.post(
@@ -97,10 +97,10 @@ async def reassign(
     response_model=CommandOutcome,
 )
 async def cancel_transfer(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, agent_id: AgentId, transfer_id: TransferId
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, agent_id: AgentId, transfer_id: TransferId
 ) -> JSONResponse | CommandOutcome:
     """The agent, who has asked for it, keeps the conversation."""
-    return answer(command_id, await parts.supervision.cancel_transfer(principal, agent_id, transfer_id, command_id))
+    return answer(*await parts.supervision.cancel_transfer(principal, agent_id, transfer_id, act))
 
 
 @ROUTES.post(
@@ -109,50 +109,50 @@ async def cancel_transfer(
 async def resume(
     principal: Supervisor,
     parts: PartsOf,
-    command_id: CommandId,
+    act: AuditedAct,
     task_id: TaskId,
     wish: Annotated[InDomain, Body()] = InDomain(),  # noqa: B008 - frozen
 ) -> JSONResponse | CommandOutcome:
     """It waits for an agent again, for the one who parked it first."""
-    return answer(command_id, await parts.supervision.unpark(principal, task_id, wish, command_id))
+    return answer(*await parts.supervision.unpark(principal, task_id, wish, act))
 
 
 @ROUTES.post(
     "/tasks/{task_id}/reroute", summary="Move a waiting task", responses=PENDING, response_model=CommandOutcome
 )
 async def reroute(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, task_id: TaskId, wish: Rerouting
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, task_id: TaskId, wish: Rerouting
 ) -> JSONResponse | CommandOutcome:
     """To another queue, to one agent, up or down; its waiting time stays."""
-    return answer(command_id, await parts.supervision.reroute(principal, task_id, wish, command_id))
+    return answer(*await parts.supervision.reroute(principal, task_id, wish, act))
 
 
 @ROUTES.post("/tasks/{task_id}/finish", summary="End a stuck task", responses=PENDING, response_model=CommandOutcome)
 async def finish(
     principal: Supervisor,
     parts: PartsOf,
-    command_id: CommandId,
+    act: AuditedAct,
     task_id: TaskId,
     wish: Annotated[Finish, Body()] = Finish(),  # noqa: B008 - frozen
 ) -> JSONResponse | CommandOutcome:
     """Whatever its state; the conversation ends."""
-    return answer(command_id, await parts.supervision.finish(principal, task_id, wish, command_id))
+    return answer(*await parts.supervision.finish(principal, task_id, wish, act))
 
 
 @ROUTES.put("/queues/{queue}/override", summary="Overrule a queue", responses=PENDING, response_model=CommandOutcome)
 async def override(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, queue: Annotated[Code, Path()], wish: Override
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, queue: Annotated[Code, Path()], wish: Override
 ) -> JSONResponse | CommandOutcome:
     """Close it at once, open it again (an empty override), or give it another priority."""
-    return answer(command_id, await parts.supervision.override(principal, queue, wish, command_id))
+    return answer(*await parts.supervision.override(principal, queue, wish, act))
 
 
 @ROUTES.put("/override", summary="Overrule all queues", responses=PENDING, response_model=CommandOutcome)
 async def override_all(
-    principal: Supervisor, parts: PartsOf, command_id: CommandId, wish: Override
+    principal: Supervisor, parts: PartsOf, act: AuditedAct, wish: Override
 ) -> JSONResponse | CommandOutcome:
     """The emergency closing of a domain, and its end."""
-    return answer(command_id, await parts.supervision.override(principal, None, wish, command_id))
+    return answer(*await parts.supervision.override(principal, None, wish, act))
 
 
 @ROUTES.post("/task-requests", summary="Ask for a callback, a case, a call", status_code=202)
@@ -185,9 +185,13 @@ async def request_callback(
 async def cancel_callback(
     principal: Annotated[Principal, Depends(require_or_key("supervisor", "agent"))],
     parts: PartsOf,
-    command_id: CommandId,
+    act: AuditedAct,
     interaction_id: Annotated[Id, Path()],
     domain: Annotated[Id | None, Query(description="Needed where your tenant has several.")] = None,
+    task_id: Annotated[
+        Id | None, Query(description="Of the callback: no later one of the interaction is meant.")
+    ] = None,
 ) -> JSONResponse | CommandOutcome:
     """The customer has thought better of it: a callback that nobody has accepted yet ends, also a scheduled one."""
-    return answer(command_id, await parts.supervision.cancel_callback(principal, interaction_id, domain, command_id))
+    cancelled = await parts.supervision.cancel_callback(principal, interaction_id, act, domain=domain, task_id=task_id)
+    return answer(*cancelled)

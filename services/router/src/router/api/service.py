@@ -24,6 +24,7 @@ from router.api import (
     routes_sockets,
     routes_supervisor,
 )
+from router.api.acts import Acts
 from router.api.administration import Administration
 from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
@@ -107,7 +108,7 @@ def _parts(
     return Parts(
         desk=desk,
         administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
-        supervision=Supervision(store, Names(store), desk, shell.clock),
+        supervision=Supervision(store, Names(store), desk, Acts(store, shell.clock, shell.ids), shell.clock),
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import cast
 
 from contracts.agents import CommandResult
 from contracts.configuration import Disposition, TenantConfiguration
@@ -132,8 +133,8 @@ class ApiTransaction(Transaction):
         row = await self.one(_sql()["seat"], agent_id=agent_id)
         return Seat(tenant_id=self.tenant_text, **row) if row else None
 
-    async def audit(self, row: AuditRow) -> None:
-        """Note a privileged action; a repeat is no second row."""
+    async def audit(self, row: AuditRow, asked_as: str | None = None) -> None:
+        """Note a privileged action; a second row of the same id is none."""
         await self.execute(
             _sql()["audit"],
             tenant=self.tenant_text,
@@ -143,7 +144,26 @@ class ApiTransaction(Transaction):
             action=row.action,
             target=row.target,
             content=to_json(row.content).decode(),
+            asked_as=asked_as,
         )
+
+    async def audit_once(self, row: AuditRow, asked_as: str, *, since_ms: int) -> str | None:
+        """Note it unless it was noted under this name since then; the id of the row that stands.
+
+        None, and no row, when what was noted has another content.
+        """
+        await self.one(_sql()["lock_asked"], asked_as=asked_as)
+        content = to_json(row.content).decode()
+        first = await self.one(_sql()["asked_since"], asked_as=asked_as, since_ms=since_ms, content=content)
+        if first is not None:
+            return cast(str, first["audit_id"]) if first["alike"] else None
+        await self.audit(row, asked_as)
+        return row.audit_id
+
+    async def asked_last(self, asked_as: str) -> str | None:
+        """The id of the newest audit row under this name."""
+        row = await self.one(_sql()["asked_last"], asked_as=asked_as)
+        return row["audit_id"] if row else None
 
     async def audit_outcome(self, audit_id: str, result: CommandResult) -> None:
         """Note what became of an audited command or request; the first outcome stays."""

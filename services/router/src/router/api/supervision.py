@@ -1,7 +1,7 @@
 """What supervisors may do to agents, tasks and queues: commands like all others, each with its audit row (S10)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts.agents import CommandResult
@@ -22,7 +22,8 @@ from servicekit.auth import Principal
 from servicekit.ports import Clock
 from servicekit.problems import ProblemError
 
-from router.api.handlers import Desk, checked, command_audit, request_audit
+from router.api.acts import Act, Acts, command_audit
+from router.api.handlers import Desk, checked
 from router.api.models import (
     AgentsStateChoice,
     CallbackWish,
@@ -34,12 +35,12 @@ from router.api.models import (
     TransferWish,
 )
 from router.api.named import Names
-from router.api.store import ApiStore, AuditRow, Seat
+from router.api.store import ApiStore, Seat
 from router.domain.inputs import CommandData, RequestData
 
 AboutAgent = SetAgentState | ClockAgent | TransferTask | MoveTransfer
-NOT_CONTENT: Final = frozenset({"command_id", "request_id", "by"})
-"""Other columns of an audit row tell these."""
+Decided = tuple[str, CommandResult | None]
+"""The command's id, which is the first one's for a repeat; and its result, none when it took longer than the wait."""
 CLOCKS_DIFFER_MS: Final = 60_000
 """So far behind ours a caller's clock may be, and so late a retry."""
 DUE_AHEAD_MS_MAX: Final = 366 * 86_400_000
@@ -54,23 +55,33 @@ class Domain:
     partition: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A command, as what it is audited, and where it goes; `subject`: its order key, the caller unless given."""
+
+    action: str
+    target: str
+    partition: int
+    command: CommandData
+    subject: str | None = None
+
+
 class Supervision:
     """Supervisors' acts. Every one is noted before it is asked for."""
 
-    def __init__(self, store: ApiStore, names: Names, desk: Desk, clock: Clock) -> None:
+    def __init__(self, store: ApiStore, names: Names, desk: Desk, acts: Acts, clock: Clock) -> None:
         self._store = store
         self._names = names
         self._desk = desk
+        self._acts = acts
         self._clock = clock
 
-    async def set_state(
-        self, principal: Principal, agent_id: str, choice: AgentsStateChoice, command_id: str
-    ) -> CommandResult | None:
+    async def set_state(self, principal: Principal, agent_id: str, choice: AgentsStateChoice, act: Act) -> Decided:
         """A supervisor chooses an agent's state, at once unless they say otherwise."""
 
         def command(seat: Seat) -> AboutAgent:
             return SetAgentState(
-                command_id=command_id,
+                command_id=act.command_id,
                 domain=seat.domain,
                 agent_id=agent_id,
                 state=choice.state,
@@ -79,14 +90,14 @@ class Supervision:
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "agent.set_state", command)
+        return await self._to_agent(principal, agent_id, "agent.set_state", command, act)
 
-    async def drain(self, principal: Principal, agent_id: str, command_id: str) -> CommandResult | None:
+    async def drain(self, principal: Principal, agent_id: str, act: Act) -> Decided:
         """No new work; not ready once what the agent has is done."""
 
         def command(seat: Seat) -> AboutAgent:
             return SetAgentState(
-                command_id=command_id,
+                command_id=act.command_id,
                 domain=seat.domain,
                 agent_id=agent_id,
                 state="not_ready",
@@ -94,42 +105,38 @@ class Supervision:
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "agent.drain", command)
+        return await self._to_agent(principal, agent_id, "agent.drain", command, act)
 
-    async def clock_agent(
-        self, principal: Principal, agent_id: str, command_id: str, *, clocked_in: bool
-    ) -> CommandResult | None:
+    async def clock_agent(self, principal: Principal, agent_id: str, act: Act, *, clocked_in: bool) -> Decided:
         """An agent's shift begins or ends by a supervisor's hand."""
 
         def command(seat: Seat) -> AboutAgent:
             return ClockAgent(
-                command_id=command_id,
+                command_id=act.command_id,
                 domain=seat.domain,
                 agent_id=agent_id,
                 clocked_in=clocked_in,
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "agent.clock", command)
+        return await self._to_agent(principal, agent_id, "agent.clock", command, act)
 
     async def reassign(
-        self, principal: Principal, agent_id: str, assignment_id: str, wish: TransferWish, command_id: str
-    ) -> CommandResult | None:
+        self, principal: Principal, agent_id: str, assignment_id: str, wish: TransferWish, act: Act
+    ) -> Decided:
         """An agent's conversation goes to somebody else; the agent stays until that one has accepted."""
 
         def command(seat: Seat) -> AboutAgent:
-            return transfer_of(seat, assignment_id, wish, command_id, by=principal.subject)
+            return transfer_of(seat, assignment_id, wish, act.command_id, by=principal.subject)
 
-        return await self._to_agent(principal, agent_id, "task.reassign", command, target=assignment_id)
+        return await self._to_agent(principal, agent_id, "task.reassign", command, act, target=assignment_id)
 
-    async def cancel_transfer(
-        self, principal: Principal, agent_id: str, transfer_id: str, command_id: str
-    ) -> CommandResult | None:
+    async def cancel_transfer(self, principal: Principal, agent_id: str, transfer_id: str, act: Act) -> Decided:
         """What an agent has asked for is taken back; the agent keeps the conversation."""
 
         def command(seat: Seat) -> AboutAgent:
             return MoveTransfer(
-                command_id=command_id,
+                command_id=act.command_id,
                 domain=seat.domain,
                 agent_id=agent_id,
                 transfer_id=transfer_id,
@@ -137,27 +144,25 @@ class Supervision:
                 by=principal.subject,
             )
 
-        return await self._to_agent(principal, agent_id, "transfer.cancel", command, target=transfer_id)
+        return await self._to_agent(principal, agent_id, "transfer.cancel", command, act, target=transfer_id)
 
-    async def unpark(self, principal: Principal, task_id: str, wish: InDomain, command_id: str) -> CommandResult | None:
+    async def unpark(self, principal: Principal, task_id: str, wish: InDomain, act: Act) -> Decided:
         """A parked task waits again, for the agent who parked it first."""
         domain = await self._domain(principal, wish.domain)
         command = UnparkTask(
-            command_id=command_id,
+            command_id=act.command_id,
             domain=domain.domain,
             agent_id=principal.subject,
             task_id=task_id,
             by=principal.subject,
         )
-        return await self._order(principal, domain.partition, "task.unpark", task_id, command)
+        return await self._order(principal, _Order("task.unpark", task_id, domain.partition, command), act)
 
-    async def reroute(
-        self, principal: Principal, task_id: str, wish: Rerouting, command_id: str
-    ) -> CommandResult | None:
+    async def reroute(self, principal: Principal, task_id: str, wish: Rerouting, act: Act) -> Decided:
         """A waiting task goes to another queue, to one agent, up or down."""
         domain = await self._domain(principal, wish.domain)
         command = RerouteTask(
-            command_id=command_id,
+            command_id=act.command_id,
             domain=domain.domain,
             task_id=task_id,
             by=principal.subject,
@@ -166,27 +171,25 @@ class Supervision:
             priority=wish.priority,
             band=wish.band,
         )
-        return await self._order(principal, domain.partition, "task.reroute", task_id, command)
+        return await self._order(principal, _Order("task.reroute", task_id, domain.partition, command), act)
 
-    async def finish(self, principal: Principal, task_id: str, wish: Finish, command_id: str) -> CommandResult | None:
+    async def finish(self, principal: Principal, task_id: str, wish: Finish, act: Act) -> Decided:
         """A task that is stuck ends."""
         domain = await self._domain(principal, wish.domain)
         command = FinishTask(
-            command_id=command_id,
+            command_id=act.command_id,
             domain=domain.domain,
             task_id=task_id,
             by=principal.subject,
             disposition=wish.disposition,
         )
-        return await self._order(principal, domain.partition, "task.finish", task_id, command)
+        return await self._order(principal, _Order("task.finish", task_id, domain.partition, command), act)
 
-    async def override(
-        self, principal: Principal, queue: str | None, wish: Override, command_id: str
-    ) -> CommandResult | None:
+    async def override(self, principal: Principal, queue: str | None, wish: Override, act: Act) -> Decided:
         """A queue, or all of a domain, is closed at once, opened again, or has another priority."""
         domain = await self._domain(principal, wish.domain)
         command = OverrideQueue(
-            command_id=command_id,
+            command_id=act.command_id,
             domain=domain.domain,
             by=principal.subject,
             queue=queue,
@@ -196,7 +199,7 @@ class Supervision:
             until_ms=wish.until_ms,
         )
         target = f"{domain.domain}/{queue or '*'}"
-        return await self._order(principal, domain.partition, "queue.override", target, command)
+        return await self._order(principal, _Order("queue.override", target, domain.partition, command), act)
 
     async def request_task(self, principal: Principal, wish: TaskWish) -> None:
         """A callback, a case, a call to dial; the same request id again asks for nothing more.
@@ -238,14 +241,18 @@ class Supervision:
         await self._ask(principal, domain, "callback.request", request)
 
     async def cancel_callback(
-        self, principal: Principal, interaction_id: str, domain: str | None, command_id: str
-    ) -> CommandResult | None:
+        self, principal: Principal, interaction_id: str, act: Act, *, domain: str | None, task_id: str | None
+    ) -> Decided:
         """The customer does not want to be called any more."""
         place = await self._domain(principal, domain)
         command = CancelCallback(
-            command_id=command_id, domain=place.domain, interaction_id=interaction_id, by=principal.subject
+            command_id=act.command_id,
+            domain=place.domain,
+            interaction_id=interaction_id,
+            by=principal.subject,
+            task_id=task_id,
         )
-        return await self._order(principal, place.partition, "callback.cancel", interaction_id, command)
+        return await self._order(principal, _Order("callback.cancel", interaction_id, place.partition, command), act)
 
     async def _to_agent(
         self,
@@ -253,52 +260,32 @@ class Supervision:
         agent_id: str,
         action: str,
         make: Callable[[Seat], AboutAgent],
+        act: Act,
         *,
         target: str | None = None,
-    ) -> CommandResult | None:
+    ) -> Decided:
         async with self._store.transaction(principal.tenant_id) as transaction:
             seat = await transaction.seat(agent_id)
         if seat is None:
             raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
-        return await self._order(principal, seat.partition, action, target or agent_id, make(seat), subject=agent_id)
+        order = _Order(action, target or agent_id, seat.partition, make(seat), subject=agent_id)
+        return await self._order(principal, order, act)
 
-    async def _order(
-        self,
-        principal: Principal,
-        partition: int,
-        action: str,
-        target: str,
-        command: CommandData,
-        *,
-        subject: str | None = None,
-    ) -> CommandResult | None:
+    async def _order(self, principal: Principal, order: _Order, act: Act) -> Decided:
         """Raises ProblemError for a refusal too."""
-        audit_id = command_audit(command.command_id)
-        await self._note(principal, action, target, audit_id, command)
-        result = await self._desk.decided(principal.tenant_id, partition, subject or principal.subject, command)
+        command_id = await self._acts.command(principal, order.action, order.target, order.command, act.key)
+        command = replace(order.command, command_id=command_id)
+        result = await self._desk.decided(
+            principal.tenant_id, order.partition, order.subject or principal.subject, command
+        )
         if result is None:
-            return None
+            return command_id, None
         async with self._store.transaction(principal.tenant_id) as transaction:
-            await transaction.audit_outcome(audit_id, result)
-        return checked(result)
-
-    async def _note(
-        self, principal: Principal, action: str, target: str, audit_id: str, asked: CommandData | RequestData
-    ) -> None:
-        async with self._store.transaction(principal.tenant_id) as transaction:
-            await transaction.audit(
-                AuditRow(
-                    audit_id=audit_id,
-                    at_ms=self._clock.now_ms(),
-                    actor=principal.subject,
-                    action=action,
-                    target=target,
-                    content=_content(asked),
-                )
-            )
+            await transaction.audit_outcome(command_audit(command_id), result)
+        return command_id, checked(result)
 
     async def _ask(self, principal: Principal, domain: Domain, action: str, request: RequestData) -> None:
-        await self._note(principal, action, request.interaction_id, request_audit(request.request_id), request)
+        await self._acts.request(principal, action, request)
         await self._desk.ask(domain.tenant_id, domain.partition, request.request_id, request)
 
     def _check_due(self, due_at_ms: int | None) -> None:
@@ -330,11 +317,6 @@ class Supervision:
         if named is None or named not in places:
             raise ProblemError(422, "domain_unknown", f"Name one of your domains: {', '.join(sorted(places))}.")
         return Domain(principal.tenant_id, named, places[named])
-
-
-def _content(asked: CommandData | RequestData) -> dict[str, object]:
-    """What a command or request says, for the audit: none of them has personal data."""
-    return {name: value for name, value in asdict(asked).items() if value is not None and name not in NOT_CONTENT}
 
 
 def _unknown(kind: str, name: str) -> ProblemError:

@@ -157,6 +157,18 @@ class RunningApi:
             answer = await admin.put("/configuration", json=self.configuration(), headers={"if-match": '"0"'})
             answer.raise_for_status()
 
+    async def add_domain(self) -> str:
+        """Activate a second version, with one more domain that has a queue `help` and the agent zoe; its id."""
+        document, domain = self.configuration(), f"{self.tenant_id}.second"
+        for kind, named in (("domains", "id"), ("queues", "domain")):
+            document[kind].append({**document[kind][0], named: domain})
+        document["agents"].append({**document["agents"][0], "id": "zoe", "domain": domain})
+        document["channels"].append({**document["channels"][0], "address": f"web:{domain}", "domain": domain})
+        async with self.client(self.token("root", "admin")) as admin:
+            answer = await admin.put("/configuration", json=document, headers={"if-match": '"1"'})
+            answer.raise_for_status()
+        return domain
+
     async def project(self, agent_id: str, *, position: int = 0, assignments: Sequence[Json] = (), **view: Any) -> None:
         """Show an agent as the engine's projection would."""  # Any: members of an agent's view
         shown = {"agent_id": agent_id, "state": "ready", "presence": "present", "held": 0, "capacity": 3, **view}

@@ -66,9 +66,19 @@ FROM agent JOIN domain USING (tenant_id, domain_id)
 WHERE agent_id = :agent_id
 
 -- name: audit
-INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target, content)
-VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target, CAST(:content AS jsonb))
+INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target, content, asked_as)
+VALUES (:tenant, :audit_id, :at_ms, :actor, :action, :target, CAST(:content AS jsonb), :asked_as)
 ON CONFLICT DO NOTHING
+
+-- name: lock_asked
+SELECT pg_advisory_xact_lock('audit'::regclass::oid::integer, hashtext(:asked_as)) IS NULL AS locked
+
+-- name: asked_since
+SELECT audit_id, content = CAST(:content AS jsonb) AS alike
+FROM audit WHERE asked_as = :asked_as AND at_ms > :since_ms ORDER BY at_ms DESC LIMIT 1
+
+-- name: asked_last
+SELECT audit_id FROM audit WHERE asked_as = :asked_as ORDER BY at_ms DESC LIMIT 1
 
 -- name: audit_outcome
 INSERT INTO audit_outcome (tenant_id, audit_id, at_ms, outcome, code)
