@@ -232,6 +232,8 @@ class RequestTask:
     priority: Priority | None = None
     labels: tuple[Code, ...] = ()
     language: Code | None = None
+    by: Id | None = None
+    """Who asks over the router's API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +248,8 @@ class RequestCallback:
     domain: Id
     requested_at_ms: InstantMs
     due_at_ms: InstantMs | None = None
+    by: Id | None = None
+    """Who asks over the router's API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from contracts.agents import CommandResult
+from contracts.commands import CancelCallback, RequestTask
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.system import SystemClock
 from servicekit.testing.clients import AsyncClient
@@ -148,3 +149,26 @@ async def test_a_request_under_the_id_of_another_s_command_opens_no_result(api: 
         await eventually(lambda: learns(ann, "c1"))
 
         assert not await learns(bob, "c1")
+
+
+async def test_an_agent_asks_and_cancels_in_their_own_domain_alone(api: RunningApi) -> None:
+    own, other = api.place.domain, await api.add_domain()
+    wish = WISH | {"kind": "dial", "priority": 9}
+    async with api.client(api.token("ann", "agent")) as ann, api.client(api.token("eve", "agent")) as eve:
+        unnamed = await ann.post("/task-requests", json=wish)
+        cancelled = await ann.delete("/interactions/i1/callback")
+        elsewhere = [
+            await ann.post("/task-requests", json=wish | {"domain": other}),
+            await ann.delete(f"/interactions/i1/callback?domain={other}"),
+        ]
+        nobody = [
+            await eve.post("/task-requests", json=wish | {"domain": own}),
+            await eve.delete(f"/interactions/i1/callback?domain={own}"),
+        ]
+    asked = [event.data for event in api.engine.commands if isinstance(event.data, RequestTask | CancelCallback)]
+
+    assert (unnamed.status_code, cancelled.status_code) == (202, 200)
+    assert [(answer.status_code, answer.json()["code"]) for answer in elsewhere] == [(422, "domain_unknown")] * 2
+    assert all(other not in answer.json()["detail"] for answer in elsewhere)
+    assert [(answer.status_code, answer.json()["code"]) for answer in nobody] == [(403, "not_an_agent")] * 2
+    assert {(data.domain, data.by) for data in asked} == {(own, "ann")}

@@ -242,6 +242,11 @@ class Desk:
             raise ProblemError(503, "outcome_unknown", detail).with_headers(retry_after="1") from error
 
 
+def looks_over(caller: Principal) -> bool:
+    """Whether all domains of the tenant are the caller's business; an agent's is their own."""
+    return bool(caller.roles & {"supervisor", "integrator"})
+
+
 def place_of(seat: Seat) -> Place:
     """The domain of a seat."""
     return Place(seat.tenant_id, seat.domain)

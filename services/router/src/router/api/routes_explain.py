@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from servicekit.auth import Principal
 from servicekit.problems import ProblemError
 
-from router.api.handlers import place_of
+from router.api.handlers import looks_over, place_of
 from router.api.live import Place
 from router.api.parts import Parts, PartsOf, require_or_key
 from router.domain.explain_answers import AgentExplained, TargetExplained, TaskExplained
@@ -28,15 +28,15 @@ async def explain_task(caller: Caller, parts: PartsOf, task_id: Annotated[Id, Pa
     about tasks that they have, or have offered."""
     places = await _places(caller, parts)
     found = await parts.questions.ask(places, "task", task_id, TaskExplained)
-    if found is None or not (_looks_over(caller) or _concerns(found, caller.subject)):
+    if found is None or not (looks_over(caller) or _concerns(found, caller.subject)):
         raise ProblemError(404, "task_not_live", NO_TASK)
-    return found if _looks_over(caller) else replace(found, refused_by=())
+    return found if looks_over(caller) else replace(found, refused_by=())
 
 
 @ROUTES.get("/agents/{agent_id}/explain", summary="Why does this agent get nothing?")
 async def explain_agent(caller: Caller, parts: PartsOf, agent_id: AgentId) -> AgentExplained:
     """What stands in the way, and which task would come first. Agents ask about themselves."""
-    if not _looks_over(caller) and agent_id != caller.subject:
+    if not looks_over(caller) and agent_id != caller.subject:
         raise ProblemError(403, "role_missing", "Agents may ask about themselves only.")
     found = await parts.questions.ask(await _places(caller, parts), "agent", agent_id, AgentExplained)
     if found is None:
@@ -77,10 +77,6 @@ async def queue_availability(
     return found
 
 
-def _looks_over(caller: Principal) -> bool:
-    return bool(caller.roles & {"supervisor", "integrator"})
-
-
 def _concerns(found: TaskExplained, agent_id: str) -> bool:
     has = found.owner is not None and found.owner.agent_id == agent_id
     return has or any(offer.agent_id == agent_id for offer in found.offers)
@@ -88,6 +84,6 @@ def _concerns(found: TaskExplained, agent_id: str) -> bool:
 
 async def _places(caller: Principal, parts: Parts) -> list[Place]:
     """The tenant's domains; for an agent the one where they work."""
-    if _looks_over(caller):
+    if looks_over(caller):
         return await parts.desk.places(caller.tenant_id)
     return [place_of(await parts.desk.seat(caller))]

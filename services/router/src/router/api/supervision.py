@@ -23,7 +23,7 @@ from servicekit.ports import Clock
 from servicekit.problems import ProblemError
 
 from router.api.acts import Act, Acts, command_audit
-from router.api.handlers import Desk, checked
+from router.api.handlers import Desk, checked, looks_over
 from router.api.models import (
     AgentsStateChoice,
     CallbackWish,
@@ -224,6 +224,7 @@ class Supervision:
             priority=wish.priority,
             labels=tuple(wish.labels),
             language=wish.language,
+            by=principal.subject,
         )
         await self._ask(principal, domain, "task.request", request)
 
@@ -237,6 +238,7 @@ class Supervision:
             domain=domain.domain,
             requested_at_ms=self._clock.now_ms(),
             due_at_ms=wish.due_at_ms,
+            by=principal.subject,
         )
         await self._ask(principal, domain, "callback.request", request)
 
@@ -309,14 +311,21 @@ class Supervision:
                 raise _unknown(kind, name)
 
     async def _domain(self, principal: Principal, named: str | None) -> Domain:
-        """The domain that is named, or the only one. Raises ProblemError 422 with what to do."""
-        async with self._store.transaction(principal.tenant_id) as transaction:
-            places = await transaction.places()
+        """The domain that is named, or the only one. Raises ProblemError 422 with what to do, and as `Desk.seat`."""
+        places = await self._places(principal)
         if named is None and len(places) == 1:
             named = next(iter(places))
         if named is None or named not in places:
             raise ProblemError(422, "domain_unknown", f"Name one of your domains: {', '.join(sorted(places))}.")
         return Domain(principal.tenant_id, named, places[named])
+
+    async def _places(self, principal: Principal) -> dict[str, int]:
+        """Domains that are the caller's business, with their partitions."""
+        if not looks_over(principal):
+            seat = await self._desk.seat(principal)
+            return {seat.domain: seat.partition}
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            return await transaction.places()
 
 
 def _unknown(kind: str, name: str) -> ProblemError:
