@@ -33,21 +33,13 @@ from contracts.offers import Decision, OfferIssued
 from fastapi import FastAPI, WebSocket
 from redis.asyncio import Redis as StockRedis
 from router.api import routes_sockets
-from router.api.administration import Administration
-from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.consumers import frame_of, reactions
-from router.api.handlers import Desk
-from router.api.live import ApiLive
-from router.api.live_views import LiveViews
-from router.api.open_sockets import OpenSockets
-from router.api.parts import Parts
-from router.api.questions import Questions
 from router.api.results import Results
-from router.api.seats import Seats
-from router.api.signals import Signals, SignalsLoop
+from router.api.service import parts_of
+from router.api.signals import SignalsLoop
 from router.api.store import SCHEMA, ApiStore
-from router.api.supervision import Supervision
+from router.settings import ApiSettings
 from servicekit.auth import Principal
 from servicekit.consume import Delivery, PartitionProcessor, Reactions, ReactionsProcessor
 from servicekit.database import open_database
@@ -55,6 +47,7 @@ from servicekit.http_server import http_server
 from servicekit.lane import LaneLimits
 from servicekit.live import open_redis
 from servicekit.ports import Record
+from servicekit.run import Shell
 from servicekit.system import SystemChance, SystemClock, SystemIds
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
@@ -265,36 +258,19 @@ async def push(pushing: PartitionProcessor, records: Sequence[Record], rate: int
 
 async def our_arm(stack: AsyncExitStack, given: Mapping[str, Any]) -> PartitionProcessor:  # Any: JSON
     """The API's sockets, signals and reactions, as `open_api` puts them together."""
-    clock, chance, results = SystemClock(), SystemChance(), Results()
+    shell = Shell(SystemClock(), SystemIds(), SystemChance(), MemoryLog({}), Telemetry("bench"))
     database = await stack.enter_async_context(open_database(given["database_url"], schema=SCHEMA))
     redis = await stack.enter_async_context(open_redis(given["redis_url"]))
-    commands = await stack.enter_async_context(CommandLog(MemoryLog({})))
-    store, live, signals = ApiStore(database), ApiLive(redis), Signals()
-    seats = Seats(store, clock)
-    app = create_app("bench", "/router/v1", routers=[routes_sockets.ROUTES], telemetry=Telemetry("bench"))
-    desk = Desk(store, seats, live, commands, results, clock, wait_seconds=3)
-    app.state.parts = Parts(
-        desk=desk,
-        administration=Administration(store, seats, clock, partitions=1),
-        supervision=Supervision(store, desk, clock),
-        store=store,
-        live=live,
-        questions=Questions(live, SystemIds()),
-        live_views=LiveViews(desk, live, clock),
-        alerts=AlertNews(),
-        signals=signals,
-        open_sockets=OpenSockets(sockets_max=AGENTS),
-        tickets=Tickets(redis, "router"),
-        keys_of=None,
-        origins=frozenset(),
-        clock=clock,
-        ids=SystemIds(),
-        chance=chance,
+    commands = await stack.enter_async_context(CommandLog(shell.log))
+    app = create_app("bench", "/router/v1", routers=[routes_sockets.ROUTES], telemetry=shell.telemetry)
+    parts = parts_of(ApiSettings(sockets_max=AGENTS), shell, ApiStore(database), redis, commands, Results())
+    app.state.parts = parts
+    loop = asyncio.create_task(
+        SignalsLoop(redis, parts.signals, clock=shell.clock, chance=shell.chance).run(asyncio.Event())
     )
-    loop = asyncio.create_task(SignalsLoop(redis, signals, clock=clock, chance=chance).run(asyncio.Event()))
     stack.callback(loop.cancel)
     print(await stack.enter_async_context(http_server(app, "127.0.0.1", 0, drain_seconds=1)), flush=True)
-    return ReactionsProcessor(reactions(), Telemetry("bench"), live.push)
+    return ReactionsProcessor(reactions(), shell.telemetry, parts.live.push)
 
 
 SERVERS: Final[set[asyncio.Task[None]]] = set()

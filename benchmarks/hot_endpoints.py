@@ -35,12 +35,9 @@ from contracts.commands import AcceptOffer
 from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from router.api import routes_agent
-from router.api.administration import Administration
-from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.handlers import Desk
-from router.api.live import ApiLive, Place
-from router.api.live_views import LiveViews
+from router.api.live import Place
 from router.api.models import (
     AgentView,
     AssignmentView,
@@ -50,25 +47,21 @@ from router.api.models import (
     MessageTaken,
     StateChoice,
 )
-from router.api.open_sockets import OpenSockets
-from router.api.parts import Parts
-from router.api.questions import Questions
 from router.api.results import Results
-from router.api.seats import Seats
-from router.api.signals import Signals
+from router.api.service import parts_of
 from router.api.store import SCHEMA, ApiStore, Seat
-from router.api.supervision import Supervision
+from router.settings import ApiSettings
 from servicekit.auth import TokenVerifier
 from servicekit.database import open_database
 from servicekit.http_server import http_server
 from servicekit.live import open_redis
+from servicekit.run import Shell
 from servicekit.system import SystemChance, SystemClock, SystemIds
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.parts import part
 from servicekit.testing.tokens import TokenIssuer
-from servicekit.tickets import Tickets
 from servicekit.web import create_app
 from typing_extensions import override
 
@@ -243,35 +236,19 @@ async def serve(arm: str, given: Mapping[str, Any]) -> None:  # Any: JSON
 
     verifier = TokenVerifier(keys, issuer="centralino", audience="centralino", clock=clock)
     async with open_database(given["database_url"], schema=SCHEMA) as database, open_redis(given["redis_url"]) as redis:
-        store, live, results = ApiStore(database), ApiLive(redis), Results()
-        seats = Seats(store, clock)
-        desk = Desk(store, seats, live, InstantLog(results), results, clock, wait_seconds=3)
+        store, results = ApiStore(database), Results()
+        shell = Shell(clock, SystemIds(), SystemChance(), MemoryLog({}), Telemetry("bench"))
+        parts = parts_of(ApiSettings(), shell, store, redis, InstantLog(results), results)
         if arm == "ours":
             app = create_app(
-                "bench", "/router/v1", routers=[routes_agent.ROUTES], verifier=verifier, telemetry=Telemetry("bench")
+                "bench", "/router/v1", routers=[routes_agent.ROUTES], verifier=verifier, telemetry=shell.telemetry
             )
-            app.state.parts = Parts(
-                desk=desk,
-                administration=Administration(store, seats, clock, partitions=1),
-                supervision=Supervision(store, desk, clock),
-                store=store,
-                live=live,
-                questions=Questions(live, SystemIds()),
-                live_views=LiveViews(desk, live, clock),
-                alerts=AlertNews(),
-                signals=Signals(),
-                open_sockets=OpenSockets(sockets_max=1),
-                tickets=Tickets(redis, "router"),
-                keys_of=None,
-                origins=frozenset(),
-                clock=clock,
-                ids=SystemIds(),
-                chance=SystemChance(),
-            )
+            app.state.parts = parts
             async with http_server(app, "127.0.0.1", 0, drain_seconds=1) as url:
                 print(url, flush=True)
                 await asyncio.Event().wait()
-        app = remembering_app(desk, verifier) if arm == "stock_remembering" else stock_app(desk, store, given["jwks"])
+        remembering = arm == "stock_remembering"
+        app = remembering_app(parts.desk, verifier) if remembering else stock_app(parts.desk, store, given["jwks"])
         await uvicorn_serve(app)
 
 

@@ -116,7 +116,7 @@ class Centre:
             self._made += 1
             self.story.now_ms += 1
             now_ms = self.story.now_ms
-            times = Times(queued_at_ms=now_ms, entered_at_ms=now_ms, last_agent_id=None)
+            times = Times(since_ms=now_ms, entered_at_ms=now_ms, last_agent_id=None)
             waits = on_entry(domain, line, asked_by(line), times, now_ms)
             yield TaskQueued(
                 task_id=f"i{self._made}.t1",

@@ -60,7 +60,7 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
         CommandLog(shell.log) as commands,
     ):
         results = Results()
-        parts = _parts(settings, shell, ApiStore(database), redis, commands, results)
+        parts = parts_of(settings, shell, ApiStore(database), redis, commands, results)
         yield Service(
             app=_application(settings, shell, parts),
             loops=[
@@ -93,9 +93,10 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
         )
 
 
-def _parts(
+def parts_of(
     settings: ApiSettings, shell: Shell, store: ApiStore, redis: Redis, commands: CommandLog, results: Results
 ) -> Parts:
+    """What requests and sockets work with, put together of opened backends."""
     live, seats = ApiLive(redis), Seats(store, shell.clock)
     pepper = settings.api_key_pepper
 
