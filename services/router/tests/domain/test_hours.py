@@ -247,6 +247,7 @@ def cases(draw: st.DrawFn) -> tuple[str, date, dict[str, Day], dict[str, Day]]:
 @given(cases())
 @example(("Pacific/Apia", date(2011, 12, 30), every_day(*ALWAYS), {"2011-12-30": []}))
 @example(("Europe/Berlin", date(2026, 10, 25), {"sun": [("01:00", "02:15"), ("02:30", "02:45")]}, {}))
+@example(("America/Sao_Paulo", date(2018, 2, 18), {}, {"2018-02-17": [("00:00", "23:00")]}))
 @settings(deadline=None, max_examples=100)
 def test_a_walk_minute_by_minute_agrees(case: tuple[str, date, dict[str, Day], dict[str, Day]]) -> None:
     zone, day, week, exceptions = case

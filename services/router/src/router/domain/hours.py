@@ -3,8 +3,8 @@
 The rule for every wall clock, whatever its jumps: *an interval is open from the first instant at which the clock shows
 its beginning or later, until after the last instant at which it shows less than its end.* So a beginning or end that a
 jump forward leaves out is the instant of the jump; of a time that comes twice a beginning is the first and an end is
-the last; an interval or a day that is left out altogether is never open. Intervals that meet are one: midnight is no
-closing.
+the last, unless the clock was set back to just that; an interval or a day that is left out altogether is never open.
+Intervals that meet are one: midnight is no closing.
 
 Time zones are those of the pinned wheel (contracts.time_zones). Instants are UTC milliseconds. Before 1970 and from
 December 8999 on every calendar is closed.
@@ -111,11 +111,13 @@ def _united(openings: Iterator[tuple[int, int]]) -> list[int]:
 
 
 def _instant_ms(zone: ZoneInfo, wall: datetime, *, fold: int) -> int:
-    """When the clock shows this: the first time (fold 0) or the last (1); the jump's instant if it never does."""
+    """When the clock first shows this or later (fold 0), or shows less for the last time before (1)."""
     first, last = (_seconds(zone, wall.replace(fold=fold)) for fold in (0, 1))
     if first > last:  # PEP 495: in a gap the later offset gives the earlier instant, and the jump lies between
         return 1000 * (last + bisect_left(range(last, first), True, key=lambda at: _shown(zone, at) >= wall))
-    return 1000 * (last if fold else first)
+    if fold and _shown(zone, last - 1) < wall:  # else the clock was set back to just this, so it shows less no more
+        return 1000 * last
+    return 1000 * first
 
 
 def _seconds(zone: ZoneInfo, wall: datetime) -> int:
