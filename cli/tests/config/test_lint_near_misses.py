@@ -159,6 +159,16 @@ def test_aging_lets_no_band_wait_behind_a_higher_one_any_less() -> None:
     assert "of a higher band first" in message
 
 
+@pytest.mark.parametrize(
+    ("first", "what", "helps"), [({"band": 1}, "band", False), ({"priority": 9}, "priority", True)]
+)
+def test_aging_is_advised_where_it_would_help(first: Json, what: str, helps: bool) -> None:
+    [finding] = [each for each in lint(document(queues=[queue(), queue("x", **first)])) if "starves" in each.rule]
+
+    assert f"of a higher {what} first" in finding.message
+    assert ("aging" in finding.advice) == helps
+
+
 def test_a_step_that_raises_too_little_keeps_no_queue_from_starving() -> None:
     queues = [queue(plan="usual"), queue("x", band=2)]
 
@@ -191,12 +201,12 @@ def test_a_calendar_whose_only_hours_are_past_never_opens() -> None:
 
 
 def test_a_cap_counts_for_the_channels_by_which_the_client_comes_to_the_domain() -> None:
-    by_voice = address("help") | {"address": "tel:1", "channel": "voice"}
+    by_voice = address("help") | {"address": "tel:1", "channel": "voice", "client": "bank"}
     domains = main(costs={"voice": 2}, client_shares=[share("shop", units_max=1), share("bank", units_max=1)])
 
     told = found("cap_below_one_task", clients=["shop", "bank"], channels=[by_voice], domains=domains)
 
-    assert [path for path, _ in told] == ["/domains/0/client_shares/0/units_max"]
+    assert [path for path, _ in told] == ["/domains/0/client_shares/1/units_max"]
 
 
 def test_thousands_of_queues_are_looked_at_in_little_time() -> None:

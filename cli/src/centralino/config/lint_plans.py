@@ -97,9 +97,9 @@ def queue_that_starves(serving: Serving) -> Iterator[Finding]:
             continue
         if id(servers) not in least:
             least[id(servers)] = min(first[agent.id] for agent in servers)
-        aging = domain.aging_seconds_per_priority is not None
-        if least[id(servers)] > _highest(serving, queue, aging=aging):
-            what, bound = ("band", "") if aging else ("band or priority", " or aging_seconds_per_priority")
+        before, own = least[id(servers)], _highest(serving, queue)
+        if before > own:
+            what, bound = ("band", "") if before[0] > own[0] else ("priority", " or aging_seconds_per_priority")
             yield Finding(
                 rule="queue_that_starves",
                 severity="warning",
@@ -150,7 +150,10 @@ def longest_wait_after_the_overflow(serving: Serving) -> Iterator[Finding]:
 
 
 def _served(serving: Serving, domains: Mapping[str, Domain]) -> dict[int, tuple[list[Agent], Level]]:
-    """The most important of what the same agents serve, by their list, which queues that ask for the same share."""
+    """The most important of what the same agents serve, by their list, which queues that ask for the same share.
+
+    With aging a priority is only worth some time.
+    """
     served: dict[int, tuple[list[Agent], Level]] = {}
     for queue in serving.configuration.queues:
         servers = serving.servers(queue)
@@ -160,15 +163,15 @@ def _served(serving: Serving, domains: Mapping[str, Domain]) -> dict[int, tuple[
     return served
 
 
-def _highest(serving: Serving, queue: Queue, *, aging: bool) -> Level:
-    """The band and priority that a task has in the end; with aging a priority is only worth some time."""
+def _highest(serving: Serving, queue: Queue) -> Level:
+    """Band and priority of a task at their highest."""
     band, priority = queue.band, queue.priority
     highest = (band, priority)
     for step in serving.steps(queue):
         band = band if step.band is None else step.band
         priority = min(PRIORITY_MAX, priority + step.priority_add)
         highest = max(highest, (band, priority))
-    return (highest[0], 0) if aging else highest
+    return highest
 
 
 def _ruled(serving: Serving, domain: str) -> set[str]:
