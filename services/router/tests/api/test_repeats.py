@@ -7,17 +7,23 @@ from pathlib import Path
 import pytest
 from contracts.commands import FinishTask, OverrideQueue, RequestTask, SetAgentState
 from router.api.acts import Acts
-from router.api.store import ApiStore
+from router.api.store import ApiStore, AuditRow
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.auth import Principal
 from servicekit.problems import ProblemError
 from servicekit.system import SystemIds
+from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.plugin import FreshDatabase
 
 KEY = {"idempotency-key": "k1"}
 HOUR_MS = 3_600_000
 WISH = {"request_id": "r1", "kind": "callback", "client": "brand", "channel": "webchat", "queue": "help"}
+
+WAITING = """
+SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 class SetClock:
@@ -50,6 +56,10 @@ async def audited(api: RunningApi) -> list[tuple[str, dict[str, object]]]:
 
 def overrides(api: RunningApi) -> list[OverrideQueue]:
     return [event.data for event in api.engine.commands if isinstance(event.data, OverrideQueue)]
+
+
+def row(audit_id: str) -> AuditRow:
+    return AuditRow(audit_id=audit_id, at_ms=1, actor="sue", action="task.finish", target="t1")
 
 
 async def test_a_key_that_closed_one_domain_does_not_close_another_unseen(api: RunningApi) -> None:
@@ -85,12 +95,22 @@ async def test_a_key_that_closed_a_queue_is_not_answered_done_for_opening_it(api
 
 
 async def test_repeats_at_once_are_one_act(api: RunningApi) -> None:
-    async with api.client(api.token("sue", "supervisor")) as sue:
-        body = {"domain": api.place.domain}
-        answers = await asyncio.gather(*(sue.post("/tasks/t1/finish", json=body, headers=KEY) for _ in range(5)))
+    store = ApiStore(api.database)
 
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.json()["command_id"] for answer in answers}) == 1
+    async def note(audit_id: str) -> str | None:
+        async with store.transaction(api.tenant_id) as transaction:
+            return await transaction.audit_once(row(audit_id), "name", since_ms=0)
+
+    async with store.transaction(api.tenant_id) as transaction:
+        first = await transaction.audit_once(row("command:c1"), "name", since_ms=0)
+        repeating = asyncio.create_task(note("command:c2"))
+
+        async def waits() -> bool:
+            return repeating.done() or await transaction.one(WAITING) is not None
+
+        await eventually(waits)
+
+    assert first == await repeating == "command:c1"
     assert len(await audited(api)) == 1
 
 
