@@ -21,6 +21,8 @@ class Desk:
     works_at_try: int = 1
     tells_fates: bool = True
     completions: list[str] = field(default_factory=list)
+    bodies: set[tuple[str, int | None]] = field(default_factory=set)
+    """What came with each id."""
     away: Callable[[], bool] = lambda: False
 
     async def look(self) -> DeskView:
@@ -43,13 +45,14 @@ class Desk:
 
     async def complete(self, assignment_id: str, command_id: str, *, then: Then, seen_number: int | None) -> Outcome:
         self.completions.append(command_id)
+        self.bodies.add((command_id, seen_number))
         return self.answer
 
     def fate(self, message_id: str) -> Literal["sent", "failed"] | None:
         return "sent" if self.tells_fates else None
 
     def customer_number(self, interaction_id: str) -> int | None:
-        return 1
+        return len(self.completions)  # the customer goes on writing
 
 
 def worked(desk: Desk, seconds: float) -> AgentAtWork:
@@ -87,6 +90,13 @@ def test_a_completion_that_nobody_answers_is_tried_again_under_a_new_id_after_a_
 
     assert worked(desk, 200).faults == []
     assert len(set(desk.completions)) == 2
+
+
+def test_a_completion_that_is_tried_again_under_its_id_says_the_same() -> None:
+    desk = Desk("unknown", works_at_try=2)
+    worked(desk, 200)
+
+    assert len(desk.completions) > len(desk.bodies) == 2
 
 
 def test_a_desk_that_cannot_be_looked_at_shows_nothing_too_long() -> None:

@@ -313,12 +313,12 @@ class AgentAtWork:
             if not await self._say(held, number):
                 break
         then: Then = "keep_open" if self.chance.uniform(0, 1) < self.keep_open_odds else "close"
+        # Once: with another number a repeat under the same key would be another command.
+        seen_number = self.desk.customer_number(held.interaction_id)
         return await self._insist(
             "complete",
             held.assignment_id,
-            lambda command_id: self.desk.complete(
-                held.assignment_id, command_id, then=then, seen_number=self.desk.customer_number(held.interaction_id)
-            ),
+            lambda command_id: self.desk.complete(held.assignment_id, command_id, then=then, seen_number=seen_number),
         )
 
     async def _say(self, held: Held, number: int) -> bool:
