@@ -177,11 +177,12 @@ async def test_a_requested_task_holds_all_that_was_asked_for(api: RunningApi) ->
 
     assert answer.status_code == 202, answer.text
     wanted = RequestTask(
-        **wish | {"domain": api.place.domain, "requested_at_ms": request.requested_at_ms, "labels": ("refund", "vip")}
+        **wish | {"domain": api.place.domain, "requested_at_ms": request.requested_at_ms, "labels": ("refund", "vip")},
+        by="sue",
     )
     assert request == wanted
     assert now_ms <= request.requested_at_ms <= SystemClock().now_ms()
-    told = {field.name for field in fields(RequestTask)} - {"requested_at_ms"}
+    told = {field.name for field in fields(RequestTask)} - {"requested_at_ms", "by"}
     assert told == wish.keys() | {"domain"}  # a field that is added is asked for here too
 
 
@@ -199,4 +200,5 @@ async def test_a_place_that_is_kept_is_called_when_it_was_asked_for(api: Running
         domain=api.place.domain,
         requested_at_ms=request.requested_at_ms,
         due_at_ms=due_at_ms,
+        by="sue",
     )

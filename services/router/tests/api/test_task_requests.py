@@ -156,7 +156,7 @@ async def test_an_agent_asks_and_cancels_in_their_own_domain_alone(api: RunningA
     wish = WISH | {"kind": "dial", "priority": 9}
     async with api.client(api.token("ann", "agent")) as ann, api.client(api.token("eve", "agent")) as eve:
         unnamed = await ann.post("/task-requests", json=wish)
-        cancelled = await ann.delete("/interactions/i1/callback")
+        cancelled = await ann.delete("/interactions/i1/callback?task_id=i1.t1")
         elsewhere = [
             await ann.post("/task-requests", json=wish | {"domain": other}),
             await ann.delete(f"/interactions/i1/callback?domain={other}"),
@@ -172,3 +172,4 @@ async def test_an_agent_asks_and_cancels_in_their_own_domain_alone(api: RunningA
     assert all(other not in answer.json()["detail"] for answer in elsewhere)
     assert [(answer.status_code, answer.json()["code"]) for answer in nobody] == [(403, "not_an_agent")] * 2
     assert {(data.domain, data.by) for data in asked} == {(own, "ann")}
+    assert [data.task_id for data in asked if isinstance(data, CancelCallback)] == ["i1.t1"]
