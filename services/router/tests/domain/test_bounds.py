@@ -2,6 +2,7 @@
 
 from collections import UserDict
 from collections.abc import Iterator
+from itertools import islice, product
 
 import pytest
 from contracts.configuration import Domain
@@ -11,6 +12,7 @@ from contracts.routing_parts import ClientShare
 from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
 from router.domain.internal import InteractionParked
 from router.domain.queue import QueueLine
+from router.domain.roster import UNUSED_MAX
 from router.domain.shedding import SHED_STEP_MAX
 from router.domain.timers import TIMERS_MAX
 from router.domain.turn import FACTS_MAX
@@ -117,6 +119,37 @@ def test_the_lanes_forget_what_past_configurations_needed() -> None:
         told.start(f"i{number}")  # whoever is matched gets a profile
 
     assert not told.domain.lanes.wasteful()
+
+
+def test_the_lanes_forget_what_past_transfers_asked_for() -> None:
+    told = Story(checker=None)
+    skills = [f"skill-{number}" for number in range(6)]
+    told.configure(Domain(id=DOMAIN), queue("chats"), address("chats"), agent("ann", *[f"{each}:5" for each in skills]))
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+
+    for levels in islice(product(range(1, 6), repeat=6), UNUSED_MAX + 100):
+        asked = [f"{skill}:{level}" for skill, level in zip(skills, levels, strict=True)]
+        told.transfer("ann", "i1.t1.o1.a", *asked, forced=True)
+        told.move("ann", next(iter(told.domain.transfers.values())).task_id, "cancel")
+
+    assert told.domain.lanes.signatures <= UNUSED_MAX + 1
+
+
+def test_what_was_forgotten_is_found_anew() -> None:
+    told = Story(checker=None)
+    names = [f"q{number}" for number in range(UNUSED_MAX + 20)]
+    skills = [f"skill-{number}" for number in range(len(names))]
+    told.configure(Domain(id=DOMAIN), *[queue(name, skill) for name, skill in zip(names, skills, strict=True)])
+    told.configure(agent("ann", *skills), agent("bob", *skills))
+    told.on_duty("ann", "bob")
+    told.start("i1", queue=names[0])  # ann has it offered: nothing in line asks for it
+    for number, name in enumerate(names):
+        told.start(f"other-{number}", queue=name)
+        told.end(f"other-{number}")
+
+    assert offers(told.reject("ann", "i1.t1.o1")) == ["i1.t1"]
 
 
 def test_tenants_with_the_same_names_know_nothing_of_each_other() -> None:

@@ -140,6 +140,11 @@ def test_a_target_that_is_none_is_refused_even_when_forced(told: Story, target: 
     assert refusal(told.transfer("ann", ANNS, forced=True, **target)) == (code, status)
 
 
+def test_skills_that_nobody_has_are_refused_even_when_forced(told: Story) -> None:
+    for forced in (False, True):
+        assert refusal(told.transfer("ann", ANNS, "alchemy", forced=forced)) == ("skill_unknown", 409)
+
+
 def test_pain_12_a_transfer_to_an_empty_team_is_refused(told: Story) -> None:
     told.set_state("dee", ready=False)
 

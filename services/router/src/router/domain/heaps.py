@@ -51,7 +51,7 @@ class Heads:
 
     __slots__ = ("_buckets", "_heap", "_posted")
 
-    def __init__(self, buckets: list[Bucket]) -> None:
+    def __init__(self, buckets: list[Bucket] | dict[int, Bucket]) -> None:
         self._buckets = buckets
         self._posted: dict[int, Key] = {}
         self._heap: list[tuple[Key, int]] = []
@@ -66,6 +66,10 @@ class Heads:
         if len(self._heap) > 2 * len(self._posted) + SLACK:
             self._heap = [(key, bucket) for bucket, key in self._posted.items()]
             heapify(self._heap)
+
+    def forget(self, number: int) -> None:
+        """The bucket is not to be asked again, or not before it is posted anew."""
+        self._posted.pop(number, None)
 
     def best(self) -> Key | None:
         """The smallest head of all buckets; amortised O(log of the number of buckets)."""

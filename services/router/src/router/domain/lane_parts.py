@@ -40,12 +40,12 @@ class Profile:
 
     offering: Offering
     skills: dict[str, int]
-    signatures: dict[Size, list["Signature"]] = field(default_factory=dict)
-    """Signatures that this offering satisfies, by size."""
+    signatures: dict[Size, dict[int, "Signature"]] = field(default_factory=dict)
+    """Signatures that this offering satisfies, by size and number."""
     lanes: dict[Size, Heads] = field(default_factory=dict)
     """Their lanes, by size."""
-    tops: dict[Kind, dict[Size, list[Heads]]] = field(default_factory=dict)
-    """Where the first agent of a group is posted, by order and size: in the heads of each such signature."""
+    tops: dict[Kind, dict[Size, dict[int, Heads]]] = field(default_factory=dict)
+    """Where the first agent of a group is posted, by order, size and number: in the heads of each such signature."""
     groups: dict[tuple[Room, Kind], int] = field(default_factory=dict)
     """Number of the group, by room and order."""
     standings: dict[tuple[int, Room], int] = field(default_factory=dict)
@@ -62,6 +62,8 @@ class Signature:
     idle: dict[int, Heads] = field(default_factory=dict)
     """The groups of agents who can take such a task, by score; one score unless the best proficiency is wanted."""
     profiles: list[Profile] = field(default_factory=list)
+    tasks: int = 0
+    """How many such tasks are in line."""
     counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     """Agents with what is asked for: eligible, not ready, not present, backed off, at capacity."""
 

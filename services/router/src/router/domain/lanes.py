@@ -47,7 +47,7 @@ class Lanes(Roster):
 
     def task_waits(self, task: Task) -> None:
         """The task is to be offered from now on."""
-        if task.signature < 0:
+        if task.signature not in self._signatures:
             task.signature = self.signature_of(
                 task.requirements,
                 task.terms,
@@ -56,7 +56,9 @@ class Lanes(Roster):
                 choice=task.choice,
                 load=(task.cost, task.channel, task.interruptible),
             )
-        size = self._signatures[task.signature].need.size
+        signature = self._signatures[task.signature]
+        self._used(signature, 1)
+        size = signature.need.size
         if self.gates.closable(size[3]):
             self._gated[size] = self._gated.get(size, 0) + 1
         if task.terms.agents:
@@ -67,7 +69,8 @@ class Lanes(Roster):
 
     def task_leaves(self, task: Task) -> None:
         """The task is not to be offered any more; call it before its terms change."""
-        size = self._signatures[task.signature].need.size
+        signature = self._signatures[task.signature]
+        size = signature.need.size
         if size in self._gated:
             self._gated[size] -= 1
             if not self._gated[size]:
@@ -80,6 +83,7 @@ class Lanes(Roster):
                     self._named.pop(agent_id, None)
         elif self._fresh.pop(task.task_id, None) is None:
             self._lanes[task.signature].discard(task.task_id)
+        self._used(signature, -1)
 
     def best_agent(self, task: Task) -> str | None:
         """The eligible agent who ranks first."""
@@ -147,7 +151,7 @@ class Lanes(Roster):
 
     def suspect_all(self) -> None:
         """The rules have changed, or matching behind gates was left unfinished: anything that waits may get through."""
-        self.gates.blocked = {signature.need.size[3] for signature in self._signatures}
+        self.gates.blocked = {signature.need.size[3] for signature in self._signatures.values()}
 
     def named(self, agent_id: str) -> list[Task]:
         """What only this agent, or one of few, may have, in the order of the line."""
@@ -205,7 +209,7 @@ class Lanes(Roster):
         lists = (requirements, terms.any_of, terms.none_of)
         asked = (*map(id, lists), terms.teams, client, direction, choice, load)
         known = self._asked.get(asked)
-        if known is None:
+        if known is None or known[0] not in self._signatures:
             if len(self._asked) >= ASKED_MAX:
                 self._asked.clear()
             any_of = tuple(skills_of(group) for group in terms.any_of)
@@ -245,11 +249,15 @@ class Lanes(Roster):
             if bar == ELIGIBLE and room[0] > 0
         )
 
+    @property
+    def signatures(self) -> int:
+        """How many different things tasks ask for, or asked for not long ago."""
+        return len(self._signatures)
+
     def wasteful(self) -> bool:
-        """Whether most signatures and profiles are of configurations long past."""
+        """Whether most profiles are of configurations long past."""
         used = len({standing.profile for standing in self._standings.values()})
-        lanes = sum(1 for lane in self._lanes if lane.keys)
-        return len(self._profiles) > 2 * used + 64 or len(self._lanes) > 2 * lanes + 1024
+        return len(self._profiles) > 2 * used + 64
 
     # Tasks
 
@@ -270,7 +278,7 @@ class Lanes(Roster):
     def _behind(
         self, gates: set[Gate], tasks: dict[str, Task], agents: dict[str, Agent]
     ) -> Iterator[tuple[int, Key, str]]:
-        for signature in self._signatures:
+        for signature in self._signatures.values():
             head = self._lanes[signature.number].head() if signature.need.size[3] in gates else None
             if head is not None:
                 yield from self._pairs(tasks[head[2]], signature, tasks, agents)
@@ -311,16 +319,17 @@ class Lanes(Roster):
     def _signature_for(self, need: Need) -> int:
         number = self._signature_numbers.get(need)
         if number is None:
-            number = self._signature_numbers[need] = len(self._signatures)
-            signature = Signature(number, need, KINDS[need.choice])
-            self._signatures.append(signature)
-            self._lanes.append(Bucket())
+            self._signatures_made += 1
+            number = self._signature_numbers[need] = self._signatures_made
+            signature = self._signatures[number] = Signature(number, need, KINDS[need.choice])
+            self._lanes[number] = Bucket()
             if signature.kind not in self._kinds:
                 self._kinds.append(signature.kind)
                 for standing in self._filed.values():
                     self._enter_group(standing, signature.kind)
             for profile in self._profiles:
                 self._link(profile, signature)
+            self._used(signature, 0)
         return number
 
     # Named agents

@@ -8,7 +8,10 @@ from router.domain.heaps import Bucket, Heads
 from router.domain.lane_parts import ELIGIBLE, Kind, Profile, Signature, Standing, bar_of, idles, seen_by
 from router.domain.need import Need, Offering, Size, has_room, satisfies
 
-_NOWHERE: Final[dict[Size, list[Heads]]] = {}
+_NOWHERE: Final[dict[Size, dict[int, Heads]]] = {}
+UNUSED_MAX: Final = 512
+"""So many signatures are kept that nothing in line asks for; then the one that has not been used for the longest goes.
+Whatever agents ask for in transfers, what an agent's change costs stays bounded."""
 
 
 class Roster:
@@ -16,14 +19,16 @@ class Roster:
 
     __slots__ = (
         "_changed", "_filed", "_groups", "_idle", "_kinds", "_lanes", "_moved", "_profile_numbers", "_profiles",
-        "_signature_numbers", "_signatures", "_standings", "gates",
+        "_signature_numbers", "_signatures", "_signatures_made", "_standings", "_unused", "gates",
     )  # fmt: skip
 
     def __init__(self, gates: Gates | None = None) -> None:
         self.gates = gates or Gates()
-        self._signatures: list[Signature] = []
+        self._signatures: dict[int, Signature] = {}  # no number comes twice
         self._signature_numbers: dict[Need, int] = {}
-        self._lanes: list[Bucket] = []
+        self._signatures_made = 0
+        self._unused: dict[int, None] = {}  # signatures without a task in line, the longest unused first
+        self._lanes: dict[int, Bucket] = {}
         self._profiles: list[Profile] = []
         self._profile_numbers: dict[Offering, int] = {}
         self._groups: list[Bucket] = []
@@ -92,7 +97,7 @@ class Roster:
                 number = self._profile_numbers[offering] = len(self._profiles)
                 profile = Profile(offering, dict(agent.skills))
                 self._profiles.append(profile)
-                for signature in self._signatures:
+                for signature in self._signatures.values():
                     self._link(profile, signature)
             agent.profile = number
         return self._profiles[agent.profile]
@@ -117,7 +122,7 @@ class Roster:
         if group.head() == rank:
             for size, tops in profile.tops.get(kind, _NOWHERE).items():
                 if has_room(room, size):
-                    for heads in tops:
+                    for heads in tops.values():
                         heads.post(number, rank)
 
     def _leave(self, standing: Standing) -> None:
@@ -134,12 +139,12 @@ class Roster:
         if not satisfies(profile.offering, profile.skills, signature.need):
             return
         signature.profiles.append(profile)
-        profile.signatures.setdefault(size, []).append(signature)
+        profile.signatures.setdefault(size, {})[signature.number] = signature
         score = signature.score(profile)
         top = signature.idle.get(score)
         if top is None:
             top = signature.idle[score] = Heads(self._groups)
-        profile.tops.setdefault(signature.kind, {}).setdefault(size, []).append(top)
+        profile.tops.setdefault(signature.kind, {}).setdefault(size, {})[signature.number] = top
         head = self._lanes[signature.number].head()
         lanes = profile.lanes.setdefault(size, Heads(self._lanes))
         if head is not None:
@@ -150,6 +155,25 @@ class Roster:
             rank = self._groups[number].head() if kind == signature.kind and has_room(room, size) else None
             if rank is not None:
                 top.post(number, rank)
+
+    def _used(self, signature: Signature, change: int) -> None:
+        """A task of this signature comes into line, or leaves it."""
+        signature.tasks += change
+        if signature.tasks:
+            self._unused.pop(signature.number, None)
+            return
+        self._unused[signature.number] = None
+        if len(self._unused) > UNUSED_MAX:
+            self._drop(self._signatures[next(iter(self._unused))])
+
+    def _drop(self, signature: Signature) -> None:
+        size, number = signature.need.size, signature.number
+        for profile in signature.profiles:
+            del profile.signatures[size][number]
+            del profile.tops[signature.kind][size][number]
+            profile.lanes[size].forget(number)
+        del self._signatures[number], self._signature_numbers[signature.need], self._lanes[number]
+        del self._unused[number]
 
     def _fits(self, standing: Standing, signature: Signature) -> bool:
         profile = self._profiles[standing.profile]
@@ -163,7 +187,7 @@ class Roster:
         self._idle += change * idles(standing)
         for size, signatures in profile.signatures.items():
             place = seen_by(standing.bar, standing.room, size)
-            for signature in signatures:
+            for signature in signatures.values():
                 signature.counts[place] += change
 
     def _recount(self, old: Standing, new: Standing) -> None:
@@ -176,6 +200,6 @@ class Roster:
             before = seen_by(old.bar, old.room, size)
             after = seen_by(new.bar, new.room, size)
             if before != after:
-                for signature in signatures:
+                for signature in signatures.values():
                     signature.counts[before] -= 1
                     signature.counts[after] += 1

@@ -34,6 +34,9 @@ def target_of(domain: DomainState, first: Task, data: TransferTask) -> Target | 
     if data.to_agent_id is not None:
         return _agent(domain, own, first, data, data.to_agent_id)
     if data.requirements:
+        known = {skill for agent in domain.agents.values() for skill in agent.skills}
+        if any(required.skill not in known for required in data.requirements):
+            return refusal_of("skill_unknown", 409, "No agent of this domain has one of these skills.")
         asked = Waits(
             requirements=_merged(first.requirements, data.requirements),
             priority=min(9, first.base_priority + data.priority_add),
