@@ -6,13 +6,14 @@ record. The offer is then accepted and a task of the same queue arrives, so that
 
 `match.full` is the same job with every routing feature on (`benchmarks.features`).
 
-The adversarial job: nothing that waits fits the specialist but the very last task; compared with a scan in order.
+The adversarial job (`benchmarks.specialist`): nothing that waits fits the specialist but the very last task; compared
+with a scan in order.
 """
 
 import gc
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from time import process_time_ns
 from typing import Final
@@ -20,19 +21,17 @@ from typing import Final
 from contracts.commands import AcceptOffer, CompleteTask
 from contracts.configuration import Domain
 from contracts.interactions import InteractionStarted
-from contracts.tasks import Requirement, TaskQueued
-from router.domain.agent import Agent
+from contracts.tasks import TaskQueued
 from router.domain.decide import decide
 from router.domain.facts import Fact
 from router.domain.fold import fold
 from router.domain.inputs import CommandInput, Input, InteractionInput
-from router.domain.lanes import Lanes
 from router.domain.plans import Times, asked_by, on_entry
 from router.domain.task import PLAIN, Task
 from router.testing.parts import DOMAIN, agent, queue
 from router.testing.story import TENANT, Story
 
-from benchmarks import features
+from benchmarks import features, specialist
 from benchmarks.report import Report
 
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -41,6 +40,8 @@ SIGNATURES: Final = 256
 AGENTS: Final = 128
 ROUNDS: Final = 9
 TURNS: Final = 5
+CLAIMS: Final = 31
+"""Of the specialist by a whole decision, of each arm."""
 SLOPE_GOAL: Final = "<= 0.15"
 SCAN_GOAL: Final = ">= 10000"
 
@@ -54,10 +55,14 @@ def main() -> None:
         report.write(f"{name}.claim.slope", slope(SIZES, claims), "", SLOPE_GOAL)
         del centre
     for size in ADVERSARIAL_SIZES:
-        lanes_us, scan_us = adversarial(size)
+        lanes_us, scan_us = specialist.found(specialist.waiting(size))
         report.write(f"match.specialist.{size}", lanes_us, "us")
         goal = SCAN_GOAL if size == ADVERSARIAL_SIZES[-1] else ""
         report.write(f"match.specialist_scan_ratio.{size}", scan_us / lanes_us, "x", goal)
+    size = ADVERSARIAL_SIZES[-1]
+    ours_us, scan_us = (specialist.decided(size, claims=CLAIMS, naive=naive) for naive in (False, True))
+    report.write(f"match.specialist_decide.{size}", ours_us, "us")
+    report.write(f"match.specialist_decide_scan_ratio.{size}", scan_us / ours_us, "x")
 
 
 def _at_size(report: Report, name: str, centre: "Centre", size: int) -> float:
@@ -185,60 +190,12 @@ class Centre:
         return InteractionInput(TENANT, started)
 
 
-def adversarial(size: int) -> tuple[float, float]:
-    """CPU microseconds of finding the specialist's task, by lanes and by a scan in order."""
-    needs = [(f"skill-{number % 40}",) for number in range(size)]
-    tasks = [_task(number, *skills) for number, skills in enumerate([*needs, ("rare",)])]
-    specialist = Agent(agent_id="ann", skills={"rare": 5}, capacity=1)
-    lanes = Lanes()
-    for task in tasks:
-        lanes.task_waits(task)
-    expected = tasks[-1].task_id
-
-    def scan() -> str | None:
-        for task in tasks:
-            if all(specialist.skills.get(each.skill, 0) >= each.minimum for each in task.requirements):
-                return task.task_id
-        return None
-
-    if lanes.best_task(specialist) != expected or scan() != expected:
-        raise AssertionError("lanes and scan find different tasks")
-    return _cost_us(lambda: lanes.best_task(specialist), 5000), _cost_us(scan, max(3, 300_000 // size))
-
-
 def slope(sizes: tuple[int, ...], costs: list[float]) -> float:
     """Least squares of log cost over log size."""
     xs = [math.log(size) for size in sizes]
     ys = [math.log(cost) for cost in costs]
     x_mean, y_mean = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / sum((x - x_mean) ** 2 for x in xs)
-
-
-def _cost_us(call: Callable[[], object], repeats: int) -> float:
-    costs = []
-    for _ in range(5):
-        start_ns = process_time_ns()
-        for _repeat in range(repeats):
-            call()
-        costs.append((process_time_ns() - start_ns) / repeats / 1000)
-    return median(costs)
-
-
-def _task(number: int, *skills: str) -> Task:
-    return Task(
-        task_id=f"t{number}",
-        interaction_id=f"i{number}",
-        client="shop",
-        channel="webchat",
-        queue="any",
-        priority=5,
-        base_priority=5,
-        cost=1,
-        requirements=tuple(Requirement(skill=skill) for skill in skills),
-        queued_at_ms=number,
-        offer_timeout_seconds=20,
-        wrapup_seconds=60,
-    )
 
 
 if __name__ == "__main__":
