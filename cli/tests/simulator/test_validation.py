@@ -7,9 +7,7 @@ from centralino.simulator.validation import (
     Case,
     compare,
     leaving,
-    loss,
     mmc,
-    mmcab,
     of_all_types,
     pool,
     skilled,
@@ -31,16 +29,13 @@ def simulated(case: Case, decides: Decides = decide) -> Tally:
     return tally
 
 
-def test_erlang_b_c_and_a_come_out() -> None:
-    cases = [loss(10, 10, days=DAYS), waiting(8, 10, days=DAYS), leaving(9.5 / 3, 3, 10, 5, days=DAYS)]
-
-    for compared in compare(cases, simulated):
+@pytest.mark.timeout(200)  # 15 s of CPU on a machine that others load
+@pytest.mark.parametrize("case", [waiting(8, 10, days=40), leaving(9.5 / 3, 3, 10, 5, days=20)])
+def test_erlang_c_and_a_come_out_and_what_chance_explains_is_little(case: Case) -> None:
+    """Two cases with many days; Erlang B, further loads and published figures are in the run of docs/simulator.md."""
+    for compared in compare([case], simulated):
         assert compared.agrees, compared
-
-
-def test_the_published_figures_of_contactcenters_come_out() -> None:
-    for compared in compare([mmc(days=DAYS), mmcab(days=DAYS)], simulated):
-        assert compared.agrees, compared
+        assert compared.allowed < 0.4 * compared.known.value, compared
 
 
 def test_an_agent_too_few_is_found_out() -> None:
