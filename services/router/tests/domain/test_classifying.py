@@ -130,6 +130,25 @@ def test_the_last_agent_is_tried_first_and_alone_as_long_as_the_plan_says() -> N
     assert list(told.domain.tasks["i1.t1"].offers) == ["bob"]
 
 
+def test_late_facts_bring_no_step_while_the_queue_is_closed() -> None:
+    told = story(customer_facts_wait_ms=1000, plan="later")
+    told.configure(plan("later", Step(after_seconds=30, band=4)), Domain(id=DOMAIN, longest_wait_seconds=40))
+    told.start("i1")
+    told.override("general", closed=True)
+    told.wait(60)
+    told.facts("i1", last_agent_id="bob")
+
+    closed = told.domain.tasks["i1.t1"]
+    assert (closed.deferred_for, closed.last_agent_id) == ("closed", "bob")
+    assert (closed.terms.step, closed.terms.longest_wait) == (0, False)
+
+    told.override("general")
+    told.wait(29)
+    assert told.domain.tasks["i1.t1"].terms.step == 0
+    told.wait(1)
+    assert told.domain.tasks["i1.t1"].terms.step == 1
+
+
 def test_what_becomes_known_of_the_conversation_counts_while_it_waits() -> None:
     told = story(customer_facts_wait_ms=2000)
     told.configure(rules(plan_b={"when": "attributes['plan'] == 'b'", "queue": "gold"}))

@@ -116,6 +116,9 @@ def classify_again(turn: Turn, domain: DomainState, task: Task, contact: Contact
     if routed.line.queue == task.queue:
         times = replace(times_of(task), last_agent_id=routed.last_agent_id)
         waits = on_entry(domain, routed.line, routed.asked, times, turn.now_ms)
+        if task.deferred_for is not None:  # the plan begins when it waits again
+            terms = planned_from(domain, routed.line, routed.asked.terms, task.entered_at_ms)
+            waits = replace(routed.asked, terms=terms)
         reroute(turn, domain, task, waits, "classified", marks=marked)
         _look_for(turn, domain, task, routed.line, waits, full=full)
     else:
