@@ -13,9 +13,9 @@ from router.domain.explain_agents import explain_agent, explain_target_agent
 from router.domain.explain_answers import AgentExplained, TaskExplained
 from router.domain.explain_census import CHUNK, at_once
 from router.domain.snapshot import dump, load
-from router.domain.state import DomainState
 from router.domain.task import Task
 from router.testing import oracle
+from router.testing.ledger import Ledger
 from router.testing.parts import DOMAIN, Later, Part, address, agent, plan, queue, skill
 from router.testing.story import TENANT, Story
 from router.testing.walk import Walk
@@ -381,9 +381,9 @@ def test_on_busy_days_explanations_agree_with_what_decides_and_change_nothing(se
             found = task_explained(told, task.task_id)
             explained[found.state] += 1
             if task.assigned is None:
-                assert _by_census(found) == _by_oracle(told.domain, task)
+                assert _by_census(found) == _by_oracle(told, task)
         for name, each in told.domain.agents.items():
-            best = _best_regardless_of_room(told.domain, name)
+            best = _best_regardless_of_room(told, name)
             following = agent_explained(told, name).next
             assert (following.task_id if following else None) == best, (name, each.state)
 
@@ -402,23 +402,31 @@ def _by_census(found: TaskExplained) -> Counter[str]:
     return counts
 
 
-def _by_oracle(domain: DomainState, task: Task) -> Counter[str]:
+def _book(told: Story) -> Ledger:
+    assert told.checker is not None
+    return told.checker.ledgers[told.domain.key]
+
+
+def _by_oracle(told: Story, task: Task) -> Counter[str]:
+    book, domain = _book(told), told.domain
     return Counter(
         reason
         for name, each in domain.agents.items()
-        if (reason := "has_offer" if name in task.offers else oracle.exclusion(domain, each, task)) is not None
+        if (reason := "has_offer" if name in task.offers else oracle.exclusion(book, domain, each, task)) is not None
     )
 
 
-def _best_regardless_of_room(domain: DomainState, name: str) -> str | None:
+def _best_regardless_of_room(told: Story, name: str) -> str | None:
     """By the oracle's order, for an agent who is there and holds nothing."""
+    book, domain = _book(told), told.domain
     each = domain.agents[name]
     other = ("not_ready", "not_present", "backed_off", "at_capacity")
     mine = []
     for task in domain.tasks.values():
-        if not oracle.seeks(task):
+        if not oracle.seeks(book, task):
             continue
-        if oracle.exclusion(domain, each, task) in {None, *other} and name not in {*task.offers, *task.refused_by}:
+        reason = oracle.exclusion(book, domain, each, task)
+        if reason in {None, *other} and name not in {*task.offers, *task.refused_by}:
             mine.append(task)
     mine = [task for task in mine if not oracle.is_shut(domain, task)]
-    return min(mine, key=lambda task: oracle.place(domain, task)).task_id if mine else None
+    return min(mine, key=lambda task: oracle.place(book, domain, task)).task_id if mine else None

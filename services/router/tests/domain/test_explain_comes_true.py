@@ -97,6 +97,7 @@ def test_a_transfer_that_no_plan_widens_announces_no_step_of_one(skills: tuple[s
 def test_of_a_transfer_of_a_task_that_has_steps_behind_it_nothing_of_the_plan_is_told() -> None:
     steps = (Step(after_seconds=5, requirements=[skill("es:2")]), Step(after_seconds=60, requirements=[]))
     told = story(*steps, domain={"longest_wait_seconds": 100})
+    told.configure(agent("fay", "fr"))
     told.start("i1")
     told.wait(10)
     told.on_duty("ann")
@@ -449,7 +450,7 @@ def _returned(told: Story, task_id: str, announced: list[tuple[int, str]]) -> st
     else:
         told.override(task.queue)
         told.wait(0)
-    if task_id not in told.domain.tasks or task.deferred_for is not None:
+    if task_id not in told.domain.tasks or task.deferred_for is not None or task.assigned is not None:
         return "came back, and went"
     coming = [(each.after_ms, each.text) for each in explained(told, task_id).timeline if not each.done]
     assert [each for each in coming if each[1] not in {LONGEST, TRANSFER_FAILS}] == [
@@ -473,7 +474,7 @@ class Stands:
 def _stands(task: Task) -> Stands:
     terms = task.terms
     asks = words.asks(task.requirements, terms)
-    return Stands(task.deferred_for is not None, asks, terms.agents, task.priority, terms.band, terms.longest_wait)
+    return Stands(task.deferred_for is not None, asks, terms.agents, task.base_priority, terms.band, terms.longest_wait)
 
 
 def _happened(before: Stands, after: Stands | None, facts: Sequence[object]) -> str:
@@ -486,6 +487,8 @@ def _happened(before: Stands, after: Stands | None, facts: Sequence[object]) -> 
             return f"overflow to {'a closing message' if fact.to == 'message' else fact.to}"
         if isinstance(fact, TaskRerouted) and fact.queue != fact.from_queue:
             return f"overflow to {fact.queue}"
+        if isinstance(fact, TaskRerouted) and fact.reason == "callback":
+            return "overflow to callback"
     assert after is not None, facts
     resumed = before.deferred and not after.deferred
     failed = any(each.reason == "overflow_failed" for each in every(facts, TaskRerouted))

@@ -1,20 +1,24 @@
-"""The checker of the invariants (design: S1 to S5 and S7): reads facts as any reader of the journal does."""
+"""The checker of the invariants (design: S1 to S5 and S7): reads facts as any reader of the journal does.
+
+Order and time are the ledger's (`router.testing.ledger`), which has them from the facts and the configuration.
+"""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.assignments import TransferChanged
+from contracts.configuration import Domain
 from contracts.offers import Decision, OfferIssued
-from contracts.tasks import TaskQueued, TaskTransferredOut, WrapupStarted
+from contracts.tasks import TaskQueued, TaskRerouted, TaskTransferredOut, WrapupStarted
 
 from router.domain.facts import Fact
 from router.domain.fold import fold
-from router.domain.plans import as_it_waits, due
 from router.domain.queue import QueueLine
 from router.domain.snapshot import dump
 from router.domain.state import DomainState, State
 from router.domain.task import Task
-from router.testing import oracle
+from router.testing import naive_plans, oracle
+from router.testing.ledger import Known, Ledger, ledger_of
 
 _EDGES: Final[dict[str, set[str | None]]] = {
     "waiting": {None, "offered", "assigned"},
@@ -60,13 +64,28 @@ class Checker:
     transfers: dict[str, str] = field(default_factory=dict)
     """State of each transfer ever made, by the facts alone."""
     now_ms: int = 0
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+    """By domain."""
+    late: bool = False
+    """Whether timers are due that nobody has run yet: an outage."""
+    on_time_since_ms: int = 0
+    """When the last outage was made up for."""
+
+    def __post_init__(self) -> None:
+        self.ledgers = {key: ledger_of(domain) for key, domain in self.state.domains.items()}
 
     def read(self, fact: Fact, now_ms: int) -> None:
         """Check the fact against the position that it stands at, then take it in."""
         data = fact.data
         self.now_ms = now_ms
+        key = f"{fact.tenant_id}/{getattr(data, 'domain', '')}"
+        book = self.ledgers.setdefault(key, Ledger(settings=Domain(id=key.partition("/")[2] or "none")))
         if isinstance(data, OfferIssued):
-            self._check_offer(self.state.domains[f"{fact.tenant_id}/{data.domain}"], data)
+            self._check_offer(book, self.state.domains[key], data)
+        elif isinstance(data, TaskQueued):
+            naive_plans.check_queued(book, self.state.domains[key], data, now_ms)
+        elif isinstance(data, TaskRerouted):
+            naive_plans.check_rerouted(book, self.state.domains[key], data, now_ms)
         if isinstance(data, WrapupStarted | TaskTransferredOut):
             self._check_handover(data)
         self._check_edge(data)
@@ -76,30 +95,67 @@ class Checker:
             before = self.transfers.get(data.transfer_id)
             assert before in _TRANSFER_EDGES[data.state], f"S2: transfer from {before} to {data.state}"
             self.transfers[data.transfer_id] = data.state
+        book.read(data, now_ms)
         fold(self.state, fact, now_ms)
+        if key in self.state.domains:
+            book.forget_gone(self.state.domains[key])
 
     def check(self, live: State) -> None:
         """After an input: structure, work conservation, and that the live state is the fold."""
         for domain in self.state.domains.values():
             self._check_structure(domain)
+            book = self.ledgers[domain.key]
             for task in domain.tasks.values():
-                if oracle.seeks(task) and not domain.gates_deferred:
+                if oracle.seeks(book, task) and not domain.gates_deferred:
                     self.cases += 1
-                    assert oracle.best_agent(domain, task) is None, (
+                    assert oracle.best_agent(book, domain, task) is None, (
                         f"{task.task_id} waits although somebody could take it"
                     )
         known = {task_id for domain in self.state.domains.values() for task_id in domain.tasks}
         assert known == {task_id for task_id, state in self.tasks.items() if state not in _TERMINAL}
         assert dump(live) == dump(self.state), "the live state is not the fold of the journal"
 
-    def _check_offer(self, domain: DomainState, offer: OfferIssued) -> None:
+    def check_times(self) -> None:
+        """Once every timer that is due has been run: nothing that time brings is overdue."""
+        if self.late:
+            self.late, self.on_time_since_ms = False, self.now_ms
+        for domain in self.state.domains.values():
+            book = self.ledgers[domain.key]
+            over = [name for name, until_ms in book.backoffs.items() if until_ms <= self.now_ms]
+            assert not over, f"{over} could get offers again"
+            for known in book.tasks.values():
+                over = [name for name, until_ms in known.refused.items() if until_ms <= self.now_ms]
+                assert not over, f"{over} could be offered {known.task_id} again"
+                task = domain.tasks[known.task_id]
+                if task.state in {"waiting", "offered"} and known.deferred_for is None:
+                    self._check_step(book, domain, known)
+
+    def _check_step(self, book: Ledger, domain: DomainState, known: Known) -> None:
+        """A step waits for the end of the live offers, and for nothing else."""
+        if not known.offers:
+            due_at_ms = book.due_at_ms(known)
+            assert due_at_ms is None or due_at_ms > self.now_ms, f"a step of {known.task_id} is overdue"
+            naive_plans.check_waiting(book, domain, known, self.now_ms)
+        elif known.terms.next_step_at_ms is not None:
+            since_ms = max(known.terms.next_step_at_ms, self.on_time_since_ms)
+            longest_ms = max(offer.expires_at_ms - offer.issued_at_ms for offer in known.offers.values())
+            waits_ms = longest_ms * min(2, known.parallel_offers)
+            assert self.now_ms - since_ms <= waits_ms, f"a step of {known.task_id} is put off by offer after offer"
+
+    def _check_offer(self, book: Ledger, domain: DomainState, offer: OfferIssued) -> None:
         task, agent = domain.tasks[offer.task_id], domain.agents[offer.agent_id]
-        reason = oracle.exclusion(domain, agent, task)
+        reason = oracle.exclusion(book, domain, agent, task)
         self.cases += 1
         assert not domain.gates_deferred, f"S7: {task.task_id} is offered while who waits at a gate is yet to be served"
         assert reason is None, f"S4, S5: {agent.agent_id} {reason}"
-        first_agent = oracle.best_agent(domain, task) == agent.agent_id
-        first_task = oracle.best_task(domain, agent) == task.task_id
+        assert oracle.seeks(book, task), f"{task.task_id} does not seek an agent"
+        mine = book.tasks[task.task_id]
+        due_at_ms = mine.terms.next_step_at_ms
+        since_ms = min((other.issued_at_ms for other in mine.offers.values()), default=self.now_ms)
+        on_time = due_at_ms is None or due_at_ms >= since_ms
+        assert on_time or self.late, f"{task.task_id} is offered before a step that is due"
+        first_agent = oracle.best_agent(book, domain, task) == agent.agent_id
+        first_task = oracle.best_task(book, domain, agent) == task.task_id
         match offer.decision.rule:
             case "priority_longest_waiting":
                 assert first_task, "another task is before in line"
@@ -108,13 +164,15 @@ class Checker:
             case _:
                 assert first_agent, "another agent ranks before"
         for other in domain.tasks.values():
-            if oracle.seeks(other) and _alike(other) == _alike(task):
-                overtaken = other.place < task.place and oracle.exclusion(domain, agent, other) is None
+            theirs = book.tasks[other.task_id]
+            if oracle.seeks(book, other) and _alike(theirs) == _alike(mine):
+                before = (theirs.order_ms, other.task_id) < (mine.order_ms, task.task_id)
+                overtaken = before and oracle.exclusion(book, domain, agent, other) is None
                 assert not overtaken, f"S7: {task.task_id} overtakes {other.task_id}"
-        self._check_census(domain, task, offer.decision)
+        self._check_census(book, domain, task, offer.decision)
 
-    def _check_census(self, domain: DomainState, task: Task, decision: Decision) -> None:
-        assert (decision.agents, decision.eligible, decision.excluded) == oracle.census(domain, task)
+    def _check_census(self, book: Ledger, domain: DomainState, task: Task, decision: Decision) -> None:
+        assert (decision.agents, decision.eligible, decision.excluded) == oracle.census(book, domain, task)
 
     def _check_edge(self, data: object) -> None:
         name = type(data).__name__
@@ -197,7 +255,7 @@ class Checker:
             assert len(task.offers) <= task.parallel_offers, f"S3: {task.task_id} has {len(task.offers)} offers"
             assert (task.assigned is not None) == (task.state in {"assigned", "wrapup"})
             assert (task.wrapup is not None) == (task.state == "wrapup")
-            assert task.in_line == oracle.seeks(task)
+            assert task.in_line == oracle.seeks(self.ledgers[domain.key], task)
             assert task.respond_by_ms is None or task.state == "assigned", f"{task.task_id} is to be answered"
             assert task.counted or task.state == "assigned", f"{task.task_id} is not counted though {task.state}"
             owners = [*task.offers, *([task.assigned.agent_id] if task.assigned else [])]
@@ -234,21 +292,12 @@ class Checker:
             (task := domain.tasks[task_id]).priority == line.effective(task.base_priority, fixed=task.priority_fixed)
             for task_id in standing
         )
-        self._check_terms(
-            domain, [domain.tasks[task_id] for task_id in sorted(standing) if not (sweeping or domain.leavers)]
-        )
-        looks = sweeping or line.opens_at_ms == domain.opens_at_ms(line, self.now_ms)
+        overdue = self.late and line.opens_at_ms is not None and line.opens_at_ms <= self.now_ms
+        looks = sweeping or overdue or line.opens_at_ms == domain.opens_at_ms(line, self.now_ms)
         assert not shut or looks, f"nobody looks when {line.queue} opens"
         assert bool(line.watched or line.alerts) == (line.queue in domain.alerting)
 
-    def _check_terms(self, domain: DomainState, standing: list[Task]) -> None:
-        """Who stands in line does so on the terms of the plan as it is, unless a timer that is due brings them."""
-        for task in standing:
-            at_ms = task.terms.next_step_at_ms
-            if at_ms is None or at_ms > self.now_ms:
-                assert due(domain, task, self.now_ms) == as_it_waits(task), f"{task.task_id} waits on terms of the past"
 
-
-def _alike(task: Task) -> tuple[object, ...]:
+def _alike(task: Known) -> tuple[object, ...]:
     """Nobody of the same queue, band, priority and client is overtaken (S7)."""
     return (task.queue, task.terms.band, task.terms.longest_wait, task.priority, task.client)

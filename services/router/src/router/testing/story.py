@@ -79,6 +79,8 @@ class Story:
             self.now_ms = max(self.now_ms, due_ms)
             happened += self.give(TimersDue())
         self.now_ms = until_ms
+        if self.checker is not None:
+            self.checker.check_times()
         return happened
 
     def take_over(self) -> None:
@@ -323,9 +325,8 @@ class Story:
 
     def activity(self, interaction_id: str, *, active: bool) -> list[object]:
         """The customer has fallen silent, or is back."""
-        now_ms = self.now_ms
-        changed = ActivityChanged(interaction_id=interaction_id, domain=DOMAIN, active=active, changed_at_ms=now_ms)
-        return self.give(InteractionInput(TENANT, changed))
+        told = ActivityChanged(interaction_id=interaction_id, domain=DOMAIN, active=active, changed_at_ms=self.now_ms)
+        return self.give(InteractionInput(TENANT, told))
 
     # Requests and supervisors
 

@@ -22,13 +22,15 @@ PLANS: Final = (
     plan(
         "patient",
         Step(after_seconds=3, requirements=[skill("english:2")], priority_add=1),
-        Step(after_seconds=20, requirements=[], any_of=[], none_of=[], teams=[], band=2),
+        Step(after_seconds=20, requirements=[], any_of=[], none_of=[], teams=["south"], band=2),
+        Step(after_seconds=40, teams=[]),
         Step(after_seconds=60, overflow=Destination(to="queue", queue="mails")),
     ),
     plan(
         "mine",
         Step(after_seconds=0, agents=["bob", "eve"]),
-        Step(after_seconds=10, last_agent=True),
+        Step(after_seconds=4, last_agent=True),
+        Step(after_seconds=10, requirements=[skill("english")], priority_add=2),
         Step(after_seconds=61, overflow=Destination(to="message", message="Sorry.")),
     ),
     plan("round", Step(after_seconds=5, overflow=Destination(to="queue", queue="chats"))),
@@ -64,8 +66,11 @@ DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
     "client_shares": [
         [{"client": "shop", "units_max": 1}],
         [{"client": "shop", "minimum_percent": 60}, {"client": "bank", "units_max": 2}],
+        [{"client": "bank", "minimum_percent": 60}],
     ],
 }
+OF_ORDER: Final = ("aging_seconds_per_priority", "client_shares", "longest_wait_seconds")
+"""Fields of a domain that say who is first in line: chosen more often than others."""
 QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
     "any_of": [[[skill("billing"), skill("english:3")]], [[skill("english:1-2")], [skill("billing:2")]]],
     "none_of": [[skill("billing:3")]],
@@ -123,6 +128,7 @@ class Walk(SupervisedWalk):
             self.not_ready: 4,
             self.presence: 4,
             self.wait: 12,
+            self.outage: 1,
             self.change: 1,
             self.take_over: 1,
             self.transfer: 8,
@@ -169,12 +175,18 @@ class Walk(SupervisedWalk):
     def domain(self) -> Domain:
         """A domain with some of the features."""
         return Domain.model_validate(
-            {"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10} | self.some(DOMAIN_FIELDS, 4)
+            {"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10}
+            | self.some(DOMAIN_FIELDS, 4)
+            | self.some({name: DOMAIN_FIELDS[name] for name in OF_ORDER}, 2)
         )
 
     def queue(self, name: str) -> Queue:
         """A queue with a few of them."""
         fields = self.some(QUEUE_FIELDS, 2)
+        if self.chance.random() < 0.4:
+            fields["plan"] = self.chance.choice(QUEUE_FIELDS["plan"])
+        if self.chance.random() < 0.3:
+            fields |= self.some({name: QUEUE_FIELDS[name] for name in ("customer_facts_wait_ms", "service_level")}, 2)
         if "full" in fields:
             fields["waiting_max"] = 2
         needs = self.chance.sample(
@@ -208,12 +220,14 @@ class Walk(SupervisedWalk):
         """A contact comes in."""
         self.interactions += 1
         queue, channel, client = map(self.chance.choice, (QUEUES, CHANNELS, CLIENTS))
+        if self.chance.random() < 0.2:
+            self.told.facts(f"i{self.interactions}", last_agent_id=self.chance.choice(AGENTS))
         self.told.start(
             f"i{self.interactions}",
             queue=queue,
             channel=channel,
             client=client,
-            text=self.chance.choice(("hello", "I am angry")),
+            text=self.chance.choice(("hello", "hello", "I am angry")),
             language=self.chance.choice(("es", "en", None)),
             callback_possible=self.chance.choice((None, True)),
         )
@@ -222,7 +236,7 @@ class Walk(SupervisedWalk):
         """The CRM knows something, maybe before the router knows the conversation."""
         self.told.facts(
             f"i{self.chance.randint(max(1, self.interactions - 3), self.interactions + 1)}",
-            tier=self.chance.choice(("gold", None)),
+            tier=self.chance.choice(("gold", None, None)),
             last_agent_id=self.chance.choice((*AGENTS, None)),
         )
 
@@ -278,6 +292,16 @@ class Walk(SupervisedWalk):
     def wait(self) -> None:
         """Time passes."""
         self.told.wait(self.chance.choice((0.5, 1, 3, 10, 21, 61, 200)))
+
+    def outage(self) -> None:
+        """No engine runs for a while; what was asked meanwhile comes before the timers that are due."""
+        self.told.now_ms += 1000 * self.chance.choice((2, 15, 45, 400))
+        if self.told.checker is not None:
+            self.told.checker.late = True
+        for _ in range(self.chance.randint(0, 3)):
+            [move] = self.chance.choices((self.start, self.answer, self.ready, self.complete), (4, 3, 2, 2))
+            move()
+        self.told.wait(0)
 
     def take_over(self) -> None:
         """Another engine becomes the owner; agents are seen again."""
