@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from servicekit.api_keys import ApiKey, ApiKeys, TooManyKeysError
 from servicekit.auth import TokenRefusedError
+from servicekit.testing.set_clock import SetClock
 
 PEPPER = b"p" * 32
 YEAR_SECONDS = 365 * 86_400
@@ -22,16 +23,6 @@ class MemoryKeys:
 
     async def keep(self, key: ApiKey) -> None:
         self.kept[key.key_id] = key
-
-
-class SetClock:
-    now = 1_767_225_600_000
-
-    def now_ms(self) -> int:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += round(seconds * 1000)
 
 
 @pytest.fixture

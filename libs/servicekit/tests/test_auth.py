@@ -25,10 +25,10 @@ from servicekit.auth import (
     read_keys,
 )
 from servicekit.http_server import Receive, Send, http_server
+from servicekit.testing.set_clock import NOW_MS, SetClock
 from servicekit.testing.tokens import TokenIssuer
 from typing_extensions import override
 
-NOW_MS = 1_767_225_600_000
 NOW = NOW_MS // 1000
 ISSUER = TokenIssuer.generate()
 CLAIMS: Mapping[str, object] = {
@@ -40,17 +40,6 @@ CLAIMS: Mapping[str, object] = {
     "iat": NOW,
     "exp": NOW + 600,
 }
-
-
-class SetClock:
-    def __init__(self) -> None:
-        self.now = NOW_MS
-
-    def now_ms(self) -> int:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += round(seconds * 1000)
 
 
 class Keys:

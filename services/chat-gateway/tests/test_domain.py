@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 from chat_gateway.domain import decisions, routed
 from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, Seat, State
-from chat_gateway.testing.samples import NOW_MS, place, spoken, visit
+from chat_gateway.testing.samples import place, spoken, visit
 from contracts.commands import SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageReceived, MessageSent
 from contracts.tasks import Then
 from hypothesis import given
 from hypothesis import strategies as st
+from servicekit.testing.set_clock import NOW_MS
 
 OWNER = Seat(assignment_id="i1.t1.o1.a", task_id="i1.t1", agent_id="agent-1", agent_name="Grace", role="owner")
 

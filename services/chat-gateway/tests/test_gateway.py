@@ -17,7 +17,7 @@ from chat_gateway.live import RedisSignals
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
 from chat_gateway.testing.client import open_window, page, token_of
-from chat_gateway.testing.samples import ADDRESS, NOW_MS, SHOP, assigned, completed, configuration, queued, spoken
+from chat_gateway.testing.samples import ADDRESS, SHOP, assigned, completed, configuration, queued, spoken
 from chat_gateway.testing.transfers import HELPER, asked, given_up, joined
 from contracts import Event, decode, encode
 from contracts.commands import RequestCallback
@@ -40,6 +40,7 @@ from servicekit.testing.databases import MigratedDatabase, migrated
 from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.plugin import FreshDatabase
+from servicekit.testing.set_clock import NOW_MS
 from servicekit.testing.virtual import SeededChance
 
 IDENTITY = Ed25519PrivateKey.generate()

@@ -10,7 +10,6 @@ from chat_gateway.handlers import EndedError, UnknownAddressError
 from chat_gateway.testing.fed import FedGateway
 from chat_gateway.testing.samples import (
     ADDRESS,
-    NOW_MS,
     assigned,
     completed,
     configuration,
@@ -26,6 +25,7 @@ from contracts.interactions import ActivityChanged, AttentionRequested, Interact
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from servicekit.errors import RetryLaterError
 from servicekit.store import EVERY_TENANT
+from servicekit.testing.set_clock import NOW_MS
 
 
 @pytest.fixture

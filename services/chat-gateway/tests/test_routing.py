@@ -8,7 +8,6 @@ from chat_gateway.domain.routed import NOBODY_NOW, WILL_CALL
 from chat_gateway.handlers import NoCallbackError, request_callback
 from chat_gateway.testing.fed import FedGateway
 from chat_gateway.testing.samples import (
-    NOW_MS,
     assigned,
     completed,
     place,
@@ -39,6 +38,7 @@ from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived,
 from contracts.tasks import Role
 from servicekit.errors import RetryLaterError
 from servicekit.store import EVERY_TENANT
+from servicekit.testing.set_clock import NOW_MS
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from chat_gateway.domain import decisions
 from chat_gateway.domain.records import LineTask, Message, Seat
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
-from chat_gateway.testing.samples import DOMAIN, NOW_MS, place, visit
+from chat_gateway.testing.samples import DOMAIN, place, visit
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
 from servicekit.testing.plugin import FreshDatabase
+from servicekit.testing.set_clock import NOW_MS
 from servicekit.testing.store_laws import TransactionLaws, WantedError, waiting_ids
 from servicekit.testing.tenants import unguarded_tables
 from typing_extensions import override

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import jwt
 import pytest
-from chat_gateway.testing.samples import ADDRESS, NOW_MS, SetClock, visit
+from chat_gateway.testing.samples import ADDRESS, visit
 from chat_gateway.tokens import TokenError, VisitTokens, read_identity
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from servicekit.testing.set_clock import NOW_MS, SetClock
 
 SECRET = "a-secret-of-thirty-two-characters"
 ED = Ed25519PrivateKey.generate()

@@ -9,17 +9,7 @@ from router.api.handlers import Desk
 from router.api.live import ApiLive, LiveAwayError, Place
 from router.api.live_views import LiveViews
 from router.api.models import DomainLive, Live
-
-
-class SetClock:
-    def __init__(self) -> None:
-        self.now = 1_767_225_600_000
-
-    def now_ms(self) -> int:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += round(seconds * 1000)
+from servicekit.testing.set_clock import SetClock
 
 
 class Centre:

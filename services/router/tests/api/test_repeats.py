@@ -15,6 +15,7 @@ from servicekit.system import SystemIds
 from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.plugin import FreshDatabase
+from servicekit.testing.set_clock import SetClock
 
 KEY = {"idempotency-key": "k1"}
 HOUR_MS = 3_600_000
@@ -24,17 +25,6 @@ WAITING = """
 SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-class SetClock:
-    def __init__(self) -> None:
-        self.now = 1_767_225_600_000
-
-    def now_ms(self) -> int:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += round(seconds * 1000)
 
 
 @pytest.fixture
@@ -128,11 +118,11 @@ async def test_a_key_is_known_for_an_hour_and_then_names_a_new_act(api: RunningA
         return await acts.command(sue, "task.finish", "t1", command, "key")
 
     first = await finish("c1")
-    clock.now += HOUR_MS - 1
+    clock.at_ms += HOUR_MS - 1
     again = await finish("c2")
     with pytest.raises(ProblemError, match="Take a new key"):
         await finish("c3", "solved")
-    clock.now += 1
+    clock.at_ms += 1
     later = [await finish("c4", "solved"), await finish("c5", "solved")]
 
     assert [first, again, *later] == ["c1", "c1", "c4", "c4"]

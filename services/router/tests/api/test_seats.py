@@ -7,18 +7,8 @@ from typing import cast
 from router.api.seats import KEPT_SECONDS, Seats
 from router.api.store import ApiStore, ApiTransaction, Seat
 from servicekit.store import Tenant
+from servicekit.testing.set_clock import SetClock
 from typing_extensions import override
-
-
-class SetClock:
-    def __init__(self) -> None:
-        self.now = 1_767_225_600_000
-
-    def now_ms(self) -> int:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += round(seconds * 1000)
 
 
 class Directory(ApiStore):

@@ -6,6 +6,7 @@ from contracts import Event, decode, encode
 from contracts.configuration_records import ConfigurationRecord
 from servicekit.ports import Record
 from servicekit.telemetry import Telemetry
+from servicekit.testing.set_clock import NOW_MS, SetClock
 from servicekit.transactional import TransactionalProcessor
 
 from chat_gateway import handlers
@@ -16,7 +17,7 @@ from chat_gateway.handlers import AgentMessages
 from chat_gateway.loops import Timers
 from chat_gateway.routing import Routing
 from chat_gateway.testing import MemoryChatStore, MemorySignals
-from chat_gateway.testing.samples import NOW_MS, SetClock, configuration, place, visit
+from chat_gateway.testing.samples import configuration, place, visit
 
 
 class FedGateway:

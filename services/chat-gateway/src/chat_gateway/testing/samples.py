@@ -7,6 +7,7 @@ from contracts.commands import SendMessage
 from contracts.configuration_records import ConfigurationRecord, RecordKind
 from contracts.messages import Visibility
 from contracts.tasks import Role, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, Then, WrapupStarted
+from servicekit.testing.set_clock import NOW_MS
 
 from chat_gateway.domain.records import Place, Visit
 
@@ -15,22 +16,6 @@ DOMAIN: Final = "acme.main"
 ADDRESS: Final = "webchat:acme-shop"
 AGENT: Final = "agent-1"
 SHOP: Final = "https://shop.example"
-NOW_MS: Final = 1_750_000_000_000
-
-
-class SetClock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self, at_ms: int = NOW_MS) -> None:
-        self.at_ms = at_ms
-
-    def now_ms(self) -> int:
-        """See Clock."""
-        return self.at_ms
-
-    async def sleep(self, seconds: float) -> None:
-        """See Clock; the time passes at once."""
-        self.at_ms += round(seconds * 1000)
 
 
 def place(

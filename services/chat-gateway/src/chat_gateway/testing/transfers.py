@@ -15,8 +15,9 @@ from contracts.tasks import (
     TaskUnassigned,
     Terms,
 )
+from servicekit.testing.set_clock import NOW_MS
 
-from chat_gateway.testing.samples import AGENT, DOMAIN, NOW_MS, assigned, queued, routed
+from chat_gateway.testing.samples import AGENT, DOMAIN, assigned, queued, routed
 
 HELPER: Final = "agent-2"
 FIRST: Final = "i1.t1"
