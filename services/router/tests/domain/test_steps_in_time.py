@@ -158,6 +158,7 @@ def test_what_an_agent_had_when_its_queue_relaxed_stays_relaxed_when_it_comes_ba
 
 def test_the_plan_of_a_transfer_for_skills_begins_when_its_owner_goes() -> None:
     told = story(OVERFLOWS, presence_grace_seconds=10, transfer_seconds=600)
+    told.configure(agent("yan", "spanish"))
     told.start("i1")
     told.accept("a0", "i1.t1.o1")
     told.transfer("a0", "i1.t1.o1.a", "spanish", forced=True)
