@@ -7,6 +7,7 @@ from contracts.configuration import Domain
 from contracts.offers import OfferIssued
 from contracts.routing_parts import Destination, Step
 from contracts.tasks import TaskRerouted, TaskTransferredOut
+from router.domain.explain_agents import explain_agent
 from router.domain.inputs import TimersDue
 from router.domain.turn import FACTS_MAX
 from router.testing.finding import every, offered, only
@@ -92,6 +93,56 @@ def test_a_step_that_is_due_stops_further_offers_of_a_task_that_rings_at_several
 
     assert last_ms - began_ms < 60_000
     assert only(happened, TaskTransferredOut).transferred_at_ms - began_ms == last_ms - began_ms + 20_000
+
+
+def another_comes(told: Story) -> list[object]:
+    told.wait(15)
+    return told.set_state("a1", ready=True)
+
+
+def a_refusal_lapses(told: Story) -> list[object]:
+    told.wait(8)
+    told.set_state("a1", ready=True)
+    told.reject("a1", "i1.t1.o2")
+    return told.wait(7)
+
+
+def a_gate_opens(told: Story) -> list[object]:
+    told.start("i2", queue="all")  # Zoe's: with the offer to a0 it is all that the client may have
+    told.accept("zoe", "i2.t1.o1")
+    told.set_state("a1", ready=True)
+    told.wait(15)
+    return told.complete("zoe", "i2.t1.o1.a")
+
+
+@pytest.mark.parametrize("happens", [another_comes, a_refusal_lapses, a_gate_opens])
+@pytest.mark.parametrize("by_plan", [True, False])
+def test_nobody_new_is_asked_once_a_step_is_due_while_the_task_rings_at_another(
+    happens: Callable[[Story], list[object]], *, by_plan: bool
+) -> None:
+    told = story(
+        *([RELAXES] if by_plan else []),
+        of_queue={"parallel_offers": 2},
+        longest_wait_seconds=None if by_plan else 30,
+        refused_backoff_seconds=5,
+        client_shares=[{"client": "shop", "units_max": 2}],
+    )
+    for name in SPEAKERS:
+        told.set_state(name, ready=False)
+    told.start("i1")
+    told.wait(20)
+    told.set_state("a0", ready=True)
+    explained_at_once = explain_agent(told.domain, "a1", told.now_ms)
+    explained_when_due = explain_agent(told.domain, "a1", told.now_ms + 10_000)
+
+    assert explained_at_once is not None
+    assert explained_at_once.next is not None
+    assert explained_when_due is not None
+    assert explained_when_due.next is None
+    assert offered(happens(told)) == []  # five seconds ago the step was due
+    ended = told.wait(5)
+    assert only(ended, TaskRerouted).reason == ("relaxed" if by_plan else "longest_wait")
+    assert ("i1.t1", "a1") in offered(ended)
 
 
 def test_one_who_accepts_while_a_step_is_due_has_the_task_and_it_is_offered_anew_if_it_comes_back() -> None:

@@ -14,7 +14,7 @@ from contracts.queues import QueueOverridden
 from contracts.routing_parts import ReasonCode
 from router.api.models import AgentView, AssignmentView, QueueView
 from router.domain.facts import INTERNAL, PUBLIC, Fact
-from router.domain.internal import AttentionJoined, ContactKept, RefusalLapsed, TaskLookedAt
+from router.domain.internal import AttentionJoined, ContactKept, RefusalLapsed, TaskHeldForStep, TaskLookedAt
 from router.engine.sequences import Published, Sequences
 from router.engine.views import OF_A_TASK, Touched, all_views
 from router.testing.parts import DOMAIN, address, agent, queue
@@ -27,7 +27,7 @@ def test_the_queue_is_looked_up_for_every_fact_that_changes_a_task_without_namin
     named = {data: {field.name for field in dataclasses.fields(data)} for data in (PUBLIC | INTERNAL).values()}
     without_queue = {data for data, fields in named.items() if "task_id" in fields and "queue" not in fields}
 
-    of_no_queue = {AttentionJoined, CommandResult, ContactKept, RefusalLapsed, TaskLookedAt} | {
+    of_no_queue = {AttentionJoined, CommandResult, ContactKept, RefusalLapsed, TaskHeldForStep, TaskLookedAt} | {
         data for name, data in PUBLIC.items() if name.startswith("assignment.")
     }
     assert without_queue - of_no_queue == set(OF_A_TASK)

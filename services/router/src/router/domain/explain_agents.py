@@ -83,7 +83,7 @@ def explaining_agent(domain: DomainState, agent_id: str, now_ms: int) -> Explain
         as_of_ms=now_ms,
     )
     idle = (yield from _idle(domain)) if domain.gates.reserve else 0
-    found = yield from _look(domain, agent, idle)
+    found = yield from _look(domain, agent, idle, now_ms)
     best = found.best
     shown = replace(
         shown,
@@ -129,12 +129,12 @@ class _Found:
         )
 
 
-def _look(domain: DomainState, agent: Agent, idle: int) -> Explaining[_Found]:
+def _look(domain: DomainState, agent: Agent, idle: int, now_ms: int) -> Explaining[_Found]:
     found = _Found()
     for number, task in enumerate(list(islice(domain.tasks.values(), TASKS_MAX))):
         if number % CHUNK == CHUNK - 1:
             yield
-        if not task.seeks:
+        if not task.seeks or task.is_held(now_ms):
             continue
         found.waiting += 1
         why = _unfit(domain, agent, task, idle)

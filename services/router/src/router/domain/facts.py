@@ -26,6 +26,7 @@ INTERNAL: Final[dict[str, type]] = {
     "internal.attention_joined": internal.AttentionJoined,
     "internal.interaction_closed": internal.InteractionClosed,
     "internal.refusal_lapsed": internal.RefusalLapsed,
+    "internal.task_held_for_step": internal.TaskHeldForStep,
     "internal.matching_deferred": internal.MatchingDeferred,
     "internal.matching_resumed": internal.MatchingResumed,
     "internal.backoff_lapsed": internal.BackoffLapsed,

@@ -124,6 +124,7 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     internal.MatchingResumed: matching_resumed,
     internal.TaskLookedAt: fold_tasks.task_looked_at,
     internal.RefusalLapsed: fold_offers.refusal_lapsed,
+    internal.TaskHeldForStep: fold_offers.task_held_for_step,
     offers.DecisionRecorded: fold_offers.decision_recorded,
     offers.OfferAccepted: fold_offers.offer_accepted,
     offers.OfferExpired: fold_offers.offer_expired,

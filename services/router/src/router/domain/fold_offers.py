@@ -42,12 +42,19 @@ def offer_expired(state: State, domain: DomainState, data: offers.OfferExpired, 
 
 def offer_rescinded(state: State, domain: DomainState, data: offers.OfferRescinded, now_ms: int) -> None:
     """Nobody's fault."""
-    take_back_offer(state, domain, data.agent_id, data.offer_id, data.rescinded_at_ms)
+    take_back_offer(state, domain, data.agent_id, data.offer_id)
 
 
 def offer_withdrawn(state: State, domain: DomainState, data: offers.OfferWithdrawn, now_ms: int) -> None:
     """Nobody's fault."""
-    take_back_offer(state, domain, data.agent_id, data.offer_id, data.withdrawn_at_ms)
+    take_back_offer(state, domain, data.agent_id, data.offer_id)
+
+
+def task_held_for_step(_: State, domain: DomainState, data: internal.TaskHeldForStep, now_ms: int) -> None:
+    """Out of line until its live offers have ended."""
+    task = domain.tasks[data.task_id]
+    task.step_is_due = True
+    settle(domain, task)
 
 
 def refusal_lapsed(_: State, domain: DomainState, data: internal.RefusalLapsed, now_ms: int) -> None:
@@ -67,4 +74,4 @@ def _refuse(state: State, domain: DomainState, data: offers.OfferRejected | offe
     refuse(state, domain, domain.offers[data.offer_id], data.agent_id, until_ms)
     if "refusal" in domain.settings.idle_reset_by:
         domain.agents[data.agent_id].idle_since_ms = at_ms
-    take_back_offer(state, domain, data.agent_id, data.offer_id, at_ms)
+    take_back_offer(state, domain, data.agent_id, data.offer_id)

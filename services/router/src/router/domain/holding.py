@@ -154,19 +154,15 @@ def count_channels(agent: Agent) -> None:
             agent.on_channel[task.channel] += 1
 
 
-def take_back_offer(state: State, domain: DomainState, agent_id: str, offer_id: str, at_ms: int) -> Task:
-    """The offer ends without an assignment: the task takes its old place in line, unless others have it offered.
-
-    Nobody else is offered it then while a step of its plan is due, so that the last offer's end comes, and the step.
-    """
+def take_back_offer(state: State, domain: DomainState, agent_id: str, offer_id: str) -> Task:
+    """The offer ends without an assignment: the task takes its old place in line, unless others have it offered."""
     task = domain.offers.pop(offer_id)
     del task.offers[agent_id]
     release(domain, domain.agents[agent_id], task)
-    step_at_ms = task.terms.next_step_at_ms
-    task.step_is_due = bool(task.offers) and step_at_ms is not None and step_at_ms <= at_ms
     if task.offers:
         settle(domain, task)
     else:
+        task.step_is_due = False
         move(state, domain, task, "waiting")
     return task
 

@@ -82,6 +82,14 @@ class RefusalLapsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskHeldForStep:
+    """The offered task might go to one more agent, but a step of its plan is due: that comes when its offers end."""
+
+    task_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingDeferred:
     """The agent could take more, but the batch is full: a continuation timer goes on. Until then no offers."""
 

@@ -6,7 +6,7 @@ from contracts.offers import Decision, DecisionRecorded, OfferAccepted, OfferIss
 from contracts.tasks import TaskAssigned
 
 from router.domain.agent import Agent
-from router.domain.internal import GatesDeferred, MatchingDeferred
+from router.domain.internal import GatesDeferred, MatchingDeferred, TaskHeldForStep
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.task import Task
@@ -50,7 +50,7 @@ def _try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
     if domain.lanes.gates.blocked:
         open_gates(turn, domain)  # a gate may have opened just now, and others wait there already
     found = bool(task.offers)
-    while task.seeks and not domain.gates_deferred:
+    while _asks_more(turn, domain, task) and not domain.gates_deferred:
         agent_id = domain.lanes.best_agent(task)
         if agent_id is None:
             break
@@ -68,7 +68,15 @@ def serve(turn: Turn, domain: DomainState, agent: Agent) -> None:
         if turn.full:
             turn.emit(domain, MatchingDeferred(agent_id=agent.agent_id, domain=domain.domain))
             return
-        _issue(turn, domain, domain.tasks[task_id], agent, FIRST_IN_LINE)
+        if _asks_more(turn, domain, domain.tasks[task_id]):
+            _issue(turn, domain, domain.tasks[task_id], agent, FIRST_IN_LINE)
+
+
+def _asks_more(turn: Turn, domain: DomainState, task: Task) -> bool:
+    """Whether the task in line is to be offered now; one that is held for a step goes out of line."""
+    if task.seeks and task.is_held(turn.now_ms):
+        turn.emit(domain, TaskHeldForStep(task_id=task.task_id, domain=domain.domain))
+    return task.seeks
 
 
 def serve_freed(turn: Turn) -> None:
@@ -92,7 +100,8 @@ def open_gates(turn: Turn, domain: DomainState) -> None:
             return
         # The agent may have got free in this very input, and not only for what waits behind the gate.
         first = domain.lanes.best_task(domain.agents[pair[1]]) or pair[0]
-        _issue(turn, domain, domain.tasks[first], domain.agents[pair[1]], GATE_OPENED)
+        if _asks_more(turn, domain, domain.tasks[first]):
+            _issue(turn, domain, domain.tasks[first], domain.agents[pair[1]], GATE_OPENED)
 
 
 def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssigned:

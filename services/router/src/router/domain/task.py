@@ -109,7 +109,7 @@ class Task:
     waits_since_ms: int | None = None
     """For metrics: since when it waits for its first answer in this queue; see `contracts.metering`."""
     step_is_due: bool = False
-    """A step of its plan was due when one of several offers ended: nobody else is offered it before."""
+    """Of several offers one would have come when a step was due: nobody else is offered it before."""
     refused_by: dict[str, int] = field(default_factory=dict)
     """Agents who rejected the task or left it unanswered, and until when it is not offered to them again."""
     signature: int = field(default=-1, metadata={"derived": True})
@@ -159,9 +159,13 @@ class Task:
         """The live offer of this id; to be asked only for one that is live."""
         return next(offer for offer in self.offers.values() if offer.offer_id == offer_id)
 
+    def is_held(self, now_ms: int) -> bool:
+        """Whether it is offered and a step is due: that one waits for the live offers, and comes before any other."""
+        return bool(self.offers) and self.terms.next_step_at_ms is not None and self.terms.next_step_at_ms <= now_ms
+
     @property
     def seeks(self) -> bool:
-        """Whether it should be offered to somebody, or to one more."""
+        """Whether it should be offered to somebody, or to one more; while it is offered, unless it `is_held`."""
         return (
             self.state in {"waiting", "offered"}
             and self.deferred_for is None

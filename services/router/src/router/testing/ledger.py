@@ -41,6 +41,7 @@ from router.domain.internal import (
     ConfigurationPartApplied,
     ConfigurationRecordApplied,
     RefusalLapsed,
+    TaskHeldForStep,
 )
 from router.domain.state import DomainState
 
@@ -77,7 +78,7 @@ class Known:
     refused: dict[str, int] = field(default_factory=dict)
     """By agent: until when it is not offered to them again."""
     held_for_step: bool = False
-    """Of several offers one ended when a step was due: it is offered to nobody else before that step."""
+    """Out of line, as a step is due while it is offered."""
 
     @property
     def since_ms(self) -> int:
@@ -87,6 +88,10 @@ class Known:
     def overdue(self, now_ms: int) -> bool:
         """Whether the step is due that was to come when it was put on its terms."""
         return self.terms.next_step_at_ms is not None and self.terms.next_step_at_ms <= now_ms
+
+    def is_held(self, now_ms: int) -> bool:
+        """Whether it is offered to nobody else: the live offers come to their end, then a step, then others."""
+        return bool(self.offers) and self.overdue(now_ms)
 
     def begins(self, now_ms: int) -> None:
         """Its plan counts from now; when the next step comes is not told yet."""
@@ -114,6 +119,8 @@ class Ledger:
     backoffs: dict[str, int] = field(default_factory=dict)
     """By agent: until when no offer comes at all."""
     agents_ready: set[str] = field(default_factory=set)
+    now_ms: int = 0
+    """Of the fact that is read."""
 
     # What is asked of it
 
@@ -217,7 +224,7 @@ class Ledger:
     def _offer_ended(self, data: Ended, now_ms: int) -> None:
         task = self.tasks[data.task_id]
         del task.offers[data.agent_id]
-        task.held_for_step = bool(task.offers) and task.overdue(now_ms)
+        task.held_for_step = task.held_for_step and bool(task.offers)
         settings = self.settings
         if isinstance(data, OfferRejected | OfferExpired):
             task.refused[data.agent_id] = now_ms + settings.refused_backoff_seconds * 1000
@@ -246,6 +253,10 @@ class Ledger:
                 task = self.tasks[data.task_id]
                 del task.offers[data.agent_id]
                 task.held_for_step = False
+            case TaskHeldForStep():
+                task = self.tasks[data.task_id]
+                assert task.is_held(now_ms), f"{data.task_id} is held for no step"
+                task.held_for_step = True
             case TaskRequeued():
                 self.tasks[data.task_id].begins(data.requeued_at_ms)
             case TaskUnassigned():
@@ -354,5 +365,6 @@ def ledger_of(domain: DomainState) -> Ledger:
             deferred_at_ms=task.deferred_at_ms or 0,
             offers=dict(task.offers),
             refused=dict(task.refused_by),
+            held_for_step=task.step_is_due,
         )
     return made

@@ -30,6 +30,11 @@ def best_task(book: Ledger, domain: DomainState, agent: Agent) -> str | None:
 
 def seeks(book: Ledger, task: Task) -> bool:
     """Whether the task should be offered to somebody, or to one more."""
+    return in_line(book, task) and not book.tasks[task.task_id].is_held(book.now_ms)
+
+
+def in_line(book: Ledger, task: Task) -> bool:
+    """As `seeks`, but for who is held for a step when nobody could have taken it since."""
     known = book.tasks[task.task_id]
     if known.deferred_for is not None or known.held_for_step or task.state not in {"waiting", "offered"}:
         return False
