@@ -1,7 +1,10 @@
 """Transfers whose owner or customer goes: at every stage somebody has the customer, or nobody needs to."""
 
+from collections.abc import Callable
+
 import pytest
 from contracts.assignments import AssignmentRoleChanged
+from contracts.configuration import Domain
 from contracts.offers import OfferWithdrawn
 from contracts.routing_parts import Destination, Step
 from contracts.tasks import (
@@ -24,7 +27,7 @@ from router.testing.conversation import (
     only,
     refusal,
 )
-from router.testing.parts import agent, plan, queue
+from router.testing.parts import DOMAIN, agent, plan, queue
 from router.testing.story import Story
 
 
@@ -283,6 +286,97 @@ def test_an_owner_who_cannot_be_connected_leaves_the_customer_to_who_was_asked(t
 
     assert moves(failed) == [("completed", "connect_failed")]
     assert main_task(told) == "i1.t2"
+
+
+# The new owner cannot keep the customer
+
+
+def accepted_by_dee(told: Story, *, warm: bool = False) -> None:
+    """Dee, who speaks no English, has the customer of the chats, who asks for it."""
+    told.transfer("ann", ANNS, to_agent_id="dee", forced=True, kind="consult" if warm else "cold")
+    told.accept("dee", "i1.t2.o1")
+    if warm:
+        told.move("ann", "i1.t2", "complete")
+    told.complete("ann", ANNS)
+    told.set_state("ann", ready=False)
+
+
+def dee_is_lost(told: Story) -> list[object]:
+    told.gone("dee")
+    return told.wait(10)
+
+
+def dee_parks_it(told: Story) -> list[object]:
+    told.configure(Domain(id=DOMAIN, parked_agent_seconds=0))
+    told.park("dee", "i1.t2.o1.a", seconds=5)
+    return told.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("warm", "ends"),
+    [
+        (False, dee_is_lost),
+        (True, dee_is_lost),
+        (False, dee_parks_it),
+        (False, lambda told: told.connect("i1.t2.o1.a", failure="no_answer")),
+        (True, lambda told: told.connect("i1.t2.o1.a", failure="no_answer")),
+        (False, lambda told: told.wait(40)),
+    ],
+    ids=["lost", "lost, warm", "parked", "not connected", "not connected, warm", "no response"],
+)
+def test_a_customer_whom_one_agent_has_taken_over_and_could_not_keep_is_for_the_queue(
+    told: Story, *, warm: bool, ends: Callable[[Story], list[object]]
+) -> None:
+    queued_at_ms = told.domain.tasks["i1.t1"].queued_at_ms
+    told.configure(queue("chats", "english", first_response_seconds=40), agent("abe"))
+    told.on_duty("abe")
+    accepted_by_dee(told, warm=warm)
+
+    back = ends(told)
+
+    assert offered_to(back) == [("i1.t2", "bob")]
+    assert [required.skill for required in told.domain.tasks["i1.t2"].requirements] == ["english"]
+    assert told.domain.tasks["i1.t2"].queued_at_ms == queued_at_ms
+
+
+@pytest.mark.parametrize("relaxed", [True, False])
+def test_the_plan_goes_on_from_where_the_first_task_was_when_the_new_owner_cannot_be_connected(
+    told: Story, *, relaxed: bool
+) -> None:
+    steps = (Step(after_seconds=30, requirements=[]), Step(after_seconds=60, priority_add=1))
+    told.configure(plan("patient", *steps), queue("chats", "english", plan="patient"), agent("abe"))
+    for name in ("ann", "bob", "cid", "dee"):
+        told.set_state(name, ready=False)
+    told.start("i2", queue="chats")
+    told.wait(30 if relaxed else 20)
+    told.on_duty("ann")
+    told.accept("ann", "i2.t1.o1")
+    told.on_duty("dee")
+    told.transfer("ann", "i2.t1.o1.a", to_agent_id="dee", forced=True)
+    told.reroute("i2.t2", band=3)
+    told.accept("dee", "i2.t2.o2")
+    told.set_state("ann", ready=False)
+    told.on_duty("abe")
+    told.wait(300)
+
+    back = told.connect("i2.t2.o2.a", failure="no_answer")
+    at_once, later = (offered_to(happened) for happened in (back, told.wait(29.9)))
+
+    assert (at_once, later) == ([("i2.t2", "abe")] if relaxed else [], [])
+    stepped = only(told.wait(30.1 if relaxed else 0.1), TaskRerouted).terms
+    assert (stepped.step, stepped.band) == (2 if relaxed else 1, 3)
+
+
+def test_a_customer_taken_over_in_another_queue_is_for_that_queue_when_the_new_owner_cannot_be_connected(
+    told: Story,
+) -> None:
+    told.configure(agent("eve", "expert"))
+    told.transfer("ann", ANNS, queue="billing")
+    told.reroute("i1.t2", queue="experts", to_agent_id="dee")
+    told.on_duty("eve")
+    told.accept("dee", "i1.t2.o2")
+
+    assert offered_to(told.connect("i1.t2.o2.a", failure="no_answer")) == [("i1.t2", "eve")]
 
 
 # A supervisor moves it

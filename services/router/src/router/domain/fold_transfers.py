@@ -13,6 +13,7 @@ from contracts.assignments import (
 from contracts.tasks import Origin
 
 from router.domain.holding import acted, refuse
+from router.domain.plans import for_anybody
 from router.domain.state import DomainState, State, transfer_fails_at_ms
 from router.domain.task import Task
 
@@ -35,10 +36,17 @@ def schedule_transfer(state: State, domain: DomainState, task: Task) -> None:
 
 
 def transfer_changed(_: State, domain: DomainState, data: TransferChanged, now_ms: int) -> None:
-    """Completed, its task is the interaction's main one; cancelled or failed, `task.transferred_out` follows."""
+    """Completed, its task is the interaction's main one; cancelled or failed, `task.transferred_out` follows.
+
+    The one agent asked for has it then: should it come back in line, it is for whom the first task was.
+    """
     if data.state == "completed":
         domain.transfers.pop(data.from_task_id)
-        domain.tasks[data.transfer_id].transfer = None
+        task = domain.tasks[data.transfer_id]
+        if task.transfer is not None and task.transfer.target == "agent" and task.assigned is not None:
+            waits = for_anybody(task, domain.tasks[data.from_task_id])
+            task.requirements, task.terms, task.signature = waits.requirements, waits.terms, -1
+        task.transfer = None
 
 
 def assignment_role_changed(_: State, domain: DomainState, data: AssignmentRoleChanged, now_ms: int) -> None:

@@ -11,7 +11,7 @@ from contracts.tasks import TaskUnassigned
 from router.domain.admission import reroute
 from router.domain.facts import Fact
 from router.domain.internal import ConfigurationRecordApplied
-from router.domain.plans import as_it_waits, planned_from
+from router.domain.plans import Waits, as_it_waits, for_anybody, planned_from
 from router.domain.state import DomainState
 from router.domain.task import Task
 from router.domain.transfers import accepted, end, origin_of, set_role, tell
@@ -46,15 +46,14 @@ def heir(turn: Turn, domain: DomainState, first: Task, reason: Departure) -> Tas
     target = origin_of(task).target
     tell(turn, domain, task, "completed", reason)
     if task.state != "assigned" and target in {"agent", "skills"}:
-        _widen(turn, domain, task, first if target == "agent" and task.queue == first.queue else task)
+        _widen(turn, domain, task, for_anybody(task, first) if target == "agent" else as_it_waits(task))
     return task
 
 
-def _widen(turn: Turn, domain: DomainState, task: Task, asks: Task) -> None:
+def _widen(turn: Turn, domain: DomainState, task: Task, waits: Waits) -> None:
     """Nobody stays with the customer: the queue's plan begins, and for one agent's task what is asked of anybody."""
     line = domain.queues[task.queue]
-    terms = planned_from(domain, line, replace(asks.terms, agents=(), agents_until_ms=None), turn.now_ms)
-    waits = replace(as_it_waits(task), requirements=asks.requirements, terms=terms)
+    waits = replace(waits, terms=planned_from(domain, line, waits.terms, turn.now_ms))
     reroute(turn, domain, task, waits, "owner_gone", line=line)
 
 

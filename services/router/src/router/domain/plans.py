@@ -74,6 +74,17 @@ def as_it_waits(task: Task) -> Waits:
     )
 
 
+def for_anybody(task: Task, first: Task) -> Waits:
+    """What a transfer's task for one agent asks of anybody: what the first task asked, as long as it is in its queue.
+
+    Band and longest wait stay its own.
+    """
+    asks = first if task.queue == first.queue else task
+    own = task.terms
+    terms = replace(asks.terms, band=own.band, longest_wait=own.longest_wait, agents=(), agents_until_ms=None)
+    return replace(as_it_waits(task), requirements=asks.requirements, terms=terms)
+
+
 def times_of(task: Task) -> Times:
     """The times of a task that is in its queue already."""
     return Times(

@@ -166,7 +166,7 @@ class Ledger:
                 self._of_agent(data, now_ms)
             case TransferChanged():
                 if data.state == "completed":
-                    self.tasks[data.transfer_id].transfer = None
+                    self._handed_over(self.tasks[data.transfer_id], data)
             case OfferIssued():
                 self.tasks[data.task_id].offers[data.agent_id] = data
             case OfferRejected() | OfferExpired() | OfferRescinded() | OfferWithdrawn():
@@ -301,6 +301,16 @@ class Ledger:
         task.entered_at_ms = data.entered_at_ms
         task.last_agent_id = data.last_agent_id
         task.transfer = data.transfer or task.transfer
+
+    def _handed_over(self, task: Known, data: TransferChanged) -> None:
+        """Who had to be the one to accept has done so: it asks from now on what the first task asked in its queue."""
+        if task.transfer is not None and task.transfer.target == "agent" and data.to_agent_id is not None:
+            own, first = task.terms, self.tasks[data.from_task_id]
+            if first.queue == task.queue:
+                task.requirements = first.requirements
+                task.terms = replace(first.terms, band=own.band, longest_wait=own.longest_wait)
+            task.terms = replace(task.terms, agents=(), agents_until_ms=None)
+        task.transfer = None
 
     def _resumed(self, task: Known, data: TaskResumed) -> None:
         """The plan begins now after a time or a closing; an agent's own time does not run while nothing is offered."""
