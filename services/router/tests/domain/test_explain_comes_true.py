@@ -195,6 +195,40 @@ def test_a_task_of_a_queue_that_a_supervisor_has_closed_for_good_has_no_times() 
     assert found.summary.endswith("; relaxes 60 s after its return to any")
 
 
+@pytest.mark.parametrize(
+    ("override", "fixed", "plan", "priorities"),
+    [
+        (None, None, "0 s: es>=4; 10 s: priority +3; 20 s: any, priority +1", [8, 9]),
+        (7, None, "0 s: es>=4; 10 s: priority +2; 20 s: any", [9, 9]),
+        (9, None, "0 s: es>=4; 20 s: any", [9, 9]),
+        (0, None, "0 s: es>=4; 10 s: priority +3; 20 s: any, priority +1", [3, 4]),
+        (9, 5, "0 s: es>=4; 10 s: priority +3; 20 s: any, priority +1", [8, 9]),
+        (0, 8, "0 s: es>=4; 10 s: priority +1; 20 s: any", [9, 9]),
+    ],
+)
+def test_of_what_a_step_adds_to_the_priority_that_is_told_which_comes(
+    override: int | None, fixed: int | None, plan: str, priorities: list[int]
+) -> None:
+    steps = Step(after_seconds=10, priority_add=3), Step(after_seconds=20, requirements=[], priority_add=3)
+    told = story(*steps, priority=5)
+    told.start("i1")
+    if override is not None:
+        told.override("spanish", priority=override)
+        told.wait(0)
+    if fixed is not None:
+        told.reroute("i1.t1", priority=fixed)
+    told.set_state("bob", ready=False)
+
+    found = explained(told)
+    stood = []
+    for _ in steps:
+        told.wait(10)
+        stood.append(told.domain.tasks["i1.t1"].priority)
+
+    assert found.plan == plan
+    assert stood == priorities
+
+
 def test_an_override_that_ends_outside_of_the_hours_is_followed_by_the_calendar() -> None:
     told = story(*RELAXING, calendar="office")
     told.override("spanish", closed=True, for_seconds=600)
@@ -474,7 +508,7 @@ class Stands:
 def _stands(task: Task) -> Stands:
     terms = task.terms
     asks = words.asks(task.requirements, terms)
-    return Stands(task.deferred_for is not None, asks, terms.agents, task.base_priority, terms.band, terms.longest_wait)
+    return Stands(task.deferred_for is not None, asks, terms.agents, task.priority, terms.band, terms.longest_wait)
 
 
 def _happened(before: Stands, after: Stands | None, facts: Sequence[object]) -> str:

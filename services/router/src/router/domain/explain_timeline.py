@@ -184,8 +184,10 @@ def _changes(domain: DomainState, task: Task, before: Waits, after: Waits, *, as
     text = words.asks(after.requirements, new)
     parts = [text] if asked or text != words.asks(before.requirements, old) else []
     parts += _whom(old, new, _named(domain, task, old, new))
-    if after.priority != before.priority:
-        parts.append(f"priority +{after.priority - before.priority}")
+    line, fixed = domain.queues[task.queue], task.priority_fixed
+    gained = line.effective(after.priority, fixed=fixed) - line.effective(before.priority, fixed=fixed)
+    if gained:  # an override may have brought it to an end of the scale, where a step changes nothing
+        parts.append(f"priority +{gained}")
     if new.band != old.band:
         parts.append(f"band {new.band}")
     if new.longest_wait and not old.longest_wait:
