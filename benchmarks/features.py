@@ -1,4 +1,4 @@
-"""Every routing feature on the queues and agents of a plain centre, without changing who serves whom.
+"""The features that decide who is matched, on a plain centre's queues and agents; who serves whom is unchanged.
 
 Skills as ranges, any of and none of; teams, channels and clients that everybody has; service levels, bands and aging;
 plans whose steps come after the measurement; agents chosen in every way; two clients, one with a minimum and one with

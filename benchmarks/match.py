@@ -4,7 +4,7 @@ The job: 256 signatures (Zipf) of 1 to 3 out of 40 skills, 128 agents with 10 sk
 `decide` on `task.complete`: the agent gets free and the router finds the next task and offers it, with its decision
 record. The offer is then accepted and a task of the same queue arrives, so that as many wait as before.
 
-`match.full` is the same job with every routing feature on (`benchmarks.features`).
+`match.full` is the same job with the features on that decide who is matched (`benchmarks.features`).
 
 The adversarial job (`benchmarks.specialist`): nothing that waits fits the specialist but the very last task; compared
 with a scan in order.

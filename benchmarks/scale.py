@@ -1,6 +1,6 @@
 """One domain with a million waiting tasks and 100,000 agents: what it weighs, and how long a take-over takes.
 
-Every routing feature is configured (`benchmarks.features`); the cap of one client leaves agents idle. Seconds are CPU
+The features of `benchmarks.features` are configured; the cap of one client leaves agents idle. Seconds are CPU
 time, memory is what the kernel says of the process. A take-over loads the snapshot, then folds what the journal has
 behind it: decoding and folding is measured on `task.queued`.
 """

@@ -2,7 +2,7 @@
 
 All by the product's own means: records in `config`, commands in `routing.inputs`, heartbeats in Redis.
 
-With every feature on, the configuration says the same job in all words that there are, so that the checker's rules
+With routing's features on, the configuration says the same job in all words that there are, so that the checker's rules
 hold unchanged: skills as ranges, any and none; teams, clients and channels that everybody has; a share and a reserve
 that never bind; aging by which a point of priority is worth two hours; service levels that are alike; plans whose
 steps come after the run; agents chosen in every way; queues that are always open, never full and never give an alert;

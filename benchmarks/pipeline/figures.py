@@ -13,7 +13,7 @@ from benchmarks.report import FOLDER, Report
 ROUNDS: Final = FOLDER / "pipeline.rounds.jsonl"
 OURS: Final = "ours"
 ALL: Final = "ours-all"
-"""The same with every routing feature configured."""
+"""The same with routing's features configured."""
 Run = Mapping[str, Any]
 """What the driver says of one arm's run, with the number of the round and the load average at its end."""
 Round = Mapping[str, Run]
