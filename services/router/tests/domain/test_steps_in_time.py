@@ -159,6 +159,23 @@ def test_one_who_accepts_while_a_step_is_due_has_the_task_and_it_is_offered_anew
     assert len(told.domain.tasks["i1.t1"].offers) == 2
 
 
+def test_who_overflows_overtakes_nobody_who_comes_back_to_that_queue_at_the_same_time() -> None:
+    told = story(
+        Step(after_seconds=20, overflow=Destination(to="queue", queue="all")),
+        of_queue={"priority": 9},
+        unanswered_offers_max=1,
+    )
+    told.configure(queue("all", offer_timeout_seconds=60), agent("a0", "english:5", capacity=2))
+    for name in (*SPEAKERS[1:], "zoe"):
+        told.set_state(name, ready=False)
+    told.start("i1", queue="all")
+    told.wait(1)
+    told.start("i2", queue="english")
+    told.set_state("zoe", ready=True)
+
+    assert offered(told.wait(20)) == [("i1.t1", "zoe")]
+
+
 # Conversations that come back
 
 

@@ -5,14 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts.routing_parts import Destination
-from contracts.tasks import (
-    DeferredFor,
-    Origin,
-    TaskDeferred,
-    TaskKind,
-    TaskRerouted,
-    TaskResumed,
-)
+from contracts.tasks import DeferredFor, Origin, TaskDeferred, TaskKind, TaskRerouted, TaskResumed
 
 from router.domain.classifying import Contact, kept, route
 from router.domain.enqueueing import Wanted, enqueue
@@ -173,8 +166,11 @@ def close_out(turn: Turn, domain: DomainState, task: Task, line: QueueLine) -> N
 
 def go_on(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
     """Tasks that wait, maybe again: first what is due of their plans, then an agent, in the line's order."""
-    in_order = sorted(tasks, key=lambda each: each.place)
-    for task in [task for task in in_order if _catches_up(turn, domain, task)]:
+    placed: list[Task] = []
+    turn.placed_later = placed  # also who enters another queue, where some of the others may be before
+    placed += [task for task in sorted(tasks, key=lambda each: each.place) if _catches_up(turn, domain, task)]
+    turn.placed_later = None
+    for task in sorted(placed, key=lambda each: each.place):
         place(turn, domain, task)
 
 

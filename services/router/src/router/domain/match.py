@@ -29,6 +29,9 @@ def place(turn: Turn, domain: DomainState, task: Task) -> None:
 
     Nothing is offered while a continuation has to go on with who waits behind a gate that has opened: it does.
     """
+    if turn.placed_later is not None:
+        turn.placed_later.append(task)
+        return
     if turn.freed:
         serve_freed(turn)  # what waited before this task comes first
     if task.seeks and not _try_to_place(turn, domain, task) and not domain.gates_deferred:

@@ -5,6 +5,7 @@ from typing import Final
 from router.domain.facts import Fact
 from router.domain.fold import fold
 from router.domain.state import DomainState, State
+from router.domain.task import Task
 
 FACTS_MAX: Final = 256
 """A call that has found so many facts starts nothing more of what can wait: a continuation timer goes on."""
@@ -13,7 +14,7 @@ FACTS_MAX: Final = 256
 class Turn:
     """What an input leads to at one instant."""
 
-    __slots__ = ("facts", "freed", "handovers", "looked", "now_ms", "state", "touched")
+    __slots__ = ("facts", "freed", "handovers", "looked", "now_ms", "placed_later", "state", "touched")
 
     def __init__(self, state: State, now_ms: int) -> None:
         self.state = state
@@ -27,6 +28,9 @@ class Turn:
         """Domain and agent: to be served once the input itself is decided."""
         self.handovers: list[tuple[str, str]] = []
         """Domain and task: a transfer's task that was accepted."""
+
+        self.placed_later: list[Task] | None = None
+        """While several tasks come to new terms: those to be offered when all of them have."""
 
     @property
     def full(self) -> bool:
