@@ -151,8 +151,20 @@ def test_a_step_at_the_start_that_is_left_out() -> None:
         (lambda data: replace(data, terms=replace(data.terms, agents=())), "i1.t1: () not in"),
         (lambda data: replace(data, terms=replace(data.terms, next_step_at_ms=None)), "i1.t1: the next step"),
         (lambda data: replace(data, terms=replace(data.terms, longest_wait=True)), "i1.t1: longest wait"),
+        (lambda data: replace(data, entered_at_ms=data.entered_at_ms - 1), "i1.t1: when its plan began"),
     ],
-    ids=["no step", "not counted", "skills", "priority", "band", "teams", "agents", "next step", "longest wait"],
+    ids=[
+        "no step",
+        "not counted",
+        "skills",
+        "priority",
+        "band",
+        "teams",
+        "agents",
+        "next step",
+        "longest wait",
+        "beginning",
+    ],
 )
 def test_a_step_that_is_not_what_the_plan_says(change: Change, says: str) -> None:
     told = planned(

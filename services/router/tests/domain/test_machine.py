@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from router.domain.inputs import CommandInput
 from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import TENANT, Story
-from router.testing.walk import AGENT_FIELDS, CLIENTS, DOMAIN_FIELDS, OFFICE_HOURS, PLANS, QUEUE_FIELDS
+from router.testing.walk_parts import AGENT_FIELDS, CLIENTS, DOMAIN_FIELDS, OFFICE_HOURS, PLANS, QUEUE_FIELDS
 
 SKILLS = ("billing:1", "billing:3", "english:2", "english:4")
 AGENTS = ("ann", "bob", "cid", "dee", "eve")

@@ -50,6 +50,7 @@ def check_queued(ledger: Ledger, domain: DomainState, data: TaskQueued, now_ms: 
         asked.bands = range(10)
         if data.transfer.target in {"agent", "skills"}:
             asked.step, asked.requirements, asked.others = terms.step, None, None
+            asked.longest_wait = ledger.tasks[data.transfer.from_task_id].terms.longest_wait
             to = data.transfer.to_agent_id
             asked.owners = [((), None) if to is None else ((to,), None)]
     task = Known(
@@ -88,6 +89,8 @@ def check_rerouted(ledger: Ledger, domain: DomainState, data: TaskRerouted, now_
         last_agent_id=data.last_agent_id,
         transfer=data.transfer or before.transfer,
     )
+    begins = data.queue != before.queue or data.reason == "owner_gone"
+    assert data.entered_at_ms == (now_ms if begins else before.entered_at_ms), f"{data.task_id}: when its plan began"
     if data.reason == "owner_gone":  # of a transfer, whose task asks what its queue or the first task asked
         return
     if data.queue != before.queue or data.reason == "classified":

@@ -1,5 +1,6 @@
 """A domain to talk to, over time."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal  # Any: further fields of events and targets, named by the test
@@ -37,6 +38,7 @@ from router.testing.checker import Checker
 from router.testing.parts import DOMAIN, Later, Part, later_record_of, record_of, skill
 
 TENANT: Final = "acme"
+REPEATS_MAX: Final = 100  # inputs at one instant: more than the bounded work of any story needs
 
 
 @dataclass(slots=True)
@@ -74,9 +76,11 @@ class Story:
     def wait(self, seconds: float) -> list[object]:
         """Let time pass; due timers are inputs, each at its time."""
         until_ms = self.now_ms + int(seconds * 1000)
-        happened: list[object] = []
+        happened, times = list[object](), Counter[int]()
         while (due_ms := self.state.next_due_ms()) is not None and due_ms <= until_ms:
             self.now_ms = max(self.now_ms, due_ms)
+            times[due_ms] += 1
+            assert times[due_ms] < REPEATS_MAX, "a timer comes again and again"
             happened += self.give(TimersDue())
         self.now_ms = until_ms
         if self.checker is not None:

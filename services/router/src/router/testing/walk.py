@@ -4,107 +4,29 @@ Denser than what hypothesis finds by itself, and so the place where features mee
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Literal  # Any: fields of parts of a configuration
+from typing import Any, Literal  # Any: fields of parts of a configuration
 
-from contracts.calendars import Calendar
 from contracts.configuration import Domain
-from contracts.routing_parts import Agent, Destination, Plan, Queue, Step
+from contracts.routing_parts import Agent, Plan, Queue
 from contracts.tasks import TransferKind
 
-from router.testing.parts import DOMAIN, address, agent, plan, queue, rules, skill
+from router.testing.parts import DOMAIN, address, agent, queue
 from router.testing.story import Story
 from router.testing.supervised_walk import AGENTS, QUEUES, Choices, SupervisedWalk
-
-SKILLS: Final = ("billing", "english", "spanish")
-CHANNELS: Final = ("webchat", "voice", "email")
-CLIENTS: Final = ("shop", "bank")
-PLANS: Final = (
-    plan(
-        "patient",
-        Step(after_seconds=3, requirements=[skill("english:2")], priority_add=1),
-        Step(after_seconds=20, requirements=[], any_of=[], none_of=[], teams=["south"], band=2),
-        Step(after_seconds=40, teams=[]),
-        Step(after_seconds=60, overflow=Destination(to="queue", queue="mails")),
-    ),
-    plan(
-        "mine",
-        Step(after_seconds=0, agents=["bob", "eve"]),
-        Step(after_seconds=4, last_agent=True),
-        Step(after_seconds=10, requirements=[skill("english")], priority_add=2),
-        Step(after_seconds=61, overflow=Destination(to="message", message="Sorry.")),
-    ),
-    plan("round", Step(after_seconds=5, overflow=Destination(to="queue", queue="chats"))),
-    plan("called", Step(after_seconds=2, band=1), Step(after_seconds=8, overflow=Destination(to="callback"))),
+from router.testing.walk_parts import (
+    AGENT_FIELDS,
+    CHANNELS,
+    CLIENTS,
+    DOMAIN_FIELDS,
+    KINDS,
+    OF_ORDER,
+    OFFICE_HOURS,
+    OTHER_PLANS,
+    PLANS,
+    QUEUE_FIELDS,
+    RULES,
+    SKILLS,
 )
-OFFICE_HOURS: Final = Calendar.model_validate(
-    {"id": "office", "domain": DOMAIN, "time_zone": "UTC", "weekly": {"tue": [["22:00", "22:15"], ["22:20", "24:00"]]}}
-)
-RULES: Final = rules(
-    angry={"when": "text.contains('angry')", "labels": ["angry"], "go_on": True},
-    gold={"when": "customer.tier == 'gold'", "priority": 9, "band": 1, "queue": "sales"},
-    spanish={"when": "language == 'es' || 'angry' in labels", "requirements": [{"skill": "spanish", "minimum": 2}]},
-    bank={"when": "client == 'bank' && attributes['plan'] == 'b'", "queue": "mails"},
-)
-AWAY: Final = {"to": "voicemail"}
-CALLED: Final = {"to": "callback", "message": "You will be called."}
-DOMAIN_FIELDS: Final[dict[str, list[Any]]] = {
-    "refused_backoff_seconds": [5, 60],
-    "keep_on_agent_loss": [["email"], ["webchat"]],
-    "interruptible": [["email"], ["email", "webchat"]],
-    "offer_timeouts": [{"email": 300}],
-    "aging_seconds_per_priority": [1, 60],
-    "longest_wait_seconds": [2, 30],
-    "idle_reset_by": [[], ["refusal"], ["ready", "assignment", "outbound"]],
-    "outbound_idle_reserve": [1, 2],
-    "unanswered_then": ["nothing"],
-    "agent_backoff": [{"rejected_seconds": 3, "expired_seconds": 30}],
-    "transfer_seconds": [10, 30],
-    "parked_agent_seconds": [0, 5],
-    "present_by": [["desktop"], ["desktop", "mobile"]],
-    "adherence_tolerance_seconds": [0, 5],
-    "dispositions": [[{"id": "sold", "label": "Sold", "wrapup_seconds": 5}, {"id": "lost", "label": "Lost"}]],
-    "client_shares": [
-        [{"client": "shop", "units_max": 1}],
-        [{"client": "shop", "minimum_percent": 60}, {"client": "bank", "units_max": 2}],
-        [{"client": "bank", "minimum_percent": 60}],
-    ],
-}
-OF_ORDER: Final = ("aging_seconds_per_priority", "client_shares", "longest_wait_seconds")
-"""Fields of a domain that say who is first in line: chosen more often than others."""
-QUEUE_FIELDS: Final[dict[str, list[Any]]] = {
-    "any_of": [[[skill("billing"), skill("english:3")]], [[skill("english:1-2")], [skill("billing:2")]]],
-    "none_of": [[skill("billing:3")]],
-    "teams": [["north"], ["north", "south"]],
-    "band": [1, 9],
-    "plan": ["patient", "mine", "round", "called"],
-    "calendar": ["office"],
-    "service_level": [{"within_seconds": 5}, {"within_seconds": 60}],
-    "choose_agent": ["longest_idle", "best_proficiency", "round_robin"],
-    "parallel_offers": [2, 3],
-    "auto_accept": [True],
-    "first_response_seconds": [4, 40],
-    "direction": ["outbound"],
-    "customer_facts_wait_ms": [1000, 5000],
-    "closed": [AWAY, CALLED, {"to": "queue", "queue": "mails"}],
-    "full": [AWAY, CALLED],
-    "priority": [3, 7],
-    "escalates_to": ["mails", "sales"],
-    "alerts": [
-        [{"id": "long", "measure": "waiting", "above": 1}, {"id": "old", "measure": "oldest_wait_seconds", "above": 5}],
-        [
-            {"id": "bad", "measure": "service_level_percent", "below": 80, "for_seconds": 20},
-            {"id": "slow", "measure": "expected_wait_seconds", "above": 10},
-            {"id": "few", "measure": "ready_agents", "below": 1, "for_seconds": 3},
-        ],
-    ],
-}
-AGENT_FIELDS: Final[dict[str, list[Any]]] = {
-    "team": ["north", "south"],
-    "channels": [{"webchat": 1}, {"webchat": 2, "voice": 1, "email": 1}],
-    "clients": [["shop"]],
-    "directions": [["inbound"], ["outbound"]],
-    "shift_calendar": ["office", "none"],
-}
 
 
 class Walk(SupervisedWalk):
@@ -114,6 +36,7 @@ class Walk(SupervisedWalk):
         self.chance = chance
         self.told = Story(reruns=reruns)
         self.interactions = 0
+        self.kind = chance.choice(KINDS)
         self.configure()
         self.moves: dict[Callable[[], object], int] = {
             self.start: 30,
@@ -147,6 +70,18 @@ class Walk(SupervisedWalk):
             self.reroute: 3,
             self.finish: 1,
         }
+        self.moves |= {move: self.moves[move] + 15 for move in self._frequent()}
+
+    def _frequent(self) -> list[Callable[[], object]]:
+        """What a day of this kind is full of."""
+        frequent: dict[str, list[Callable[[], object]]] = {
+            "any": [],
+            "queues": [self.start, self.not_ready],
+            "returns": [self.connect, self.presence, self.park, self.unpark, self.wait],
+            "changes": [self.change, self.wait, self.not_ready],
+            "rings": [self.ready, self.wait],
+        }
+        return frequent[self.kind]
 
     def transfer_much(self) -> None:
         """From now on nearly everything that happens is about tasks that somebody has."""
@@ -170,21 +105,25 @@ class Walk(SupervisedWalk):
             address("chats", "calls", "mails", "sales"),
             *[self.agent(name) for name in AGENTS],
         )
-        self.told.on_duty(*AGENTS[:4])
+        self.told.on_duty(*AGENTS[: self.chance.choice((1, 2, 4, 4))])
 
     def domain(self) -> Domain:
-        """A domain with some of the features."""
+        """A domain with some of the features, on days of long queues with those that say who is first."""
+        order = ("aging_seconds_per_priority", "client_shares") if self.kind == "queues" else ()
         return Domain.model_validate(
             {"id": DOMAIN, "costs": {"voice": 2}, "presence_grace_seconds": 10}
             | self.some(DOMAIN_FIELDS, 4)
             | self.some({name: DOMAIN_FIELDS[name] for name in OF_ORDER}, 2)
+            | {name: self.chance.choice(DOMAIN_FIELDS[name]) for name in order}
         )
 
     def queue(self, name: str) -> Queue:
         """A queue with a few of them."""
         fields = self.some(QUEUE_FIELDS, 2)
-        if self.chance.random() < 0.4:
+        if self.chance.random() < (0.4 if self.kind in {"any", "queues"} else 0.8):
             fields["plan"] = self.chance.choice(QUEUE_FIELDS["plan"])
+        if self.kind == "rings":
+            fields["parallel_offers"] = self.chance.choice(QUEUE_FIELDS["parallel_offers"])
         if self.chance.random() < 0.3:
             fields |= self.some({name: QUEUE_FIELDS[name] for name in ("customer_facts_wait_ms", "service_level")}, 2)
         if "full" in fields:
@@ -206,7 +145,7 @@ class Walk(SupervisedWalk):
             self.domain(),
             self.queue(self.chance.choice(QUEUES)),
             self.agent(self.chance.choice(AGENTS)),
-            plan("patient", Step(after_seconds=5, requirements=[], band=1)),
+            *self.chance.sample(PLANS + OTHER_PLANS, 6 if self.kind == "changes" else 1),
         ]
         if self.chance.random() < 0.8:
             self.told.configure(self.chance.choice(parts))
@@ -220,7 +159,7 @@ class Walk(SupervisedWalk):
         """A contact comes in."""
         self.interactions += 1
         queue, channel, client = map(self.chance.choice, (QUEUES, CHANNELS, CLIENTS))
-        if self.chance.random() < 0.2:
+        if self.chance.random() < 0.4:
             self.told.facts(f"i{self.interactions}", last_agent_id=self.chance.choice(AGENTS))
         self.told.start(
             f"i{self.interactions}",
