@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-SHARED: Final = {"__init__", "__main__", "features", "report"}
+SHARED: Final = {"__init__", "__main__", "features", "report", "specialist"}
 
 
 def main() -> None:
