@@ -6,7 +6,7 @@ import pytest
 from chat_gateway.domain import decisions, routed
 from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, Seat, State
 from chat_gateway.testing.samples import place, spoken, visit
-from contracts.commands import SendMessage
+from contracts.commands import AddNote, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageReceived, MessageSent
 from contracts.tasks import Then
@@ -280,11 +280,11 @@ def test_who_becomes_the_owner_of_a_silent_customer_has_the_capacity_taken_once(
 
 
 def test_words_among_agents_are_no_words_to_the_customer() -> None:
-    data = spoken(sequence=5, visibility="internal").data
-    assert isinstance(data, SendMessage)
+    data = spoken(sequence=5, note=True).data
+    assert isinstance(data, AddNote)
     asked = says(spoken_to(), "Still there?").conversation
-    discussed = decisions.agent_says(asked, data, "What shall I say?", NOW_MS + 1000).conversation
-    noted = decisions.agent_says(spoken_to(), data, "No answer yet.", NOW_MS + 300_000).conversation
+    discussed = decisions.agent_notes(asked, data, "What shall I say?", NOW_MS + 1000).conversation
+    noted = decisions.agent_notes(spoken_to(), data, "No answer yet.", NOW_MS + 300_000).conversation
 
     assert look(discussed, 700).announce == ()
     assert [type(each) for each in look(noted, 600).announce] == [ActivityChanged]

@@ -22,7 +22,7 @@ from chat_gateway.testing.transfers import HELPER, asked, given_up, joined
 from contracts import Event, decode, encode
 from contracts.commands import RequestCallback
 from contracts.interactions import InteractionEnded, InteractionStarted
-from contracts.messages import MessageAnnounced, MessageDelivered, MessageReceived, MessageSent
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageNoted, MessageReceived, MessageSent
 from contracts.topics import ROUTING_INPUTS, TOPICS, dead_letter_topic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -192,9 +192,9 @@ async def test_nothing_that_agents_say_among_themselves_reaches_the_visitor(worl
         )
         helper = partial(spoken, secret, interaction_id=interaction, task=2, agent_id=HELPER, sequence=4)
         owner = partial(spoken, interaction_id=interaction, sequence=2)
-        await world.publish(helper(message_id="m-1", visibility="internal"))
+        await world.publish(helper(message_id="m-1", note=True))
         await world.publish(helper(message_id="m-2"))  # a consultant may not
-        await world.publish(owner(secret, message_id="m-3", visibility="internal"))
+        await world.publish(owner(secret, message_id="m-3", note=True))
         await world.publish(owner("one moment", message_id="m-4"))
         answer = await visitor.until("message", text="one moment")
         assert [each["agent_name"] for each in visitor.frames if each["type"] == "state" and "agent_name" in each] == [
@@ -204,9 +204,9 @@ async def test_nothing_that_agents_say_among_themselves_reaches_the_visitor(worl
         await again.until("message", text="one moment")
         transcript = (await client.get("/chat/v1/windows/current/messages")).json()
 
-    await eventually(lambda: sum(isinstance(data, MessageSent) for data in world.said("messages")) == 3)
-    internal = [data for data in world.said("messages") if isinstance(data, MessageSent)]
-    assert [data.visibility for data in internal] == ["internal", "internal", "customer"]
+    await eventually(lambda: sum(isinstance(data, MessageSent | MessageNoted) for data in world.said("messages")) == 3)
+    taken = [type(data) for data in world.said("messages") if isinstance(data, MessageSent | MessageNoted)]
+    assert [each.__name__ for each in taken] == ["MessageNoted", "MessageNoted", "MessageSent"]
     assert (answer["number"], transcript["last_number"]) == (4, 4)
     assert secret not in json.dumps([visitor.frames, again.frames, transcript])
 

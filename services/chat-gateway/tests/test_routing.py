@@ -34,7 +34,7 @@ from chat_gateway.testing.transfers import (
 from contracts import Event
 from contracts.commands import ConnectAssignment, RequestCallback
 from contracts.interactions import AttentionRequested, InteractionEnded
-from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent, Visibility
+from contracts.messages import MessageAnnounced, MessageFailed, MessageNoted, MessageReceived, MessageSent
 from contracts.tasks import Role
 from servicekit.errors import RetryLaterError
 from servicekit.store import EVERY_TENANT
@@ -50,18 +50,17 @@ async def gateway() -> FedGateway:
     return made
 
 
-def by_helper(
-    text: str = "Let me look", *, name: str = "m-2", sequence: int, visibility: Visibility = "customer"
-) -> Event:
-    return spoken(text, message_id=name, task=2, sequence=sequence, agent_id=HELPER, visibility=visibility)
+def by_helper(text: str = "Let me look", *, name: str = "m-2", sequence: int, note: bool = False) -> Event:
+    return spoken(text, message_id=name, task=2, sequence=sequence, agent_id=HELPER, note=note)
 
 
 def outcomes(gateway: FedGateway) -> list[tuple[str, str]]:
-    """What became of agents' messages: the agent, and the visibility or the reason of the refusal."""
+    """What became of agents' messages: the agent, and who gets it or the reason of the refusal."""
+    heard: dict[type, str] = {MessageSent: "customer", MessageNoted: "agents"}
     return [
-        (data.agent_id, data.visibility if isinstance(data, MessageSent) else data.reason)
+        (data.agent_id, data.reason if isinstance(data, MessageFailed) else heard[type(data)])
         for data in gateway.announced()
-        if isinstance(data, MessageSent | MessageFailed)
+        if isinstance(data, MessageSent | MessageNoted | MessageFailed)
     ]
 
 
@@ -82,18 +81,18 @@ async def test_the_owner_stays_while_a_transfer_waits_and_while_a_consultant_hel
 async def test_a_consultant_writes_to_the_agents_and_never_to_the_customer(gateway: FedGateway) -> None:
     await gateway.feed(asked(sequence=3), joined(sequence=4))
     await gateway.feed(by_helper("hello customer", name="m-2", sequence=4))
-    await gateway.feed(by_helper("between us", name="m-3", sequence=4, visibility="internal"))
+    await gateway.feed(by_helper("between us", name="m-3", sequence=4, note=True))
 
-    assert outcomes(gateway) == [(HELPER, "role_forbids"), (HELPER, "internal")]
+    assert outcomes(gateway) == [(HELPER, "role_forbids"), (HELPER, "agents")]
     assert texts_of_visitor(gateway) == [(1, "customer", "hi")]
 
 
 async def test_an_internal_message_takes_a_number_of_the_conversation(gateway: FedGateway) -> None:
-    await gateway.feed(spoken("a note", sequence=2, visibility="internal"))
+    await gateway.feed(spoken("a note", sequence=2, note=True))
     number = await gateway.say("c2")
 
-    sent = [data.number for data in gateway.announced() if isinstance(data, MessageSent)]
-    assert (sent, number) == ([2], 3)
+    noted = [data.number for data in gateway.announced() if isinstance(data, MessageNoted)]
+    assert (noted, number) == ([2], 3)
 
 
 async def test_in_a_conference_both_write_to_the_customer_under_their_own_names(gateway: FedGateway) -> None:
@@ -185,7 +184,7 @@ async def test_a_helper_who_is_gone_writes_no_more_and_the_owner_keeps_the_conve
     gateway: FedGateway, end: Event
 ) -> None:
     await gateway.feed(asked(sequence=3), joined(sequence=4), end)
-    await gateway.feed(by_helper(sequence=4, visibility="internal"), spoken(sequence=2))
+    await gateway.feed(by_helper(sequence=4, note=True), spoken(sequence=2))
 
     assert outcomes(gateway) == [(HELPER, "assignment_gone"), ("agent-1", "customer")]
     assert (gateway.conversation().state, gateway.conversation().task_id) == ("assigned", "i1.t1")
@@ -194,7 +193,7 @@ async def test_a_helper_who_is_gone_writes_no_more_and_the_owner_keeps_the_conve
 
 async def test_the_end_of_a_conversation_is_the_end_for_helpers_too(gateway: FedGateway) -> None:
     await gateway.feed(asked(sequence=3), joined(sequence=4), completed(sequence=5, seen_number=1))
-    await gateway.feed(by_helper(sequence=4, visibility="internal"))
+    await gateway.feed(by_helper(sequence=4, note=True))
 
     assert gateway.conversation().state == "ended"
     assert outcomes(gateway) == [(HELPER, "interaction_ended")]
@@ -387,7 +386,7 @@ async def test_the_owners_first_word_to_the_customer_is_told_to_a_router_that_wa
     gateway = FedGateway()
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2, respond_by_ms=NOW_MS + 30_000))
-    await gateway.feed(spoken("Wait", message_id="m-1", sequence=2, visibility="internal"))
+    await gateway.feed(spoken("Wait", message_id="m-1", sequence=2, note=True))
     before = gateway.kinds()
     await gateway.feed(spoken("Hello", message_id="m-2", sequence=2), spoken("?", message_id="m-3", sequence=2))
 

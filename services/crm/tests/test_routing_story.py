@@ -10,7 +10,7 @@ from contracts.agents import AgentClocked
 from contracts.assignments import AssignmentHeld, AssignmentRetrieved, AssignmentRoleChanged, TransferChanged
 from contracts.commands import CustomerFacts
 from contracts.interactions import InteractionUpdated
-from contracts.messages import MessageAnnounced, MessageDelivered, MessageSent
+from contracts.messages import MessageAnnounced, MessageDelivered, MessageNoted
 from contracts.offers import OfferWithdrawn
 from contracts.tasks import (
     Origin,
@@ -342,7 +342,7 @@ class RoutingStories:
         ]
 
     async def test_internal_words_are_kept_as_such_and_never_count_as_delivered(self, crm: Crm) -> None:
-        said = MessageSent(
+        said = MessageNoted(
             message_id="m-2",
             interaction_id="chat-1",
             domain="acme.main",
@@ -350,9 +350,8 @@ class RoutingStories:
             number=2,
             agent_id="bob",
             assignment_id="chat-1-a2",
-            sent_at_ms=1,
+            noted_at_ms=1,
             personal={"text": "psst"},
-            visibility="internal",
         )
         last = MessageAnnounced(
             message_id="m-3",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from contracts import Event, MalformedEventError, decode
-from contracts.messages import MessageAnnounced, MessageReceived, MessageSent
+from contracts.messages import MessageAnnounced, MessageNoted, MessageReceived, MessageSent
 from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS, ROUTING_JOURNAL
 from servicekit.ports import Partition, Record
 
@@ -110,9 +110,10 @@ def read_history(
 _SENDERS: Final[Mapping[type, Literal["customer", "agent", "system"]]] = {
     MessageReceived: "customer",
     MessageSent: "agent",
+    MessageNoted: "agent",
     MessageAnnounced: "system",
 }
-Spoken = MessageReceived | MessageSent | MessageAnnounced
+Spoken = MessageReceived | MessageSent | MessageNoted | MessageAnnounced
 
 
 def said(data: Spoken) -> Said:
@@ -123,7 +124,7 @@ def said(data: Spoken) -> Said:
         sender=_SENDERS[type(data)],
         text=str(data.personal.get("text")),
         message_id=data.message_id,
-        internal=isinstance(data, MessageSent) and data.visibility == "internal",
+        internal=isinstance(data, MessageNoted),
     )
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 
-from contracts.messages import MessageFailed, MessageSent
+from contracts.messages import MessageFailed, MessageNoted, MessageSent
 
 from centralino.proof.faults import Fault
 from centralino.proof.history import History, Said, Spoken, Stood, said
@@ -80,7 +80,7 @@ def _sender_faults(messages: Sequence[Stood], assignments: Set[tuple[str, str, s
     failed: dict[str, str] = {}
     for stood in messages:
         data = stood.event.data
-        if isinstance(data, MessageSent):
+        if isinstance(data, MessageSent | MessageNoted):
             sent.add(data.message_id)
             if (data.interaction_id, data.agent_id, data.assignment_id) not in assignments:
                 text = f"{data.agent_id} spoke in {data.interaction_id} by {data.assignment_id}, which was never theirs"

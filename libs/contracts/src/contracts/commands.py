@@ -5,7 +5,6 @@ from typing import Literal
 
 from contracts.agents import AgentState
 from contracts.fields import Band, Channel, Code, Count, Id, InstantMs, Number, Personal, Priority, Text
-from contracts.messages import Visibility
 from contracts.tasks import Requirement, TaskKind, Then, TransferKind
 
 
@@ -291,7 +290,7 @@ class ActivateConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage:
-    """The agent says something to the customer, or to the other agents; `personal.text` holds the words."""
+    """The agent says something to the customer, which a consultant may not; `personal.text` holds the words."""
 
     message_id: Id
     interaction_id: Id
@@ -302,5 +301,21 @@ class SendMessage:
     """Sequence of the event that gave the assignment its role: a gateway that has not read so far waits."""
     requested_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
-    visibility: Visibility = "customer"
-    """A consultant may only write `internal`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddNote:
+    """The agent says something to the other agents of the conversation alone; `personal.text` holds the words.
+
+    A type of its own: a gateway of 0.1.0 passes over it, and would have shown a `message.send` to the customer.
+    """
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    agent_id: Id
+    assignment_id: Id
+    assignment_sequence: Id
+    """As in `message.send`."""
+    requested_at_ms: InstantMs
+    personal: Personal = field(default_factory=dict)

@@ -6,7 +6,7 @@ from typing import Literal
 from contracts.fields import Channel, Code, Id, InstantMs, Number, Personal, Text
 
 Visibility = Literal["customer", "internal"]
-"""internal: between agents of one conversation; the customer never gets it."""
+"""internal: a note between agents of one conversation; the customer never gets it. Events say so by their type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
-    """The gateway took an agent's message; `personal.text` holds the words."""
+    """The gateway took an agent's message for the customer; `personal.text` holds the words."""
 
     message_id: Id
     interaction_id: Id
@@ -35,7 +35,22 @@ class MessageSent:
     assignment_id: Id
     sent_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
-    visibility: Visibility = "customer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageNoted:
+    """The gateway took an agent's note to the other agents: the customer never gets it, though it has a number of the
+    conversation; `personal.text` holds the words."""
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    channel: Channel
+    number: Number
+    agent_id: Id
+    assignment_id: Id
+    noted_at_ms: InstantMs
+    personal: Personal = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

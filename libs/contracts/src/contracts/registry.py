@@ -39,6 +39,7 @@ EVENT_TYPES: Final = (
     EventType("interaction.ended", interactions.InteractionEnded, INTERACTIONS, GATEWAYS),
     EventType("message.received", messages.MessageReceived, MESSAGES, GATEWAYS),
     EventType("message.sent", messages.MessageSent, MESSAGES, GATEWAYS),
+    EventType("message.noted", messages.MessageNoted, MESSAGES, GATEWAYS),
     EventType("message.announced", messages.MessageAnnounced, MESSAGES, GATEWAYS),
     EventType("message.delivered", messages.MessageDelivered, MESSAGES, GATEWAYS),
     EventType("message.failed", messages.MessageFailed, MESSAGES, GATEWAYS),
@@ -97,6 +98,7 @@ EVENT_TYPES: Final = (
     EventType("customer.facts", commands.CustomerFacts, ROUTING_INPUTS, CRM),
     EventType("config.activate", commands.ActivateConfiguration, ROUTING_INPUTS, API),
     EventType("message.send", commands.SendMessage, COMMANDS_CHAT, API),
+    EventType("message.note", commands.AddNote, COMMANDS_CHAT, API),
     EventType("config.record", ConfigurationRecord, CONFIG, API),
     EventType("config.part", ConfigurationPart, CONFIG, API),
 )

@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts import MalformedEventError, UnknownTypeError, decode
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
-from contracts.commands import SendMessage
+from contracts.commands import AddNote, SendMessage
 from contracts.configuration_records import ConfigurationRecord
 from contracts.tasks import (
     TaskAbandoned,
@@ -57,6 +57,7 @@ def reactions(routing: Routing, agents: AgentMessages) -> TransactionalReactions
         .on(TaskAbandoned, routing.abandoned)
         .on(TaskTransferredOut, routing.transferred_out)
         .on(SendMessage, agents.send)
+        .on(AddNote, agents.send)
     )
 
 

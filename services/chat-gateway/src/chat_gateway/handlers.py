@@ -8,9 +8,16 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
-from contracts.commands import ConnectAssignment, RequestCallback, SendMessage
+from contracts.commands import AddNote, ConnectAssignment, RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
-from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import (
+    MessageAnnounced,
+    MessageDelivered,
+    MessageFailed,
+    MessageNoted,
+    MessageReceived,
+    MessageSent,
+)
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 from servicekit.reactions import Delivery
@@ -114,8 +121,8 @@ class AgentMessages:
         self._clock = clock
         self._waiting_since_ms: dict[str, int] = {}
 
-    async def send(self, tx: ChatTransaction, delivery: Delivery[SendMessage]) -> None:
-        """Make it a message of the conversation, or say why not.
+    async def send(self, tx: ChatTransaction, delivery: Delivery[SendMessage] | Delivery[AddNote]) -> None:
+        """Make it a message or a note of the conversation, or say why not.
 
         Raises RetryLaterError for at most 5 s while routing events are not read as far as the sender had seen.
         """
@@ -129,7 +136,10 @@ class AgentMessages:
         if not await tx.first_time("message.send", command.message_id):
             return
         if conversation and allowed and isinstance(text, str) and 0 < len(text) <= TEXT_MAX and "\x00" not in text:
-            change = decisions.agent_says(conversation, command, text, now_ms)
+            if isinstance(command, AddNote):
+                change = decisions.agent_notes(conversation, command, text, now_ms)
+            else:
+                change = decisions.agent_says(conversation, command, text, now_ms)
             await keep(tx, conversation, change, now_ms, causation_id=delivery.event.id)
             return
         reason, detail = _why_refused(conversation, command, allowed=bool(allowed))
@@ -142,7 +152,9 @@ class AgentMessages:
         return now_ms - self._waiting_since_ms.setdefault(message_id, now_ms) < FENCE_WAIT_MS
 
 
-def _why_refused(conversation: Conversation | None, command: SendMessage, *, allowed: bool) -> tuple[str, str]:
+def _why_refused(
+    conversation: Conversation | None, command: SendMessage | AddNote, *, allowed: bool
+) -> tuple[str, str]:
     if conversation is None:
         return "interaction_unknown", "There is no such conversation."
     if conversation.state == "ended":
@@ -221,5 +233,5 @@ def _event_id(data: Announced) -> str:
             return f"{data.interaction_id}.delivered.{data.number}"
         case MessageFailed():
             return f"{data.message_id}.failed"
-        case MessageReceived() | MessageSent() | MessageAnnounced():
+        case MessageReceived() | MessageSent() | MessageNoted() | MessageAnnounced():
             return data.message_id

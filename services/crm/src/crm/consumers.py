@@ -3,7 +3,14 @@
 from typing import Final, get_args
 
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
-from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import (
+    MessageAnnounced,
+    MessageDelivered,
+    MessageFailed,
+    MessageNoted,
+    MessageReceived,
+    MessageSent,
+)
 from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
 from servicekit.consume import ConsumerLimits, ConsumerLoop
 from servicekit.lane import LaneLimits
@@ -31,6 +38,7 @@ def reactions(clock: Clock) -> TransactionalReactions[CrmTransaction]:
     table.on(InteractionEnded, handlers.interaction_ended)
     table.on(MessageReceived, handlers.message_said)
     table.on(MessageSent, handlers.message_said)
+    table.on(MessageNoted, handlers.message_said)
     table.on(MessageAnnounced, handlers.message_said)
     table.on(MessageDelivered, handlers.message_delivered)
     table.on(MessageFailed, handlers.message_failed)

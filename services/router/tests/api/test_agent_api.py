@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from contracts import Event, decode
 from contracts.agents import Refusal
-from contracts.commands import AcceptOffer, CompleteTask, SendMessage
+from contracts.commands import AcceptOffer, AddNote, CompleteTask, SendMessage
 from contracts.topics import COMMANDS_CHAT
 from router.api.testing import PARTITIONS, TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.ports import Partition
@@ -196,9 +196,9 @@ async def test_a_consultant_may_write_to_the_agents_alone_and_is_not_seen_typing
     assert (taken.status_code, typing.status_code) == (202, 204)
     assert silent is None
     assert seen is not None
-    assert [(data.message_id, data.visibility) for data in sent if isinstance(data, SendMessage)] == [
-        ("m2", "internal"),
-        ("m3", "customer"),
+    assert [(data.message_id, type(data)) for data in sent if isinstance(data, SendMessage | AddNote)] == [
+        ("m2", AddNote),
+        ("m3", SendMessage),
     ]
 
 

@@ -16,7 +16,7 @@ from contracts.assignments import (
     AssignmentRoleChanged,
     TransferChanged,
 )
-from contracts.messages import MessageFailed, MessageReceived, MessageSent, Visibility
+from contracts.messages import MessageFailed, MessageNoted, MessageReceived, MessageSent
 from contracts.tasks import Role, TaskAssigned, TaskRequeued, TaskTransferredOut, TaskUnassigned, WrapupStarted
 from router.api.consumers import reactions
 from router.api.live import ApiLive, Place
@@ -132,7 +132,21 @@ class Push:
             personal={"text": text},
         )
 
-    def sent(self, text: str, agent_id: str, visibility: Visibility = "customer") -> MessageSent:
+    def noted(self, text: str, agent_id: str) -> MessageNoted:
+        """An agent says something to the other agents."""
+        return MessageNoted(
+            message_id=text,
+            interaction_id="i1",
+            domain=self.place.domain,
+            channel="webchat",
+            number=1,
+            agent_id=agent_id,
+            assignment_id="a",
+            noted_at_ms=1,
+            personal={"text": text},
+        )
+
+    def sent(self, text: str, agent_id: str) -> MessageSent:
         """An agent says something."""
         return MessageSent(
             message_id=text,
@@ -144,7 +158,6 @@ class Push:
             assignment_id="a",
             sent_at_ms=1,
             personal={"text": text},
-            visibility=visibility,
         )
 
     def view(self, agent_id: str, *, task: int = 1, role: Role = "owner") -> AssignmentView:
@@ -174,13 +187,13 @@ async def push(redis_url: str) -> AsyncIterator[Push]:
 async def test_a_consultant_gets_the_talk_so_far_and_both_get_what_follows(push: Push) -> None:
     await push.feed(push.assigned("ann"), push.received("hello"), push.sent("hi", "ann"))
     await push.feed(push.assigned("bob", task=2, role="consultant"))
-    await push.feed(push.received("well"), push.sent("psst", "bob", "internal"), push.sent("so", "ann"))
+    await push.feed(push.received("well"), push.noted("psst", "bob"), push.sent("so", "ann"))
 
     talk = [
         "message.received hello",
         "message.sent hi",
         "message.received well",
-        "message.sent psst",
+        "message.noted psst",
         "message.sent so",
     ]
     assert await push.frames("ann") == ["task.assigned", *talk]

@@ -166,8 +166,12 @@ const CHANGES = {
     id: data.message_id, number: data.number, from: "customer", text: data.personal.text, at_ms: data.received_at_ms,
   }),
   "message.sent": (desk, data) => desk.addMessage(data.interaction_id, {
-    id: data.message_id, number: data.number, from: "agent", by: data.agent_id, internal: data.visibility === "internal",
+    id: data.message_id, number: data.number, from: "agent", by: data.agent_id,
     text: data.personal.text, at_ms: data.sent_at_ms, pending: false, failed: undefined,
+  }),
+  "message.noted": (desk, data) => desk.addMessage(data.interaction_id, {
+    id: data.message_id, number: data.number, from: "agent", by: data.agent_id, internal: true,
+    text: data.personal.text, at_ms: data.noted_at_ms, pending: false, failed: undefined,
   }),
   "message.failed": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, failed: data.detail }),
   "message.delivered": (desk, data) => {

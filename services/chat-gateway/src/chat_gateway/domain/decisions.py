@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from contracts.commands import ConnectAssignment, RequestCallback, SendMessage
+from contracts.commands import AddNote, ConnectAssignment, RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
-from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import MessageDelivered, MessageFailed, MessageNoted, MessageReceived, MessageSent
 
 from chat_gateway.domain.records import (
     CHECK_MS,
@@ -89,9 +89,25 @@ def customer_says(
     return Change(after, announce + back(before, now_ms), message)
 
 
+def agent_notes(before: Conversation, command: AddNote, text: str, now_ms: int) -> Change:
+    """The next number, for a note among the agents. It has no place in the visitor's log, so that nothing can show it
+    to them."""
+    noted = MessageNoted(
+        message_id=command.message_id,
+        interaction_id=before.interaction_id,
+        domain=before.domain,
+        channel=before.channel,
+        number=before.last_number + 1,
+        agent_id=command.agent_id,
+        assignment_id=command.assignment_id,
+        noted_at_ms=now_ms,
+        personal={"text": text},
+    )
+    return Change(replace(before, last_number=noted.number, active_at_ms=now_ms), (noted,))
+
+
 def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: int) -> Change:
-    """The next message, from an agent who may say it. What is internal takes a number, and no place in the visitor's
-    log, so that nothing can show it to them."""
+    """The next message, from an agent who may say it."""
     number = before.last_number + 1
     sent = MessageSent(
         message_id=command.message_id,
@@ -103,11 +119,7 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
         assignment_id=command.assignment_id,
         sent_at_ms=now_ms,
         personal={"text": text},
-        visibility=command.visibility,
     )
-    after = replace(before, last_number=number, active_at_ms=now_ms)
-    if command.visibility == "internal":
-        return Change(after, (sent,))
     seat = seat_of(before, command.assignment_id, command.agent_id)
     message = Message(
         tenant_id=before.tenant_id,
@@ -122,7 +134,9 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
     check_at_ms = before.check_at_ms
     if before.idle_release_seconds is not None and not before.silent:
         check_at_ms = min(check_at_ms, now_ms + before.idle_release_seconds * 1000)
-    after = replace(after, unanswered_since_ms=now_ms, check_at_ms=check_at_ms)
+    after = replace(
+        before, last_number=number, active_at_ms=now_ms, unanswered_since_ms=now_ms, check_at_ms=check_at_ms
+    )
     if not before.awaits_answer or command.assignment_id != before.assignment_id:
         return Change(after, (sent,), message)
     connected = ConnectAssignment(
@@ -140,21 +154,21 @@ def seat_of(conversation: Conversation, assignment_id: str, agent_id: str) -> Se
     return next((seat for seat in seats if (seat.assignment_id, seat.agent_id) == (assignment_id, agent_id)), None)
 
 
-def may_say(conversation: Conversation, command: SendMessage) -> bool | None:
+def may_say(conversation: Conversation, command: SendMessage | AddNote) -> bool | None:
     """Whether the command is of a current assignment whose role allows it: a consultant talks to the agents alone.
 
     None: this gateway has not read that far (design.md section 5). The event that gave the assignment its role concerns
     this very interaction, so its own last sequence tells.
     """
     seat = seat_of(conversation, command.assignment_id, command.agent_id)
-    if seat and (seat.role != "consultant" or command.visibility == "internal"):
+    if seat and (seat.role != "consultant" or isinstance(command, AddNote)):
         return True
     if conversation.state == "ended" or conversation.routed_sequence >= command.assignment_sequence:
         return False
     return None
 
 
-def refused(command: SendMessage, *, reason: str, detail: str, now_ms: int) -> MessageFailed:
+def refused(command: SendMessage | AddNote, *, reason: str, detail: str, now_ms: int) -> MessageFailed:
     """What an agent learns of a message that was not sent."""
     return MessageFailed(
         message_id=command.message_id,

@@ -5,7 +5,14 @@ from typing import Final, Literal
 
 from contracts.commands import ConnectAssignment, RequestCallback
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
-from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import (
+    MessageAnnounced,
+    MessageDelivered,
+    MessageFailed,
+    MessageNoted,
+    MessageReceived,
+    MessageSent,
+)
 from contracts.tasks import Role
 
 CHECK_MS: Final = 30_000
@@ -156,6 +163,7 @@ Announced = (
     | InteractionEnded
     | MessageReceived
     | MessageSent
+    | MessageNoted
     | MessageAnnounced
     | MessageDelivered
     | MessageFailed

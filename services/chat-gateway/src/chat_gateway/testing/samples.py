@@ -3,9 +3,8 @@
 from typing import Any, Final
 
 from contracts import Event
-from contracts.commands import SendMessage
+from contracts.commands import AddNote, SendMessage
 from contracts.configuration_records import ConfigurationRecord, RecordKind
-from contracts.messages import Visibility
 from contracts.tasks import Role, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, Then, WrapupStarted
 from servicekit.testing.set_clock import NOW_MS
 
@@ -211,10 +210,10 @@ def spoken(
     sequence: int,
     tenant_id: str = TENANT,
     agent_id: str = AGENT,
-    visibility: Visibility = "customer",
+    note: bool = False,
 ) -> Event:
-    """The agent says something; `sequence` is that of the assignment."""
-    data = SendMessage(
+    """The agent says something, or notes it for the other agents; `sequence` is that of the assignment."""
+    data = (AddNote if note else SendMessage)(
         message_id=message_id,
         interaction_id=interaction_id,
         domain=DOMAIN,
@@ -223,7 +222,6 @@ def spoken(
         assignment_sequence=sequence_text(sequence),
         requested_at_ms=NOW_MS,
         personal={"text": text},
-        visibility=visibility,
     )
     return Event(
         id=message_id,

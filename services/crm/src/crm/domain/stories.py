@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from contracts.interactions import EndReason, InteractionEnded, InteractionStarted, InteractionUpdated
-from contracts.messages import MessageAnnounced, MessageReceived, MessageSent, Visibility
+from contracts.messages import MessageAnnounced, MessageNoted, MessageReceived, MessageSent, Visibility
 
 from crm.domain.words import cleaned
 
 NAME_LENGTH_MAX = 200
 
 Direction = Literal["inbound", "outbound"]
-Said = MessageReceived | MessageSent | MessageAnnounced
+Said = MessageReceived | MessageSent | MessageNoted | MessageAnnounced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +103,10 @@ def message_of(tenant_id: str, data: Said) -> Message:
         number=data.number,
         message_id=data.message_id,
         direction="inbound" if isinstance(data, MessageReceived) else "outbound",
-        agent_id=data.agent_id if isinstance(data, MessageSent) else None,
+        agent_id=data.agent_id if isinstance(data, MessageSent | MessageNoted) else None,
         text=cleaned(text) if isinstance(text, str) else "",
         at_ms=_said_at_ms(data),
-        visibility=data.visibility if isinstance(data, MessageSent) else "customer",
+        visibility="internal" if isinstance(data, MessageNoted) else "customer",
     )
 
 
@@ -116,6 +116,8 @@ def _said_at_ms(data: Said) -> int:
             return data.received_at_ms
         case MessageSent():
             return data.sent_at_ms
+        case MessageNoted():
+            return data.noted_at_ms
         case MessageAnnounced():
             return data.announced_at_ms
 

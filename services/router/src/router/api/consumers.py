@@ -27,7 +27,14 @@ from contracts.assignments import (
     TransferChanged,
 )
 from contracts.envelope import adapter_of
-from contracts.messages import MessageAnnounced, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from contracts.messages import (
+    MessageAnnounced,
+    MessageDelivered,
+    MessageFailed,
+    MessageNoted,
+    MessageReceived,
+    MessageSent,
+)
 from contracts.offers import OfferAccepted, OfferExpired, OfferIssued, OfferRejected, OfferRescinded, OfferWithdrawn
 from contracts.tasks import (
     TaskAssigned,
@@ -66,7 +73,7 @@ _TELL: Final = (
     AssignmentCapacityChanged,
     CommandResult,
 )
-_MESSAGES: Final = (MessageReceived, MessageSent, MessageAnnounced, MessageDelivered, MessageFailed)
+_MESSAGES: Final = (MessageReceived, MessageSent, MessageNoted, MessageAnnounced, MessageDelivered, MessageFailed)
 
 
 Handler = Callable[[Delivery[Any]], Awaitable[Push | None]]  # Any: one handler serves several types of data

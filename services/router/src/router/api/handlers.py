@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts import Event
 from contracts.agents import CommandResult
-from contracts.commands import SendMessage, SetAgentState
+from contracts.commands import AddNote, SendMessage, SetAgentState
 from contracts.configuration import Disposition
 from servicekit.auth import Principal
 from servicekit.ports import AppendUnknownError, Clock
@@ -147,13 +147,14 @@ class Desk:
         if assignment.role == "consultant" and message.visibility == "customer":
             raise ProblemError(409, "role_forbids", "A consultant talks to the agents only: send it as internal.")
         now_ms = self._clock.now_ms()
+        command = AddNote if message.visibility == "internal" else SendMessage
         event = Event(
             id=message.message_id,
             source=SOURCE,
             tenant_id=seat.tenant_id,
             subject=assignment.interaction_id,
             time_ms=now_ms,
-            data=SendMessage(
+            data=command(
                 message_id=message.message_id,
                 interaction_id=assignment.interaction_id,
                 domain=seat.domain,
@@ -162,7 +163,6 @@ class Desk:
                 assignment_sequence=assignment.sequence,
                 requested_at_ms=now_ms,
                 personal={"text": message.text},
-                visibility=message.visibility,
             ),
             traceparent=traceparent(),
         )

@@ -175,7 +175,7 @@ class CommandPending(View):
 
 
 class MessageTaken(View):
-    """The message is on its way; `message.sent` or `message.failed` follows on the socket."""
+    """The message is on its way; `message.sent`, `message.noted` or `message.failed` follows on the socket."""
 
     message_id: Id
 
