@@ -11,7 +11,7 @@ import httpx
 import pytest
 from contracts import Event, encode
 from contracts.meter import Key
-from contracts.metrics import COUNT_NAMES, FORMULAS, INTERVAL_MS, Counts
+from contracts.metrics import COUNT_NAMES, COUNTING, FORMULAS, INTERVAL_MS, Counts
 from contracts.metrics_oracle import Told, recounted
 from contracts.metrics_story import DOMAIN, NINE_MS, Centre, busy_day
 from contracts.topics import ROUTING_EVENTS
@@ -23,6 +23,7 @@ from servicekit.auth import Role
 from servicekit.database import Database
 from servicekit.ports import Record
 from servicekit.run import Shell
+from servicekit.statements import statements
 from servicekit.store import EVERY_TENANT
 from servicekit.sweep import SweepLimits
 from servicekit.system import SystemChance, SystemClock, SystemIds
@@ -232,6 +233,43 @@ async def test_the_backlog_is_what_waits_at_the_end_of_each_interval_whenever_it
     assert [line["figures"]["backlog.v1"]["numerator"] for line in later["lines"]] == [2, 1]
 
 
+async def test_a_backlog_of_years_is_the_sum_of_few_rows(crm: Crm) -> None:
+    """A contact a day, one that waits on, and one of the first day that is told last."""
+    centre = Centre()
+    centre.queue("waits")
+    for day in range(500):
+        centre.queue(f"t{day}", client="shop" if day % 3 else "bank")
+        centre.wait(DAY_MS / 1000)
+        centre.abandon(f"t{day}")
+    late = Centre()
+    late.queue("told-late")
+    await crm.read([*centre.told, *late.told], batch=1000)
+
+    centre.wait(INTERVAL_MS / 1000)
+    async with crm.database.transaction("acme") as tx:
+        sql = dict(statements("crm", "sql/metrics.sql"))["backlog"]
+        asked = {"tenant": "acme", "counting": COUNTING, "by": "queue", "from_ms": centre.at_ms}
+        [kept] = await tx.all(sql, **asked)
+        [plan] = await tx.all("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, **asked)
+        [naive] = await tx.all(
+            "SELECT count(*) AS rows, sum(waits_begun - waits_ended) AS waiting FROM metric_interval"
+        )
+
+    assert naive["rows"] > 800
+    assert rows_read(plan["QUERY PLAN"]) < 200
+    assert kept["waiting"] == naive["waiting"] == 2
+
+
+def rows_read(plan: Any) -> int:
+    """By the scans of a plan, those thrown away too."""
+    if isinstance(plan, list):
+        return sum(map(rows_read, plan))
+    if not isinstance(plan, dict):
+        return 0
+    here = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) if "Relation Name" in plan else 0
+    return here + sum(rows_read(each) for each in plan.values() if isinstance(each, list | dict))
+
+
 async def test_a_figure_is_drilled_down_to_its_tasks(crm: Crm) -> None:
     await crm.read(simple_hour().told)
 
@@ -269,9 +307,16 @@ async def test_old_evidence_goes_a_bounded_number_at_a_time_and_figures_stay(crm
 
 async def test_evidence_says_how_far_back_it_reaches(crm: Crm) -> None:
     before_ms = SHELL.clock.now_ms()
-    found = await crm.found("/metrics/tasks", formula="offered.v1")
+    reach = [await crm.found("/metrics/tasks", formula="offered.v1")]
+    for days in (10, 390, 410):
+        centre = Centre(before_ms - days * DAY_MS)
+        centre.queue(f"t{days}")
+        await crm.read(centre.told)
+        reach.append(await crm.found("/metrics/tasks", formula="offered.v1"))
 
-    assert found["kept_from_ms"] - before_ms + 400 * DAY_MS in range(60_000)
+    kept_ms = [each["kept_from_ms"] - before_ms for each in reach]
+    assert kept_ms[1:3] == [-10 * DAY_MS, -390 * DAY_MS]  # what was deleted before the setting was raised is not kept
+    assert all(found + days * DAY_MS in range(60_000) for found, days in ((kept_ms[0], 0), (kept_ms[3], 400)))
 
 
 async def test_what_a_figure_means_can_be_asked(crm: Crm) -> None:

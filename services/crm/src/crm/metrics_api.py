@@ -86,7 +86,9 @@ class Evidence(BaseModel):
 
     lines: list[EvidenceLine]
     next_cursor: str | None = Field(description="For the next page; none on the last one.")
-    kept_from_ms: int = Field(description="What stood behind figures before is deleted, now or soon.")
+    kept_from_ms: int = Field(
+        description="What stood behind figures before is not kept: deleted, now or soon, or never counted."
+    )
 
 
 async def _views(request: Request) -> MetricsViews:
@@ -174,12 +176,11 @@ async def tasks(
     names, grain = _names(formula, part), _grain("queue", "15m", span)
     async with views.of(principal.tenant_id) as view:
         rows = await view.entries(names, grain, where, cursor, rows_max=limit + 1)
+        kept_from_ms = await views.evidence_from_ms(view)
     page, more = rows[:limit], len(rows) > limit
     last = Cursor(page[-1]["at_ms"], page[-1]["key"], page[-1]["part"]) if more else None
     lines = [EvidenceLine.model_validate(dict(row)) for row in page]
-    return Evidence(
-        lines=lines, next_cursor=cursors.encoded(last) if last else None, kept_from_ms=views.evidence_from_ms()
-    )
+    return Evidence(lines=lines, next_cursor=cursors.encoded(last) if last else None, kept_from_ms=kept_from_ms)
 
 
 def _grain(by: By, interval: Interval, span: tuple[int, int]) -> Grain:

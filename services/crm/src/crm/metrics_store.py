@@ -5,6 +5,7 @@ came of it in sets before the commit, together with the consumer's position.
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache
@@ -24,6 +25,7 @@ from crm.domain.cursors import Cursor
 from crm.domain.figures import By, Grain
 
 DAY_MS: Final = 86_400_000
+WEEK_MS: Final = 7 * DAY_MS
 Named = tuple[str, str]
 """Tenant and id."""
 _TASK: Final = ("queue", "client", "channel", "consults", "waits_since_ms", "assigned_at_ms", "wrapup_at_ms")
@@ -74,7 +76,9 @@ class MetricsTransaction(Transaction):
             columns = {name: [getattr(row, name) for row in rows] for name in _AGENT}
             tenants, ids = zip(*known, strict=True)
             await self.execute(_sql()["save_agents"], tenant_id=tenants, agent_id=ids, **columns)
-        await self._add_intervals({key: counts for key, counts in self._meter.counts.items() if counts.plain()})
+        counted = {key: counts for key, counts in self._meter.counts.items() if counts.plain()}
+        await self._add_intervals(counted)
+        await self._add_backlogs(counted)
         await self._add_entries()
         await super().flush()
 
@@ -96,6 +100,18 @@ class MetricsTransaction(Transaction):
         columns = {name: [getattr(key, name) for key in keys] for name in _KEY}
         sums = {name: [getattr(counted[key], name) for key in keys] for name in COUNT_NAMES}
         await self.execute(_sql()["add_intervals"], counting=[COUNTING] * len(keys), **columns, **sums)
+
+    async def _add_backlogs(self, counted: Mapping[Key, Counts]) -> None:
+        more: Counter[tuple[str | int, ...]] = Counter()
+        for key, counts in counted.items():
+            if key.of == "queue":
+                place = (key.tenant_id, key.at_ms - key.at_ms % WEEK_MS, key.domain, key.name, key.client, key.channel)
+                more[place] += counts.waits_begun - counts.waits_ended
+        places = sorted(place for place, number in more.items() if number)
+        if places:
+            columns = dict(zip(_BACKLOG, zip(*places, strict=True), strict=True))
+            numbers = [more[place] for place in places]
+            await self.execute(_sql()["add_backlogs"], counting=[COUNTING] * len(places), more=numbers, **columns)
 
     async def _add_entries(self) -> None:
         kept = [(sequence, part, entry) for sequence, part, entry in self._entries if entry.counts.plain()]
@@ -124,9 +140,11 @@ class MetricsViews:
         """What this tenant has, and nothing else."""
         return self._database.transaction(tenant_id, MetricsView)
 
-    def evidence_from_ms(self) -> int:
-        """Evidence of before is swept away, now or soon."""
-        return self._clock.now_ms() - self._evidence_ms
+    async def evidence_from_ms(self, view: "MetricsView") -> int:
+        """Evidence of before is swept away, now or soon, or was: the setting may have been lower, or counting anew
+        begins later. None is left: now."""
+        now_ms, oldest_ms = self._clock.now_ms(), await view.oldest_entry_ms()
+        return now_ms if oldest_ms is None else max(oldest_ms, now_ms - self._evidence_ms)
 
 
 class MetricsView(Transaction):
@@ -147,9 +165,14 @@ class MetricsView(Transaction):
         )
 
     async def backlog(self, by: By, *, from_ms: int) -> Mapping[tuple[str | None, str], int]:
-        """How many tasks waited at this instant, by domain and name; a sum over everything before it."""
+        """How many tasks waited at this instant, by domain and name; a sum over everything before it, by weeks."""
         rows = await self.all(_sql()["backlog"], tenant=self.tenant_text, counting=COUNTING, by=by, from_ms=from_ms)
         return {(row["domain"], row["name"]): row["waiting"] for row in rows}
+
+    async def oldest_entry_ms(self) -> int | None:
+        """Of when the oldest evidence is that there is."""
+        row = await self.one(_sql()["oldest_entry"], tenant=self.tenant_text, counting=COUNTING)
+        return row["at_ms"] if row else None
 
     async def entries(
         self, names: Sequence[str], grain: Grain, where: Mapping[str, str | None], cursor: Cursor, *, rows_max: int
@@ -176,6 +199,7 @@ def evidence_sweep(database: Database, limits: SweepLimits, *, keep_days: int) -
 
 
 _KEY: Final = ("tenant_id", "of", "at_ms", "domain", "name", "client", "channel")
+_BACKLOG: Final = ("tenant_id", "at_ms", "domain", "name", "client", "channel")
 _ENTRY: Final = ("tenant_id", "at_ms", "task_id", "domain", "queue", "client", "channel", "agent_id")
 
 

@@ -82,6 +82,15 @@ ON CONFLICT (tenant_id, counting, "of", at_ms, domain, name, client, channel) DO
   offers_taken_back = kept.offers_taken_back + excluded.offers_taken_back, busy_ms = kept.busy_ms + excluded.busy_ms,
   task_ms = kept.task_ms + excluded.task_ms, idle_ms = kept.idle_ms + excluded.idle_ms
 
+-- name: add_backlogs
+-- In one order, as the intervals. Rows that have come to zero stay: they are few.
+INSERT INTO metric_backlog AS kept (tenant_id, counting, at_ms, domain, name, client, channel, more)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:counting AS smallint[]), CAST(:at_ms AS bigint[]), CAST(:domain AS text[]),
+  CAST(:name AS text[]), CAST(:client AS text[]), CAST(:channel AS text[]), CAST(:more AS bigint[])
+)
+ON CONFLICT (tenant_id, counting, at_ms, domain, name, client, channel) DO UPDATE SET more = kept.more + excluded.more
+
 -- name: add_entries
 INSERT INTO metric_entry (
   tenant_id, counting, at_ms, task_id, sequence, part, domain, queue, client, channel, agent_id, counts
@@ -124,14 +133,23 @@ WHERE tenant_id = :tenant AND counting = :counting AND "of" = :of AND at_ms >= :
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT :rows_max
 
 -- name: backlog
--- How many waited when the first interval began.
+-- How many waited when the first interval began: of whole weeks, and of the week in which it lies.
 SELECT
   CASE WHEN CAST(:by AS text) = 'queue' THEN domain END AS domain,
   CASE CAST(:by AS text) WHEN 'client' THEN client WHEN 'channel' THEN channel ELSE name END AS name,
-  CAST(sum(waits_begun - waits_ended) AS bigint) AS waiting
-FROM metric_interval
-WHERE tenant_id = :tenant AND counting = :counting AND "of" = 'queue' AND at_ms < :from_ms
+  CAST(sum(more) AS bigint) AS waiting
+FROM (
+  SELECT domain, name, client, channel, more FROM metric_backlog
+  WHERE tenant_id = :tenant AND counting = :counting AND at_ms < CAST(:from_ms AS bigint) - CAST(:from_ms AS bigint) % 604800000
+  UNION ALL
+  SELECT domain, name, client, channel, waits_begun - waits_ended FROM metric_interval
+  WHERE tenant_id = :tenant AND counting = :counting AND "of" = 'queue'
+    AND at_ms >= CAST(:from_ms AS bigint) - CAST(:from_ms AS bigint) % 604800000 AND at_ms < :from_ms
+) AS told
 GROUP BY 1, 2
+
+-- name: oldest_entry
+SELECT min(at_ms) AS at_ms FROM metric_entry WHERE tenant_id = :tenant AND counting = :counting
 
 -- name: entries
 -- Newest first; (at_ms, key, part) of the last row seen is the cursor.
