@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from contracts import Event, decode
 from contracts.commands import ActivateConfiguration
+from contracts.configuration import TenantConfiguration
+from contracts.configuration_faults import form_faults
 from contracts.configuration_records import ConfigurationRecord
 from contracts.topics import CONFIG, ROUTING_INPUTS
+from pydantic import ValidationError
 from router.api.administration import faults_beside
 from router.api.testing import TOPIC_PARTITIONS, RunningApi, running_api
 from servicekit.ports import Partition
@@ -119,6 +122,26 @@ async def test_every_fault_of_a_document_is_told_with_its_path(api: RunningApi) 
     assert {fault["path"] for fault in answer.json()["faults"]} == {"/agents/1/capacity", *references}
     assert {fault["path"] for fault in well_formed.json()["faults"]} == references
     assert versions.json() == {"versions": []}
+
+
+async def test_a_wrong_form_is_told_in_the_words_of_the_command_line(api: RunningApi) -> None:
+    document = api.configuration()
+    document["queues"][0] |= {"requirments": [], "priority": "high"}
+    document["domains"][0]["costs"] = {"web/chat": 0}
+    broken = [document, {"agents": 3}, []]
+    async with api.client(api.token("root", "admin")) as admin:
+        put = [await admin.put("/configuration", json=each, headers=FIRST) for each in broken]
+        checked = [await admin.post("/configuration/check", json=each) for each in broken]
+    heard = [[(fault["path"], fault["message"]) for fault in each.json()["faults"]] for each in (*put, *checked)]
+
+    with pytest.raises(ValidationError) as refused:
+        TenantConfiguration.model_validate(document)
+    words = [(fault.path, fault.message) for fault in form_faults(refused.value, TenantConfiguration)]
+    assert {path for path, _ in words} > {"/queues/0/requirments", "/queues/0/priority"}
+    assert heard[0] == heard[3] == words
+    assert heard[1] == heard[4]
+    assert "did you mean 'requirements'?" in dict(heard[0])["/queues/0/requirments"]
+    assert not any("nput should" in message for each in heard for _, message in each)
 
 
 @pytest.mark.parametrize("document", [[], {"agents": 3}, {"agents": [1]}, {"queues": [{"requirements": 1}]}, "text"])

@@ -156,6 +156,15 @@ class Administration:
             raise _refused(faults)
 
 
+def refuse_wrong_form(document: object) -> None:
+    """Raise ProblemError 422 with every fault if the form of the document is wrong: as `centralino config` words it."""
+    try:
+        TenantConfiguration.model_validate(document)
+    except ValidationError as error:
+        faults = form_faults(error, TenantConfiguration)
+        raise _refused([*faults, *faults_beside(document, [fault.path for fault in faults])]) from error
+
+
 def faults_beside(document: object, refused_paths: Sequence[str]) -> list[Fault]:
     """Reference faults of a document whose form is wrong in the refused paths, as far as it can be read at all."""
     if not isinstance(document, dict):

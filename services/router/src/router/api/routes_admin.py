@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import override
 
-from router.api.administration import faults_beside
+from router.api.administration import refuse_wrong_form
 from router.api.keys import KeptApiKeys
 from router.api.models_admin import (
     ApiKeyLine,
@@ -45,7 +45,7 @@ IfMatch = Annotated[str | None, Header(description='ETag of the active version; 
 
 
 class _AllFaultsRoute(APIRoute):
-    """Where the document's form is wrong, wrong references in the rest of it are told at the same time."""
+    """Where the document's form is wrong, it is told in plain words, and wrong references in the rest of it with it."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:  # the library's own signature
@@ -57,12 +57,10 @@ class _AllFaultsRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                errors = list(error.errors())
-                refused = ["".join(f"/{part}" for part in each["loc"][1:]) for each in errors]
-                for fault in faults_beside(error.body, refused):
-                    loc = ("body", *fault.path.removeprefix("/").split("/"))
-                    errors.append({"type": "reference", "loc": loc, "msg": fault.message})
-                raise RequestValidationError(errors, body=error.body) from error
+                is_json = all(each["type"] != "json_invalid" for each in error.errors())
+                if is_json and self.path.endswith((CONFIGURATION_PATH, CHECK_PATH)):
+                    refuse_wrong_form(error.body)
+                raise
 
         return handle_with_all_faults
 
