@@ -1,12 +1,13 @@
 """Agents who have a contact and do nothing for it: it is taken back in time, and they are treated as if offline."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from contracts.agents import AgentBackedOff, AgentStateChanged
 from contracts.assignments import TransferChanged
 from contracts.configuration import Domain
-from contracts.tasks import TaskAssigned, TaskUnassigned
+from contracts.tasks import TaskAssigned, TaskUnassigned, TransferKind
 from router.domain.snapshot import dump, load
 from router.testing.finding import every, offered, only
 from router.testing.parts import DOMAIN, address, agent, queue
@@ -129,6 +130,45 @@ def test_who_was_asked_to_take_over_gets_the_contact_that_its_owner_let_lie() ->
     assert every(happened, TaskUnassigned) == []
     assert [(each.state, each.reason) for each in every(happened, TransferChanged)] == [("completed", "no_response")]
     assert told.domain.interactions["i1"].task_id == "i1.t2"
+
+
+@pytest.mark.parametrize("kind", ["cold", "consult"])
+def test_a_supervisors_transfer_hides_nothing_that_its_owner_has_left_undone(kind: TransferKind) -> None:
+    told = story(unanswered_offers_max=1)
+    told.configure(queue("plain"))
+    told.start("i1")
+    told.on_duty("bob")
+    told.transfer("ann", "i1.t1.o1.a", queue="plain", kind=kind, by="sue")
+    told.wait(30)
+
+    assert told.domain.agents["ann"].unanswered == 1
+    assert told.domain.agents["ann"].state == "not_ready"
+
+
+def test_another_who_takes_over_for_a_supervisor_is_no_answer_of_the_owner() -> None:
+    told = story(agent_backoff={"expired_seconds": 1})
+    told.start("i0")
+    told.wait(31)
+    told.start("i1")
+    told.on_duty("bob")
+    told.transfer("ann", "i1.t1.o1.a", to_agent_id="bob", by="sue")
+
+    assert told.domain.tasks["i1.t1"].state == "wrapup"
+    assert told.domain.agents["ann"].unanswered == 1
+
+
+@pytest.mark.parametrize("move", ["complete", "conference"])
+def test_an_owner_who_moves_a_supervisors_consult_on_has_answered(move: Literal["complete", "conference"]) -> None:
+    told = story(agent_backoff={"expired_seconds": 1})
+    told.start("i0")
+    told.wait(31)
+    told.start("i1")
+    told.on_duty("bob")
+    told.transfer("ann", "i1.t1.o1.a", to_agent_id="bob", kind="consult", by="sue")
+    told.move("ann", "i1.t2", move)
+
+    assert told.domain.agents["ann"].unanswered == 0
+    assert [each.task_id for each in every(told.wait(30), TaskUnassigned)] == ["i0.t1"]  # which bob has
 
 
 def test_the_time_limit_is_part_of_the_state_and_survives_a_snapshot() -> None:

@@ -206,7 +206,7 @@ def task_unassigned(state: State, domain: DomainState, data: tasks.TaskUnassigne
 def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted, now_ms: int) -> None:
     """The conversation is over for the agent, and free for another task unless this one only made way."""
     task = domain.tasks[data.task_id]
-    if data.reason == "agent_ended":
+    if data.reason == "agent_ended" and data.handed_over_to is None:  # else it may be another's doing
         acted(domain, task)
     task.respond_by_ms = None
     task.wrapup = data

@@ -40,6 +40,10 @@ def transfer_changed(_: State, domain: DomainState, data: TransferChanged, now_m
 
     The one agent asked for has it then: should it come back in line, it is for whom the first task was.
     """
+    if data.state == "completed" and data.reason == "no_response":  # whoever goes on with it, the owner has not
+        domain.agents[data.from_agent_id].unanswered += 1
+    elif data.state == "conference" or (data.state == "completed" and data.kind == "consult" and data.reason is None):
+        acted(domain, domain.tasks[data.from_task_id])
     if data.state == "completed":
         domain.transfers.pop(data.from_task_id)
         task = domain.tasks[data.transfer_id]
