@@ -16,7 +16,7 @@ from contracts.tasks import (
     WrapupStarted,
 )
 from router.testing.conversation import ANNS, anns_conversation, main_task, of, offered_to, only, refusal
-from router.testing.parts import DOMAIN, plan, queue
+from router.testing.parts import DOMAIN, address, agent, plan, queue
 from router.testing.story import Story
 
 
@@ -136,6 +136,49 @@ def test_a_parked_task_comes_back_to_anybody_where_the_domain_says_so(told: Stor
     told.park("ann", ANNS, seconds=600)
 
     assert offered_to(told.wait(600)) == [("i1.t1", "bob")]
+
+
+@pytest.mark.parametrize(("longest", "goes_to"), [(None, ["ann"]), (120, ["ann"]), (60, [])])
+def test_a_parked_task_comes_back_in_a_closed_queue_for_its_agent_alone_and_for_nobody_after_the_longest_wait(
+    longest: int | None, goes_to: list[str]
+) -> None:
+    told = Story(reruns=True)
+    told.configure(Domain(id=DOMAIN, longest_wait_seconds=longest), queue("chats"), address("chats"))
+    told.configure(agent("ann"), agent("bob"))
+    told.on_duty("ann")
+    told.start("i1")
+    told.accept("ann", "i1.t1.o1")
+    told.on_duty("bob")
+    told.park("ann", "i1.t1.o1.a", seconds=60)
+    told.override("chats", closed=True)
+    happened = told.wait(60)
+
+    assert [agent_id for _, agent_id in offered_to(happened)] == goes_to
+    assert (told.domain.tasks["i1.t1"].deferred_for == "closed") == (not goes_to)
+
+
+def test_a_requested_task_that_comes_back_is_for_who_parked_it_as_long_as_they_stay(told: Story) -> None:
+    told.complete("ann", ANNS)
+    told.request("r1", queue="chats", agent_id="ann", agent_only_seconds=7200)
+    task_id = told.domain.interactions["of-r1"].task_id or ""
+    told.accept("ann", f"{task_id}.o1")
+    told.park("ann", f"{task_id}.o1.a", seconds=600)
+    told.wait(600)
+
+    assert offered_to(told.set_state("ann", ready=False)) == [(task_id, "bob")]
+
+
+def test_a_requested_task_that_comes_back_without_its_agent_is_theirs_for_the_rest_of_their_time(told: Story) -> None:
+    told.configure(plan("p", Step(after_seconds=60, priority_add=1)), queue("chats", "english", plan="p"))
+    told.complete("ann", ANNS)
+    told.request("r1", queue="chats", agent_id="ann", agent_only_seconds=7200)
+    task_id = told.domain.interactions["of-r1"].task_id or ""
+    told.accept("ann", f"{task_id}.o1")
+    told.park("ann", f"{task_id}.o1.a", seconds=600)
+    told.set_state("ann", ready=False)
+
+    assert offered_to(told.wait(7199)) == []
+    assert offered_to(told.wait(1)) == [(task_id, "bob")]
 
 
 def test_a_customer_who_writes_again_brings_the_parked_task_back(told: Story) -> None:

@@ -247,6 +247,46 @@ def test_an_opening_that_does_not_begin_the_plan() -> None:
     assert objection(told, TaskResumed, lambda data: None) != "nothing"
 
 
+def given() -> Story:
+    """Bob parked a task, which a supervisor has given to ann meanwhile; it is back."""
+    told = centre(queue("calls"), address("calls"), parked_agent_seconds=30)
+    told.on_duty("bob")
+    told.start("i1")
+    told.accept("bob", "i1.t1.o1")
+    told.park("bob", "i1.t1.o1.a", seconds=60)
+    told.on_duty("ann")
+    told.reroute("i1.t1", to_agent_id="ann")
+    told.wait(60)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("agents", "later_ms"), [(("bob",), 0), ((), 0), (("ann",), -1)], ids=["parker", "anybody", "other time"]
+)
+def test_a_gift_that_does_not_come_back_to_whom_it_was_given(agents: tuple[str, ...], later_ms: int) -> None:
+    told = given()
+
+    def change(data: TaskRerouted) -> TaskRerouted:
+        until_ms = (data.terms.agents_until_ms or 0) + later_ms
+        return replace(data, terms=replace(data.terms, agents=agents, agents_until_ms=until_ms))
+
+    assert objection(told, TaskRerouted, change, last=True).startswith("i1.t1: ")
+
+
+def test_a_gift_for_longer_than_the_longest_wait() -> None:
+    told = centre(queue("calls"), address("calls"), longest_wait_seconds=90)
+    told.on_duty("ann")
+    told.start("i1")
+    told.reroute("i1.t1", to_agent_id="ann")
+    until_ms = told.now_ms + 3_600_000
+
+    longer = objection(
+        told, TaskRerouted, lambda data: replace(data, terms=replace(data.terms, agents_until_ms=until_ms))
+    )
+
+    assert longer.startswith("i1.t1: ('ann',) not in")
+
+
 def test_a_priority_that_no_override_explains() -> None:
     told = planned(Step(after_seconds=10, band=3))
 

@@ -281,6 +281,23 @@ def test_who_parked_a_task_has_it_alone_until_an_instant_that_is_told() -> None:
     assert after.summary.endswith("; in 30 s: everybody who fits, no longer only ann")
 
 
+def test_to_whom_a_parked_task_was_given_has_it_from_its_return_for_as_long_as_is_told() -> None:
+    told = story()
+    annes_parked(told, seconds=7200)
+    told.configure(agent("bob", "es:4"))
+    told.on_duty("bob")
+    told.reroute("i1.t1", to_agent_id="bob")
+
+    before = explained(told)
+    told.set_state("ann", ready=False)
+    told.wait(7200)
+    after = explained(told)
+
+    assert times(told, before)[0][1] == "may be offered, es>=4, only bob"
+    assert [each.at_ms for each in before.timeline] == [told.now_ms, told.now_ms + 3_600_000]
+    assert after.timeline[-1] == before.timeline[-1]
+
+
 def test_a_step_that_was_taken_before_the_task_was_parked_holds_since_its_return() -> None:
     told = story(*RELAXING)
     told.start("i1")

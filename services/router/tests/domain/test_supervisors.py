@@ -1,5 +1,6 @@
 """What supervisors do to tasks: move them, give them to somebody, end them. Every fact says who did it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,6 +100,113 @@ def test_a_task_is_given_to_one_agent_for_an_hour_then_to_anybody(told: Story) -
     assert offered(happened) == []
     assert offered(told.wait(3599)) == []
     assert offered(told.wait(1)) == [("i1.t1", "bob")]
+
+
+def requested_for_ann(told: Story) -> str:
+    """A callback of Ann's own for ten minutes, but she is on a break."""
+    told.request("r1", agent_id="ann", agent_only_seconds=600)
+    return told.domain.interactions["of-r1"].task_id or ""
+
+
+def waiting_contact(told: Story) -> str:
+    told.start("i1")
+    return "i1.t1"
+
+
+def kept_back(told: Story, agent_id: str) -> Story:
+    """The agent is at work, and busy; another comes when it is told."""
+    told.configure(agent("bob"), agent("cid"))
+    busy(told, agent_id)
+    return told
+
+
+@pytest.mark.parametrize("task", [waiting_contact, requested_for_ann])
+def test_a_task_is_given_to_one_agent_until_they_leave_whoever_else_it_was_for(
+    told: Story, task: Callable[[Story], str]
+) -> None:
+    task_id = task(kept_back(told, "bob"))
+    told.reroute(task_id, to_agent_id="bob")
+    told.on_duty("ann", "cid")
+    told.wait(0)
+    assert told.domain.tasks[task_id].state == "waiting"
+
+    told.set_state("bob", ready=False)
+
+    assert offered(told.wait(0)) == [(task_id, "ann")]
+
+
+@pytest.mark.parametrize("waited", [0, 30, 61])
+@pytest.mark.parametrize("into", [None, "other"])
+def test_the_longest_wait_counts_anew_for_who_is_given_a_task(told: Story, waited: int, into: str | None) -> None:
+    told.configure(Domain(id=DOMAIN, longest_wait_seconds=60), queue("other"))
+    kept_back(told, "bob").start("i1")
+    told.wait(waited)
+    told.reroute("i1.t1", to_agent_id="bob", queue=into)
+    told.on_duty("cid")
+
+    assert offered(told.wait(59)) == []
+    assert told.domain.tasks["i1.t1"].terms.longest_wait == (waited > 0)
+    assert offered(told.wait(1)) == [("i1.t1", "cid")]
+
+
+@pytest.mark.parametrize(("longest", "kept"), [(60, 60), (None, 3600)])
+def test_a_parked_task_comes_back_to_whom_it_was_given_and_not_to_who_parked_it(
+    told: Story, longest: int | None, kept: int
+) -> None:
+    told.configure(Domain(id=DOMAIN, longest_wait_seconds=longest))
+    kept_back(told, "ann")
+    told.park("ann", "first.t1.o1.a", seconds=7200)
+    told.set_state("ann", ready=False)
+    told.on_duty("bob")
+    told.wait(60)
+    told.reroute("first.t1", to_agent_id="bob")
+    told.start("i1")
+    told.accept("bob", "i1.t1.o1")
+    told.set_state("ann", ready=True)
+
+    assert offered(told.wait(7140 + kept - 1)) == []  # its time is that of its return
+    assert told.domain.tasks["first.t1"].terms.agents == ("bob",)
+    assert offered(told.wait(1)) == [("first.t1", "ann")]
+
+
+def test_a_parked_task_comes_back_to_whom_it_was_given_although_the_queue_is_closed(told: Story) -> None:
+    kept_back(told, "ann")
+    told.park("ann", "first.t1.o1.a", seconds=60)
+    told.on_duty("bob")
+    told.reroute("first.t1", to_agent_id="bob")
+    told.override("chats", closed=True)
+
+    assert offered(told.wait(60)) == [("first.t1", "bob")]
+
+
+def test_a_parked_task_given_to_who_has_left_meanwhile_comes_back_to_who_parked_it(told: Story) -> None:
+    kept_back(told, "ann")
+    told.park("ann", "first.t1.o1.a", seconds=60)
+    told.on_duty("bob", "cid")
+    told.reroute("first.t1", to_agent_id="bob")
+    told.set_state("bob", ready=False)
+
+    assert offered(told.wait(60)) == [("first.t1", "ann")]
+
+
+def test_a_scheduled_task_is_theirs_who_was_given_it_from_when_it_is_due(told: Story) -> None:
+    kept_back(told, "bob").request("r1", in_seconds=7200)
+    task_id = told.domain.interactions["of-r1"].task_id or ""
+    told.on_duty("cid")
+    told.reroute(task_id, to_agent_id="bob")
+
+    assert offered(told.wait(7200 + 3599)) == []
+    assert offered(told.wait(1)) == [(task_id, "cid")]
+
+
+def test_who_was_given_a_task_and_could_not_be_connected_has_had_it(told: Story) -> None:
+    told.on_duty("ann")
+    told.start("i1")
+    told.reroute("i1.t1", to_agent_id="ann")
+    told.accept("ann", "i1.t1.o2")
+    told.on_duty("bob")
+
+    assert offered(told.connect("i1.t1.o2.a", failure="no_answer")) == [("i1.t1", "bob")]
 
 
 def test_a_task_is_given_to_one_agent_in_another_queue_at_once(told: Story) -> None:

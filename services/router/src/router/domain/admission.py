@@ -16,12 +16,12 @@ from router.domain.plans import (
     Waits,
     as_it_waits,
     asked_by,
-    asked_first,
     due,
     is_planned,
     on_entry,
     planned_from,
     returned,
+    returns_to_one,
     times_of,
 )
 from router.domain.queue import QueueLine
@@ -280,6 +280,7 @@ def enter(  # what a supervisor or a rule may choose stands beside what any over
         entered_at_ms=turn.now_ms,
         last_agent_id=marks.last_agent_id,
         planned=is_planned(marks.transfer),
+        given=asked is not None and asked.terms.agents_until_ms is not None,
     )
     waits = on_entry(domain, line, asked or asked_by(line), times, turn.now_ms)
     if task.terms.longest_wait:
@@ -384,11 +385,11 @@ def _resumed(turn: Turn, domain: DomainState, task: Task, reason: str) -> TaskRe
 
 
 def _come_back(turn: Turn, domain: DomainState, task: Task) -> None:
-    """The steps of the plan count anew; first the agent who parked the task is asked alone, closed or not."""
-    alone = asked_first(domain, task) is not None
-    waits = returned(domain, task, times_of(task), turn.now_ms)
+    """The steps of the plan count anew; first one agent is asked alone, closed or not (see `returned`)."""
+    waits = returned(domain, task, as_it_waits(task), times_of(task), turn.now_ms)
+    alone = returns_to_one(task, waits)
     reroute(turn, domain, task, waits, "returned")
-    if alone and waits.overflow is None:
+    if alone:
         place(turn, domain, task)
     else:
         _look_for(turn, domain, task, domain.queues[task.queue], waits)

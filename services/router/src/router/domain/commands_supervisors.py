@@ -13,7 +13,7 @@ from router.domain.admission import Marks, enter, marks_of, reroute
 from router.domain.internal import OverridingMoved
 from router.domain.match import withdraw
 from router.domain.outcomes import Outcome, disposition_refusal, known_agent, refusal_of, refused
-from router.domain.plans import as_it_waits, asked_by
+from router.domain.plans import as_it_waits, asked_by, kept_until_ms
 from router.domain.queue import QueueLine
 from router.domain.state import DomainState
 from router.domain.sweeps import override_more
@@ -21,8 +21,8 @@ from router.domain.task import Task
 from router.domain.transfers import end, transfer_out
 from router.domain.turn import Turn
 
-AGENT_ONLY_MS: Final = 3_600_000
-"""For so long a task that a supervisor gives to one agent is kept for them."""
+AGENT_ONLY_SECONDS: Final = 3600
+"""For so long a task that a supervisor gives to one agent is kept for them, or for the longest wait if that is less."""
 NO_TASK: Final = "There is no such task, or it has ended."
 NO_QUEUE: Final = "The configuration of this domain has no such queue."
 
@@ -40,7 +40,7 @@ def _reroute(turn: Turn, domain: DomainState, data: RerouteTask) -> Outcome:
         _change(turn, domain, task, data)
         return Outcome(waiting=[task])
     asked = asked_by(line, priority=data.priority, band=data.band, fixed=True)
-    asked = replace(asked, terms=_kept_for(task, asked.terms, data.to_agent_id, turn.now_ms))
+    asked = replace(asked, terms=_kept_for(domain, task, asked.terms, data.to_agent_id, turn.now_ms))
     enter(turn, domain, task, line, "moved", asked=asked, marks=_asking(task, data.to_agent_id), by=data.by)
     return Outcome()
 
@@ -78,7 +78,7 @@ def _reroute_refusal(domain: DomainState, task: Task, line: QueueLine | None, da
 def _change(turn: Turn, domain: DomainState, task: Task, data: RerouteTask) -> None:
     """In its queue; steps that are due meanwhile come with their timer."""
     terms = task.terms if data.band is None else replace(task.terms, band=data.band)
-    waits = replace(as_it_waits(task), terms=_kept_for(task, terms, data.to_agent_id, turn.now_ms))
+    waits = replace(as_it_waits(task), terms=_kept_for(domain, task, terms, data.to_agent_id, turn.now_ms))
     if data.priority is not None:
         waits = replace(waits, priority=data.priority, priority_fixed=True)
     reason = "prioritised" if data.to_agent_id is None else "moved"
@@ -92,12 +92,12 @@ def _asking(task: Task, agent_id: str | None) -> Marks | None:
     return replace(marks_of(task), transfer=replace(task.transfer, target="agent", to_agent_id=agent_id))
 
 
-def _kept_for(task: Task, terms: Terms, agent_id: str | None, now_ms: int) -> Terms:
+def _kept_for(domain: DomainState, task: Task, terms: Terms, agent_id: str | None, now_ms: int) -> Terms:
     if agent_id is None:
         return terms
     if task.transfer is not None:  # which has an end of its own, and no plan any more
         return replace(terms, agents=(agent_id,), next_step_at_ms=None)
-    until_ms = now_ms + AGENT_ONLY_MS
+    until_ms = kept_until_ms(domain, AGENT_ONLY_SECONDS, now_ms, now_ms)
     step_at_ms = until_ms if terms.next_step_at_ms is None else min(terms.next_step_at_ms, until_ms)
     return replace(terms, agents=(agent_id,), agents_until_ms=until_ms, next_step_at_ms=step_at_ms)
 

@@ -20,9 +20,9 @@ from router.domain.plans import (
     advanced,
     as_it_waits,
     asked_by,
-    asked_first,
     names_of,
     returned,
+    returns_to_one,
     stepped,
     steps_of,
     times_of,
@@ -102,9 +102,10 @@ def _after_deferral(domain: DomainState, task: Task, now_ms: int) -> Iterator[Mo
     if task.deferred_for == "parked":
         back = now_ms if back_ms is None else back_ms
         times = replace(times, entered_at_ms=back)
-        waits = returned(domain, task, times, back)
+        back_on = replace(waits, terms=task.resumed_terms(back))
+        waits = returned(domain, task, back_on, times, back)
     opens_ms = None if back_ms is None else domain.opens_at_ms(line, back_ms)
-    kept = task.deferred_for == "parked" and asked_first(domain, task) is not None and waits.overflow is None
+    kept = task.deferred_for == "parked" and returns_to_one(task, waits)
     if back_ms is not None and opens_ms != back_ms and not kept:
         turned_away = task.deferred_for in {"parked", "customer_facts"} and task.kind == "contact"
         if turned_away and line.closed_to is not None and can_give_up(domain, task, line.closed_to):

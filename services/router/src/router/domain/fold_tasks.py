@@ -1,5 +1,7 @@
 """How facts about tasks change the state. For `fold` alone."""
 
+from dataclasses import replace
+
 from contracts import tasks
 
 from router.domain.fold_transfers import schedule_transfer, transfer_opened
@@ -103,6 +105,7 @@ def task_rerouted(state: State, domain: DomainState, data: tasks.TaskRerouted, n
         task.era = line.era
     if _is_decided(task, data):
         task.contact = None
+    task.given_at_ms = _given_at_ms(task, data)
     line.enters(task)
     task.kind = data.kind
     task.priority = data.priority
@@ -172,6 +175,9 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     task.role = data.role
     domain.assignments[data.assignment_id] = task
     move(state, domain, task, "assigned")
+    if task.given_at_ms is not None:  # who was to have it has it: should it come back, it is anybody's
+        task.given_at_ms = None
+        task.terms = replace(task.terms, agents=(), agents_until_ms=None)
     line = domain.queues[task.queue]
     if task.position and task.expected_wait_ms != 0:
         line.waited(data.waited_ms, task.position)
@@ -273,6 +279,15 @@ def _is_decided(task: Task, data: tasks.TaskRerouted) -> bool:
     if data.reason == "prioritised":  # an override changes neither of these
         return data.priority_fixed or data.terms.band != task.terms.band
     return data.reason in {"moved", "overflowed", "closed", "full"}
+
+
+def _given_at_ms(task: Task, data: tasks.TaskRerouted) -> int | None:
+    """By a supervisor's move, or by its return to who parked it; what else changes its terms leaves that as it is."""
+    before, after = task.terms, data.terms
+    if after.agents_until_ms is None:
+        return None
+    same = (after.agents, after.agents_until_ms) == (before.agents, before.agents_until_ms)
+    return task.given_at_ms if same or data.reason not in {"moved", "returned"} else data.rerouted_at_ms
 
 
 def _take_manner(task: Task, line: QueueLine) -> None:

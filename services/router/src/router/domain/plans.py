@@ -38,6 +38,8 @@ class Times:
     """Whether the queue's plan holds for the task."""
     owned: bool = False
     """Whether the agent alone whom it waits for was asked for with it: until then, there or not."""
+    given: bool = False
+    """Whether a supervisor gave it to that agent, or it came back to who parked it: until then, while at work."""
 
 
 def on_entry(domain: DomainState, line: QueueLine, asked: Waits, times: Times, now_ms: int) -> Waits:
@@ -92,7 +94,8 @@ def times_of(task: Task) -> Times:
         entered_at_ms=task.entered_at_ms,
         last_agent_id=task.last_agent_id,
         planned=is_planned(task.transfer),
-        owned=task.request_id is not None and task.terms.agents_until_ms is not None,
+        owned=task.request_id is not None and task.terms.agents_until_ms is not None and task.given_at_ms is None,
+        given=task.given_at_ms is not None,
     )
 
 
@@ -109,22 +112,28 @@ def is_planned(transfer: Origin | None) -> bool:
     return transfer is None or transfer.target not in {"agent", "skills"}
 
 
-def asked_first(domain: DomainState, task: Task) -> str | None:
-    """Who alone is asked for a while when the parked task comes back: who parked it, if they are at work."""
-    agent_id = task.last_agent_id
-    if agent_id is None or not domain.settings.parked_agent_seconds or not domain.available(agent_id):
-        return None
-    return agent_id
+def kept_until_ms(domain: DomainState, seconds: int, since_ms: int, now_ms: int) -> int:
+    """Until when one agent has a task for so long from now: no longer than the longest wait, which counts from then."""
+    longest_seconds = domain.settings.longest_wait_seconds
+    until_ms = now_ms + seconds * 1000
+    return until_ms if longest_seconds is None else min(until_ms, since_ms + longest_seconds * 1000)
 
 
-def returned(domain: DomainState, task: Task, times: Times, now_ms: int) -> Waits:
-    """What holds for a parked task as it comes back."""
-    waits = as_it_waits(task)
-    agent_id = asked_first(domain, task)
-    if agent_id is not None:
-        until_ms = now_ms + domain.settings.parked_agent_seconds * 1000
-        waits = replace(waits, terms=replace(waits.terms, agents=(agent_id,), agents_until_ms=until_ms))
+def returned(domain: DomainState, task: Task, waits: Waits, times: Times, now_ms: int) -> Waits:
+    """What holds for a parked task as it comes back: for whom a supervisor gave it to, else for who parked it first."""
+    terms, agent_id = waits.terms, task.last_agent_id
+    until_ms = kept_until_ms(domain, domain.settings.parked_agent_seconds, times.since_ms, now_ms)
+    is_given = task.given_at_ms is not None and any(map(domain.at_work, terms.agents))
+    if not is_given and agent_id is not None and until_ms > now_ms and domain.available(agent_id):
+        waits = replace(waits, terms=replace(terms, agents=(agent_id,), agents_until_ms=until_ms))
     return advanced(domain, domain.queues[task.queue], waits, times, now_ms)
+
+
+def returns_to_one(task: Task, waits: Waits) -> bool:
+    """Whether the parked task, for which `returned` says this, is for the one agent who parked it or was given it."""
+    until_ms = waits.terms.agents_until_ms
+    is_own = task.given_at_ms is not None or until_ms != task.terms.agents_until_ms
+    return until_ms is not None and is_own and waits.overflow is None
 
 
 def stages(domain: DomainState, line: QueueLine, waits: Waits, times: Times) -> Iterator[Waits]:
@@ -162,12 +171,13 @@ def advanced(domain: DomainState, line: QueueLine, asked: Waits, times: Times, n
 def _freed(domain: DomainState, terms: Terms, times: Times, now_ms: int) -> bool:
     """Whether others may have a task that is for some agents alone: none of them is at work, or it has waited longest.
 
-    A transfer to one agent ends with them, and who asked for an agent's own time has it.
+    A transfer to one agent ends with them, who asked for an agent's own time has it, and who was given it has it for
+    a time that heeds the longest wait.
     """
     if not times.planned:
         return False
     seconds = domain.settings.longest_wait_seconds
-    if seconds is not None and times.since_ms + seconds * 1000 <= now_ms:
+    if not times.given and seconds is not None and times.since_ms + seconds * 1000 <= now_ms:
         return True
     return not times.owned and not any(map(domain.at_work, terms.agents))
 

@@ -72,6 +72,8 @@ class Task:
     """Of a task that was requested; a request for attention joins the live task anyway."""
     priority_fixed: bool = False
     """Asked for this task alone: no override of its queue changes it."""
+    given_at_ms: int | None = None
+    """When a supervisor gave it to the one agent whom it waits for, or it came back to who parked it."""
     era: int = 0
     """That of its queue when its terms and priority were looked at last."""
     position: int = 0
@@ -128,11 +130,15 @@ class Task:
         return max(self.queued_at_ms, self.opened_at_ms)
 
     def resumed_terms(self, entered_at_ms: int) -> Terms:
-        """Its terms when it comes back then: an agent's own time is from when it was due, but for closed hours."""
-        until_ms = self.terms.agents_until_ms
-        if until_ms is None or self.deferred_for == "parked":
+        """Its terms when it comes back then: an agent's own time is from when it was due, but for closed hours.
+
+        What a supervisor gave them stands still as long as it is deferred, for whatever reason.
+        """
+        until_ms, given_at_ms = self.terms.agents_until_ms, self.given_at_ms
+        if until_ms is None or (self.deferred_for == "parked" and given_at_ms is None):
             return self.terms
-        late_ms = max(0, entered_at_ms - max(self.queued_at_ms, self.deferred_at_ms or 0))
+        begun_ms = self.queued_at_ms if given_at_ms is None else given_at_ms
+        late_ms = max(0, entered_at_ms - max(begun_ms, self.deferred_at_ms or 0))
         return replace(self.terms, agents_until_ms=until_ms + late_ms)
 
     @property

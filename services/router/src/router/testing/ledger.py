@@ -69,6 +69,8 @@ class Known:
     entered_at_ms: int
     """The steps of the plan count from here."""
     opened_at_ms: int = 0
+    given_at_ms: int | None = None
+    """When a supervisor, or its return to who parked it, left it to one agent."""
     last_agent_id: str | None = None
     transfer: Origin | None = None
     deferred_for: DeferredFor | None = None
@@ -97,6 +99,13 @@ class Known:
         """Its plan counts from now; when the next step comes is not told yet."""
         self.entered_at_ms = now_ms
         self.terms = replace(self.terms, next_step_at_ms=None)
+
+    def taken(self, agent_id: str) -> None:
+        """The agent has accepted; to whom it was given have had it, should it come back."""
+        del self.offers[agent_id]
+        self.held_for_step = False
+        if self.given_at_ms is not None:
+            self.given_at_ms, self.terms = None, replace(self.terms, agents=(), agents_until_ms=None)
 
     @property
     def planned(self) -> bool:
@@ -250,9 +259,7 @@ class Ledger:
             case TaskResumed():
                 self._resumed(self.tasks[data.task_id], data)
             case TaskAssigned():
-                task = self.tasks[data.task_id]
-                del task.offers[data.agent_id]
-                task.held_for_step = False
+                self.tasks[data.task_id].taken(data.agent_id)
             case TaskHeldForStep():
                 task = self.tasks[data.task_id]
                 assert task.is_held(now_ms), f"{data.task_id} is held for no step"
@@ -284,7 +291,7 @@ class Ledger:
             last_agent_id=data.last_agent_id,
             transfer=data.transfer,
             deferred_for=data.deferred_for,
-            deferred_at_ms=data.queued_at_ms,
+            deferred_at_ms=self.now_ms,
         )
         if data.transfer is not None:  # who asks for another is never asked, not even when it ends
             task.refused[data.transfer.from_agent_id] = data.transfer.expires_at_ms + 1
@@ -296,6 +303,7 @@ class Ledger:
         task.priority = data.priority
         task.base_priority = data.priority if data.base_priority is None else data.base_priority
         task.fixed = data.priority_fixed
+        task.given_at_ms = _given_at_ms(task, data)
         task.requirements, task.terms = data.requirements, data.terms
         task.order_ms = self.order_ms(data.queue, task.queued_at_ms, data.priority)
         task.entered_at_ms = data.entered_at_ms
@@ -316,11 +324,12 @@ class Ledger:
         """The plan begins now after a time or a closing; an agent's own time does not run while nothing is offered."""
         if task.deferred_for == "closed":
             task.opened_at_ms = data.resumed_at_ms
-        if task.deferred_for != "customer_facts":
+        begins = task.deferred_for != "customer_facts"
+        if begins:
             task.begins(data.resumed_at_ms)
-            until_ms = task.terms.agents_until_ms
-            if until_ms is not None and task.deferred_for != "parked":
-                begun_ms = max(task.deferred_at_ms, task.queued_at_ms)
+            until_ms, given_ms = task.terms.agents_until_ms, task.given_at_ms
+            if until_ms is not None and (given_ms is not None or task.deferred_for != "parked"):
+                begun_ms = max(task.deferred_at_ms, task.queued_at_ms if given_ms is None else given_ms)
                 until_ms += max(0, data.resumed_at_ms - begun_ms)
                 task.terms = replace(task.terms, agents_until_ms=until_ms)
         task.deferred_for = None
@@ -333,6 +342,15 @@ class Ledger:
             task.refused[data.agent_id] = now_ms + self.settings.refused_backoff_seconds * 1000
         if data.reason == "connect_failed":
             self._back_off(data.agent_id, self.settings.agent_backoff.connect_failed_seconds, now_ms)
+
+
+def _given_at_ms(task: Known, data: TaskRerouted) -> int | None:
+    """Since when the task is one agent's by a supervisor's word, or because it is back for who parked it."""
+    before, terms = task.terms, data.terms
+    if terms.agents_until_ms is None:
+        return None
+    new = data.reason in {"moved", "returned"} and before.agents_until_ms != terms.agents_until_ms
+    return data.rerouted_at_ms if new or before.agents != terms.agents else task.given_at_ms
 
 
 def ledger_of(domain: DomainState) -> Ledger:
@@ -369,6 +387,7 @@ def ledger_of(domain: DomainState) -> Ledger:
             queued_at_ms=task.queued_at_ms,
             entered_at_ms=task.entered_at_ms,
             opened_at_ms=task.opened_at_ms,
+            given_at_ms=task.given_at_ms,
             last_agent_id=task.last_agent_id,
             transfer=task.transfer,
             deferred_for=task.deferred_for,

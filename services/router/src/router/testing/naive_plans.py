@@ -33,6 +33,8 @@ class Asked:
     others: Terms | None
     """Any of, none of, teams."""
     owners: list[Owners]
+    given: bool = False
+    """Whether they have it from a supervisor, or because it came back to who parked it."""
     longest_wait: bool = False
 
 
@@ -102,13 +104,15 @@ def check_rerouted(ledger: Ledger, domain: DomainState, data: TaskRerouted, now_
         timed = before.deferred_for is None and (
             data.reason not in PLACED_BY_HAND or data.terms.step != before.terms.step
         )
-    if data.reason == "returned" and before.last_agent_id is not None:
-        until_ms = now_ms + ledger.settings.parked_agent_seconds * 1000
-        asked.owners = [*asked.owners, ((before.last_agent_id,), until_ms)]
+    if data.reason == "returned":
+        [as_before], asked.owners = asked.owners, [_returned_to(ledger, domain, before, now_ms)]
+        asked.given = asked.given or asked.owners != [as_before]
     if data.by is not None:
         asked.priorities = asked.bands = range(10)
         if data.reason == "moved":
-            asked.owners = [*asked.owners, (data.terms.agents, data.terms.agents_until_ms)]
+            asked.given = True
+            until_ms = None if task.transfer is not None else _until_ms(ledger, 3600, now_ms, now_ms)
+            asked.owners += [((agent_id,), until_ms) for agent_id in data.terms.agents]
     _check(ledger, domain, task, asked, now_ms, timed=timed)
 
 
@@ -140,6 +144,7 @@ def _as_before(task: Known) -> Asked:
         bands={terms.band},
         others=terms,
         owners=[(terms.agents, terms.agents_until_ms)],
+        given=task.given_at_ms is not None,
         longest_wait=terms.longest_wait,
     )
 
@@ -162,11 +167,9 @@ def _check(ledger: Ledger, domain: DomainState, task: Known, asked: Asked, now_m
     longest = _waited_longest(ledger, task, now_ms) if timed else False
     assert terms.longest_wait == (asked.longest_wait or longest), f"{name}: longest wait"
     assert not timed or terms.next_step_at_ms == ledger.due_at_ms(task), f"{name}: the next step"
-    owners = (
-        {_owner(domain, task, owner, steps, now_ms, longest=longest) for owner in asked.owners}
-        if timed
-        else {*asked.owners}
-    )
+    owners = {*asked.owners}
+    if timed:
+        owners = {_owner(domain, task, owner, steps, now_ms, given=asked.given, longest=longest) for owner in owners}
     assert (terms.agents, terms.agents_until_ms) in owners, f"{name}: {terms.agents} not in {owners}"
 
 
@@ -184,7 +187,16 @@ def _check_skills(name: str, task: Known, asked: Asked, steps: list[Step]) -> No
     assert (terms.any_of, terms.none_of, terms.teams) == (any_of, none_of, teams), f"{name}: {terms}"
 
 
-def _owner(domain: DomainState, task: Known, owner: Owners, steps: list[Step], now_ms: int, *, longest: bool) -> Owners:
+def _owner(  # each by name
+    domain: DomainState,
+    task: Known,
+    owner: Owners,
+    steps: list[Step],
+    now_ms: int,
+    *,
+    given: bool,
+    longest: bool,
+) -> Owners:
     """Who alone may have it after these steps."""
     agents, until_ms = owner
     if until_ms is not None and until_ms <= now_ms:
@@ -193,10 +205,29 @@ def _owner(domain: DomainState, task: Known, owner: Owners, steps: list[Step], n
         last = [task.last_agent_id] if step.last_agent and task.last_agent_id is not None else []
         names = tuple(dict.fromkeys([*step.agents, *last]))
         agents = names if _at_work(domain, names) else ()
-    alone = task.planned and not (task.requested and until_ms is not None)
-    if task.planned and (longest or (alone and not _at_work(domain, agents))):
+    given = given and until_ms is not None
+    alone = task.planned and (given or not (task.requested and until_ms is not None))
+    if task.planned and ((longest and not given) or (alone and not _at_work(domain, agents))):
         agents, until_ms = (), None
     return agents, until_ms
+
+
+def _returned_to(ledger: Ledger, domain: DomainState, task: Known, now_ms: int) -> Owners:
+    """Who alone has a parked task when it comes back: to whom a supervisor gave it, else who parked it, if at work."""
+    until_ms = _until_ms(ledger, ledger.settings.parked_agent_seconds, task.since_ms, now_ms)
+    parker = domain.agents.get(task.last_agent_id or "")
+    comes = parker is not None and parker.pending is None and _at_work(domain, [parker.agent_id])
+    given = task.given_at_ms is not None and _at_work(domain, task.terms.agents)
+    if parker is None or not comes or given or until_ms <= now_ms:
+        return task.terms.agents, task.terms.agents_until_ms
+    return (parker.agent_id,), until_ms
+
+
+def _until_ms(ledger: Ledger, seconds: int, since_ms: int, now_ms: int) -> int:
+    """One agent's own time, which the longest wait since then ends."""
+    longest_seconds = ledger.settings.longest_wait_seconds
+    ends_ms = [now_ms + seconds * 1000] + ([] if longest_seconds is None else [since_ms + longest_seconds * 1000])
+    return min(ends_ms)
 
 
 def _at_work(domain: DomainState, names: Iterable[str]) -> bool:
