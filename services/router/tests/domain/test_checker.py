@@ -125,8 +125,9 @@ def test_an_offer_to_a_client_that_has_its_share_already() -> None:
 
 
 def planned(*steps: Step, **domain: Any) -> Story:
-    """One waits by this plan."""
-    told = centre(queue("calls", "english:5", plan="p"), plan("p", *steps), address("calls"), **domain)
+    """One waits by this plan, if there is one."""
+    plans = [plan("p", *steps)] if steps else []
+    told = centre(queue("calls", "english:5", plan="p" if steps else None), *plans, address("calls"), **domain)
     told.start("i1")
     return told
 
@@ -245,6 +246,41 @@ def test_an_opening_that_does_not_begin_the_plan() -> None:
 
     assert told.domain.tasks["i1.t1"].terms.step == 1
     assert objection(told, TaskResumed, lambda data: None) != "nothing"
+
+
+def called_later(*steps: Step) -> Story:
+    """A customer has waited for 5 s, and is to be called in 5 more."""
+    told = planned(*steps, longest_wait_seconds=90)
+    told.wait(5)
+    told.callback("i1", request_id="r1", in_seconds=5)
+    told.wait(30)
+    return told
+
+
+def test_a_task_that_is_back_with_nothing_new_to_come_is_not_objected_to() -> None:
+    told = called_later()
+
+    assert objection(told, TaskResumed, lambda data: data) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "says"),
+    [
+        (TaskResumed, lambda data: replace(data, entered_at_ms=None), "i1.t1: when its plan began"),
+        (TaskResumed, lambda data: None, "i1.t1: when its plan began"),
+        (TaskRerouted, lambda data: None, "a step of i1.t1 is overdue"),
+        (
+            TaskRerouted,
+            lambda data: replace(data, terms=replace(data.terms, next_step_at_ms=None)),
+            "i1.t1: the next step",
+        ),
+    ],
+    ids=["no beginning", "no return", "no step", "no next step"],
+)
+def test_a_return_that_does_not_begin_the_plan(kind: type, change: Change, says: str) -> None:
+    told = called_later(Step(after_seconds=12, band=3))
+
+    assert objection(told, kind, change, last=True).startswith(says)
 
 
 def given() -> Story:

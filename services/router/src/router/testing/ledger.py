@@ -325,8 +325,9 @@ class Ledger:
         if task.deferred_for == "closed":
             task.opened_at_ms = data.resumed_at_ms
         begins = task.deferred_for != "customer_facts"
+        assert data.entered_at_ms == (data.resumed_at_ms if begins else None), f"{data.task_id}: when its plan began"
         if begins:
-            task.begins(data.resumed_at_ms)
+            task.entered_at_ms = data.resumed_at_ms
             until_ms, given_ms = task.terms.agents_until_ms, task.given_at_ms
             if until_ms is not None and (given_ms is not None or task.deferred_for != "parked"):
                 begun_ms = max(task.deferred_at_ms, task.queued_at_ms if given_ms is None else given_ms)
