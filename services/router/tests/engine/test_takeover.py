@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
+import msgspec
 import pytest
 import pytest_asyncio
 from contracts.topics import ROUTING_EVENTS, ROUTING_JOURNAL, ROUTING_SNAPSHOTS
@@ -11,8 +13,9 @@ from router.domain.internal import SnapshotNamed
 from router.domain.snapshot import dump
 from router.engine.errors import FencedError, GenerationRefusedError, JournalGapError
 from router.engine.journal import BatchRecord, EpochRecord, JournalFold, journal_of, journaled, to_append
+from router.engine.rerun import rerun
 from router.engine.snapshot import InProcessSnapshots
-from router.engine.snapshots import SnapshotFailedError, read_snapshots, write_snapshot
+from router.engine.snapshots import Content, SnapshotFailedError, read_snapshots, write_snapshot
 from router.engine.takeover import Claim, load_fold, take_over
 from router.engine.testing import engine_topics
 from servicekit.ports import AppendUnknownError, LogWriter, Outgoing, Partition, Record
@@ -151,10 +154,47 @@ async def test_a_torn_snapshot_is_passed_over_for_the_older_one(log: MemoryLog) 
 
 async def tear(writer: LogWriter, snapshot: SnapshotNamed) -> None:
     """Replace a chunk's content, as a broken disk would."""
+    await put_chunk(writer, snapshot, b"torn")
+
+
+async def put_chunk(writer: LogWriter, snapshot: SnapshotNamed, value: bytes) -> None:
     key = f"0/{snapshot.offset:015d}/{snapshot.nonce}/00000".encode()
     headers = (("checksum", snapshot.checksum.encode()), ("chunks", b"1"), ("generation", b"1"))
-    torn = Outgoing(topic=ROUTING_SNAPSHOTS.name, key=key, value=b"torn", headers=headers, partition=0)
-    await writer.append(torn)
+    chunk = Outgoing(topic=ROUTING_SNAPSHOTS.name, key=key, value=value, headers=headers, partition=0)
+    await writer.append(chunk)
+
+
+async def put_foreign_snapshot(log: MemoryLog) -> None:
+    """One of a later release, at offset 4, named as it should be."""
+    await put_batches(log, until=4)
+    fold = await load(log)
+    content = Content(
+        generation=1,
+        epoch=0,
+        nonce="a",
+        number=3,
+        next_offset=4,
+        next_inputs=(),
+        now_ms=fold.now_ms,
+        sequences={},
+        state=b'{"format":99}',
+    )
+    value = msgspec.msgpack.encode(content)
+    named = SnapshotNamed(offset=4, nonce="later", checksum=sha256(value).hexdigest(), chunks=1)
+    async with log.writer("test") as writer:
+        await put_chunk(writer, named, value)
+    await name(log, named)
+
+
+async def test_a_snapshot_of_another_release_is_passed_over_as_long_as_there_is_the_journal(log: MemoryLog) -> None:
+    await put_foreign_snapshot(log)
+
+    assert (await load(log)).next_offset == 5
+    assert (await rerun(log, 0, start=4)).difference is None
+
+    await log.delete_before(journal_of(0), 4)
+    with pytest.raises(JournalGapError, match="snapshot of offset 4 cannot be read: snapshot format 99"):
+        await load(log)
 
 
 async def test_all_but_the_two_newest_good_snapshots_are_removed_and_the_journal_follows(log: MemoryLog) -> None:

@@ -46,6 +46,16 @@ def load(data: bytes) -> State:
 
     Raises ValueError when the bytes are of a format that this release does not know, or no snapshot at all.
     """
+    try:
+        return _load(data)
+    except KeyError as error:
+        raise ValueError(
+            f"the snapshot has no {error}, though it is of a known format: fold the journal from its beginning, "
+            "or start the release that wrote it"
+        ) from error
+
+
+def _load(data: bytes) -> State:
     content = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     if content.get("format") != msgspec.Raw(b"%d" % FORMAT):
         older = upgraded(msgspec.json.decode(data, type=dict[str, object]))

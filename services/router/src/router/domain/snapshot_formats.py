@@ -10,8 +10,9 @@ from typing import Any, Final
 from router.domain.state import STRICT_MS
 
 Plain = dict[str, Any]  # Any: decoded JSON
-FORMAT: Final = 2
-"""Rises when a release can no longer read the snapshots of the one before; `_UPGRADES` then gains a step."""
+FORMAT: Final = 3
+"""Rises with every change after which either of two releases would misread, or not read, the other's snapshots: above
+all with a field that is not left out for a good default. `_UPGRADES` then gains a step."""
 
 
 def upgraded(content: Plain) -> Plain:
@@ -36,7 +37,6 @@ def _domain_from_1(domain: Plain) -> Plain:
         "rules": [],
         "early_facts": [],
         "offers_made": 0,
-        "leavers": [],
         "gates_deferred": False,
         "overriding": None,
         "alerts_at_ms": None,
@@ -71,9 +71,19 @@ def _task_from_1(task: Plain) -> Plain:
         "offers": {} if offer is None else {offer["agent_id"]: offer},
         "order": task["queued_at_ms"] - task["priority"] * STRICT_MS,
         "entered_at_ms": task["queued_at_ms"],
-        "base_priority": task["priority"],
     }
 
 
-_UPGRADES: Final[dict[object, Callable[[Plain], Plain]]] = {1: _from_1}
+def _from_2(content: Plain) -> Plain:
+    """Between 0.1.0 and the release after it, where fields came and went without another format."""
+    return content | {"format": 3, "domains": [_domain_from_2(domain) for domain in content["domains"]]}
+
+
+def _domain_from_2(domain: Plain) -> Plain:
+    """Nobody was followed who had left; what an override had added to a priority was kept beside it."""
+    tasks = [{"base_priority": task["priority"] - task.get("boost", 0)} | task for task in domain["tasks"]]
+    return {"leavers": []} | domain | {"tasks": tasks}
+
+
+_UPGRADES: Final[dict[object, Callable[[Plain], Plain]]] = {1: _from_1, 2: _from_2}
 """One step from each older format."""

@@ -36,7 +36,8 @@ class JournalDamagedError(Exception):
 
 
 class JournalGapError(Exception):
-    """The journal's beginning is gone and no good snapshot covers the gap. Restore `routing.snapshots`."""
+    """The journal's beginning is gone and no good snapshot covers the gap. Restore `routing.snapshots`, or start the
+    release that wrote them."""
 
 
 class GenerationRefusedError(Exception):

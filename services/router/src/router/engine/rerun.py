@@ -108,7 +108,10 @@ async def _base(reader: LogReader, partition: int, first: int, start: int, last:
 
 
 async def _is_named(reader: LogReader, partition: int, stored: Stored, last: int) -> bool:
-    follower = stored.open()
+    try:
+        follower = stored.open()
+    except ValueError:  # of another release
+        return False
     async with aclosing(read_to(reader, journal_of(partition), follower.next_offset, last)) as records:
         async for record in records:
             follower.apply(record)

@@ -67,7 +67,7 @@ class Stored:
         return len(self.chunks) != self.name.chunks or _checksum(self._content()) != self.name.checksum
 
     def open(self) -> JournalFold:
-        """The fold to go on from."""
+        """The fold to go on from. Raises ValueError when this release cannot read it."""
         content = _DECODER.decode(self._content())
         with collector_paused():
             state = load(content.state)

@@ -54,19 +54,26 @@ async def load_fold(reader: LogReader, partition: int, *, upto: int | None = Non
     """The newest good snapshot and the journal from there, up to but not including `upto` (else the end).
 
     A snapshot is used only if the journal after it names it in a batch that counts, with nonce and checksum: one that
-    is torn, or whose naming was lost, is passed over for an older one.
+    is torn, whose naming was lost, or that this release cannot read, is passed over for an older one.
     """
     first, end = await reader.bounds(journal_of(partition))
     end = end if upto is None else min(end, upto)
+    unread = ""
     for stored in await read_snapshots(reader, partition):
+        place = {"partition": partition, "offset": stored.name.offset}
         if first <= stored.name.offset <= end and not stored.torn:
-            fold = stored.open()
+            try:
+                fold = stored.open()
+            except ValueError as error:
+                unread = f"; the snapshot of offset {stored.name.offset} cannot be read: {error}"
+                LOG.warning("snapshot_not_read", extra=place | {"reason": str(error)})
+                continue
             await fold_to(reader, partition, fold, end)
             if fold.is_good(stored.name):
                 return fold
-        LOG.warning("snapshot_passed_over", extra={"partition": partition, "offset": stored.name.offset})
+        LOG.warning("snapshot_passed_over", extra=place)
     if first > 0:
-        raise JournalGapError(f"partition {partition} begins at offset {first}")
+        raise JournalGapError(f"partition {partition} begins at offset {first}{unread}")
     fold = JournalFold()
     await fold_to(reader, partition, fold, end)
     return fold
