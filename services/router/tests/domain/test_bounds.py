@@ -69,6 +69,35 @@ def test_an_agent_with_many_tasks_is_relieved_in_steps() -> None:
     assert told.domain.queues["chats"].counts["waiting"] == 300
 
 
+def test_an_agent_who_takes_what_was_left_to_be_taken_from_them_is_relieved_of_nothing_more() -> None:
+    told = crowd(waiting=SHED_STEP_MAX + 2, agents=1, capacity=100)
+    told.seen("agent-000")
+    told.set_state("agent-000", ready=False)
+    assert len(told.domain.offers) == 2
+    for offer_id in sorted(told.domain.offers):
+        told.accept("agent-000", offer_id)
+
+    assert told.domain.agents["agent-000"].shed is None
+    assert told.state.next_due_ms() != 0
+
+
+def test_a_lost_agent_who_ends_what_was_left_to_be_taken_from_them_is_relieved_of_nothing_more() -> None:
+    told = crowd(waiting=2 * FACTS_MAX, agents=1, capacity=2 * FACTS_MAX)
+    told.seen("agent-000")
+    told.wait(0)
+    for offer_id in sorted(told.domain.offers):
+        told.accept("agent-000", offer_id)
+    told.gone("agent-000")
+    told.now_ms += 30_000
+    told.give(TimersDue())
+    assert told.domain.assignments  # the call was full
+    for assignment_id in sorted(told.domain.assignments):
+        told.end_task("agent-000", assignment_id)
+
+    assert told.domain.agents["agent-000"].shed is None
+    assert told.state.next_due_ms() != 0
+
+
 def test_an_agent_who_is_ready_again_before_everything_was_taken_begins_with_the_first_in_line() -> None:
     told = crowd(waiting=100, agents=1, capacity=100)
     told.seen("agent-000")

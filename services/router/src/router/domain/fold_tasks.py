@@ -17,6 +17,7 @@ from router.domain.holding import (
     remove,
     schedule_step,
     settle,
+    settle_shedding,
     sweep_if_stale,
 )
 from router.domain.internal import TaskLookedAt
@@ -175,6 +176,7 @@ def task_assigned(state: State, domain: DomainState, data: tasks.TaskAssigned, n
     task.role = data.role
     domain.assignments[data.assignment_id] = task
     move(state, domain, task, "assigned")
+    settle_shedding(domain, domain.agents[data.agent_id])
     if task.given_at_ms is not None:  # who was to have it has it: should it come back, it is anybody's
         task.given_at_ms = None
         task.terms = replace(task.terms, agents=(), agents_until_ms=None)
@@ -220,6 +222,7 @@ def wrapup_started(state: State, domain: DomainState, data: tasks.WrapupStarted,
         task.held_ms += max(0, data.started_at_ms - task.held_since_ms)
         task.held_since_ms = None
     move(state, domain, task, "wrapup")
+    settle_shedding(domain, domain.agents[data.agent_id])
     state.schedule(data.ends_at_ms, "wrapup", domain.key, data.assignment_id)
     interaction = domain.interactions.get(data.interaction_id)
     if interaction is not None:
