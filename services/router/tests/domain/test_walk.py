@@ -7,6 +7,9 @@ state with the fold of the journal.
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from router.testing.crowded_walk import CrowdedWalk
 from router.testing.walk import Walk
 
 SEEDS = range(120)
@@ -29,6 +32,24 @@ def test_a_day_of_transfers_keeps_every_invariant(seed: int) -> None:
 
 def test_days_of_transfers_are_full_of_them() -> None:
     assert sum(map(transfers_of, range(1000, 1010))) > 20
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_a_day_with_a_crowd_keeps_every_invariant(seed: int) -> None:
+    crowded(seed)
+
+
+def test_days_with_a_crowd_need_more_than_one_step() -> None:
+    assert all("shed" in crowded(seed).crossed for seed in (2, 4))
+
+
+def crowded(seed: int) -> CrowdedWalk:
+    """The beginning of such a day."""
+    day = CrowdedWalk(Random(seed))
+    for _ in range(30):
+        day.step()
+    return day
 
 
 def transfers_of(seed: int) -> int:
