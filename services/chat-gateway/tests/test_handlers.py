@@ -45,6 +45,7 @@ async def test_a_first_message_is_announced_with_its_interaction_to_the_domains_
     assert started.personal == {
         "name": "Ada",
         "identifiers": [{"type": "webchat", "value": "visitor-1", "verified": False}],
+        "text": "hi",
     }
 
 

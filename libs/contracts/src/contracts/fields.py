@@ -53,5 +53,5 @@ Personal = dict[str, object]
 """Personal data: a plain object, or `{kid, ct}` once the tenant's encryption is on.
 
 It stands only in `data.personal` of `interactions`, `messages` and `customers`. Keys in the plain form:
-`text` (what was said), `name`, `identifiers` (`[{type, value, verified}]`).
+`text` (what was said), `subject` (of an e-mail), `name`, `identifiers` (`[{type, value, verified}]`).
 """

@@ -24,6 +24,7 @@ class InteractionStarted:
     language: Code | None = None
     attributes: Attributes = field(default_factory=dict)
     personal: Personal = field(default_factory=dict)
+    """`text` and `subject`: what the customer wrote first, which classification rules read; `name`, `identifiers`."""
     callback_possible: bool | None = None
     """Whether this customer can be called back; none: what the configuration says of the address (`callbacks`)."""
 

@@ -72,7 +72,7 @@ def customer_says(
     )
     announce: tuple[Announced, ...] = (received,)
     if number == 1:
-        announce = (_started(before, visit, now_ms), received)
+        announce = (_started(before, visit, text, now_ms), received)
     elif before.state == "open" or before.parked:
         asked = attention(before, f"{before.interaction_id}.m{number}", message_id, now_ms)
         announce = (received, asked)
@@ -308,8 +308,9 @@ def _owner(conversation: Conversation) -> Seat | None:
     )
 
 
-def _started(conversation: Conversation, visit: Visit, now_ms: int) -> InteractionStarted:
-    personal: dict[str, object] = {"identifiers": visit.identifiers}
+def _started(conversation: Conversation, visit: Visit, text: str, now_ms: int) -> InteractionStarted:
+    """With the customer's first words, by which the router classifies."""
+    personal: dict[str, object] = {"identifiers": visit.identifiers, "text": text}
     if visit.name:
         personal["name"] = visit.name
     return InteractionStarted(
