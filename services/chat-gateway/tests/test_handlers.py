@@ -1,6 +1,7 @@
 """What happens for each event and command, on the memory twin of the store."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from chat_gateway import handlers
@@ -262,6 +263,39 @@ def test_an_address_says_after_how_long_its_customers_are_silent() -> None:
 
     assert found is not None
     assert found.idle_release_seconds == 600
+
+
+def directory_with(*later: dict[str, object]) -> Directory:
+    """Knows the sample tenant, and then these fields of its address, one configuration after the other."""
+    directory, records = Directory(), [event.data for event in configuration()]
+    for data in records:
+        assert isinstance(data, ConfigurationRecord)
+        directory.apply("acme", data)
+    known = records[-1]
+    assert isinstance(known, ConfigurationRecord)
+    assert known.value is not None
+    for version, fields in enumerate(later, 2):
+        directory.apply("acme", replace(known, version=version, value=known.value | fields))
+    return directory
+
+
+def test_an_address_of_a_newer_configuration_counts_without_what_this_release_does_not_know() -> None:
+    found = directory_with({"abandon_seconds": 77, "colour": "red"}).place(ADDRESS)
+
+    assert found is not None
+    assert found.abandon_seconds == 77
+
+
+def test_an_address_that_is_not_understood_stays_as_it_was_which_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wrong: dict[str, object] = {"abandon_seconds": "soon"}
+    directory = directory_with({"abandon_seconds": 77}, wrong, wrong)
+    found = directory.place(ADDRESS)
+
+    assert found is not None
+    assert found.abandon_seconds == 77
+    assert caplog.messages == ["address_not_understood"]
 
 
 async def test_a_silent_customer_is_announced_to_the_domains_partition_and_back_with_the_next_message(

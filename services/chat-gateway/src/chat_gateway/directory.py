@@ -23,6 +23,7 @@ class Directory:
     def __init__(self) -> None:
         self.complete = False
         self._addresses: dict[str, tuple[str, ChannelAddress]] = {}
+        self._not_understood: set[str] = set()
         self._queues: dict[tuple[str, str], str] = {}
         self._agents: dict[tuple[str, str], str] = {}
         self._partitions: dict[tuple[str, str], int] = {}
@@ -91,13 +92,20 @@ class Directory:
             # An address belongs to whoever had it first; nobody takes over another tenant's customers.
             LOG.error("address_of_another_tenant", extra={"tenant_id": tenant_id, "holder_id": holder[0]})
             return
-        self._addresses.pop(address, None)
         if value is None or value.get("channel") != WEB_CHAT:
+            self._addresses.pop(address, None)
+            self._not_understood.discard(address)
             return
         try:
-            self._addresses[address] = (tenant_id, ChannelAddress.model_validate(value))
+            configured = ChannelAddress.model_validate(value, extra="ignore")  # a newer release may say more
         except ValidationError:
-            LOG.exception("address_not_understood", extra={"tenant_id": tenant_id})
+            # What was understood last goes on: a window that cannot open helps nobody.
+            if address not in self._not_understood:
+                self._not_understood.add(address)
+                LOG.exception("address_not_understood", extra={"tenant_id": tenant_id})
+            return
+        self._not_understood.discard(address)
+        self._addresses[address] = (tenant_id, configured)
 
 
 def _keep(table: dict[tuple[str, str], Any], key: tuple[str, str], value: object) -> None:  # Any: int or str
