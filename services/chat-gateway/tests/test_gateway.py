@@ -13,12 +13,13 @@ import pytest
 from chat_gateway.app import Gateway, assemble
 from chat_gateway.consumers import GROUP
 from chat_gateway.consumers import TOPICS as CONSUMED
+from chat_gateway.domain.routed import NOT_CALLED
 from chat_gateway.live import RedisSignals
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
 from chat_gateway.testing.client import open_window, page, token_of
 from chat_gateway.testing.samples import ADDRESS, SHOP, assigned, completed, configuration, queued, spoken
-from chat_gateway.testing.transfers import HELPER, asked, given_up, joined
+from chat_gateway.testing.transfers import HELPER, asked, decided, given_up, joined
 from contracts import Event, decode, encode
 from contracts.commands import RequestCallback
 from contracts.interactions import InteractionEnded, InteractionStarted
@@ -243,11 +244,14 @@ async def test_a_visitor_who_waits_asks_to_be_called_back_where_the_address_offe
         await visitor.until("position")
         await visitor.send({"type": "callback"})
         await eventually(lambda: world.said(ROUTING_INPUTS.name))
+        [wish] = world.said(ROUTING_INPUTS.name)
+        assert isinstance(wish, RequestCallback)
+        await world.publish(decided(wish.request_id, "task_assigned", sequence=2))
+        told = await visitor.until("message", **{"from": "system"})
 
     assert (visitor.frames[0]["callbacks"], refused["code"]) == (True, "no_callback")
-    [asked] = world.said(ROUTING_INPUTS.name)
-    assert isinstance(asked, RequestCallback)
-    assert (asked.interaction_id, asked.request_id) == (interaction, f"{interaction}.t1.callback")
+    assert wish.interaction_id == interaction
+    assert told["text"] == NOT_CALLED
 
 
 async def test_a_reconnect_at_another_replica_gets_what_was_missed_and_nothing_twice(world: World) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import permutations
 
 import pytest
-from chat_gateway.domain.routed import NOBODY_NOW, WILL_CALL
+from chat_gateway.domain.routed import NOBODY_NOW, NOT_CALLED, WILL_CALL
 from chat_gateway.handlers import NoCallbackError, request_callback
 from chat_gateway.testing.fed import FedGateway
 from chat_gateway.testing.samples import (
@@ -22,6 +22,7 @@ from chat_gateway.testing.transfers import (
     HELPER,
     SECOND,
     asked,
+    decided,
     deferred,
     given_up,
     joined,
@@ -277,8 +278,44 @@ async def test_who_waits_may_ask_to_be_called_back_and_asks_the_same_again() -> 
     *_, first, again = gateway.announced()
     assert isinstance(first, RequestCallback)
     assert first == again
-    assert (first.request_id, first.interaction_id, first.domain) == ("i1.t1.callback", "i1", "acme.main")
+    assert (first.interaction_id, first.domain) == ("i1", "acme.main")
     assert gateway.store.database.outbox.rows[-1].outgoing.partition == 2
+
+
+def asked_ids(gateway: FedGateway) -> list[str]:
+    return [data.request_id for data in gateway.announced() if isinstance(data, RequestCallback)]
+
+
+async def test_who_was_refused_a_callback_is_told_and_may_ask_again_in_the_next_wait() -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(sequence=1))
+    await ask_for_callback(gateway)
+    [refused] = asked_ids(gateway)
+    await gateway.feed(assigned(sequence=2), decided(refused, "task_assigned", sequence=3))
+    await gateway.feed(requeued(sequence=4))
+    await ask_for_callback(gateway)
+    accepted = asked_ids(gateway)[-1]
+    await gateway.feed(rerouted(queue="support-en", sequence=5, reason="callback"), decided(accepted, None, sequence=6))
+
+    assert accepted != refused
+    assert _announced(gateway) == [NOT_CALLED, WILL_CALL]
+    assert [text for _, sender, text in texts_of_visitor(gateway) if sender == "system"] == [NOT_CALLED, WILL_CALL]
+    assert next(data.reason for data in gateway.announced() if isinstance(data, MessageAnnounced)) == "task_assigned"
+
+
+async def test_a_refusal_is_told_once_and_never_after_the_end() -> None:
+    gateway = FedGateway()
+    await gateway.say()
+    await gateway.feed(queued(sequence=1))
+    await ask_for_callback(gateway)
+    [asked_id] = asked_ids(gateway)
+    await gateway.feed(decided(asked_id, "task_gone", sequence=2), decided(asked_id, "task_gone", sequence=3))
+    await gateway.feed(decided("of-an-agent", "task_gone", sequence=4))
+    await ask_for_callback(gateway)
+    await gateway.feed(given_up("finished", sequence=5), decided(asked_ids(gateway)[-1], "task_gone", sequence=6))
+
+    assert _announced(gateway) == [NOT_CALLED]
 
 
 async def test_who_does_not_wait_or_cannot_be_called_asks_in_vain(gateway: FedGateway) -> None:

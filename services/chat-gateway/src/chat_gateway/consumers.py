@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from contracts import MalformedEventError, UnknownTypeError, decode
+from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
 from contracts.commands import AddNote, SendMessage
 from contracts.configuration_records import ConfigurationRecord
@@ -45,6 +46,7 @@ def reactions(routing: Routing, agents: AgentMessages) -> TransactionalReactions
         TransactionalReactions[ChatTransaction]()
         .on(TaskQueued, routing.queued)
         .on(TaskRerouted, routing.rerouted)
+        .on(CommandResult, routing.decided)
         .on(TaskDeferred, routing.deferred)
         .on(TaskResumed, routing.resumed)
         .on(TaskAssigned, routing.assigned)

@@ -5,6 +5,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
+from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
 from contracts.tasks import (
     TaskAbandoned,
@@ -23,7 +24,7 @@ from servicekit.ports import Clock
 from servicekit.reactions import Delivery
 
 from chat_gateway.directory import Directory
-from chat_gateway.domain import routed
+from chat_gateway.domain import decisions, routed
 from chat_gateway.domain.records import Change, Conversation, LineTask, Seat
 from chat_gateway.handlers import keep
 from chat_gateway.store import ChatTransaction
@@ -64,6 +65,20 @@ class Routing:
             if await tx.first_time("task.rerouted", message_id):  # said once, however often it is asked for
                 change = routed.called_back(conversation, data, message_id=message_id, now_ms=self._clock.now_ms())
                 await self._follow(tx, event, conversation, change)
+
+    async def decided(self, tx: ChatTransaction, delivery: Delivery[CommandResult]) -> None:
+        """A customer who asked to be called back cannot be; of an accepted request `rerouted` tells."""
+        event, data = delivery.event, delivery.data
+        interaction_id = decisions.asked_for_callback(data.command_id)
+        if data.refusal is None or data.agent_id is not None or interaction_id is None:
+            return
+        conversation = await self._ours(tx, event, interaction_id)
+        message_id = uuid5(NAMESPACE_URL, f"{data.command_id}/refused").hex
+        if conversation and await tx.first_time("command.result", message_id):
+            change = routed.callback_refused(
+                conversation, data.refusal.code, message_id=message_id, now_ms=self._clock.now_ms()
+            )
+            await self._follow(tx, event, conversation, change)
 
     async def deferred(self, tx: ChatTransaction, delivery: Delivery[TaskDeferred]) -> None:
         """It waits, and is not offered for now."""

@@ -1,6 +1,7 @@
 """Pure functions from what is and what came to what is then, and what to announce."""
 
 from dataclasses import replace
+from typing import Final
 
 from contracts.commands import AddNote, ConnectAssignment, RequestCallback, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
@@ -19,6 +20,9 @@ from chat_gateway.domain.records import (
     Seat,
     Visit,
 )
+
+ASKED: Final = ".callback."
+"""Between interaction and position in the id of a request for a callback."""
 
 
 def opened(visit: Visit, place: Place, now_ms: int) -> Conversation:
@@ -194,17 +198,23 @@ def delivered(before: Conversation, number: int, now_ms: int) -> Change:
 def wants_callback(before: Conversation, now_ms: int) -> Change | None:
     """The customer who waits asks to be called back instead; None while there is no task that could become a callback.
 
-    Once a task: asked again it is the same request.
+    Asked again before the router has said anything of the conversation, it is the same request.
     """
     if before.state != "waiting" or before.task_id is None:
         return None
     asked = RequestCallback(
-        request_id=f"{before.task_id}.callback",
+        request_id=f"{before.interaction_id}{ASKED}{before.routed_sequence}",
         interaction_id=before.interaction_id,
         domain=before.domain,
         requested_at_ms=now_ms,
     )
     return Change(before, (asked,))
+
+
+def asked_for_callback(request_id: str) -> str | None:
+    """The interaction whose customer asked by this request, if it is one of `wants_callback`."""
+    interaction_id, asked, _ = request_id.partition(ASKED)
+    return interaction_id if asked else None
 
 
 def ended(before: Conversation, reason: EndReason, now_ms: int, *, cause: str | None = None) -> Change:

@@ -17,6 +17,7 @@ from chat_gateway.domain.decisions import attention, back, ended, without_agent
 from chat_gateway.domain.records import Announced, Change, Conversation, Message, Seat
 
 WILL_CALL: Final = "We will call you back. You keep your place in line and may leave this chat."
+NOT_CALLED: Final = "We cannot call you back just now. While you wait for an agent, you may ask again."
 NOBODY_NOW: Final = "Nobody can answer you just now. Please try again later."
 
 
@@ -129,6 +130,14 @@ def called_back(before: Conversation, data: TaskRerouted, *, message_id: str, no
     if before.state != "waiting" or before.task_id != data.task_id:
         return Change(before)
     said, announced, message = _announced(before, _storable(data.message) or WILL_CALL, data.reason, message_id, now_ms)
+    return Change(said, (announced,), message)
+
+
+def callback_refused(before: Conversation, reason: str, *, message_id: str, now_ms: int) -> Change:
+    """The customer who asked to be called back will not be: an agent was faster, or nothing waits any more."""
+    if before.state == "ended":
+        return Change(before)
+    said, announced, message = _announced(before, NOT_CALLED, reason, message_id, now_ms)
     return Change(said, (announced,), message)
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final, Literal
 
 from contracts import Event
+from contracts.agents import CommandResult, Refusal
 from contracts.assignments import AssignmentRoleChanged, TransferChanged, TransferState
 from contracts.tasks import (
     DeferredFor,
@@ -162,3 +163,16 @@ def rerouted(
         entered_at_ms=NOW_MS,
     )
     return routed(data, FIRST, sequence)
+
+
+def decided(request_id: str, refusal: str | None, *, sequence: int) -> Event:
+    """What became of a request for a callback; `refusal` is its code."""
+    data = CommandResult(
+        command_id=request_id,
+        domain=DOMAIN,
+        agent_id=None,
+        outcome="done" if refusal is None else "refused",
+        refusal=None if refusal is None else Refusal(code=refusal, detail="No.", http_status=409),
+        decided_at_ms=NOW_MS,
+    )
+    return routed(data, request_id, sequence)
