@@ -103,7 +103,7 @@ class ParkTask:
     agent_id: Id
     assignment_id: Id
     until_ms: InstantMs | None = None
-    """None: until the customer writes, or somebody takes it up."""
+    """None: until the customer writes, or somebody takes it up; not allowed once the interaction has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +238,8 @@ class RequestTask:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCallback:
     """The waiting customer hangs up and keeps the place in line, or (`due_at_ms`) wants to be called at a time.
+
+    Without `due_at_ms` a parked or scheduled task is back in line at once.
 
     Who asks knows how to call the customer: `callback_possible` is not looked at.
     """

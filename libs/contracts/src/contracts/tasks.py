@@ -179,7 +179,8 @@ class TaskResumed:
     domain: Id
     queue: Code
     reason: Code
-    """`due`, `facts_known`, `customer_returned`, `opened`, `by_agent`, `by_supervisor`."""
+    """`due`, `facts_known`, `customer_returned`, `opened`, `by_agent`, `by_supervisor`, `callback_requested`,
+    `interaction_ended` (of a callback that was parked without end)."""
     resumed_at_ms: InstantMs
     entered_at_ms: InstantMs | None = None
     """Given when its time in the queue, by which steps count, begins only now: a scheduled callback."""

@@ -10,7 +10,7 @@ from contracts.calendars import Calendar
 from contracts.configuration import Domain
 from contracts.offers import OfferIssued
 from contracts.routing_parts import ClientShare, Destination, Step
-from contracts.tasks import TaskQueued, TaskRerouted, TaskResumed
+from contracts.tasks import TaskDeferred, TaskQueued, TaskRerouted, TaskResumed
 from router.domain.facts import Fact
 from router.domain.internal import BackoffLapsed, RefusalLapsed
 from router.testing.checker import Checker
@@ -334,3 +334,14 @@ def test_what_is_right_is_not_objected_to() -> None:
     told.wait(20)
 
     assert objection(told, OfferIssued, lambda data: data) == "nothing"
+
+
+def test_a_callback_that_is_parked_for_ever() -> None:
+    told = centre(queue("calls"), address("calls"))
+    told.start("i1")
+    told.callback("i1", request_id="c1")
+    told.end("i1")
+    served(told).accept("ann", "i1.t1.o1")
+    told.park("ann", "i1.t1.o1.a", seconds=100)
+
+    assert objection(told, TaskDeferred, lambda data: replace(data, until_ms=None)) == "i1.t1 is parked for ever"

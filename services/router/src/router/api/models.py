@@ -49,7 +49,7 @@ class Clocking(Request):
 
 
 class Parking(Request):
-    """Until when; none: until the customer writes or somebody takes it up."""
+    """Until when; none: until the customer writes or somebody takes it up (422 `until_needed` once they have gone)."""
 
     until_ms: InstantMs | None = None
 

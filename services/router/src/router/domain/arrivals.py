@@ -127,6 +127,8 @@ def _ended(turn: Turn, domain: DomainState, data: InteractionEnded) -> None:
     if task is None or task.kind != "contact":  # whoever is to be called does not wait on the line
         closed = InteractionClosed(interaction_id=data.interaction_id, domain=data.domain, closed_at_ms=turn.now_ms)
         turn.emit(domain, closed)
+        if task is not None and task.deferred_for == "parked" and task.deferred_until_ms is None:
+            resume(turn, domain, task, "interaction_ended")  # nobody will write into it any more
         return
     for agent_id in sorted(task.offers):
         rescind(turn, domain, task, agent_id, "interaction_ended")

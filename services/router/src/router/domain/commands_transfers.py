@@ -59,6 +59,9 @@ def _park(turn: Turn, domain: DomainState, data: ParkTask) -> Outcome:
         return Outcome(refusal=refusal)
     if data.until_ms is not None and data.until_ms <= turn.now_ms:
         return refused("until_past", 422, "The time until which to park it lies in the past.")
+    interaction = domain.interactions.get(task.interaction_id)
+    if data.until_ms is None and interaction is not None and interaction.closed:
+        return refused("until_needed", 422, "The customer has gone and will not write: say until when to park it.")
     unassign(turn, domain, task, "parked")
     defer(turn, domain, task, "parked", data.until_ms)
     return Outcome(task_id=task.task_id, free=domain.agents.get(data.agent_id))

@@ -6,7 +6,7 @@ from typing import Final
 from contracts.commands import CancelCallback, RequestCallback, RequestTask
 from contracts.tasks import DeferredFor
 
-from router.domain.admission import admit, call_back, defer, go_on
+from router.domain.admission import admit, call_back, defer, go_on, resume
 from router.domain.enqueueing import Wanted
 from router.domain.inputs import RequestInput
 from router.domain.match import withdraw
@@ -77,17 +77,28 @@ def _asked(domain: DomainState, line: QueueLine, data: RequestTask, begins_at_ms
 
 
 def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> Outcome:
-    """The waiting task keeps its place; the end of the interaction does not end it any more."""
+    """The waiting task keeps its place; the end of the interaction does not end it any more.
+
+    One that is parked or scheduled is back in line, unless it is to be called at a time; a callback that is in line
+    already, or waits for the opening, stays as it is.
+    """
     task = _task_of(domain, data.interaction_id)
     if task is None:
         return refused("task_gone", 404, "The interaction has no waiting task.")
     if task.assigned is not None:
         return refused("task_assigned", 409, "An agent has the task already.")
+    put_by = task.deferred_for in {"parked", SCHEDULED}
+    later = data.due_at_ms is not None and data.due_at_ms > turn.now_ms
+    if task.kind == "callback" and not put_by and not later:
+        return Outcome(task_id=task.task_id)
     withdraw(turn, domain, task, "rerouted")
     call_back(turn, domain, task, as_it_waits(task))
-    if data.due_at_ms is not None and data.due_at_ms > turn.now_ms:
+    if later:
         defer(turn, domain, task, SCHEDULED, data.due_at_ms)
-    go_on(turn, domain, [task])
+    elif put_by:
+        resume(turn, domain, task, "callback_requested")
+    else:
+        go_on(turn, domain, [task])
     return Outcome(task_id=task.task_id)
 
 

@@ -124,6 +124,9 @@ class Checker:
             book = self.ledgers[domain.key]
             over = [name for name, until_ms in book.backoffs.items() if until_ms <= self.now_ms]
             assert not over, f"{over} could get offers again"
+            for task in domain.tasks.values():
+                back = task.deferred_for != "parked" or task.deferred_until_ms is not None
+                assert back or not domain.interactions[task.interaction_id].closed, f"{task.task_id} is parked for ever"
             for known in book.tasks.values():
                 over = [name for name, until_ms in known.refused.items() if until_ms <= self.now_ms]
                 assert not over, f"{over} could be offered {known.task_id} again"
