@@ -113,7 +113,7 @@ class CommandResult:
     assignment_id: Id | None = None
     """The assignment that an accepted offer made."""
     task_id: Id | None = None
-    """The task that a transfer or a request made."""
+    """The task that a transfer or a request made, that was parked or taken up, or is the callback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

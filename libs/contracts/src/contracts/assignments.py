@@ -91,5 +91,6 @@ class TransferChanged:
     reason: Code | None
     """Why it was cancelled (`by_owner`, `by_supervisor`, `by_consultant`, `owner_ended`, `interaction_ended`) or failed
     (`rejected`, `unanswered`, `target_gone`, `timed_out`, `overflowed`, `agent_lost`, `owner_lost`, ...); why it was
-    completed without the owner's word (`owner_lost`, `owner_ended`), or asks again (`connect_failed`)."""
+    completed without the owner's word (`owner_lost`, `owner_ended`, or the owner could not be connected or did nothing:
+    `connect_failed`, `no_response`), or asks again (`connect_failed`, of who had accepted)."""
     changed_at_ms: InstantMs

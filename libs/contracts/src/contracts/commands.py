@@ -214,7 +214,8 @@ class RequestTask:
     """A task that no customer asks for just now: a callback, a case, a call to dial. Written by any service."""
 
     request_id: Id
-    """Names the task for ever: a repeat makes no second one."""
+    """Names the task: a repeat makes no second one while the task lives, nor within 8 days of the request. A refused
+    request is decided anew after an hour."""
     interaction_id: Id
     """Of the conversation to be; new, unless the task belongs to a known one."""
     domain: Id

@@ -63,7 +63,8 @@ class MessageAnnounced:
     channel: Channel
     number: Number
     reason: Code
-    """Of the `task.transferred_out` that asked for it."""
+    """Of what asked for it: of the `task.transferred_out`; `callback` of a `task.rerouted`; of the refusal
+    (`task_assigned`, `task_gone`) where the customer had asked to be called back."""
     announced_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
 

@@ -128,6 +128,23 @@ def test_a_request_is_remembered_as_long_as_its_task_lives(told: Story) -> None:
     assert "a1" not in told.domain.requests
 
 
+def test_a_request_is_forgotten_8_days_after_it_was_made_and_a_refused_one_after_an_hour(told: Story) -> None:
+    told.request("r1")
+    first = task_id(told)
+    told.cancel_callback("of-r1")
+    told.request("r2", queue="later")
+    told.configure(queue("later"))
+    told.wait(3601)
+    for _ in range(3):
+        told.set_state("zoe", ready=True)
+    decided_anew = told.request("r2", queue="later")
+    told.wait(8 * DAY_MS / 1000)
+    told.attention("i1", "a1")
+
+    assert only(TaskQueued, decided_anew).queue == "later"
+    assert only(TaskQueued, told.request("r1")).task_id != first
+
+
 def test_requests_that_cannot_be_are_refused(told: Story) -> None:
     told.start("i1")
     told.start("i2")

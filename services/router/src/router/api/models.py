@@ -104,7 +104,8 @@ class Override(InDomain):
 
 
 class TaskWish(InDomain):
-    """A task that no customer asks for just now. `request_id` is the caller's own and names it for ever."""
+    """A task that no customer asks for just now. `request_id` is the caller's own: a repeat makes no second task while
+    that one lives, nor within 8 days of the request; later it is a new request."""
 
     request_id: Id
     kind: Literal["callback", "case", "dial"]
@@ -165,7 +166,9 @@ class CommandOutcome(View):
     command_id: Id
     outcome: Literal["done"] = "done"
     assignment_id: Id | None = Field(None, description="The assignment that an accepted offer made.")
-    task_id: Id | None = Field(None, description="The task that a transfer made.")
+    task_id: Id | None = Field(
+        None, description="The task that a transfer or a request made, that was parked or taken up, or is the callback."
+    )
 
 
 class CommandPending(View):
