@@ -98,8 +98,7 @@ def _callback_possible(domain: DomainState, wanted: InteractionParked) -> bool:
 def classify_again(turn: Turn, domain: DomainState, task: Task, contact: Contact) -> None:
     """More is known of the contact of a waiting task: what the rules say now holds; nobody has been offered it yet."""
     known = domain.interactions.get(task.interaction_id)
-    facts = known.facts if known is not None else None
-    routed = route(domain, contact, facts)
+    routed = route(domain, contact, None if known is None else known.facts)
     if routed is None:
         return
     marked = replace(marks_of(task), labels=routed.labels, language=routed.language, last_agent_id=routed.last_agent_id)
@@ -179,6 +178,9 @@ def _catches_up(turn: Turn, domain: DomainState, task: Task) -> bool:
     if task.state != "waiting" or task.deferred_for is not None:
         return True
     line = domain.queues[task.queue]
+    if line.overridden_closed and task.transfer is None:  # closed while an agent had it: as for who comes now
+        close_out(turn, domain, task, line)
+        return False
     waits = due(domain, task, turn.now_ms)
     if waits.overflow is not None:
         give_up(turn, domain, task, waits.overflow, "overflowed", waits)
@@ -245,8 +247,7 @@ def _wait_on(turn: Turn, domain: DomainState, task: Task, reason: str) -> None:
 
 def can_give_up(domain: DomainState, task: Task, destination: Destination) -> bool:
     """Not if there is no such queue, after too many moves, or with nobody there to hear a message."""
-    leaves = destination.to != "queue" and task.kind == "contact"
-    return leaves or _next_line(domain, task, destination) is not None
+    return (destination.to != "queue" and task.kind == "contact") or _next_line(domain, task, destination) is not None
 
 
 def _next_line(domain: DomainState, task: Task, destination: Destination) -> QueueLine | None:

@@ -7,13 +7,15 @@ from contracts.queues import AlertChanged, QueueOverridden
 
 from router.domain.holding import drop_queue, look_for_opening, note_alerts, start_sweep
 from router.domain.internal import AlertsLooked, AlertTurned, OverridingMoved, QueueSwept
-from router.domain.queue import QueueLine, Standing
-from router.domain.state import DomainState, Overriding, State
+from router.domain.queue import Overriding, QueueLine, Standing
+from router.domain.state import DomainState, State
 
 
 def queue_overridden(state: State, domain: DomainState, data: QueueOverridden, now_ms: int) -> None:
     """For new tasks at once, for those who wait in bounded steps."""
     line = domain.queues[data.queue]
+    if domain.overriding is not None and data.by is not None and data.queue > domain.overriding.after:
+        domain.overriding.later.append(data.queue)
     boost = line.boost
     line.override = data if data.closed or data.priority is not None else None
     line.era += line.boost != boost
@@ -35,9 +37,12 @@ def queue_swept(state: State, domain: DomainState, data: QueueSwept, now_ms: int
 
 def overriding_moved(state: State, domain: DomainState, data: OverridingMoved, now_ms: int) -> None:
     """A continuation timer goes on, or all queues are done."""
-    domain.overriding = None
+    before, domain.overriding = domain.overriding, None
     if data.override is not None:
-        domain.overriding = Overriding(override=data.override, after=data.after, at_ms=data.moved_at_ms)
+        later = []
+        if before is not None and data.after:  # else it begins: what was said before does not count any more
+            later = [name for name in before.later if name > data.after]
+        domain.overriding = Overriding(override=data.override, after=data.after, at_ms=data.moved_at_ms, later=later)
         state.schedule(data.moved_at_ms, "overriding", domain.key, "")
 
 

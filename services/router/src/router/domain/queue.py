@@ -38,6 +38,17 @@ class Standing:
     """Since when the measure has been on the other side of the limit than `raised` says."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Overriding:
+    """An override of all queues of the domain, and behind which queue it goes on."""
+
+    override: QueueOverridden
+    after: str
+    at_ms: int
+    later: list[str] = field(default_factory=list)
+    """Of the queues behind it those of which a supervisor has said something since."""
+
+
 @dataclass(kw_only=True)
 class QueueLine:
     """A configured queue. A removed one takes no new tasks and goes with its last task and alert."""

@@ -19,9 +19,9 @@ from router.domain.holding import count_channels, hold, note_alerts, settle
 from router.domain.hours import Hours
 from router.domain.internal import SnapshotNamed
 from router.domain.live_counts import LiveCounts
-from router.domain.queue import QueueLine, Standing
+from router.domain.queue import Overriding, QueueLine, Standing
 from router.domain.snapshot_formats import FORMAT, upgraded
-from router.domain.state import DomainState, Interaction, Overriding, Parked, State, timers_of
+from router.domain.state import DomainState, Interaction, Parked, State, timers_of
 from router.domain.task import PLAIN, Task
 from router.domain.timer_heap import TimerHeap
 

@@ -8,7 +8,6 @@ from contracts.agents import CommandResult
 from contracts.calendars import Calendar
 from contracts.commands import CustomerFacts
 from contracts.configuration import ChannelAddress, Domain
-from contracts.queues import QueueOverridden
 from contracts.routing_parts import Plan
 from contracts.rules import Rule
 
@@ -17,7 +16,7 @@ from router.domain.gates import Gates
 from router.domain.hours import Hours
 from router.domain.internal import InteractionParked, SnapshotNamed
 from router.domain.lanes import Lanes
-from router.domain.queue import QueueLine
+from router.domain.queue import Overriding, QueueLine
 from router.domain.rules import RuleSet, compile_rules
 from router.domain.task import Task
 from router.domain.timer_heap import Timer, TimerHeap, TimerKind
@@ -53,15 +52,6 @@ class Parked:
 
     interaction: InteractionParked
     due: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Overriding:
-    """An override of all queues of the domain, and behind which queue it goes on."""
-
-    override: QueueOverridden
-    after: str
-    at_ms: int
 
 
 @dataclass(slots=True, kw_only=True)

@@ -61,9 +61,9 @@ def override_more(turn: Turn, domain: DomainState) -> None:
     if overriding is None:
         raise AssertionError("no override of all queues is under way")
     rest = sorted(name for name in domain.queues if name > overriding.after)
+    said = set(overriding.later)
     for name in rest[:OVERRIDES_MAX]:
-        known = domain.queues[name].override
-        if known is None or known.overridden_at_ms <= overriding.override.overridden_at_ms:
+        if name not in said:
             turn.emit(domain, _for_queue(overriding.override, name))
     left = len(rest) > OVERRIDES_MAX
     moved = OverridingMoved(
