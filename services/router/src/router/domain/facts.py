@@ -32,6 +32,7 @@ INTERNAL: Final[dict[str, type]] = {
     "internal.backoff_lapsed": internal.BackoffLapsed,
     "internal.adherence_checked": internal.AdherenceChecked,
     "internal.leaver_followed": internal.LeaverFollowed,
+    "internal.leaver_noted": internal.LeaverNoted,
     "internal.gates_deferred": internal.GatesDeferred,
     "internal.gates_resumed": internal.GatesResumed,
     "internal.queue_swept": internal.QueueSwept,

@@ -17,6 +17,7 @@ from router.domain.fold_agents import (
     gates_deferred,
     gates_resumed,
     leaver_followed,
+    leaver_noted,
     matching_deferred,
     matching_resumed,
 )
@@ -113,6 +114,7 @@ _HANDLERS: Final[dict[type, Callable[..., None]]] = {
     internal.GatesDeferred: gates_deferred,
     internal.GatesResumed: gates_resumed,
     internal.LeaverFollowed: leaver_followed,
+    internal.LeaverNoted: leaver_noted,
     internal.ContactKept: _contact_kept,
     internal.FactsKnown: _facts_known,
     internal.AttentionJoined: _attention_joined,

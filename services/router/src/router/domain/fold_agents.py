@@ -9,12 +9,13 @@ from contracts.agents import (
 )
 
 from router.domain.agent import PendingState
-from router.domain.holding import start_shedding
+from router.domain.holding import note_leaver, start_shedding
 from router.domain.internal import (
     BackoffLapsed,
     GatesDeferred,
     GatesResumed,
     LeaverFollowed,
+    LeaverNoted,
     MatchingDeferred,
     MatchingResumed,
 )
@@ -38,6 +39,8 @@ def agent_state_changed(state: State, domain: DomainState, data: AgentStateChang
         agent.backoff_ends_at_ms = None
     elif data.state == "not_ready" and agent.shed is None:
         start_shedding(state, domain, agent, "agent_not_ready")
+    elif data.state == "not_ready":  # again, before all was taken that had to be when they left the last time
+        note_leaver(state, domain, agent.agent_id)
 
 
 def agent_state_pending(_: State, domain: DomainState, data: AgentStatePending, now_ms: int) -> None:
@@ -78,10 +81,17 @@ def gates_resumed(_: State, domain: DomainState, data: GatesResumed, now_ms: int
 
 
 def leaver_followed(state: State, domain: DomainState, data: LeaverFollowed, now_ms: int) -> None:
-    """The next one's turn, if there is one."""
-    domain.leavers.remove(data.agent_id)
+    """It goes on behind that place, or it is the next one's turn, if there is one."""
+    domain.leavers_behind = data.behind
+    if data.behind is None:
+        domain.leavers.remove(data.agent_id)
     if domain.leavers:
         state.schedule(0, "leavers", domain.key, "")
+
+
+def leaver_noted(state: State, domain: DomainState, data: LeaverNoted, now_ms: int) -> None:
+    """A continuation timer goes on."""
+    note_leaver(state, domain, data.agent_id)
 
 
 def agent_presence_changed(state: State, domain: DomainState, data: AgentPresenceChanged, now_ms: int) -> None:

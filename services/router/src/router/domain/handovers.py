@@ -10,7 +10,7 @@ from contracts.tasks import TaskUnassigned
 
 from router.domain.admission import reroute
 from router.domain.facts import Fact
-from router.domain.internal import ConfigurationRecordApplied
+from router.domain.internal import ConfigurationRecordApplied, LeaverNoted
 from router.domain.plans import Waits, as_it_waits, for_anybody, planned_from
 from router.domain.state import DomainState
 from router.domain.task import Task
@@ -82,14 +82,28 @@ def _fail_unanswerable(turn: Turn, domain: DomainState, facts: list[Fact]) -> No
         for fact in facts
         if (answer := ANSWERS.get(type(fact.data))) is not None
     }
+    left: set[str] = set()
     for task in sorted(domain.transfers.values(), key=lambda each: each.task_id):
         agent_id = origin_of(task).to_agent_id
         if task.state != "waiting" or agent_id not in doubtful:
             continue
         if agent_id in task.refused_by:
             end(turn, domain, task, "failed", answers.get(task.task_id, "rejected"))
-        elif not domain.available(agent_id):
-            end(turn, domain, task, "failed", "target_gone")
+        elif turn.full and not domain.available(agent_id):
+            left.add(agent_id)
+        else:
+            fail_without_target(turn, domain, task)
+    for agent_id in sorted(left):
+        turn.emit(domain, LeaverNoted(agent_id=agent_id, domain=domain.domain))
+
+
+def fail_without_target(turn: Turn, domain: DomainState, task: Task) -> bool:
+    """The waiting task ends if it stands for a transfer to an agent who cannot come any more; whether it did."""
+    agent_id = None if task.transfer is None else task.transfer.to_agent_id
+    if agent_id is None or task.state != "waiting" or domain.available(agent_id):
+        return False
+    end(turn, domain, task, "failed", "target_gone")
+    return True
 
 
 def _agents_in(facts: list[Fact]) -> Iterator[str]:

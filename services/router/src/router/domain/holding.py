@@ -187,10 +187,14 @@ def start_shedding(state: State, domain: DomainState, agent: Agent, reason: Shed
 
 
 def note_leaver(state: State, domain: DomainState, agent_id: str) -> None:
-    """The agent is not at work any more: what waits for them alone is looked at in bounded steps."""
-    if agent_id not in domain.leavers and domain.lanes.named(agent_id):
+    """The agent is not at work any more: what waits for them alone is looked at in bounded steps, from the first."""
+    if not domain.lanes.names(agent_id):
+        return
+    if agent_id not in domain.leavers:
         domain.leavers.append(agent_id)
         state.schedule(0, "leavers", domain.key, "")
+    elif domain.leavers[0] == agent_id:
+        domain.leavers_behind = None
 
 
 def settle_shedding(domain: DomainState, agent: Agent) -> None:

@@ -126,7 +126,16 @@ class AdherenceChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaverFollowed:
-    """Nothing in line waits any more for this agent alone, who is not at work."""
+    """What waits in line for this agent, who is not at work, was looked at up to this place; none: all of it."""
+
+    agent_id: str
+    domain: str
+    behind: tuple[int, int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaverNoted:
+    """More transfers ask this agent alone, who cannot come, but the batch is full: a continuation timer goes on."""
 
     agent_id: str
     domain: str

@@ -1,11 +1,13 @@
 """What the lanes are made of: profiles of agents, signatures of tasks, and where an agent stands."""
 
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.domain.agent import Agent
 from router.domain.heaps import Heads, Key
 from router.domain.need import Need, Offering, Room, Size, has_room, proficiency
+from router.domain.task import Task
 
 ELIGIBLE: Final = 0
 NOT_READY: Final = 1
@@ -78,6 +80,32 @@ class Signature:
             if head is not None:
                 return head
         return None
+
+
+class NamedTasks:
+    """Tasks that only one agent, or one of few, may have: by id, and in the order of the line."""
+
+    __slots__ = ("_places", "tasks")
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Task] = {}
+        self._places: list[Key] = []
+
+    def add(self, task: Task) -> None:
+        """The task comes into line."""
+        self.tasks[task.task_id] = task
+        insort(self._places, task.place)
+
+    def discard(self, task: Task) -> bool:
+        """The task goes from the place at which it stood; whether none is left."""
+        if self.tasks.pop(task.task_id, None) is not None:
+            del self._places[bisect_left(self._places, task.place)]
+        return not self.tasks
+
+    def some(self, behind: Key | None, most: int) -> list[Task]:
+        """So many behind this place in line, or of all."""
+        first = 0 if behind is None else bisect_right(self._places, behind)
+        return [self.tasks[place[2]] for place in self._places[first : first + most]]
 
 
 class Standing(NamedTuple):

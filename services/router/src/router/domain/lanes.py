@@ -20,7 +20,7 @@ from contracts.tasks import Requirement, Terms
 from router.domain.agent import Agent
 from router.domain.gates import Gates
 from router.domain.heaps import Bucket, Key
-from router.domain.lane_parts import ELIGIBLE, KINDS, Census, Priority, Signature, seen_by
+from router.domain.lane_parts import ELIGIBLE, KINDS, Census, NamedTasks, Priority, Signature, seen_by
 from router.domain.need import Gate, Need, Size, Skills, has_room, has_skills, satisfies, skills_of
 from router.domain.roster import Roster
 from router.domain.task import LONGEST_WAIT_BAND, Task
@@ -42,7 +42,7 @@ class Lanes(Roster):
         super().__init__(gates)
         self._fresh: dict[str, Task] = {}
         self._gated: dict[Size, int] = {}  # how many wait behind each gate that can be closed
-        self._named: dict[str, dict[str, Task]] = {}
+        self._named: dict[str, NamedTasks] = {}
         self._asked: dict[Hashable, tuple[int, object]] = {}
 
     def task_waits(self, task: Task) -> None:
@@ -63,7 +63,7 @@ class Lanes(Roster):
             self._gated[size] = self._gated.get(size, 0) + 1
         if task.terms.agents:
             for agent_id in task.terms.agents:
-                self._named.setdefault(agent_id, {})[task.task_id] = task
+                self._named.setdefault(agent_id, NamedTasks()).add(task)
         else:
             self._fresh[task.task_id] = task
 
@@ -77,10 +77,9 @@ class Lanes(Roster):
                 del self._gated[size]
         if task.terms.agents:
             for agent_id in task.terms.agents:
-                named = self._named.get(agent_id, {})
-                named.pop(task.task_id, None)
-                if not named:
-                    self._named.pop(agent_id, None)
+                named = self._named.get(agent_id)
+                if named is not None and named.discard(task):
+                    del self._named[agent_id]
         elif self._fresh.pop(task.task_id, None) is None:
             self._lanes[task.signature].discard(task.task_id)
         self._used(signature, -1)
@@ -153,9 +152,14 @@ class Lanes(Roster):
         """The rules have changed, or matching behind gates was left unfinished: anything that waits may get through."""
         self.gates.blocked = {signature.need.size[3] for signature in self._signatures.values()}
 
-    def named(self, agent_id: str) -> list[Task]:
-        """What only this agent, or one of few, may have, in the order of the line."""
-        return sorted(self._named.get(agent_id, {}).values(), key=lambda task: task.place)
+    def names(self, agent_id: str) -> bool:
+        """Whether there is something that only this agent, or one of few, may have."""
+        return agent_id in self._named
+
+    def named(self, agent_id: str, behind: Key | None, most: int) -> list[Task]:
+        """The first of those tasks behind this place in line, in its order."""
+        named = self._named.get(agent_id)
+        return [] if named is None else named.some(behind, most)
 
     def census(self, task: Task) -> Census:
         """The agents as this task sees them; a sum over its signature, not over agents."""
@@ -282,7 +286,7 @@ class Lanes(Roster):
             head = self._lanes[signature.number].head() if signature.need.size[3] in gates else None
             if head is not None:
                 yield from self._pairs(tasks[head[2]], signature, tasks, agents)
-        for task in [task for named in self._named.values() for task in named.values()]:
+        for task in [task for named in self._named.values() for task in named.tasks.values()]:
             signature = self._signatures[task.signature]
             if signature.need.size[3] in gates:
                 yield from self._pairs(task, signature, tasks, agents)
@@ -308,7 +312,7 @@ class Lanes(Roster):
         self._fresh.clear()
 
     def _file(self, task: Task) -> None:
-        place = task.place
+        place: Key = task.place
         lane = self._lanes[task.signature]
         lane.add(place)
         if lane.head() == place:
@@ -347,9 +351,9 @@ class Lanes(Roster):
 
     def _first_named(self, agent: Agent, best: Priority | None) -> str | None:
         named = self._named.get(agent.agent_id)
-        if named:
+        if named is not None:
             profile, room = self._profile_of(agent), agent.room
-            for task in named.values():
+            for task in named.tasks.values():
                 need = self._signatures[task.signature].need
                 if (
                     agent.agent_id not in task.refused_by

@@ -163,6 +163,7 @@ def _load_domain(plain: Kept) -> DomainState:
         early_facts=dict(_read(plain, "early_facts", list[tuple[str, CustomerFacts]])),
         offers_made=_read(plain, "offers_made", int),
         leavers=_read(plain, "leavers", list[str]),
+        leavers_behind=msgspec.json.decode(plain.get("leavers_behind", b"null"), type=tuple[int, int, str] | None),
         gates_deferred=_read(plain, "gates_deferred", bool),
         overriding=msgspec.json.decode(plain["overriding"], type=Overriding | None),
         alerts_at_ms=msgspec.json.decode(plain["alerts_at_ms"], type=int | None),

@@ -75,6 +75,8 @@ class DomainState:
     """Counts the offers of the domain; whose turn it is."""
     leavers: list[str] = field(default_factory=list)
     """Agents who are not at work any more, as long as tasks in line that name them are to be looked at."""
+    leavers_behind: tuple[int, int, str] | None = None
+    """Up to which place in line that has been done for the first of them."""
     gates_deferred: bool = False
     """Set while a continuation timer has to go on with tasks whose gate has opened."""
     overriding: Overriding | None = None

@@ -18,7 +18,6 @@ from contracts.tasks import (
     WrapupStarted,
 )
 
-from router.domain.heaps import Key
 from router.domain.internal import ContactKept
 
 TaskState = Literal["waiting", "offered", "assigned", "wrapup"]
@@ -119,7 +118,7 @@ class Task:
     """Whether the lanes have it."""
 
     @property
-    def place(self) -> Key:
+    def place(self) -> tuple[int, int, str]:
         """Place in line, smallest first: band, then order, then the id so that ties are broken."""
         band = LONGEST_WAIT_BAND if self.terms.longest_wait else self.terms.band
         return (-band, self.order, self.task_id)

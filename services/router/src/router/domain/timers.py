@@ -10,6 +10,7 @@ from router.domain.admission import go_on, queue_or_park, resume
 from router.domain.classifying import contact_of_parked
 from router.domain.connections import take_back
 from router.domain.finish import finish
+from router.domain.handovers import fail_without_target
 from router.domain.inputs import TimersDue
 from router.domain.internal import BackoffLapsed, GatesResumed, LeaverFollowed, MatchingResumed, RefusalLapsed
 from router.domain.match import serve
@@ -24,16 +25,19 @@ from router.domain.transfers import end
 from router.domain.turn import Turn
 
 TIMERS_MAX: Final = 256
+LEAVERS_STEP_MAX: Final = 64
 
 
 def timers_due(turn: Turn, _: TimersDue) -> None:
     """Handle due timers, the earliest first. Each leads to a fact after which it does not hold any more."""
-    for _handled in range(TIMERS_MAX):
+    handled: Timer | None = None
+    for _number in range(TIMERS_MAX):
         timer = turn.state.next_timer()
-        if timer is None or timer[0] > turn.now_ms or turn.full:
-            return
+        if timer is None or timer[0] > turn.now_ms or timer == handled or turn.full:
+            return  # the same timer again: a step has left more to do, for the next call
         _HANDLERS[timer[1]](turn, turn.state.domains[timer[2]], timer)
         finish(turn)
+        handled = timer
 
 
 def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
@@ -134,13 +138,17 @@ def _adherence(turn: Turn, domain: DomainState, timer: Timer) -> None:
 
 
 def _leavers(turn: Turn, domain: DomainState, _: Timer) -> None:
-    agent_id = domain.leavers[0]
-    for task in domain.lanes.named(agent_id):
+    agent_id, behind = domain.leavers[0], domain.leavers_behind
+    tasks = domain.lanes.named(agent_id, behind, LEAVERS_STEP_MAX)
+    for task in tasks:
         if turn.full:
-            return
-        if due(domain, task, turn.now_ms) != as_it_waits(task):
+            break
+        behind = task.place
+        if not fail_without_target(turn, domain, task) and due(domain, task, turn.now_ms) != as_it_waits(task):
             go_on(turn, domain, [task])
-    turn.emit(domain, LeaverFollowed(agent_id=agent_id, domain=domain.domain))
+    else:
+        behind = behind if len(tasks) == LEAVERS_STEP_MAX else None
+    turn.emit(domain, LeaverFollowed(agent_id=agent_id, domain=domain.domain, behind=behind))
 
 
 def _gates(turn: Turn, domain: DomainState, _: Timer) -> None:
