@@ -13,7 +13,7 @@ from router.domain.inputs import InteractionInput, PresenceObserved, TimersDue
 from router.domain.internal import InteractionParked
 from router.domain.queue import QueueLine
 from router.domain.roster import UNUSED_MAX
-from router.domain.shedding import SHED_STEP_MAX
+from router.domain.shedding import SHED_OFFERS_MAX
 from router.domain.timers import TIMERS_MAX
 from router.domain.turn import FACTS_MAX
 from router.testing.parts import DOMAIN, address, agent, queue
@@ -121,7 +121,7 @@ def test_many_busy_agents_who_are_removed_at_once_are_relieved_in_steps() -> Non
     while told.state.next_due_ms() == 0:
         steps.append(told.give(TimersDue()))
 
-    assert max(map(len, steps)) <= FACTS_MAX + len(names) + 2 * SHED_STEP_MAX
+    assert max(map(len, steps)) <= FACTS_MAX + len(names) + 2 * SHED_OFFERS_MAX
     assert told.domain.agents == {}
     assert told.domain.queues["chats"].counts["waiting"] == 1000
 

@@ -368,7 +368,7 @@ def test_many_agents_are_observed_in_bounded_inputs() -> None:
         await watch.look(inbox)
         given = [inbox.get_nowait().input for _ in range(inbox.qsize())]
 
-        assert [len(each.seen) for each in given if isinstance(each, PresenceObserved)] == [256, 256, 88]
+        assert [len(each.seen) for each in given if isinstance(each, PresenceObserved)] == [128, 128, 128, 128, 88]
 
     told(telling)
 

@@ -165,12 +165,17 @@ def close_out(turn: Turn, domain: DomainState, task: Task, line: QueueLine) -> N
 
 def go_on(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> None:
     """Tasks that wait, maybe again: first what is due of their plans, then an agent, in the line's order."""
-    placed: list[Task] = []
-    turn.placed_later = placed  # also who enters another queue, where some of the others may be before
-    placed += [task for task in sorted(tasks, key=lambda each: each.place) if _catches_up(turn, domain, task)]
-    turn.placed_later = None
+    placed = catch_up(turn, domain, sorted(tasks, key=lambda each: each.place))
     for task in sorted(placed, key=lambda each: each.place):
         place(turn, domain, task)
+
+
+def catch_up(turn: Turn, domain: DomainState, tasks: Iterable[Task]) -> list[Task]:
+    """What is due of their plans, one after the other; those that want an agent now."""
+    turn.placed_later = placed = list[Task]()  # also who enters another queue, where some of the others may be before
+    placed.extend(task for task in tasks if _catches_up(turn, domain, task))
+    turn.placed_later = None
+    return placed
 
 
 def _catches_up(turn: Turn, domain: DomainState, task: Task) -> bool:

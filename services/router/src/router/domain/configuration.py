@@ -13,7 +13,7 @@ from router.domain.turn import Turn
 
 
 def step(turn: Turn, given: ConfigurationStep) -> None:
-    """Apply the records, each with what it means for tasks and agents; the last step names the version."""
+    """Apply the records, then what they mean for agents; the last step names the version."""
     if given.version <= turn.state.find(given.tenant_id, given.domain).version:
         return
     for record in given.records:
@@ -21,9 +21,10 @@ def step(turn: Turn, given: ConfigurationStep) -> None:
             turn.emit_in(given.tenant_id, ConfigurationPartApplied(domain=given.domain, part=record))
             continue
         turn.emit_in(given.tenant_id, ConfigurationRecordApplied(domain=given.domain, record=record))
-        if record.kind == "agent":
-            _agent_changed(turn, turn.state.find(given.tenant_id, given.domain), record)
     domain = turn.state.find(given.tenant_id, given.domain)
+    for record in given.records:  # not before all are applied: they alone may fill a batch
+        if record.kind == "agent":
+            _agent_changed(turn, domain, record)
     domain.lanes.suspect_all()
     turn.touched[domain.key] = domain
     if given.last:
@@ -33,7 +34,7 @@ def step(turn: Turn, given: ConfigurationStep) -> None:
         turn.emit_in(given.tenant_id, applied)
 
 
-def _agent_changed(turn: Turn, domain: DomainState, record: ConfigurationRecord) -> None:
+def _agent_changed(turn: Turn, domain: DomainState, record: ConfigurationRecord | ConfigurationPart) -> None:
     """Skills and capacity count at once; a removed agent's tasks are taken from them."""
     agent = domain.agents.get(record.id.partition(":")[2])
     if agent is not None:

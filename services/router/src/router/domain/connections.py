@@ -4,7 +4,7 @@ from typing import Literal
 
 from contracts.assignments import AssignmentConnected
 
-from router.domain.admission import go_on
+from router.domain.admission import catch_up, go_on
 from router.domain.handovers import heir
 from router.domain.inputs import ServiceInput
 from router.domain.match import serve
@@ -49,7 +49,6 @@ def take_back(turn: Turn, domain: DomainState, task: Task, reason: Literal["conn
     waiting = []
     if reason == "no_response":
         unanswered(turn, domain, agent)
-        waiting = shed(turn, domain, agent)
     else:
         back_off(turn, domain, agent, reason, domain.settings.agent_backoff.connect_failed_seconds)
     if after.transfer is not None and after.transfer.expires_at_ms <= turn.now_ms:
@@ -57,7 +56,7 @@ def take_back(turn: Turn, domain: DomainState, task: Task, reason: Literal["conn
     else:
         if after.transfer is not None:
             tell(turn, domain, after, "requested", reason)
-        waiting.append(after)
-    go_on(turn, domain, waiting)
+        waiting = catch_up(turn, domain, [after])
+    go_on(turn, domain, [*waiting, *shed(turn, domain, agent)])
     if agent.agent_id in domain.agents:
         serve(turn, domain, agent)

@@ -47,6 +47,7 @@ INTERNAL: Final[dict[str, type]] = {
 }
 _TYPES: Final = PUBLIC | INTERNAL
 _NAMES: Final = {data: name for name, data in _TYPES.items()}
+_ENCODER: Final = msgspec.json.Encoder()
 _PUBLIC_DATA: Final = frozenset(PUBLIC.values())
 
 JournaledFact = tuple[str, str, msgspec.Raw]
@@ -56,6 +57,11 @@ JournaledFact = tuple[str, str, msgspec.Raw]
 def is_public(data: object) -> bool:
     """Whether the data go to `routing.events`."""
     return type(data) in _PUBLIC_DATA
+
+
+def bytes_of(fact: Fact) -> int:
+    """What the fact takes in a batch of the journal, rounded up."""
+    return len(_ENCODER.encode(fact.data)) + len(_NAMES[type(fact.data)]) + len(fact.tenant_id) + 16
 
 
 def encode_facts(facts: Iterable[Fact]) -> list[tuple[str, str, object]]:

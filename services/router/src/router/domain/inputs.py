@@ -107,7 +107,7 @@ class ConfigurationStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceObserved:
-    """Agents with a fresh heartbeat, and agents without one; at most 256 together. Repeats change nothing.
+    """Agents with a fresh heartbeat, and agents without one; at most 128 together. Repeats change nothing.
 
     `gone`, and devices that do not count, are ignored while leases cannot be read.
     """

@@ -143,7 +143,8 @@ class LeaverNoted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatesDeferred:
-    """More tasks could go through a gate that has opened, but the batch is full: a continuation timer goes on."""
+    """More could be offered, maybe through a gate that has opened, but the batch is full: a continuation timer goes on.
+    Until then nobody in the domain gets an offer."""
 
     domain: str
 

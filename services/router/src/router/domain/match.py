@@ -58,7 +58,10 @@ def _try_to_place(turn: Turn, domain: DomainState, task: Task) -> bool:
         if agent_id is None:
             break
         found = True
-        _issue(turn, domain, task, domain.agents[agent_id], RULES[task.choice])
+        if turn.full:
+            turn.emit(domain, GatesDeferred(domain=domain.domain))
+        else:
+            _issue(turn, domain, task, domain.agents[agent_id], RULES[task.choice])
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from contracts.offers import OfferExpired
 
 from router.domain import alerts, sweeps
-from router.domain.admission import go_on, queue_or_park, resume
+from router.domain.admission import catch_up, go_on, queue_or_park, resume
 from router.domain.classifying import contact_of_parked
 from router.domain.connections import take_back
 from router.domain.finish import finish
@@ -54,7 +54,8 @@ def _offer(turn: Turn, domain: DomainState, timer: Timer) -> None:
     )
     turn.emit(domain, expired)
     unanswered(turn, domain, agent)
-    go_on(turn, domain, [task, *shed(turn, domain, agent)])
+    waiting = catch_up(turn, domain, [task])
+    go_on(turn, domain, [*waiting, *shed(turn, domain, agent)])
     serve(turn, domain, agent)
 
 

@@ -2,19 +2,35 @@
 
 from typing import Final
 
-from router.domain.facts import Fact
+from router.domain.facts import Fact, bytes_of
 from router.domain.fold import fold
 from router.domain.state import DomainState, State
 from router.domain.task import Task
 
 FACTS_MAX: Final = 256
 """A call that has found so many facts starts nothing more of what can wait: a continuation timer goes on."""
+FACTS_BYTES_MAX: Final = 40 * 1024
+"""The same of bytes in the journal. What one task leads to has to fit a batch beside: with every field as long as it
+may be that is eight times as much (`tests/engine/test_largest_decisions.py`)."""
+FACTS_FEW: Final = 4
+"""So few are not worth measuring."""
 
 
 class Turn:
     """What an input leads to at one instant."""
 
-    __slots__ = ("facts", "freed", "handovers", "looked", "now_ms", "placed_later", "state", "touched")
+    __slots__ = (
+        "facts",
+        "freed",
+        "handovers",
+        "looked",
+        "measured",
+        "now_ms",
+        "placed_later",
+        "size",
+        "state",
+        "touched",
+    )
 
     def __init__(self, state: State, now_ms: int) -> None:
         self.state = state
@@ -22,6 +38,10 @@ class Turn:
         self.facts: list[Fact] = []
         self.looked = 0
         """How many of them were looked through for what they mean to transfers."""
+        self.measured = 0
+        """How many of them `size` counts."""
+        self.size = 0
+        """Their bytes in the journal."""
         self.touched: dict[str, DomainState] = {}
         """Domains of which something became true, by key."""
         self.freed: list[tuple[str, str]] = []
@@ -35,7 +55,13 @@ class Turn:
     @property
     def full(self) -> bool:
         """Whether the rest has to wait for a continuation."""
-        return len(self.facts) >= FACTS_MAX
+        found = len(self.facts)
+        if found <= FACTS_FEW or found >= FACTS_MAX:
+            return found >= FACTS_MAX
+        for number in range(self.measured, found):
+            self.size += bytes_of(self.facts[number])
+        self.measured = found
+        return self.size >= FACTS_BYTES_MAX
 
     def emit(self, domain: DomainState, data: object) -> None:
         """This became true in the domain: the state has it at once."""

@@ -16,7 +16,7 @@ from router.engine.inbox import Given, Inbox
 from router.engine.live import EngineLive, Leases
 
 LOG: Final = log("engine.presence")
-OBSERVED_MAX: Final = 256
+OBSERVED_MAX: Final = 128
 DEVICES_MAX: Final = 8
 """So many devices of an agent are looked at, those that count first: an observation has to fit a batch."""
 ALIVE: Final = ("present", "unconfirmed")
