@@ -204,8 +204,7 @@ def _reason(line: QueueLine, task: Task, waits: Waits) -> str | None:
     before = as_it_waits(task)
     if waits.terms.longest_wait and not task.terms.longest_wait:
         return "longest_wait"
-    terms = replace(waits.terms, next_step_at_ms=task.terms.next_step_at_ms)
-    if replace(waits, terms=terms) != before:
+    if replace(waits, terms=replace(waits.terms, next_step_at_ms=task.terms.next_step_at_ms)) != before:
         return "relaxed"
     if task.priority != line.effective(waits.priority, fixed=waits.priority_fixed):
         return "prioritised"
