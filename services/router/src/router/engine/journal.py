@@ -8,6 +8,7 @@ overtaken is void, like one of an old epoch. Model-checked: `router.testing.mode
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Final
 
 import msgspec
@@ -118,7 +119,7 @@ def confirmed(facts: Iterable[Fact], batch: BatchRecord, traces: Traces, generat
 
     The index in `sequence` counts public facts.
     """
-    origins = ((event_id, context) for count, event_id, context in batch.origins for _ in range(count))
+    origins = chain.from_iterable(repeat((event_id, context), count) for count, event_id, context in batch.origins)
     public = [each for each in zip(facts, batch.facts, origins, strict=True) if is_public(each[0].data)]
     return Confirmed(
         offset,

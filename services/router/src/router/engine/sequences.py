@@ -1,7 +1,6 @@
 """The `sequence` of routing events, and those of live offers and assignments for the views."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -11,12 +10,11 @@ from contracts.tasks import TaskAssigned, TaskCompleted, TaskRequeued, TaskTrans
 
 from router.domain.facts import Fact
 
-_OFFER_ENDS: Final = OfferAccepted | OfferRejected | OfferExpired | OfferRescinded | OfferWithdrawn
-_ASSIGNMENT_ENDS: Final = TaskCompleted | TaskRequeued | TaskUnassigned | TaskTransferredOut
+_OFFER_ENDS: Final = (OfferAccepted, OfferRejected, OfferExpired, OfferRescinded, OfferWithdrawn)
+_ASSIGNMENT_ENDS: Final = (TaskCompleted, TaskRequeued, TaskUnassigned, TaskTransferredOut)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """A public fact with what its event needs besides."""
 
     sequence: str
@@ -44,7 +42,7 @@ class Sequences(dict[str, str]):
             data = event.fact.data
             if isinstance(data, OfferIssued):
                 self[data.offer_id] = event.sequence
-            elif isinstance(data, TaskAssigned | AssignmentRoleChanged):
+            elif isinstance(data, (TaskAssigned, AssignmentRoleChanged)):
                 self[data.assignment_id] = event.sequence
             elif isinstance(data, _OFFER_ENDS):
                 self.pop(data.offer_id, None)

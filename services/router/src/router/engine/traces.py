@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts.tasks import TaskAbandoned, TaskCompleted, TaskQueued, TaskTransferredOut
 
+_ENDS: Final = (TaskCompleted, TaskAbandoned, TaskTransferredOut)
 VERSION_AND_TRACE: Final = slice(0, 35)
 """Of a W3C trace context, what two of one trace have in common."""
 
@@ -27,11 +28,7 @@ class Traces(dict[str, str]):
             if given is not None:
                 self[task_id] = given
             return given
-        own = (
-            self.pop(task_id, None)
-            if isinstance(data, TaskCompleted | TaskAbandoned | TaskTransferredOut)
-            else self.get(task_id)
-        )
+        own = self.pop(task_id, None) if isinstance(data, _ENDS) else self.get(task_id)
         if own is None or (given is not None and given[VERSION_AND_TRACE] == own[VERSION_AND_TRACE]):
             return given
         return own

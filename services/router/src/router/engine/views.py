@@ -1,10 +1,10 @@
 """What agents and supervisors are shown, computed from the state and made JSON: the values of the Redis projection."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from operator import attrgetter
-from typing import Final, cast
+from typing import Any, Final, cast  # Any: facts about offers have a task's id
 
 import msgspec
 from contracts.agents import ConfigurationApplied
@@ -20,36 +20,37 @@ from router.domain.transfers import origin_of
 from router.engine.live import Kind, Views
 from router.engine.sequences import Sequences
 
-OF_A_TASK: Final = (OfferAccepted, OfferExpired, OfferRejected, OfferRescinded, OfferWithdrawn)
+_Ids = dict[Kind, set[str]]
+OF_A_TASK: Final = frozenset({OfferAccepted, OfferExpired, OfferRejected, OfferRescinded, OfferWithdrawn})
 """Facts that name a task and not its queue, and change what the queue's view shows."""
+OF_NO_DOMAIN: Final = frozenset({SnapshotNamed, LeasesReadable})
 
 
 class Touched:
     """Which agents, queues and assignments a batch's facts are about, per domain."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, dict[Kind, set[str]]] = {}
+        self._ids: dict[str, _Ids] = {}
 
     def note(self, state: State, facts: Iterable[Fact]) -> None:
         """Add what these facts are about. A task's queue is looked up before the batch lets the task go."""
         for fact in facts:
             data = fact.data
-            if isinstance(data, SnapshotNamed | LeasesReadable):
+            of = cast(type, type(data))
+            if of in OF_NO_DOMAIN:
                 continue
             key = key_of(fact.tenant_id, getattr(data, "domain", ""))
             ids = self._ids.get(key)
             if ids is None:
                 ids = self._ids[key] = {"agents": set(), "queues": set(), "assignments": set(), "domains": set()}
-            if isinstance(data, ConfigurationRecordApplied):
-                self._add_configured(ids, data)
-                continue
-            if isinstance(data, ConfigurationApplied):
-                ids["domains"].add(data.domain)
-            for kind, name_of in _names_in(cast(type, type(data))):
+            for kind, name_of in _names_in(of):
                 name = name_of(data)
                 if name is not None:
                     ids[kind].add(name)
-            ids["queues"].update(_further_queues(state.domains.get(key), data))
+            if of in OF_A_TASK:
+                _add_queue(ids, state.domains.get(key), data)
+            elif of in _FURTHER:
+                _FURTHER[of](ids, data)
 
     def views(self, state: State, sequences: Sequences) -> dict[str, Views]:
         """The touched views as the state has them now."""
@@ -57,20 +58,34 @@ class Touched:
             key: _views(state.domains[key], sequences, ids) for key, ids in self._ids.items() if key in state.domains
         }
 
-    @staticmethod
-    def _add_configured(ids: dict[Kind, set[str]], data: ConfigurationRecordApplied) -> None:
-        if data.record.kind == "agent":
-            ids["agents"].add(data.record.id.partition(":")[2])
-        elif data.record.kind == "queue":
-            ids["queues"].add(data.record.id.rpartition("/")[2])
+
+def _add_queue(ids: _Ids, domain: DomainState | None, data: Any) -> None:
+    """That of the task which the fact names."""
+    if domain is not None and data.task_id in domain.tasks:
+        ids["queues"].add(domain.tasks[data.task_id].queue)
 
 
-def _further_queues(domain: DomainState | None, data: object) -> Iterator[str]:
-    """The queue that a task came from, and that of a task which the fact names alone."""
-    if isinstance(data, TaskRerouted):
-        yield data.from_queue
-    if isinstance(data, OF_A_TASK) and domain is not None and data.task_id in domain.tasks:
-        yield domain.tasks[data.task_id].queue
+def _add_left(ids: _Ids, data: TaskRerouted) -> None:
+    ids["queues"].add(data.from_queue)
+
+
+def _add_configured(ids: _Ids, data: ConfigurationRecordApplied) -> None:
+    if data.record.kind == "agent":
+        ids["agents"].add(data.record.id.partition(":")[2])
+    elif data.record.kind == "queue":
+        ids["queues"].add(data.record.id.rpartition("/")[2])
+
+
+def _add_domain(ids: _Ids, data: ConfigurationApplied) -> None:
+    ids["domains"].add(data.domain)
+
+
+_FURTHER: Final[dict[type, Callable[..., None]]] = {
+    TaskRerouted: _add_left,
+    ConfigurationRecordApplied: _add_configured,
+    ConfigurationApplied: _add_domain,
+}
+"""What else some facts are about."""
 
 
 @cache
