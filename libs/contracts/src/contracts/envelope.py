@@ -115,8 +115,8 @@ def headers_of(  # noqa: PLR0913 - an event's attributes, each by name
         headers.append(("ce_sequence", sequence.encode()))
     if causation_id is not None:
         headers.append(("ce_causationid", causation_id.encode()))
-    if max([len(text) for _, text in headers]) > _ATTRIBUTE_LENGTH_MAX:
-        _check_attributes({name[3:]: text.decode() for name, text in headers})
+    if len(event_id) + len(source) + len(subject) + len(sequence or "") + len(causation_id or "") > _ATTRIBUTE_LENGTH_MAX:
+        _check_attributes({name[3:]: text.decode() for name, text in headers})  # one of them may be too long
     headers.append(_CONTENT_TYPE)
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))

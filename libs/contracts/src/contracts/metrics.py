@@ -6,6 +6,8 @@ never changes its meaning; another meaning is another version beside it.
 """
 
 from dataclasses import dataclass, fields
+from itertools import compress
+from operator import attrgetter
 from typing import Final, Literal, Self
 
 COUNTING: Final = 1
@@ -108,10 +110,12 @@ class Counts:
 
     def plain(self) -> dict[str, int]:
         """What is not zero, by name."""
-        return {name: count for name in COUNT_NAMES if (count := getattr(self, name))}
+        counts = _all_counts(self)
+        return dict(compress(zip(COUNT_NAMES, counts, strict=True), counts))
 
 
 COUNT_NAMES: Final = tuple(field.name for field in fields(Counts))
+_all_counts: Final = attrgetter(*COUNT_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,16 +34,20 @@ from router.domain.state import EARLY_FACTS_MAX, SNAPSHOTS_KEPT, DomainState, Pa
 def fold(state: State, fact: Fact, now_ms: int) -> None:
     """Change the state by one fact. `now_ms` is the batch's: the same for every reader of the journal."""
     data = fact.data
-    handler = _MEASURED.get(type(data))
-    if handler is not None:
+    if type(data) in _MEASURED:
         domain = state.home(fact.tenant_id, data.domain)  # type: ignore[attr-defined]  # all with a handler have one
-        handler(state, domain, data, now_ms)
+        fold_in(state, domain, data, now_ms)
     elif isinstance(data, internal.LeasesReadable):
         _leases_readable(state, data)
     elif isinstance(data, internal.SnapshotNamed):
         state.snapshots = (*state.snapshots, data)[-SNAPSHOTS_KEPT:]
     else:
         raise AssertionError(f"nobody folds {type(data).__name__}")
+
+
+def fold_in(state: State, domain: DomainState, data: object, now_ms: int) -> None:
+    """`fold` of a fact that is of a domain of the state."""
+    _MEASURED[type(data)](state, domain, data, now_ms)
 
 
 def begin_epoch(state: State) -> None:

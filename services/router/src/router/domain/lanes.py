@@ -12,6 +12,7 @@ have (at most 20 each) are kept by agent and looked through: an agent has few of
 """
 
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import compress
 from typing import Final
 
 from contracts.routing_parts import Choice
@@ -27,6 +28,9 @@ from router.domain.task import LONGEST_WAIT_BAND, Task
 
 ASKED_MAX: Final = 8192
 """Signatures remembered by what was asked; beyond it all are forgotten and found anew."""
+EXCLUSIONS: Final = (
+    "lacks_skill", "not_ready", "not_present", "backed_off", "at_capacity", "refused_before", "gate_closed",
+)  # fmt: skip
 
 
 class Lanes(Roster):
@@ -169,22 +173,14 @@ class Lanes(Roster):
         if task.terms.agents:
             return self._census_of_named(task, signature)
         refusing = 0
-        for agent_id in task.refused_by.keys() | task.offers.keys():
+        for agent_id in task.refused_by.keys() | task.offers.keys() if task.refused_by or task.offers else ():
             standing = self._standings.get(agent_id)
             refusing += standing is not None and self._fits(standing, signature)
         eligible, not_ready, not_present, backed_off, at_capacity = signature.counts
         shut = 0 if self.gates.opens(signature.need.size[3], task.cost, self._idle) else eligible - refusing
-        excluded = {
-            "lacks_skill": total - sum(signature.counts),
-            "not_ready": not_ready,
-            "not_present": not_present,
-            "backed_off": backed_off,
-            "at_capacity": at_capacity,
-            "refused_before": refusing,
-            "gate_closed": shut,
-        }
-        present = {reason: count for reason, count in excluded.items() if count}
-        return Census(total, eligible - refusing - shut, present)
+        lacking = total - sum(signature.counts)
+        counts = (lacking, not_ready, not_present, backed_off, at_capacity, refusing, shut)
+        return Census(total, eligible - refusing - shut, dict(compress(zip(EXCLUSIONS, counts, strict=True), counts)))
 
     def serving(self, needs: Iterable[Need]) -> set[int]:
         """The profiles whose agents may serve any of these; costs a look at each profile."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from router.domain.facts import Fact, bytes_of
-from router.domain.fold import fold
+from router.domain.fold import fold, fold_in
 from router.domain.state import DomainState, State
 from router.domain.task import Task
 
@@ -68,7 +68,11 @@ class Turn:
         if domain.key not in self.touched:
             self.touched[domain.key] = domain
             domain.lanes.note_closed()
-        self.emit_in(domain.tenant_id, data)
+        if self.state.domains.get(domain.key) is not domain:  # not part of the state yet
+            self.emit_in(domain.tenant_id, data)
+            return
+        fold_in(self.state, domain, data, self.now_ms)
+        self.facts.append(Fact(domain.tenant_id, data))
 
     def emit_in(self, tenant_id: str, data: object) -> None:
         """`emit` by the tenant's id; empty for what is of the whole partition."""

@@ -140,7 +140,7 @@ def journaled(facts: Iterable[Fact]) -> list[JournaledFact]:
 
 def size_of(facts: Iterable[JournaledFact]) -> int:
     """Bytes that they take in a batch's record, rounded up."""
-    return sum(len(memoryview(data)) + len(tenant) + len(name) + 16 for tenant, name, data in facts)
+    return sum([len(memoryview(data)) + len(tenant) + len(name) + 16 for tenant, name, data in facts])
 
 
 def journal_of(partition: int) -> Partition:

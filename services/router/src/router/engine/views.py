@@ -178,13 +178,16 @@ def _offer(task: Task, offer: OfferIssued, sequences: Sequences) -> dict[str, ob
 def _queue(domain: DomainState, name: str) -> bytes:
     line = domain.queues[name]
     standing = [line.alerts[alert].raised for alert in sorted(line.alerts)]
-    kept = {
-        "oldest_queued_at_ms": line.oldest_queued_at_ms,
-        "measured": line.measured.plain(),
-        "alerts": [raised for raised in standing if raised is not None],
-        "override": line.override,
-    }
-    return _ENCODER.encode({"queue": name, **line.counts, **kept})
+    return _ENCODER.encode(
+        {
+            "queue": name,
+            **line.counts,
+            "oldest_queued_at_ms": line.oldest_queued_at_ms,
+            "measured": line.measured.plain(),
+            "alerts": [raised for raised in standing if raised is not None],
+            "override": line.override,
+        }
+    )
 
 
 def _assignment(domain: DomainState, task: Task, sequences: Sequences) -> bytes:
