@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.fields import Code, Count, Id, InstantMs, Text
+from contracts.quick import quick
 
 AgentState = Literal["ready", "not_ready"]
 Presence = Literal["present", "lost", "absent", "unconfirmed"]
@@ -100,6 +101,7 @@ class Refusal:
     http_status: Annotated[int, Field(ge=400, le=599)]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
     """What became of a command; a repeated command id gets the first result again."""

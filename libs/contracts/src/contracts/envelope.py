@@ -14,6 +14,7 @@ from typing import Final, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from contracts.quick import quick
 from contracts.registry import BY_DATA, BY_NAME, EventType
 
 Headers = Sequence[tuple[str, bytes]]
@@ -36,6 +37,7 @@ class UnknownTypeError(ValueError):
     """The event is of a type that this release does not know; a reader passes it over."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """An event with its CloudEvents attributes; `data` is an instance of the type's data class.
@@ -115,8 +117,9 @@ def headers_of(  # noqa: PLR0913 - an event's attributes, each by name
         headers.append(("ce_sequence", sequence.encode()))
     if causation_id is not None:
         headers.append(("ce_causationid", causation_id.encode()))
-    if len(event_id) + len(source) + len(subject) + len(sequence or "") + len(causation_id or "") > _ATTRIBUTE_LENGTH_MAX:
-        _check_attributes({name[3:]: text.decode() for name, text in headers})  # one of them may be too long
+    characters = len(event_id) + len(source) + len(subject) + len(sequence or "") + len(causation_id or "")
+    if characters > _ATTRIBUTE_LENGTH_MAX:  # one of them may be too long
+        _check_attributes({name[3:]: text.decode() for name, text in headers})
     headers.append(_CONTENT_TYPE)
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from contracts.fields import Channel, Code, Count, DurationMs, Id, InstantMs, Priority
+from contracts.quick import quick
 
 RescindReason = Literal["interaction_ended", "agent_lost", "agent_not_ready", "agent_removed"]
 Exclusion = Literal["lacks_skill", "not_ready", "not_present", "at_capacity", "refused_before"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Why this agent: who was in scope, who fell out for which reason, and the rule that chose."""
@@ -24,6 +26,7 @@ class Decision:
     """Of the configuration that decided."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferIssued:
     """Exclusive proposal of a task to an agent until `expires_at_ms`."""
@@ -43,6 +46,7 @@ class OfferIssued:
     auto_accept: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferAccepted:
     """The agent took it; `task.assigned` follows in the same batch."""
@@ -79,6 +83,7 @@ class OfferExpired:
     expired_at_ms: InstantMs
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRescinded:
     """The router took it back."""
@@ -104,6 +109,7 @@ class OfferWithdrawn:
     withdrawn_at_ms: InstantMs
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecorded:
     """A routing attempt that found nobody."""

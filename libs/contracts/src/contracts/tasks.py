@@ -18,6 +18,7 @@ from contracts.fields import (
     Proficiency,
     Text,
 )
+from contracts.quick import quick
 
 Then = Literal["close", "keep_open"]
 """What the gateway does with the interaction: close it (unless the customer has said more), or keep it open."""
@@ -45,6 +46,7 @@ class Requirement:
     maximum: Proficiency = 5
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """On which terms a task waits, beside its queue, priority and requirements."""
@@ -81,6 +83,7 @@ class Origin:
     """The transfer fails if nobody has accepted by then."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskQueued:
     """A task exists and waits."""
@@ -122,6 +125,7 @@ class TaskQueued:
     """Asked for this task alone: no override of the queue changes it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRerouted:
     """A waiting task goes on waiting on other terms; the values are those that hold from now on."""
@@ -233,6 +237,7 @@ class TaskUnassigned:
     handled_ms: DurationMs
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAssigned:
     """An accepted offer: this agent alone owns the task."""
@@ -276,6 +281,7 @@ class TaskRequeued:
     requeued_at_ms: InstantMs
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrapupStarted:
     """The conversation is over for the agent, who still documents it; holds capacity until completed."""
@@ -298,6 +304,7 @@ class WrapupStarted:
     """The task that took the place of this one: `task.transferred_out` follows instead of `task.completed`."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCompleted:
     """Done; terminal."""
@@ -318,6 +325,7 @@ class TaskCompleted:
     """Of it, on hold."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAbandoned:
     """The customer was gone before an agent owned the task; terminal."""

@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from contracts.quick import quick
+
 
 class Clock(Protocol):
     """Time. Under test it is virtual: `sleep` returns at once and `now_ms` has moved."""
@@ -38,6 +40,7 @@ class Chance(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One partition of a topic."""
@@ -46,6 +49,7 @@ class Partition:
     number: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a log holds at one offset."""
@@ -64,6 +68,7 @@ class Record:
         return Partition(self.topic, self.partition)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """A record to be appended; without a partition the key's hash decides (Kafka's default partitioner)."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from contracts.commands import CustomerFacts
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.queues import QueueOverridden
+from contracts.quick import quick
 from contracts.routing_parts import Measure
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionParked:
     """Accepted, but no queue is configured for it yet; it waits for configuration, with its waiting time running."""

@@ -4,6 +4,8 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from contracts.quick import quick
+
 from router.domain.agent import Agent
 from router.domain.heaps import Heads, Key
 from router.domain.need import Need, Offering, Room, Size, has_room, proficiency
@@ -27,6 +29,7 @@ Priority = tuple[int, Key]
 """A task's place with what goes before it: the longest wait, then a client below its share."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Census:
     """How many agents a task can choose from, and for which first reason the others cannot have it."""
