@@ -2,10 +2,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any  # Any: arguments of commands, right ones and wrong ones
 from uuid import uuid4
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.asyncio import Connection
+from redis.exceptions import DataError, ResponseError
 from servicekit.live import LiveAwayError, Redis, Script, Scripts, open_redis
 from servicekit.testing.parts import part
 from servicekit.together import Together
@@ -172,3 +174,20 @@ async def _reply_eater(host: str, port: int) -> AsyncIterator[int]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+
+
+async def test_commands_are_packed_to_the_byte_as_redis_py_does(redis: Redis) -> None:
+    ours, own = redis.connection_pool.make_connection(), Connection()
+    arguments: tuple[Any, ...] = ("a", "é", b"\x00\r\n", 7, 10**20, 1.5, 1e300, -0.0, float("inf"), b"x" * 10_000)
+    commands: tuple[tuple[Any, ...], ...] = (
+        ("SET", *arguments),
+        ("CONFIG GET", "save"),
+        (b"PING",),
+        ("SET", "k", bytearray(b"v"), memoryview(b"w")),
+    )
+
+    assert type(ours) is not Connection
+    for command in commands:
+        assert b"".join(ours.pack_command(*command)) == b"".join(own.pack_command(*command))
+    with pytest.raises(DataError):
+        ours.pack_command("SET", "k", None)

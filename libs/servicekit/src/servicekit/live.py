@@ -8,11 +8,12 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
+import hiredis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.client import Pipeline, PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -64,6 +65,7 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
     """
     pool = BlockingConnectionPool.from_url(
         url,
+        connection_class=_Connection,  # unless the URL asks for TLS or a Unix socket, which have theirs
         max_connections=CONNECTIONS_MAX,
         timeout=COMMAND_TIMEOUT_SECONDS,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -105,6 +107,19 @@ class Scripts:
     def load(self, name: str) -> Script:
         """The script in `lua/<name>.lua`."""
         return Script(self._folder.joinpath(f"{name}.lua").read_text(encoding="utf-8"))
+
+
+class _Connection(Connection):
+    """Packs commands by hiredis, as redis-py's own connections do that are not asynchronous: a projection of 135
+    arguments in 14 us instead of 308.
+    """
+
+    @override
+    def pack_command(self, *args: Any) -> list[bytes]:  # the library's own signature
+        if isinstance(args[0], str) and " " not in args[0]:  # it knows no commands of two words
+            with suppress(TypeError):  # nor arguments of other types than these four
+                return [hiredis.pack_command(args)]
+        return super().pack_command(*args)
 
 
 class LiveRedis(Redis):
