@@ -82,10 +82,11 @@ class Agent:
     def room(self) -> Room:
         """What the agent can still take."""
         urgent = max(0, self.capacity - self.held)
+        any_kind = max(0, urgent - self.held_interruptible) if self.held_interruptible else urgent
         full = NOWHERE_FULL
         if self.on_channel:
-            full = frozenset(name for name, count in self.on_channel.items() if count >= self.channels[name])
-        return (urgent, max(0, urgent - self.held_interruptible), full)
+            full = frozenset([name for name, count in self.on_channel.items() if count >= self.channels[name]])
+        return (urgent, any_kind, full)
 
     @property
     def load(self) -> float:

@@ -21,7 +21,7 @@ from contracts.tasks import Requirement, Terms
 from router.domain.agent import Agent
 from router.domain.gates import Gates
 from router.domain.heaps import Bucket, Key
-from router.domain.lane_parts import ELIGIBLE, KINDS, Census, NamedTasks, Priority, Signature, seen_by
+from router.domain.lane_parts import ELIGIBLE, KINDS, Census, NamedTasks, Priority, Signature, Standing, seen_by
 from router.domain.need import Gate, Need, Size, Skills, has_room, has_skills, satisfies, skills_of
 from router.domain.roster import Roster
 from router.domain.task import LONGEST_WAIT_BAND, Task
@@ -97,8 +97,10 @@ class Lanes(Roster):
         if task.terms.agents:
             return self._best_named(task, signature)
         self._file_agents()
-        barred = [standing for standing in map(self._filed.get, (*task.refused_by, *task.offers)) if standing]
-        barred = [standing for standing in barred if self._fits(standing, signature)]
+        barred: list[Standing] = []
+        if task.refused_by or task.offers:
+            asked = filter(None, map(self._filed.get, (*task.refused_by, *task.offers)))
+            barred = [standing for standing in asked if self._fits(standing, signature)]
         for standing in barred:
             self._leave(standing)
         best = signature.best()

@@ -60,7 +60,8 @@ class Roster:
         if not self._changed:
             return
         for agent in self._changed.values():
-            self._profile_of(agent)
+            if agent.profile < 0:
+                self._profile_of(agent)
             old = self._standings.get(agent.agent_id)
             new = Standing(
                 agent.profile, bar_of(agent), agent.room, agent.load, agent.idle_since_ms, agent.turn, agent.agent_id
@@ -197,8 +198,7 @@ class Roster:
         key = (new.bar, new.room)
         profile.standings[key] = profile.standings.get(key, 0) + 1
         for size, signatures in profile.signatures.items():
-            before = seen_by(old.bar, old.room, size)
-            after = seen_by(new.bar, new.room, size)
+            before, after = seen_by(old.bar, old.room, size), seen_by(new.bar, new.room, size)
             if before != after:
                 for signature in signatures.values():
                     signature.counts[before] -= 1
