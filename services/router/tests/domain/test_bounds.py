@@ -69,21 +69,28 @@ def test_an_agent_with_many_tasks_is_relieved_in_steps() -> None:
     assert told.domain.queues["chats"].counts["waiting"] == 300
 
 
-def test_an_agent_who_takes_what_was_left_to_be_taken_from_them_is_relieved_of_nothing_more() -> None:
+@pytest.mark.parametrize("ready_again", [False, True])
+def test_an_agent_who_takes_what_was_left_to_be_taken_from_them_is_relieved_of_nothing_more(ready_again: bool) -> None:
     told = crowd(waiting=2 * FACTS_MAX, agents=1, capacity=2 * FACTS_MAX)
     told.seen("agent-000")
     told.wait(0)
     told.set_state("agent-000", ready=False)
-    assert told.domain.offers  # the call was full
-    for offer_id in sorted(told.domain.offers):
-        told.accept("agent-000", offer_id)
+    if ready_again:
+        told.set_state("agent-000", ready=True)
+    left = sorted(told.domain.offers)
+    assert left  # each call was full
+    happened = [fact for offer_id in left for fact in told.accept("agent-000", offer_id)]
 
     assert told.domain.agents["agent-000"].shed is None
     assert told.state.next_due_ms() != 0
+    assert len(offers(happened)) == (2 * FACTS_MAX - len(left) if ready_again else 0)
 
 
-def test_a_lost_agent_who_ends_what_was_left_to_be_taken_from_them_is_relieved_of_nothing_more() -> None:
-    told = crowd(waiting=2 * FACTS_MAX, agents=1, capacity=2 * FACTS_MAX)
+@pytest.mark.parametrize("ready_again", [False, True])
+def test_a_lost_agent_who_ends_what_was_left_to_be_taken_from_them_is_relieved_of_nothing_more(
+    ready_again: bool,
+) -> None:
+    told = crowd(waiting=2 * FACTS_MAX, agents=1, capacity=3 * FACTS_MAX)
     told.seen("agent-000")
     told.wait(0)
     for offer_id in sorted(told.domain.offers):
@@ -91,12 +98,16 @@ def test_a_lost_agent_who_ends_what_was_left_to_be_taken_from_them_is_relieved_o
     told.gone("agent-000")
     told.now_ms += 30_000
     told.give(TimersDue())
-    assert told.domain.assignments  # the call was full
-    for assignment_id in sorted(told.domain.assignments):
-        told.end_task("agent-000", assignment_id)
+    if ready_again:
+        told.seen("agent-000")
+        told.set_state("agent-000", ready=True)
+    left = sorted(told.domain.assignments)
+    assert left  # each call was full
+    happened = [fact for assignment_id in left for fact in told.end_task("agent-000", assignment_id)]
 
     assert told.domain.agents["agent-000"].shed is None
     assert told.state.next_due_ms() != 0
+    assert bool(offers(happened)) == ready_again
 
 
 def test_an_agent_who_is_ready_again_before_everything_was_taken_begins_with_the_first_in_line() -> None:

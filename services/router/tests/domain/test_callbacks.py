@@ -307,6 +307,16 @@ def test_a_callback_is_refused_where_nothing_waits(told: Story) -> None:
     assert refusal(told.callback("i9", request_id="c2")) == "task_gone"
 
 
+def test_who_asks_again_for_a_callback_that_an_agent_has_by_now_is_not_contradicted(told: Story) -> None:
+    told.start("i1")
+    told.callback("i1", request_id="c1")
+    told.on_duty("ann")
+    told.accept("ann", "i1.t1.o1")
+
+    assert only(CommandResult, told.callback("i1", request_id="c2")).outcome == "done"
+    assert refusal(told.callback("i1", request_id="c3", in_seconds=600)) == "task_assigned"
+
+
 @pytest.mark.parametrize("in_seconds", [0, 600])
 def test_a_customer_who_keeps_the_place_may_think_better_of_it_once(told: Story, in_seconds: int) -> None:
     told.start("i1")

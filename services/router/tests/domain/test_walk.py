@@ -40,6 +40,10 @@ def test_a_day_with_a_crowd_keeps_every_invariant(seed: int) -> None:
     crowded(seed)
 
 
+def test_a_day_on_which_an_agent_takes_the_rest_of_what_was_to_be_taken_from_them_and_is_served() -> None:
+    crowded(900_002)
+
+
 def test_days_with_a_crowd_need_more_than_one_step() -> None:
     assert all("shed" in crowded(seed).crossed for seed in (2, 4))
 

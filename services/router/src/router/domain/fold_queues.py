@@ -14,8 +14,9 @@ from router.domain.state import DomainState, State
 def queue_overridden(state: State, domain: DomainState, data: QueueOverridden, now_ms: int) -> None:
     """For new tasks at once, for those who wait in bounded steps."""
     line = domain.queues[data.queue]
-    if domain.overriding is not None and data.by is not None and data.queue > domain.overriding.after:
-        domain.overriding.later.append(data.queue)
+    every = domain.overriding
+    if every is not None and data.by is not None and data.queue > every.after and data.queue not in every.later:
+        every.later.append(data.queue)
     boost = line.boost
     line.override = data if data.closed or data.priority is not None else None
     line.era += line.boost != boost

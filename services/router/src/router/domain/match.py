@@ -113,6 +113,7 @@ def open_gates(turn: Turn, domain: DomainState) -> None:
 def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssigned:
     """The agent has accepted their offer: it is the task's only one from now on, and the task theirs."""
     offer = task.offers[agent_id]
+    being_relieved = domain.agents[agent_id].shed is not None
     accepted = OfferAccepted(
         offer_id=offer.offer_id,
         task_id=task.task_id,
@@ -141,6 +142,8 @@ def take(turn: Turn, domain: DomainState, task: Task, agent_id: str) -> TaskAssi
         respond_by_ms=_respond_by_ms(turn, line, task),
     )
     turn.emit(domain, assigned)
+    if being_relieved:  # perhaps that was the last of it: then the line is theirs again
+        turn.freed.append((domain.key, agent_id))
     if task.transfer is not None:
         turn.handovers.append((domain.key, task.task_id))
     return assigned

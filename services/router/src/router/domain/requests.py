@@ -80,15 +80,15 @@ def _callback(turn: Turn, domain: DomainState, data: RequestCallback) -> Outcome
     """The waiting task keeps its place; the end of the interaction does not end it any more.
 
     One that is parked or scheduled is back in line, unless it is to be called at a time; a callback that is in line
-    already, or waits for the opening, stays as it is.
+    already, waits for the opening or has its agent stays as it is: the customer will be called, as was said.
     """
     task = _task_of(domain, data.interaction_id)
     if task is None:
         return refused("task_gone", 404, "The interaction has no waiting task.")
-    if task.assigned is not None:
-        return refused("task_assigned", 409, "An agent has the task already.")
     put_by = task.deferred_for in {"parked", SCHEDULED}
     later = data.due_at_ms is not None and data.due_at_ms > turn.now_ms
+    if task.assigned is not None and (later or task.kind != "callback"):
+        return refused("task_assigned", 409, "An agent has the task already.")
     if task.kind == "callback" and not put_by and not later:
         return Outcome(task_id=task.task_id)
     withdraw(turn, domain, task, "rerouted")

@@ -91,6 +91,7 @@ def start_wrapup(  # what the agent says at the end, each by name
     Handed over, it goes on under another task.
     """
     assigned = assignment_of(task)
+    being_relieved = domain.agents[assigned.agent_id].shed is not None
     set_counted(turn, domain, task, counted=True)
     started = WrapupStarted(
         task_id=task.task_id,
@@ -108,6 +109,8 @@ def start_wrapup(  # what the agent says at the end, each by name
         disposition=disposition,
     )
     turn.emit(domain, started)
+    if being_relieved:  # perhaps that was the last of it: then the line is theirs again
+        turn.freed.append((domain.key, assigned.agent_id))
 
 
 def complete(  # what the agent says at the end, each by name
