@@ -34,6 +34,7 @@ def test_days_of_transfers_are_full_of_them() -> None:
     assert sum(map(transfers_of, range(1000, 1010))) > 20
 
 
+@pytest.mark.timeout(300)  # ten seconds of CPU on a machine that others load
 @settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_a_day_with_a_crowd_keeps_every_invariant(seed: int) -> None:
