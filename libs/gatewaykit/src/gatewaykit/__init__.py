@@ -1,0 +1,1 @@
+"""What gateways share beyond running: conversations, providers, files, sending."""

@@ -1,0 +1,1 @@
+"""Pure: no clock, no chance, no I/O."""
