@@ -1,10 +1,11 @@
 """A tenant's configuration: one document, validated as a whole, versioned by the router's API."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.calendars import Calendar, TimeZone
+from contracts.channel_parts import Account, CannedReply, Mailbox, Template
 from contracts.fields import Channel, Code, Cost, DeviceKind, Id
 from contracts.part import Label, Part, Seconds
 from contracts.routing_parts import (
@@ -19,6 +20,10 @@ from contracts.routing_parts import (
 )
 from contracts.rules import Rule
 
+WEB_CHAT: Final = "webchat"
+EMAIL: Final = "email"
+LongSeconds = Annotated[int, Field(ge=1, le=90 * 86_400)]
+Reopening = Annotated[int, Field(ge=0, le=365 * 86_400)]
 IdleReset = Literal["ready", "assignment", "outbound", "refusal"]
 RESETS: Final[tuple[IdleReset, ...]] = ("ready", "assignment")
 
@@ -91,7 +96,11 @@ class ChannelAddress(Part):
     """Web origins that may open a chat; the gateway's own pages always may."""
     identity_keys: list[Annotated[str, Field(max_length=4000)]] = Field(default_factory=list, max_length=2)
     """Public keys (PEM; EdDSA or ES256) that sign customers' identity tokens; two while one is rotated."""
-    idle_close_seconds: Seconds = 1800
+    idle_close_seconds: LongSeconds = 1800
+    """A conversation in which nobody waits for an agent ends after so long without a word."""
+    reopen_seconds: Reopening = 0
+    """Who writes within so long after the end goes on with what was said: a new interaction that names the one before
+    (attribute `continues`). Not for web chat."""
     abandon_seconds: Seconds = 60
     """A customer whose socket is gone for so long has left."""
     callbacks: bool = False
@@ -99,6 +108,18 @@ class ChannelAddress(Part):
     are known. A queue may then make callbacks of them, and they may ask for one."""
     idle_release_seconds: Seconds | None = None
     """A customer who has been silent for so long takes no capacity of the agent until they write again."""
+    account: Account | None = None
+    """The provider's, for an address of a provider's channel."""
+    mailbox: Mailbox | None = None
+    """For an e-mail address."""
+
+    @model_validator(mode="after")
+    def _of_its_channel(self) -> Self:
+        if (self.channel == EMAIL) != (self.mailbox is not None):
+            raise ValueError("`mailbox` belongs to the channel `email`, and to no other")
+        if self.account is not None and self.channel in (EMAIL, WEB_CHAT):
+            raise ValueError("`account` belongs to a channel of a provider")
+        return self
 
 
 class TenantConfiguration(Part):
@@ -115,3 +136,5 @@ class TenantConfiguration(Part):
     """Of each domain in this order."""
     calendars: list[Calendar] = Field(default_factory=list, max_length=1000)
     teams: list[Team] = Field(default_factory=list, max_length=1000)
+    templates: list[Template] = Field(default_factory=list, max_length=5000)
+    replies: list[CannedReply] = Field(default_factory=list, max_length=5000)

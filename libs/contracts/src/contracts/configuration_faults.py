@@ -67,6 +67,8 @@ def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
         ("rules", [f"{rule.domain}/{rule.id}" for rule in configuration.rules]),
         ("calendars", [f"{calendar.domain}/{calendar.id}" for calendar in configuration.calendars]),
         ("teams", [f"{team.domain}/{team.id}" for team in configuration.teams]),
+        ("templates", [f"{template.domain}/{template.id}" for template in configuration.templates]),
+        ("replies", [f"{reply.domain}/{reply.id}" for reply in configuration.replies]),
         *(
             (f"domains/{index}/dispositions", [disposition.id for disposition in domain.dispositions])
             for index, domain in enumerate(configuration.domains)
@@ -117,6 +119,7 @@ def _dangling(configuration: TenantConfiguration) -> Iterator[Fault]:
     for index, agent in enumerate(configuration.agents):
         yield from _of_agent(f"/agents/{index}", agent, names)
     yield from _of_channels(configuration, names)
+    yield from _of_texts(configuration, names)
 
 
 class _Names:
@@ -134,6 +137,7 @@ class _Names:
             "plan": {(plan.domain, plan.id) for plan in configuration.plans},
             "calendar": {(calendar.domain, calendar.id) for calendar in configuration.calendars},
             "team": {(team.domain, team.id) for team in configuration.teams},
+            "address": {(channel.domain, channel.address) for channel in configuration.channels},
         }
 
     def unknown(self, path: str, kind: str, name: str) -> Iterator[Fault]:
@@ -163,6 +167,15 @@ def _of_channels(configuration: TenantConfiguration, names: _Names) -> Iterator[
         for place, name in enumerate([channel.queue, *channel.queues]):
             field = f"{path}/queue" if place == 0 else f"{path}/queues/{place - 1}"
             yield from names.unknown_in(field, "queue", channel.domain, name)
+
+
+def _of_texts(configuration: TenantConfiguration, names: _Names) -> Iterator[Fault]:
+    for index, template in enumerate(configuration.templates):
+        yield from names.unknown_in(f"/templates/{index}/address", "address", template.domain, template.address)
+    for index, reply in enumerate(configuration.replies):
+        yield from names.unknown(f"/replies/{index}/domain", "domain", reply.domain)
+        for place, queue in enumerate(reply.queues):
+            yield from names.unknown_in(f"/replies/{index}/queues/{place}", "queue", reply.domain, queue)
 
 
 def _of_queue(path: str, queue: Queue, names: _Names) -> Iterator[Fault]:

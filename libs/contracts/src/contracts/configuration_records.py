@@ -30,9 +30,10 @@ class ConfigurationPart:
     """A record of a kind that came later: its own event, for readers of `config.record` know only their kinds."""
 
     kind: Code
-    """`plan`, `rules`, `calendar` or `team`."""
+    """`plan`, `rules`, `calendar`, `team`, `template` or `reply`."""
     id: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[a-z]+:[A-Za-z0-9][A-Za-z0-9._:@/-]*$")]
-    """`plan:<domain>/<plan>`, `calendar:<domain>/<calendar>`, `team:<domain>/<team>`, `rules:<domain>`."""
+    """`plan:<domain>/<plan>`, `calendar:<domain>/<calendar>`, `team:<domain>/<team>`, `rules:<domain>`,
+    `template:<domain>/<template>`, `reply:<domain>/<reply>`."""
     domain: Id
     version: Count
     value: dict[str, object] | None

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROLS_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_FIELDS_WITH_LINES: Final = frozenset({"message", "when", "identity_keys"})
+_FIELDS_WITH_LINES: Final = frozenset({"message", "when", "identity_keys", "text", "signature", "acknowledgement"})
 """Of the configuration document; their text may have several lines."""
 
 

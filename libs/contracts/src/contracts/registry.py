@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from contracts import agents, assignments, commands, interactions, messages, offers, queues, tasks
+from contracts import agents, assignments, commands, interactions, messages, offers, queues, tasks, written
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.topics import (
     COMMANDS_CHAT,
@@ -15,7 +15,7 @@ from contracts.topics import (
     Topic,
 )
 
-GATEWAYS: Final = ("chat-gateway",)
+GATEWAYS: Final = ("chat-gateway", "email-gateway")
 ENGINE: Final = ("router-engine",)
 API: Final = ("router-api",)
 CRM: Final = ("crm",)
@@ -43,6 +43,11 @@ EVENT_TYPES: Final = (
     EventType("message.announced", messages.MessageAnnounced, MESSAGES, GATEWAYS),
     EventType("message.delivered", messages.MessageDelivered, MESSAGES, GATEWAYS),
     EventType("message.failed", messages.MessageFailed, MESSAGES, GATEWAYS),
+    EventType("message.status_changed", written.MessageStatusChanged, MESSAGES, GATEWAYS),
+    EventType("message.edited", written.MessageEdited, MESSAGES, GATEWAYS),
+    EventType("message.erased", written.MessageErased, MESSAGES, GATEWAYS),
+    EventType("message.moved", written.MessagesMoved, MESSAGES, GATEWAYS),
+    EventType("window.changed", written.WindowChanged, MESSAGES, GATEWAYS),
     EventType("task.queued", tasks.TaskQueued, ROUTING_EVENTS, ENGINE),
     EventType("task.rerouted", tasks.TaskRerouted, ROUTING_EVENTS, ENGINE),
     EventType("task.deferred", tasks.TaskDeferred, ROUTING_EVENTS, ENGINE),

@@ -58,7 +58,8 @@ def _of(schema: Schema) -> Strategy:
         case "string":
             return _texts(schema)
         case "array":
-            return cast(Strategy, st.lists(_of(cast(Schema, schema["items"])), max_size=3))
+            fewest = cast(int, schema.get("minItems", 0))
+            return cast(Strategy, st.lists(_of(cast(Schema, schema["items"])), min_size=fewest, max_size=fewest + 3))
         case _:
             return _objects(schema)
 

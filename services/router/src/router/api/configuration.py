@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
 from contracts.calendars import Calendar
+from contracts.channel_parts import CannedReply, Template
 from contracts.configuration import TenantConfiguration
 from contracts.configuration_faults import Fault, reference_faults
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
@@ -19,7 +20,7 @@ ID_LENGTH_MAX: Final = 200
 PART_BYTES_MAX: Final = 64 * 1024
 """Of one record of `config`: the engine takes it over in one batch of its journal."""
 
-LATER_KINDS: Final = frozenset({"plan", "calendar", "team", "rules"})
+LATER_KINDS: Final = frozenset({"plan", "calendar", "team", "rules", "template", "reply"})
 AnyRecord = ConfigurationRecord | ConfigurationPart
 Thing = tuple[str, str, str | None, dict[str, object]]
 """Kind, id, domain and value of a record, whatever its version."""
@@ -125,10 +126,12 @@ def _things(configuration: TenantConfiguration, places: Mapping[str, int]) -> It
         yield "agent", f"agent:{agent.id}", agent.domain, _value(agent)
     for channel in configuration.channels:
         yield "channel", f"channel:{channel.address}", channel.domain, _value(channel)
-    later: dict[str, Sequence[Plan | Calendar | Team]] = {
+    later: dict[str, Sequence[Plan | Calendar | Team | Template | CannedReply]] = {
         "plan": configuration.plans,
         "calendar": configuration.calendars,
         "team": configuration.teams,
+        "template": configuration.templates,
+        "reply": configuration.replies,
     }
     for kind, parts in later.items():
         for part in parts:

@@ -122,8 +122,9 @@ async def open_configuration(log_factory: LogFactory) -> AsyncGenerator[Configur
 
 
 def _concerns(record: AnyRecord, name: str, domain: DomainState) -> bool:
-    """Changed since the domain's version, and of the domain now or until now (an agent or address that moved)."""
-    if record.version <= domain.version:
+    """Of a kind that routing needs, changed since the domain's version, and of the domain now or until now (an agent or
+    address that moved)."""
+    if record.kind not in _ORDER or record.version <= domain.version:
         return False
     held = domain.agents if record.kind == "agent" else domain.addresses if record.kind == "channel" else ()
     return record.domain == name or record.id.partition(":")[2] in held
@@ -131,8 +132,7 @@ def _concerns(record: AnyRecord, name: str, domain: DomainState) -> bool:
 
 def _pieces(records: list[AnyRecord]) -> list[list[AnyRecord]]:
     """At most so many records and bytes a piece; at least one piece. Queues stand before what names them."""
-    last = len(_ORDER)
-    records.sort(key=lambda record: (_ORDER.index(record.kind) if record.kind in _ORDER else last, record.id))
+    records.sort(key=lambda record: (_ORDER.index(record.kind), record.id))
     pieces: list[list[AnyRecord]] = [[]]
     size = 0
     for record in records:

@@ -1,0 +1,89 @@
+"""Parts of a configuration document that say how written channels work: providers' accounts, mailboxes, templates."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.fields import Channel, Code, Id
+from contracts.part import Label, Part, Seconds
+
+SecretName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Names a secret that the gateway is given by its operator, among the tenant's own; never the secret itself."""
+
+Secrets = dict[Code, Annotated[list[SecretName], Field(min_length=1, max_length=2)]]
+"""By use; the current one first. While one is rotated the one before still counts for what comes in."""
+
+Body = Annotated[str, Field(min_length=1, max_length=4000)]
+"""Text for customers; `{name}` stands for a variable, `{{` for a brace."""
+
+
+class Account(Part):
+    """The provider's account behind an address."""
+
+    provider: Code
+    account_id: Annotated[str, Field(min_length=1, max_length=200)]
+    """What the provider calls it: phone number id, page id, bot id, Account SID, ..."""
+    secrets: Secrets = Field(default_factory=dict)
+    options: dict[Code, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict)
+
+
+class Imap(Part):
+    """A mailbox that is read where it is."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 993
+    tls: Literal["implicit", "starttls"] = "implicit"
+    user: Annotated[str, Field(min_length=1, max_length=320)]
+    password: SecretName
+    folder: Annotated[str, Field(min_length=1, max_length=200)] = "INBOX"
+    poll_seconds: Seconds = 60
+    """How often it is looked at where the server cannot tell of new mail (IDLE, RFC 2177)."""
+
+
+class Dkim(Part):
+    """Signs what is sent (RFC 6376)."""
+
+    domain: Annotated[str, Field(min_length=1, max_length=253)]
+    selector: Annotated[str, Field(min_length=1, max_length=63)]
+    private_key: SecretName
+
+
+class Mailbox(Part):
+    """How an e-mail address receives and answers."""
+
+    sender_name: Label
+    """Stands beside the address in what is sent."""
+    signature: Body | None = None
+    acknowledgement: Body | None = None
+    """Sent to who writes for the first time in a conversation, at most once a day to each."""
+    imap: Imap | None = None
+    """None: mail comes by SMTP to the gateway."""
+    dkim: Dkim | None = None
+
+
+class Template(Part):
+    """A text that a provider has approved beforehand: it may be sent when a conversation's window is closed."""
+
+    id: Code
+    domain: Id
+    address: Id
+    name: Annotated[str, Field(min_length=1, max_length=512)]
+    """As the provider knows it."""
+    language: Annotated[str, Field(min_length=2, max_length=20)]
+    text: Body
+    """As customers read it; the variables in their order fill the provider's places."""
+    options: dict[Code, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict)
+
+
+class CannedReply(Part):
+    """A text that agents take and change before they send it."""
+
+    id: Code
+    domain: Id
+    name: Label
+    text: Body
+    channels: list[Channel] = Field(default_factory=list, max_length=50)
+    """None: every channel."""
+    queues: list[Code] = Field(default_factory=list, max_length=200)
+    """None: every queue."""
+    language: Code | None = None
