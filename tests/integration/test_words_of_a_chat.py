@@ -6,6 +6,7 @@ from contracts import Event, decode, encode
 from contracts.configuration import Domain
 from contracts.interactions import InteractionStarted
 from contracts.tasks import TaskQueued
+from gatewaykit.domain import decisions as kit
 from router.domain.inputs import InteractionInput
 from router.testing.parts import address, queue, rules
 from router.testing.story import TENANT, Story
@@ -14,9 +15,9 @@ from servicekit.testing.set_clock import NOW_MS
 
 def started(text: str) -> InteractionStarted:
     """As it stands in the log."""
-    change = decisions.customer_says(
+    change = kit.customer_says(
         decisions.opened(visit(), place(), NOW_MS),
-        visit(),
+        visit().opening,
         message_id="m1",
         client_message_id="client-m1",
         text=text,

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from chat_gateway.domain import decisions, routed
-from chat_gateway.domain.records import PRESENCE_MS, Change, Conversation, Seat, State
+from chat_gateway.domain import decisions
 from chat_gateway.testing.samples import place, spoken, visit
 from contracts.commands import AddNote, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageReceived, MessageSent
 from contracts.tasks import Then
+from gatewaykit.domain import decisions as kit
+from gatewaykit.domain import routed
+from gatewaykit.domain.records import PRESENCE_MS, Change, Conversation, Seat, State
 from hypothesis import given
 from hypothesis import strategies as st
 from servicekit.testing.set_clock import NOW_MS
@@ -23,7 +25,7 @@ def fresh() -> Conversation:
 
 def says(before: Conversation, text: str = "hi", *, now_ms: int = NOW_MS) -> Change:
     name = f"m{before.last_number + 1}"
-    return decisions.customer_says(before, visit(), message_id=name, client_message_id=name, text=text, now_ms=now_ms)
+    return kit.customer_says(before, visit().opening, message_id=name, client_message_id=name, text=text, now_ms=now_ms)
 
 
 def assigned() -> Conversation:
@@ -99,23 +101,23 @@ def test_the_end_of_an_older_task_changes_nothing() -> None:
 
 
 def test_an_ended_conversation_stays_as_it_is() -> None:
-    over = decisions.ended(assigned(), "customer_left", NOW_MS).conversation
+    over = kit.ended(assigned(), "customer_left", NOW_MS).conversation
 
     assert routed.queued(over, "i1.t2").conversation == over
     assert routed.abandoned(over, "i1.t1").conversation == over
     assert finish(over).conversation == over
-    assert decisions.ended(over, "idle", NOW_MS) == Change(over)
+    assert kit.ended(over, "idle", NOW_MS) == Change(over)
 
 
 def test_only_the_current_assignment_may_say_something() -> None:
     current, data = replace(assigned(), routed_sequence="0001-000000000000005-00000"), spoken(sequence=5).data
     assert isinstance(data, SendMessage)
 
-    assert decisions.may_say(current, data) is True
-    assert decisions.may_say(current, replace(data, agent_id="agent-2")) is False
-    assert decisions.may_say(current, replace(data, assignment_id="i1.t1.o0.a")) is False
+    assert kit.may_say(current, data) is True
+    assert kit.may_say(current, replace(data, agent_id="agent-2")) is False
+    assert kit.may_say(current, replace(data, assignment_id="i1.t1.o0.a")) is False
     later = replace(data, assignment_id="i1.t2.o1.a", assignment_sequence="0001-000000000000009-00000")
-    assert decisions.may_say(current, later) is None
+    assert kit.may_say(current, later) is None
 
 
 def test_delivery_goes_only_forward_and_never_past_the_last_message() -> None:
@@ -130,8 +132,8 @@ def test_delivery_goes_only_forward_and_never_past_the_last_message() -> None:
 
 def test_a_visitor_who_is_gone_for_the_configured_time_has_left() -> None:
     gone = decisions.left(assigned(), NOW_MS).conversation
-    before = decisions.looked_at(gone, present=False, now_ms=NOW_MS + 59_999)
-    after = decisions.looked_at(before.conversation, present=False, now_ms=NOW_MS + 60_000)
+    before = kit.looked_at(gone, present=False, now_ms=NOW_MS + 59_999)
+    after = kit.looked_at(before.conversation, present=False, now_ms=NOW_MS + 60_000)
 
     assert before.conversation.state == "assigned"
     assert before.conversation.check_at_ms == NOW_MS + 60_000
@@ -140,7 +142,7 @@ def test_a_visitor_who_is_gone_for_the_configured_time_has_left() -> None:
 
 def test_nobody_is_declared_gone_while_nobody_can_say() -> None:
     gone = decisions.left(assigned(), NOW_MS).conversation
-    unknown = decisions.looked_at(gone, present=None, now_ms=NOW_MS + 600_000).conversation
+    unknown = kit.looked_at(gone, present=None, now_ms=NOW_MS + 600_000).conversation
 
     assert unknown.state == "assigned"
     assert unknown.check_at_ms == NOW_MS + 605_000
@@ -149,15 +151,15 @@ def test_nobody_is_declared_gone_while_nobody_can_say() -> None:
 def test_a_visitor_who_is_back_is_not_gone() -> None:
     gone = decisions.left(assigned(), NOW_MS).conversation
 
-    assert decisions.looked_at(gone, present=True, now_ms=NOW_MS + 600_000).conversation.gone_at_ms is None
+    assert kit.looked_at(gone, present=True, now_ms=NOW_MS + 600_000).conversation.gone_at_ms is None
 
 
 def test_a_conversation_in_which_nobody_writes_is_closed_but_not_while_the_customer_waits_for_us() -> None:
     late_ms = NOW_MS + 1_800_000
     waiting = says(fresh()).conversation
 
-    assert decisions.looked_at(waiting, present=True, now_ms=late_ms).conversation.state == "waiting"
-    assert decisions.looked_at(assigned(), present=True, now_ms=late_ms).conversation.end_reason == "idle"
+    assert kit.looked_at(waiting, present=True, now_ms=late_ms).conversation.state == "waiting"
+    assert kit.looked_at(assigned(), present=True, now_ms=late_ms).conversation.end_reason == "idle"
 
 
 def test_silence_counts_from_the_assignment_for_who_waited_long() -> None:
@@ -165,7 +167,7 @@ def test_silence_counts_from_the_assignment_for_who_waited_long() -> None:
     late_ms = NOW_MS + 1_800_000
     after = routed.assigned(waiting, OWNER, late_ms).conversation
 
-    assert decisions.looked_at(after, present=True, now_ms=late_ms).conversation.state == "assigned"
+    assert kit.looked_at(after, present=True, now_ms=late_ms).conversation.state == "assigned"
 
 
 def spoken_to(*, idle_release_seconds: int | None = 600) -> Conversation:
@@ -173,11 +175,11 @@ def spoken_to(*, idle_release_seconds: int | None = 600) -> Conversation:
     data = spoken(sequence=5).data
     assert isinstance(data, SendMessage)
     before = replace(assigned(), idle_release_seconds=idle_release_seconds)
-    return decisions.agent_says(before, data, "Which order?", NOW_MS).conversation
+    return kit.agent_says(before, data, "Which order?", NOW_MS).conversation
 
 
 def look(before: Conversation, after_seconds: int) -> Change:
-    return decisions.looked_at(before, present=True, now_ms=NOW_MS + after_seconds * 1000)
+    return kit.looked_at(before, present=True, now_ms=NOW_MS + after_seconds * 1000)
 
 
 def test_a_customer_who_does_not_answer_the_agent_is_silent_after_the_configured_time() -> None:
@@ -207,7 +209,7 @@ def test_what_the_agent_says_meanwhile_does_not_bring_the_customer_back_but_thei
     silent = look(spoken_to(), 600).conversation
     data = spoken(sequence=5).data
     assert isinstance(data, SendMessage)
-    urged = decisions.agent_says(silent, data, "Are you there?", NOW_MS + 650_000)
+    urged = kit.agent_says(silent, data, "Are you there?", NOW_MS + 650_000)
     back = says(urged.conversation, now_ms=NOW_MS + 700_000)
 
     assert [type(each) for each in urged.announce] == [MessageSent]
@@ -283,8 +285,8 @@ def test_words_among_agents_are_no_words_to_the_customer() -> None:
     data = spoken(sequence=5, note=True).data
     assert isinstance(data, AddNote)
     asked = says(spoken_to(), "Still there?").conversation
-    discussed = decisions.agent_notes(asked, data, "What shall I say?", NOW_MS + 1000).conversation
-    noted = decisions.agent_notes(spoken_to(), data, "No answer yet.", NOW_MS + 300_000).conversation
+    discussed = kit.agent_notes(asked, data, "What shall I say?", NOW_MS + 1000).conversation
+    noted = kit.agent_notes(spoken_to(), data, "No answer yet.", NOW_MS + 300_000).conversation
 
     assert look(discussed, 700).announce == ()
     assert [type(each) for each in look(noted, 600).announce] == [ActivityChanged]
@@ -301,7 +303,7 @@ def test_a_short_silence_is_noticed_before_the_next_regular_look() -> None:
 )
 def test_a_look_always_names_a_later_look(present: bool | None, elapsed_ms: int, state: State) -> None:
     now_ms = NOW_MS + elapsed_ms
-    after = decisions.looked_at(replace(spoken_to(), state=state), present=present, now_ms=now_ms).conversation
+    after = kit.looked_at(replace(spoken_to(), state=state), present=present, now_ms=now_ms).conversation
 
     assert after.check_at_ms > now_ms
     assert after.gone_at_ms is None or present is False or after.state == "ended"
@@ -310,5 +312,5 @@ def test_a_look_always_names_a_later_look(present: bool | None, elapsed_ms: int,
 def test_a_short_abandon_time_is_never_shorter_than_presence_takes_to_show() -> None:
     gone = decisions.left(replace(assigned(), abandon_seconds=1), NOW_MS).conversation
 
-    assert decisions.looked_at(gone, present=False, now_ms=NOW_MS + PRESENCE_MS - 1).conversation.state == "assigned"
-    assert decisions.looked_at(gone, present=False, now_ms=NOW_MS + PRESENCE_MS).conversation.state == "ended"
+    assert kit.looked_at(gone, present=False, now_ms=NOW_MS + PRESENCE_MS - 1).conversation.state == "assigned"
+    assert kit.looked_at(gone, present=False, now_ms=NOW_MS + PRESENCE_MS).conversation.state == "ended"

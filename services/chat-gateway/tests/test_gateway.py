@@ -13,7 +13,6 @@ import pytest
 from chat_gateway.app import Gateway, assemble
 from chat_gateway.consumers import GROUP
 from chat_gateway.consumers import TOPICS as CONSUMED
-from chat_gateway.domain.routed import NOT_CALLED
 from chat_gateway.live import RedisSignals
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
@@ -27,6 +26,7 @@ from contracts.messages import MessageAnnounced, MessageDelivered, MessageNoted,
 from contracts.topics import ROUTING_INPUTS, TOPICS, dead_letter_topic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from gatewaykit.domain.routed import NOT_CALLED
 from servicekit.database import DatabaseAwayError
 from servicekit.http_server import http_server
 from servicekit.live import Redis, open_redis

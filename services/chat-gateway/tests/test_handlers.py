@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 from chat_gateway import handlers
-from chat_gateway.directory import Directory
 from chat_gateway.domain.records import Visit
 from chat_gateway.handlers import EndedError, UnknownAddressError
 from chat_gateway.testing.fed import FedGateway
@@ -21,9 +20,11 @@ from chat_gateway.testing.samples import (
     visit,
     wrapped_up,
 )
+from contracts.configuration import WEB_CHAT
 from contracts.configuration_records import ConfigurationRecord
 from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
 from contracts.messages import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from gatewaykit.directory import Directory
 from servicekit.errors import RetryLaterError
 from servicekit.store import EVERY_TENANT
 from servicekit.testing.set_clock import NOW_MS
@@ -255,7 +256,7 @@ async def test_a_visitor_whose_replica_died_silently_is_noticed_and_left_after_t
 
 
 def test_an_address_says_after_how_long_its_customers_are_silent() -> None:
-    directory = Directory()
+    directory = Directory([WEB_CHAT])
     for event in configuration(idle_release_seconds=600):
         assert isinstance(event.data, ConfigurationRecord)
         directory.apply(event.tenant_id, event.data)
@@ -267,7 +268,7 @@ def test_an_address_says_after_how_long_its_customers_are_silent() -> None:
 
 def directory_with(*later: dict[str, object]) -> Directory:
     """Knows the sample tenant, and then these fields of its address, one configuration after the other."""
-    directory, records = Directory(), [event.data for event in configuration()]
+    directory, records = Directory([WEB_CHAT]), [event.data for event in configuration()]
     for data in records:
         assert isinstance(data, ConfigurationRecord)
         directory.apply("acme", data)

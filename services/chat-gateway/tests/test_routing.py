@@ -4,20 +4,9 @@ from dataclasses import replace
 from itertools import permutations
 
 import pytest
-from chat_gateway.domain.routed import NOBODY_NOW, NOT_CALLED, WILL_CALL
 from chat_gateway.handlers import NoCallbackError, request_callback
 from chat_gateway.testing.fed import FedGateway
-from chat_gateway.testing.samples import (
-    assigned,
-    completed,
-    place,
-    queued,
-    requeued,
-    routed,
-    spoken,
-    visit,
-    wrapped_up,
-)
+from chat_gateway.testing.samples import assigned, completed, place, queued, requeued, routed, spoken, visit, wrapped_up
 from chat_gateway.testing.transfers import (
     HELPER,
     SECOND,
@@ -37,6 +26,7 @@ from contracts.commands import ConnectAssignment, RequestCallback
 from contracts.interactions import AttentionRequested, InteractionEnded
 from contracts.messages import MessageAnnounced, MessageFailed, MessageNoted, MessageReceived, MessageSent
 from contracts.tasks import Role
+from gatewaykit.domain.routed import NOBODY_NOW, NOT_CALLED, WILL_CALL
 from servicekit.errors import RetryLaterError
 from servicekit.store import EVERY_TENANT
 from servicekit.testing.set_clock import NOW_MS

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from chat_gateway import handlers
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import LineTask, Message, Seat
+from chat_gateway.domain.records import LineTask
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
+from gatewaykit.domain.records import Message, Seat
+from gatewaykit.timers import look_at
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
@@ -168,7 +170,7 @@ class ChatLaws(TransactionLaws):
         for now_ms in (NOW_MS + 599_999, late_ms, late_ms + 40_000):
             async with keeper.transaction(EVERY_TENANT) as tx:
                 due = await tx.due_conversations(now_ms, rows_max=10)
-                await handlers.look_at(tx, due, [True], now_ms=now_ms)
+                await look_at(tx, due, [True], now_ms=now_ms)
         silent = await waiting_ids(keeper.outbox)
         with suppress(WantedError):
             async with keeper.transaction("acme") as tx:

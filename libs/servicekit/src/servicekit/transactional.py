@@ -31,18 +31,30 @@ class TransactionalReactions(Generic[Tx]):
         self.prepare = prepare
         return self
 
-    def on(self, data: type[T], handle: Callable[[Tx, Delivery[T]], Awaitable[None]]) -> Self:
-        """React to events whose data are `data`. The transaction serves every tenant: name `event.tenant_id`."""
+    def on(self, data: type[T], *handlers: Callable[[Tx, Delivery[T]], Awaitable[None]]) -> Self:
+        """React to events whose data are `data`, one handler after the other. The transaction serves every tenant: name
+        `event.tenant_id`."""
         name = BY_DATA[data].name
         if name in self._handlers:
             raise ValueError(f"{name} has a handler already")
         # Sound: only deliveries of this very type are handed to it.
+        handle = handlers[0] if len(handlers) == 1 else _in_turn(handlers)
         self._handlers[name] = cast(Callable[[Tx, Delivery[object]], Awaitable[None]], handle)
         return self
 
     def handler(self, type_name: str) -> Callable[[Tx, Delivery[object]], Awaitable[None]] | None:
         """Who reacts to a type of event, if anybody."""
         return self._handlers.get(type_name)
+
+
+def _in_turn(
+    handlers: Sequence[Callable[[Tx, Delivery[T]], Awaitable[None]]],
+) -> Callable[[Tx, Delivery[T]], Awaitable[None]]:
+    async def handle(transaction: Tx, delivery: Delivery[T]) -> None:
+        for each in handlers:
+            await each(transaction, delivery)
+
+    return handle
 
 
 class TransactionalProcessor(Generic[Tx]):

@@ -3,10 +3,17 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from contracts.configuration import WEB_CHAT
 from fastapi import FastAPI
+from gatewaykit.agent_messages import AgentMessages
+from gatewaykit.configuration_reader import ConfigurationReader
+from gatewaykit.directory import Directory
+from gatewaykit.routing import Routing
+from gatewaykit.timers import Timers
 from servicekit.consume import ConsumerLoop
 from servicekit.database import open_database
 from servicekit.live import open_redis
@@ -20,17 +27,14 @@ from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
 
 from chat_gateway import api, sockets
-from chat_gateway.consumers import GROUP, TOPICS, ConfigurationReader, reactions
-from chat_gateway.directory import Directory
-from chat_gateway.handlers import AgentMessages
+from chat_gateway.consumers import GROUP, TOPICS, reactions
 from chat_gateway.limits import Limits
 from chat_gateway.live import RedisSignals, Signals
-from chat_gateway.loops import Hearing, Looking, Presence, Timers, drain
+from chat_gateway.loops import Hearing, Looking, Presence, drain, present
 from chat_gateway.metrics import ChatMetrics
 from chat_gateway.origins import AddressOrigins, Origins
 from chat_gateway.parts import Parts
 from chat_gateway.rooms import Rooms
-from chat_gateway.routing import Routing
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, PostgresChatStore
 from chat_gateway.tokens import VisitTokens
@@ -72,7 +76,7 @@ class Gateway:
 
 def assemble(settings: ChatSettings, shell: Shell, *, store: ChatStore, outbox: Outbox, signals: Signals) -> Gateway:
     """The gateway on given parts: real ones here, fakes in a simulated story."""
-    directory, rooms = Directory(), Rooms(sockets_max=settings.sockets_max)
+    directory, rooms = Directory([WEB_CHAT]), Rooms(sockets_max=settings.sockets_max)
     parts = Parts(
         settings=settings,
         store=store,
@@ -122,13 +126,13 @@ def _loops(shell: Shell, parts: Parts, outbox: Outbox) -> list[Loop]:
         telemetry=shell.telemetry,
     )
     return [
-        ConfigurationReader(shell.log, parts.directory, shell.clock, shell.chance),
+        ConfigurationReader(GROUP, shell.log, parts.directory, shell.clock, shell.chance),
         consumer,
         OutboxRelay(outbox, log=shell.log, clock=shell.clock, chance=shell.chance, telemetry=shell.telemetry),
         Hearing(parts.signals, parts.rooms, shell.clock, shell.chance),
         Looking(parts.store, parts.rooms),
         Presence(parts.signals, parts.rooms),
-        Timers(parts.store, parts.signals, shell.clock),
+        Timers(parts.store, partial(present, parts.signals), shell.clock),
     ]
 
 

@@ -1,13 +1,10 @@
-"""What the chat gateway reads from Kafka: a table of reactions, and the configuration."""
+"""What the chat gateway reads from Kafka: a table of reactions."""
 
-import asyncio
 from typing import Final
 
-from contracts import MalformedEventError, UnknownTypeError, decode
 from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
 from contracts.commands import AddNote, SendMessage
-from contracts.configuration_records import ConfigurationRecord
 from contracts.tasks import (
     TaskAbandoned,
     TaskAssigned,
@@ -21,97 +18,36 @@ from contracts.tasks import (
     TaskUnassigned,
     WrapupStarted,
 )
-from contracts.topics import COMMANDS_CHAT, CONFIG, ROUTING_EVENTS
-from servicekit.ports import Chance, Clock, LogFactory, LogReader, Partition, Record
-from servicekit.reactions import BACKEND_AWAY
-from servicekit.telemetry import log
+from contracts.topics import COMMANDS_CHAT, ROUTING_EVENTS
+from gatewaykit.agent_messages import AgentMessages
+from gatewaykit.routing import Routing
 from servicekit.transactional import TransactionalReactions
 
-from chat_gateway.directory import Directory
-from chat_gateway.handlers import AgentMessages
-from chat_gateway.routing import Routing
+from chat_gateway import lines
 from chat_gateway.store import ChatTransaction
 
-LOG: Final = log("consumers")
 GROUP: Final = "chat-gateway"
 TOPICS: Final = (ROUTING_EVENTS.name, COMMANDS_CHAT.name)
-READ_MAX: Final = 500
-READ_SECONDS: Final = 0.5
-PAUSE_SECONDS: Final = (0.2, 2.0)
 
 
 def reactions(routing: Routing, agents: AgentMessages) -> TransactionalReactions[ChatTransaction]:
-    """Who reacts to what."""
+    """Who reacts to what: the lines first, then the conversation."""
     return (
         TransactionalReactions[ChatTransaction]()
-        .on(TaskQueued, routing.queued)
-        .on(TaskRerouted, routing.rerouted)
+        .on(TaskQueued, lines.queued, routing.queued)
+        .on(TaskRerouted, lines.rerouted, routing.rerouted)
         .on(CommandResult, routing.decided)
-        .on(TaskDeferred, routing.deferred)
-        .on(TaskResumed, routing.resumed)
-        .on(TaskAssigned, routing.assigned)
-        .on(TaskRequeued, routing.requeued)
-        .on(TaskUnassigned, routing.unassigned)
+        .on(TaskDeferred, lines.deferred, routing.deferred)
+        .on(TaskResumed, lines.back, routing.resumed)
+        .on(TaskAssigned, lines.assigned, routing.assigned)
+        .on(TaskRequeued, lines.back, routing.requeued)
+        .on(TaskUnassigned, lines.unassigned, routing.unassigned)
         .on(AssignmentRoleChanged, routing.role_changed)
         .on(TransferChanged, routing.transfer_changed)
-        .on(WrapupStarted, routing.finished)
-        .on(TaskCompleted, routing.finished)
-        .on(TaskAbandoned, routing.abandoned)
-        .on(TaskTransferredOut, routing.transferred_out)
+        .on(WrapupStarted, lines.gone, routing.finished)
+        .on(TaskCompleted, lines.gone, routing.finished)
+        .on(TaskAbandoned, lines.gone, routing.abandoned)
+        .on(TaskTransferredOut, lines.gone, routing.transferred_out)
         .on(SendMessage, agents.send)
         .on(AddNote, agents.send)
     )
-
-
-class ConfigurationReader:
-    """Follows topic `config` from its beginning, without a group: every replica knows all of it."""
-
-    name = "configuration"
-
-    def __init__(self, log: LogFactory, directory: Directory, clock: Clock, chance: Chance) -> None:
-        self._log = log
-        self._directory = directory
-        self._clock = clock
-        self._chance = chance
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """See Loop. Kafka away: what is known stays valid, and it starts again from the beginning."""
-        while not stop.is_set():
-            try:
-                await self._follow(stop)
-            except BACKEND_AWAY as error:
-                LOG.warning("configuration_away", extra={"error": type(error).__name__})
-                await self._clock.sleep(self._chance.uniform(*PAUSE_SECONDS))
-
-    def trouble(self) -> str | None:
-        """Kafka away is no reason to restart."""
-        return None
-
-    async def _follow(self, stop: asyncio.Event) -> None:
-        partition = Partition(CONFIG.name, 0)
-        async with self._log.reader("chat-gateway-configuration") as reader:
-            first, end = await reader.bounds(partition)
-            await reader.assign({partition: first})
-            # Compaction may have removed the very last offsets, so "nothing more came" also counts as the end.
-            while not stop.is_set():
-                self._directory.complete |= first >= end
-                first = await self._read(reader, first, end)
-
-    async def _read(self, reader: LogReader, first: int, end: int) -> int:
-        records = await reader.read(records_max=READ_MAX, timeout_seconds=READ_SECONDS)
-        for record in records:
-            self._apply(record)
-        return records[-1].offset + 1 if records else end
-
-    def _apply(self, record: Record) -> None:
-        if record.value is None:
-            return  # a removed thing was told as a record without value first
-        try:
-            event = decode(record.value, record.headers)
-        except (MalformedEventError, UnknownTypeError) as error:
-            LOG.error(  # noqa: TRY400 - the reason says it all; one bad record must not hide all others
-                "configuration_not_understood", extra={"offset": record.offset, "error": type(error).__name__}
-            )
-            return
-        if isinstance(event.data, ConfigurationRecord):
-            self._directory.apply(event.tenant_id, event.data)

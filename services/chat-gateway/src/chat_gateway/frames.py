@@ -3,9 +3,9 @@
 import json
 from typing import Annotated, Final, Literal
 
+from gatewaykit.domain.records import Conversation, Message
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from chat_gateway.domain.records import Conversation, Message
 from chat_gateway.store import PlaceInLine
 
 TEXT_MAX: Final = 4000

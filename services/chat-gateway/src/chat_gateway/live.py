@@ -6,10 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gatewaykit.domain.records import PRESENCE_MS
 from servicekit.live import LiveAwayError, Redis
 from servicekit.telemetry import log
-
-from chat_gateway.domain.records import PRESENCE_MS
 
 LOG: Final = log("live")
 CHANGED: Final = "chat-gateway:changed"

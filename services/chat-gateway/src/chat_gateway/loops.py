@@ -1,29 +1,27 @@
-"""Background duties: hear signals, look for missed ones, say who is connected, follow the clock, drain."""
+"""Background duties: hear signals, look for missed ones, say who is connected, drain."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from gatewaykit.domain.records import Conversation
+from gatewaykit.store import Key
 from servicekit.errors import RetryLaterError
 from servicekit.live import LiveAwayError
 from servicekit.ports import Chance, Clock
 from servicekit.store import EVERY_TENANT, wait_for_event
 from servicekit.telemetry import log
 
-from chat_gateway import handlers
-from chat_gateway.domain.records import Conversation
 from chat_gateway.live import Signals
 from chat_gateway.rooms import Closing, Rooms
-from chat_gateway.store import ChatStore, Key
+from chat_gateway.store import ChatStore
 
 LOG: Final = log("loops")
 LOOK_SECONDS: Final = 2.0
 PRESENT_SECONDS: Final = 5.0
-TIMER_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = (0.5, 2.0)
 KEYS_MAX: Final = 1000
-DUE_MAX: Final = 200
 DRAIN_SLICE: Final = 100
 DRAIN_PAUSE_SECONDS: Final = 0.1
 RECONNECT_MS: Final = (500, 5000)
@@ -125,41 +123,11 @@ class Presence:
         return None
 
 
-class Timers:
-    """Ends conversations that the customer left or where nobody writes; several replicas share the work."""
-
-    name = "conversation timers"
-
-    def __init__(self, store: ChatStore, signals: Signals, clock: Clock) -> None:
-        self._store = store
-        self._signals = signals
-        self._clock = clock
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """See Loop."""
-        while not stop.is_set():
-            done = 0
-            with suppress(RetryLaterError):  # what is due stays due
-                done = await self.turn()
-            if done < DUE_MAX:
-                await wait_for_event(stop, timeout_seconds=TIMER_SECONDS)
-
-    async def turn(self) -> int:
-        """Look at what is due, at most DUE_MAX; returns how many there were."""
-        now_ms = self._clock.now_ms()
-        async with self._store.transaction(EVERY_TENANT) as tx:
-            due = await tx.due_conversations(now_ms, rows_max=DUE_MAX)
-            await handlers.look_at(tx, due, await self._present(due), now_ms=now_ms)
-        return len(due)
-
-    async def _present(self, due: Sequence[Conversation]) -> Sequence[bool] | None:
-        try:
-            return await self._signals.present([conversation.interaction_id for conversation in due])
-        except LiveAwayError:
-            return None
-
-    def trouble(self) -> str | None:
-        """PostgreSQL away is no reason to restart."""
+async def present(signals: Signals, conversations: Sequence[Conversation]) -> Sequence[bool] | None:
+    """Whether their visitors are connected; none: Redis is away, and nobody is declared gone."""
+    try:
+        return await signals.present([conversation.interaction_id for conversation in conversations])
+    except LiveAwayError:
         return None
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Collection
 from typing import Final
 
+from gatewaykit.directory import Directory
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 from typing_extensions import override
-
-from chat_gateway.directory import Directory
 
 HEADERS: Final = ("authorization", "content-type", "x-request-id")
 

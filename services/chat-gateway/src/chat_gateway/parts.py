@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from gatewaykit.directory import Directory
 from servicekit.ports import Clock
 from servicekit.telemetry import Telemetry
 
-from chat_gateway.directory import Directory
 from chat_gateway.live import Signals
 from chat_gateway.metrics import ChatMetrics
 from chat_gateway.origins import Origins

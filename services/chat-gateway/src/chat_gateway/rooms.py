@@ -5,7 +5,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from chat_gateway.store import Key, PlaceInLine
+from gatewaykit.store import Key
+
+from chat_gateway.store import PlaceInLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from gatewaykit.domain.records import Conversation, Message
 from opentelemetry.trace import SpanKind
 from servicekit.errors import RetryLaterError
 from servicekit.telemetry import log
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chat_gateway import frames, handlers
-from chat_gateway.domain.records import Conversation, Message, Visit
+from chat_gateway.domain.records import Visit
 from chat_gateway.frames import DeliveredFrame, Frame, FrameError, MessageFrame, SignalFrame
 from chat_gateway.limits import TokenBucket
 from chat_gateway.parts import Parts

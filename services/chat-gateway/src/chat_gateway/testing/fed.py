@@ -1,9 +1,16 @@
 """The gateway's handlers on memory parts, fed by hand."""
 
 from collections.abc import Collection
+from functools import partial
 
 from contracts import Event, decode, encode
+from contracts.configuration import WEB_CHAT
 from contracts.configuration_records import ConfigurationRecord
+from gatewaykit.agent_messages import AgentMessages
+from gatewaykit.directory import Directory
+from gatewaykit.domain.records import Conversation, Place
+from gatewaykit.routing import Routing
+from gatewaykit.timers import Timers
 from servicekit.ports import Record
 from servicekit.telemetry import Telemetry
 from servicekit.testing.set_clock import NOW_MS, SetClock
@@ -11,11 +18,8 @@ from servicekit.transactional import TransactionalProcessor
 
 from chat_gateway import handlers
 from chat_gateway.consumers import GROUP, reactions
-from chat_gateway.directory import Directory
-from chat_gateway.domain.records import Conversation, Place, Visit
-from chat_gateway.handlers import AgentMessages
-from chat_gateway.loops import Timers
-from chat_gateway.routing import Routing
+from chat_gateway.domain.records import Visit
+from chat_gateway.loops import present
 from chat_gateway.testing import MemoryChatStore, MemorySignals
 from chat_gateway.testing.samples import configuration, place, visit
 
@@ -27,9 +31,9 @@ class FedGateway:
         self.clock = SetClock()
         self.signals = MemorySignals(self.clock)
         self.store = MemoryChatStore(self._committed)
-        self.timers = Timers(self.store, self.signals, self.clock)
+        self.timers = Timers(self.store, partial(present, self.signals), self.clock)
         self.woken: list[str] = []
-        directory = Directory()
+        directory = Directory([WEB_CHAT])
         for event in configuration():
             assert isinstance(event.data, ConfigurationRecord)
             directory.apply(event.tenant_id, event.data)

@@ -6,9 +6,10 @@ from contracts import Event
 from contracts.commands import AddNote, SendMessage
 from contracts.configuration_records import ConfigurationRecord, RecordKind
 from contracts.tasks import Role, TaskAssigned, TaskCompleted, TaskQueued, TaskRequeued, Then, WrapupStarted
+from gatewaykit.domain.records import Place
 from servicekit.testing.set_clock import NOW_MS
 
-from chat_gateway.domain.records import Place, Visit
+from chat_gateway.domain.records import Visit
 
 TENANT: Final = "acme"
 DOMAIN: Final = "acme.main"

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from gatewaykit.domain.records import PRESENCE_MS
 from servicekit.live import LiveAwayError
 from servicekit.ports import Clock
 
-from chat_gateway.domain.records import PRESENCE_MS
 from chat_gateway.live import LISTEN_SECONDS, Signal
 
 

@@ -13,8 +13,8 @@ from contracts.interactions import EndReason
 from contracts.messages import MessageAnnounced
 from contracts.tasks import Role, TaskRerouted, TaskTransferredOut, Then
 
-from chat_gateway.domain.decisions import attention, back, ended, without_agent
-from chat_gateway.domain.records import Announced, Change, Conversation, Message, Seat
+from gatewaykit.domain.decisions import attention, back, ended, without_agent
+from gatewaykit.domain.records import Announced, Change, Conversation, Message, Seat
 
 WILL_CALL: Final = "We will call you back. You keep your place in line and may leave this chat."
 NOT_CALLED: Final = "We cannot call you back just now. While you wait for an agent, you may ask again."

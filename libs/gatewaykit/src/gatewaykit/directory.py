@@ -1,6 +1,6 @@
 """What the gateway knows of the tenants' configuration, as topic `config` tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from contracts.configuration import ChannelAddress
@@ -8,19 +8,19 @@ from contracts.configuration_records import ConfigurationRecord
 from pydantic import ValidationError
 from servicekit.telemetry import log
 
-from chat_gateway.domain.records import Place
+from gatewaykit.domain.records import Place
 
 LOG: Final = log("directory")
-WEB_CHAT: Final = "webchat"
-"""The channel whose addresses open windows."""
 
 Value = Mapping[str, Any]  # Any: a record's value is whatever its kind says
 
 
 class Directory:
-    """Web-chat addresses, domains' partitions, queues' and agents' names; complete once `complete` is set."""
+    """Addresses of the gateway's channels, domains' partitions, queues' and agents' names; complete once `complete` is
+    set."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Collection[str]) -> None:
+        self._channels = channels
         self.complete = False
         self._addresses: dict[str, tuple[str, ChannelAddress]] = {}
         self._not_understood: set[str] = set()
@@ -41,7 +41,7 @@ class Directory:
             _keep(self._agents, (tenant_id, name), record.value and record.value.get("name"))
 
     def place(self, address: str) -> Place | None:
-        """Where a web-chat address leads, if it is configured whole."""
+        """Where an address leads, if it is configured whole."""
         found = self.address(address)
         if found is None:
             return None
@@ -63,7 +63,7 @@ class Directory:
         )
 
     def address(self, address: str) -> tuple[str, ChannelAddress] | None:
-        """The tenant of a web-chat address and its entry in the channel registry."""
+        """The tenant of an address and its entry in the channel registry."""
         return self._addresses.get(address)
 
     def queues(self, address: str) -> list[dict[str, str]]:
@@ -92,7 +92,7 @@ class Directory:
             # An address belongs to whoever had it first; nobody takes over another tenant's customers.
             LOG.error("address_of_another_tenant", extra={"tenant_id": tenant_id, "holder_id": holder[0]})
             return
-        if value is None or value.get("channel") != WEB_CHAT:
+        if value is None or value.get("channel") not in self._channels:
             self._addresses.pop(address, None)
             self._not_understood.discard(address)
             return

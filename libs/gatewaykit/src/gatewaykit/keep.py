@@ -1,0 +1,79 @@
+"""Writes what a decision changed, and announces it."""
+
+from contracts import Event
+from contracts.commands import ConnectAssignment, RequestCallback
+from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.messages import (
+    MessageAnnounced,
+    MessageDelivered,
+    MessageFailed,
+    MessageNoted,
+    MessageReceived,
+    MessageSent,
+)
+
+from gatewaykit.domain.records import Announced, Change, Conversation
+from gatewaykit.store import ConversationTransaction
+
+
+async def keep(
+    tx: ConversationTransaction, before: Conversation, change: Change, now_ms: int, *, causation_id: str | None = None
+) -> None:
+    """Write what changed and announce it, in this order."""
+    if change.message:
+        await tx.add_message(change.message)
+    if change.conversation != before:
+        await tx.save_conversation(change.conversation)
+    for data in change.announce:
+        await announce(
+            tx,
+            data,
+            tenant_id=before.tenant_id,
+            now_ms=now_ms,
+            causation_id=causation_id,
+            partition=before.partition,
+        )
+
+
+async def announce(
+    tx: ConversationTransaction,
+    data: Announced,
+    *,
+    tenant_id: str,
+    now_ms: int,
+    causation_id: str | None,
+    partition: int = 0,
+) -> None:
+    """Put one fact into the outbox; `partition` is its domain's."""
+    event = Event(
+        id=event_id(data),
+        source=tx.source,
+        tenant_id=tenant_id,
+        subject=data.interaction_id,
+        time_ms=now_ms,
+        data=data,
+        causation_id=causation_id,
+    )
+    by_domain = event.type.topic.rule == "domain"
+    await tx.announce(event, partition=partition if by_domain else None)
+
+
+def event_id(data: Announced) -> str:
+    """Follows from what happened: the same thing announced twice is one event."""
+    match data:
+        case InteractionStarted():
+            return f"{data.interaction_id}.started"
+        case ActivityChanged():
+            return f"{data.interaction_id}.{'active' if data.active else 'silent'}.{data.changed_at_ms}"
+        case InteractionEnded():
+            return f"{data.interaction_id}.ended"
+        case ConnectAssignment():
+            return f"{data.assignment_id}.connected"
+        case AttentionRequested() | RequestCallback():
+            return data.request_id
+        case MessageDelivered():
+            return f"{data.interaction_id}.delivered.{data.number}"
+        case MessageFailed():
+            return f"{data.message_id}.failed"
+        case MessageReceived() | MessageSent() | MessageNoted() | MessageAnnounced():
+            return data.message_id

@@ -1,0 +1,166 @@
+"""Keeps conversations and messages in PostgreSQL, in the schema of the gateway."""
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Final, Protocol
+
+from servicekit.database import Row, Transaction, kept_as
+from servicekit.statements import statements
+from servicekit.store import Tenant, TransactionBase
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gatewaykit.domain.records import Conversation, Message, Seat
+
+MESSAGES_MAX: Final = 200
+"""So many messages are read at once."""
+
+Key = tuple[str, str]
+"""Tenant and interaction."""
+
+Committed = Callable[[Collection[str]], Awaitable[None]]
+"""Is told, after a commit, which interactions it changed."""
+
+
+class ConversationTransaction(TransactionBase, Protocol):
+    """One unit of work. A conversation is changed only by who holds its lock: that makes the numbers gapless."""
+
+    source: str
+    """Who says what is announced: `/<service>`."""
+    changed: set[str]
+    """Interactions whose conversation was saved here."""
+
+    async def open_conversation(self, conversation: Conversation) -> Conversation:
+        """Keep a new conversation and lock it; if there is one of this interaction already, lock that."""
+        ...
+
+    async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
+        """The conversation, locked until the end of the transaction."""
+        ...
+
+    async def due_conversations(self, now_ms: int, *, rows_max: int) -> Sequence[Conversation]:
+        """Those to be looked at by now, longest due first, locked; passes over what somebody else holds."""
+        ...
+
+    async def save_conversation(self, conversation: Conversation) -> None:
+        """Replace it, under its lock; its revision rises."""
+        ...
+
+    async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:
+        """Forget it with its messages; succeeds if it is gone already."""
+        ...
+
+    async def conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
+        """The conversation as it is, not locked."""
+        ...
+
+    async def add_message(self, message: Message) -> None:
+        """Keep a message under its conversation's lock."""
+        ...
+
+    async def message(self, tenant_id: str, message_id: str) -> Message | None:
+        """The message, if it was accepted."""
+        ...
+
+    async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
+        """The next messages behind a number, in order, at most MESSAGES_MAX."""
+        ...
+
+    async def revisions(self, keys: Collection[Key]) -> Mapping[Key, int]:
+        """The revision of each conversation that exists."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """Opens transactions."""
+
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ConversationTransaction]:
+        """Begin; see TransactionBase."""
+        ...
+
+
+class PostgresConversations(Transaction):
+    """The real ConversationTransaction; its methods are described there. A gateway's own class extends it."""
+
+    source: str
+
+    def __init__(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        super().__init__(connection, tenant)
+        self.changed: set[str] = set()
+
+    async def open_conversation(self, conversation: Conversation) -> Conversation:
+        """See ConversationTransaction."""
+        await self.execute(_sql()["open_conversation"], **_columns_of(conversation))
+        kept = await self.lock_conversation(conversation.tenant_id, conversation.interaction_id)
+        return kept or conversation
+
+    async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        row = await self.one(_sql()["locked_conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
+        return _conversation(row) if row else None
+
+    async def due_conversations(self, now_ms: int, *, rows_max: int) -> Sequence[Conversation]:
+        """See ConversationTransaction."""
+        rows = await self.all(_sql()["due_conversations"], now_ms=now_ms, rows_max=rows_max)
+        return [_conversation(row) for row in rows]
+
+    async def save_conversation(self, conversation: Conversation) -> None:
+        """See ConversationTransaction."""
+        saved = replace(conversation, revision=conversation.revision + 1)
+        await self.execute(_sql()["save_conversation"], **_columns_of(saved))
+        self.changed.add(conversation.interaction_id)
+
+    async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:
+        """See ConversationTransaction."""
+        await self.execute(_sql()["remove_conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
+
+    async def conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        row = await self.one(_sql()["conversation"], tenant_id=tenant_id, interaction_id=interaction_id)
+        return _conversation(row) if row else None
+
+    async def add_message(self, message: Message) -> None:
+        """See ConversationTransaction."""
+        await self.execute(_sql()["add_message"], **asdict(message))
+
+    async def message(self, tenant_id: str, message_id: str) -> Message | None:
+        """See ConversationTransaction."""
+        row = await self.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
+        return kept_as(Message, row) if row else None
+
+    async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
+        """See ConversationTransaction."""
+        rows = await self.all(
+            _sql()["messages_after"],
+            tenant_id=tenant_id,
+            interaction_id=interaction_id,
+            number=number,
+            rows_max=MESSAGES_MAX,
+        )
+        return [kept_as(Message, row) for row in rows]
+
+    async def revisions(self, keys: Collection[Key]) -> Mapping[Key, int]:
+        """See ConversationTransaction."""
+        rows = await self.all(_sql()["revisions"], **columns(keys))
+        return {(row["tenant_id"], row["interaction_id"]): row["revision"] for row in rows}
+
+
+def _columns_of(conversation: Conversation) -> dict[str, object]:
+    values = asdict(conversation)
+    return values | {"helpers": json.dumps(values["helpers"])}
+
+
+def _conversation(row: Row) -> Conversation:
+    return replace(kept_as(Conversation, row), helpers=tuple(Seat(**seat) for seat in json.loads(row["helpers"])))
+
+
+def columns(keys: Collection[Key]) -> dict[str, object]:
+    """The keys as parameters `tenant_ids` and `interaction_ids`."""
+    return {"tenant_ids": [tenant for tenant, _ in keys], "interaction_ids": [interaction for _, interaction in keys]}
+
+
+@cache
+def _sql() -> Mapping[str, str]:
+    return statements("gatewaykit", "sql/conversations.sql")

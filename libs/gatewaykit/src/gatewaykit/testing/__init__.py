@@ -1,0 +1,1 @@
+"""Fakes of gateways' stores, which pass the suites of the real ones."""

@@ -1,0 +1,99 @@
+"""The in-memory twin of the conversations' store; passes the same suite."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from servicekit.store import MemoryDatabase, MemoryTransaction, Tenant
+
+from gatewaykit.domain.records import Conversation, Message
+from gatewaykit.store import MESSAGES_MAX, Key
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationTables:
+    """The tables; keys are tenant and interaction, with the number for messages."""
+
+    conversations: dict[Key, Conversation] = field(default_factory=dict)
+    messages: dict[tuple[str, str, int], Message] = field(default_factory=dict)
+
+
+Tables = TypeVar("Tables", bound=ConversationTables)
+
+
+class TenantRow(Protocol):
+    """A row of a tenant."""
+
+    @property
+    def tenant_id(self) -> str:
+        """Whose it is."""
+        ...
+
+
+class MemoryConversations(MemoryTransaction[Tables]):
+    """The twin of PostgresConversations. Transactions run one at a time, so every row is as good as locked."""
+
+    source: str
+
+    def __init__(self, database: MemoryDatabase[Tables], tenant: Tenant) -> None:
+        super().__init__(database, tenant)
+        self.changed: set[str] = set()
+
+    async def open_conversation(self, conversation: Conversation) -> Conversation:
+        """See ConversationTransaction."""
+        return self.tables.conversations.setdefault((conversation.tenant_id, conversation.interaction_id), conversation)
+
+    async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        return await self.conversation(tenant_id, interaction_id)
+
+    async def due_conversations(self, now_ms: int, *, rows_max: int) -> Sequence[Conversation]:
+        """See ConversationTransaction."""
+        due = [each for each in self.tables.conversations.values() if each.check_at_ms <= now_ms and self.sees(each)]
+        return sorted(due, key=lambda each: each.check_at_ms)[:rows_max]
+
+    async def save_conversation(self, conversation: Conversation) -> None:
+        """See ConversationTransaction."""
+        saved = replace(conversation, revision=conversation.revision + 1)
+        self.tables.conversations[conversation.tenant_id, conversation.interaction_id] = saved
+        self.changed.add(conversation.interaction_id)
+
+    async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:
+        """See ConversationTransaction."""
+        self.tables.conversations.pop((tenant_id, interaction_id), None)
+        for key in [key for key in self.tables.messages if key[:2] == (tenant_id, interaction_id)]:
+            del self.tables.messages[key]
+
+    async def conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        kept = self.tables.conversations.get((tenant_id, interaction_id))
+        return kept if kept and self.sees(kept) else None
+
+    async def add_message(self, message: Message) -> None:
+        """See ConversationTransaction."""
+        self.tables.messages[message.tenant_id, message.interaction_id, message.number] = message
+
+    async def message(self, tenant_id: str, message_id: str) -> Message | None:
+        """See ConversationTransaction."""
+        found = (each for each in self.tables.messages.values() if each.message_id == message_id and self.sees(each))
+        return next((each for each in found if each.tenant_id == tenant_id), None)
+
+    async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
+        """See ConversationTransaction."""
+        found = [
+            each
+            for each in self.tables.messages.values()
+            if (each.tenant_id, each.interaction_id) == (tenant_id, interaction_id)
+            and each.number > number
+            and self.sees(each)
+        ]
+        return sorted(found, key=lambda each: each.number)[:MESSAGES_MAX]
+
+    async def revisions(self, keys: Collection[Key]) -> Mapping[Key, int]:
+        """See ConversationTransaction."""
+        kept = self.tables.conversations
+        return {key: kept[key].revision for key in keys if key in kept and self.sees(kept[key])}
+
+    def sees(self, row: TenantRow) -> bool:
+        """What row-level security does."""
+        return self.tenant_text in ("*", row.tenant_id)
