@@ -57,7 +57,7 @@ def test_every_text_of_a_document_is_looked_at(path: tuple[str, ...]) -> None:
         return [where for where, _ in text_faults(part)]
 
     pointer = "/" + "/".join("0" if name == "*" else name for name in path)
-    has_lines = path[-1] in {"message", "when"} or "identity_keys" in path
+    has_lines = path[-1] in {"message", "when", "text", "signature", "acknowledgement"} or "identity_keys" in path
 
     assert faults("Zoë & co., 東京\u00a0\u2028") == []
     assert faults(SEVERAL_LINES) == ([] if has_lines else [pointer])

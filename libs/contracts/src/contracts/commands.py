@@ -1,11 +1,15 @@
 """What people and services ask for: imperative types in `routing.inputs` and `commands.<gateway>`."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from contracts.agents import AgentState
 from contracts.fields import Band, Channel, Code, Count, Id, InstantMs, Number, Personal, Priority, Text
 from contracts.tasks import Requirement, TaskKind, Then, TransferKind
+
+SendMode = Literal["reply", "reply_all", "forward"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +308,58 @@ class SendMessage:
     """Sequence of the event that gave the assignment its role: a gateway that has not read so far waits."""
     requested_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
+    in_reply_to: Id | None = None
+    """The message that is answered; none: the customer's last."""
+    template: Code | None = None
+    """A configured template instead of free words; `personal.variables` fills its places, in their order."""
+    mode: SendMode | None = None
+    """E-mail: to whom it goes; none: `reply`. `personal` may hold `to`, `cc`, `bcc`, `subject` and `html`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResendMessage:
+    """The agent has the gateway send again what failed, or of what nobody knows whether it was sent: the customer may
+    get it twice, which is for people to decide."""
+
+    request_id: Id
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    agent_id: Id
+    assignment_id: Id
+    assignment_sequence: Id
+    """As in `message.send`."""
+    requested_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitInteraction:
+    """The agent makes messages of a conversation one of its own, for they are about something else."""
+
+    request_id: Id
+    interaction_id: Id
+    domain: Id
+    agent_id: Id
+    assignment_id: Id
+    assignment_sequence: Id
+    """As in `message.send`."""
+    message_ids: Annotated[tuple[Id, ...], Field(min_length=1, max_length=200)]
+    requested_at_ms: InstantMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinInteraction:
+    """The agent puts what was said in another conversation of the same customer into this one; the other ends."""
+
+    request_id: Id
+    interaction_id: Id
+    joined_interaction_id: Id
+    domain: Id
+    agent_id: Id
+    assignment_id: Id
+    assignment_sequence: Id
+    """As in `message.send`."""
+    requested_at_ms: InstantMs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def _topic(topic: Topic) -> Iterator[str]:
         yield "- Internal to the router: its records are no contract, and nobody else reads them."
     yield ""
     for entry in EVENT_TYPES:
-        if entry.topic is topic:
+        if topic in (entry.topic, *entry.also):
             yield from _type(entry)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contracts.fields import Channel, Code, Id, InstantMs, Number, Personal, Text
+from contracts.fields import Attributes, Channel, Code, Id, InstantMs, Number, Personal, Text
 
 Visibility = Literal["customer", "internal"]
 """internal: a note between agents of one conversation; the customer never gets it. Events say so by their type."""
@@ -20,6 +20,10 @@ class MessageReceived:
     number: Number
     received_at_ms: InstantMs
     personal: Personal = field(default_factory=dict)
+    in_reply_to: Id | None = None
+    """The message that the customer answered, where the channel tells."""
+    attributes: Attributes = field(default_factory=dict)
+    """What the gateway found out about it: `authenticated`, `automatic`, `joined_by`, ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

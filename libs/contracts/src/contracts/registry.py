@@ -7,6 +7,7 @@ from contracts import agents, assignments, commands, interactions, messages, off
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.topics import (
     COMMANDS_CHAT,
+    COMMANDS_EMAIL,
     CONFIG,
     INTERACTIONS,
     MESSAGES,
@@ -29,6 +30,8 @@ class EventType:
     data: type
     topic: Topic
     writers: tuple[str, ...]
+    also: tuple[Topic, ...] = ()
+    """Further topics that it stands in: the same command goes to the gateway of the interaction's channel."""
 
 
 EVENT_TYPES: Final = (
@@ -102,8 +105,11 @@ EVENT_TYPES: Final = (
     EventType("assignment.connect", commands.ConnectAssignment, ROUTING_INPUTS, GATEWAYS),
     EventType("customer.facts", commands.CustomerFacts, ROUTING_INPUTS, CRM),
     EventType("config.activate", commands.ActivateConfiguration, ROUTING_INPUTS, API),
-    EventType("message.send", commands.SendMessage, COMMANDS_CHAT, API),
-    EventType("message.note", commands.AddNote, COMMANDS_CHAT, API),
+    EventType("message.send", commands.SendMessage, COMMANDS_CHAT, API, also=(COMMANDS_EMAIL,)),
+    EventType("message.note", commands.AddNote, COMMANDS_CHAT, API, also=(COMMANDS_EMAIL,)),
+    EventType("message.resend", commands.ResendMessage, COMMANDS_CHAT, API, also=(COMMANDS_EMAIL,)),
+    EventType("interaction.split", commands.SplitInteraction, COMMANDS_EMAIL, API, also=(COMMANDS_CHAT,)),
+    EventType("interaction.join", commands.JoinInteraction, COMMANDS_EMAIL, API, also=(COMMANDS_CHAT,)),
     EventType("config.record", ConfigurationRecord, CONFIG, API),
     EventType("config.part", ConfigurationPart, CONFIG, API),
 )

@@ -31,6 +31,7 @@ ROUTING_JOURNAL: Final = Topic("routing.journal", "domain", internal=True, reten
 ROUTING_SNAPSHOTS: Final = Topic("routing.snapshots", "domain", compacted=True, internal=True)
 ROUTING_EVENTS: Final = Topic("routing.events", "domain")
 COMMANDS_CHAT: Final = Topic("commands.chat", "interaction")
+COMMANDS_EMAIL: Final = Topic("commands.email", "interaction")
 CONFIG: Final = Topic("config", "single", compacted=True)
 
 TOPICS: Final = (
@@ -41,8 +42,14 @@ TOPICS: Final = (
     ROUTING_SNAPSHOTS,
     ROUTING_EVENTS,
     COMMANDS_CHAT,
+    COMMANDS_EMAIL,
     CONFIG,
 )
+
+
+def command_topic(channel: str) -> Topic:
+    """Where the gateway of a channel reads what agents ask of it."""
+    return COMMANDS_EMAIL if channel == "email" else COMMANDS_CHAT
 
 
 def dead_letter_topic(topic: str, group: str) -> str:
