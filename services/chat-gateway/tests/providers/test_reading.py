@@ -24,6 +24,7 @@ GETTERS = (
     reading.id_of,
     reading.whole_in,
     reading.whole_of,
+    reading.number_in,
     reading.flag_in,
     reading.seconds_in,
     reading.milliseconds_in,
@@ -76,9 +77,19 @@ def test_numbers_and_identifiers_come_as_strings_too() -> None:
             reading.whole_in(node, key)
     for key in "cde":
         with pytest.raises(NotUnderstoodError):
-            reading.id_in(node, key)
+            reading.id_of(node, key)
+    assert reading.id_in(node, "d") is None
     with pytest.raises(NotUnderstoodError):
         reading.milliseconds_in(node, "g")
+
+
+def test_a_number_is_finite() -> None:
+    node = reading.read_object(b'{"a": 37.5, "b": 2, "c": 1e999, "d": true, "e": "1"}')
+
+    assert [reading.number_in(node, key) for key in "abz"] == [37.5, 2.0, None]
+    for key in "cde":
+        with pytest.raises(NotUnderstoodError):
+            reading.number_in(node, key)
 
 
 def test_what_is_missing_or_null_is_none_or_not_understood() -> None:

@@ -90,9 +90,10 @@ class Received:
     """The provider's id of the message whose text this one replaces."""
     sent_at_ms: int | None = None
     window: Window | None = None
-    """Open since this message; none: the channel has no window."""
+    """Open since this message, beside any that is open longer; none: it opened none, or the channel has none."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """For routing rules, without personal data: `referral`, `payload`, ..."""
+    """For routing rules, without personal data: `referral`, `payload`, ... `kind` says what it is if neither text nor
+    file: `reaction`, `unsupported`, ..."""
 
 
 StatusWord = Literal["sent", "delivered", "read", "failed"]
@@ -112,7 +113,7 @@ class StatusReport:
     counterpart: str | None = None
     at_ms: int | None = None
     code: str | None = None
-    """Why it failed, as the provider numbers it."""
+    """Why it failed, as in Refused."""
     detail: str | None = None
 
 
@@ -254,6 +255,8 @@ class Capabilities:
     uploads: Literal["url", "content"] = "url"
     templates: bool = False
     window_hours: int | None = None
+    human_agent_hours: int | None = None
+    """So long after a customer's message a person may still answer, in a window whose basis is `human_agent`."""
     statuses: tuple[StatusWord, ...] = ()
     replies: bool = False
     """A message may name the one it answers."""

@@ -101,16 +101,16 @@ def text_of(node: Node, key: str) -> str:
 
 
 def id_in(node: Node, key: str) -> str | None:
-    """An identifier as text, whether the provider writes it as a string or as a number; never empty."""
+    """An identifier as text, whether the provider writes it as a string or as a number; an empty one is none."""
     value = node.get(key)
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(_bounded(value, key))
     identifier = _text(value, key)
-    if not 1 <= len(identifier) <= ID_LENGTH_MAX:
+    if len(identifier) > ID_LENGTH_MAX:
         raise NotUnderstoodError(f"{key} has {len(identifier)} characters")
-    return identifier
+    return identifier or None
 
 
 def id_of(node: Node, key: str) -> str:
@@ -133,6 +133,22 @@ def whole_in(node: Node, key: str) -> int | None:
 def whole_of(node: Node, key: str) -> int:
     """The whole number that must stand there."""
     value = whole_in(node, key)
+    return _missing(key) if value is None else value
+
+
+def number_in(node: Node, key: str) -> float | None:
+    """A finite number."""
+    value = node.get(key)
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _WHOLE_MAX:
+        return float(value)
+    raise NotUnderstoodError(f"{key} is not a number")
+
+
+def number_of(node: Node, key: str) -> float:
+    """The number that must stand there."""
+    value = number_in(node, key)
     return _missing(key) if value is None else value
 
 
