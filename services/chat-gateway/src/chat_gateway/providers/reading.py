@@ -182,6 +182,11 @@ def within_bound(items: Iterable[Item]) -> Sequence[Item]:
     return kept
 
 
+def clean(text: str) -> str:
+    """Without NUL and halves of surrogate pairs; the getters have done it, keys have it still to do."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def _list(node: Node, key: str) -> Sequence[object]:
     value = node.get(key)
     if value is None:
@@ -194,7 +199,7 @@ def _list(node: Node, key: str) -> Sequence[object]:
 def _text(value: object, key: str) -> str:
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{key} is not a string")
-    return value.replace("\0", "").encode("utf-8", "replace").decode()
+    return clean(value)
 
 
 def _bounded(value: int, key: str) -> int:

@@ -1,0 +1,107 @@
+"""Instagram's direct messages (Instagram Messaging, Graph API 25.0), by a linked page or by Instagram's own login.
+
+Vendor's pages: those of meta_events and meta_sending, "Instagram Messaging: Send a Message" (text of 1,000 bytes, which
+files), and "Rate limits": beyond 72,000 messages an hour, in and out, the account's own inbox fails: 20 a second.
+
+Echoes are not documented to carry `metadata`, so an uncertain message is not resolved by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gatewaykit.domain.content import MediaRef
+from gatewaykit.domain.provider import (
+    Account,
+    Capabilities,
+    HttpReply,
+    HttpRequest,
+    Item,
+    Outcome,
+    Outgoing,
+    RefusedError,
+    WebAnswer,
+    WebRequest,
+)
+
+from chat_gateway.providers.meta import SECRETS, hub_handshake, verify_hub
+from chat_gateway.providers.meta_events import Flavour, items_of
+from chat_gateway.providers.meta_sending import HUMAN_AGENT_HOURS, file_request, send_outcome, send_request
+from chat_gateway.providers.reading import read_object, within_bound
+
+_FLAVOUR: Final = Flavour(object="instagram", identifier="instagram_igsid")
+_TEXT_BYTES_MAX: Final = 1000
+_IMAGE_BYTES_MAX: Final = 8_000_000
+_FILE_BYTES_MAX: Final = 25_000_000
+_BYTES_MAX: Final[Mapping[str, int]] = {
+    "image/png": _IMAGE_BYTES_MAX,
+    "image/jpeg": _IMAGE_BYTES_MAX,
+    "audio/aac": _FILE_BYTES_MAX,
+    "audio/mp4": _FILE_BYTES_MAX,
+    "audio/wav": _FILE_BYTES_MAX,
+    "audio/x-wav": _FILE_BYTES_MAX,
+    "video/mp4": _FILE_BYTES_MAX,
+    "video/ogg": _FILE_BYTES_MAX,
+    "video/x-msvideo": _FILE_BYTES_MAX,
+    "video/quicktime": _FILE_BYTES_MAX,
+    "video/webm": _FILE_BYTES_MAX,
+    "application/pdf": _FILE_BYTES_MAX,
+}
+
+
+class Instagram:
+    """Accounts are the ids of professional accounts, as webhooks name them. The option `app_id` is our app's."""
+
+    name = "instagram"
+    channel = "instagram"
+    secrets = SECRETS
+    capabilities = Capabilities(
+        text_max=_TEXT_BYTES_MAX,
+        file_types=tuple(_BYTES_MAX),
+        file_bytes_max=_FILE_BYTES_MAX,
+        window_hours=24,
+        human_agent_hours=HUMAN_AGENT_HOURS,
+        statuses=("read",),
+        account_per_second=20.0,
+    )
+
+    def handshake(self, request: WebRequest, account: Account) -> WebAnswer | None:
+        """See Provider."""
+        return hub_handshake(request, account)
+
+    def verify(self, request: WebRequest, account: Account, *, now_ms: int) -> None:
+        """See Provider."""
+        verify_hub(request, account)
+
+    def parse(self, request: WebRequest, account: Account, *, now_ms: int) -> Sequence[Item]:
+        """See Provider. A delivery is about all accounts of an app, so each thing names its own."""
+        return within_bound(items_of(read_object(request.body), account, _FLAVOUR, now_ms=now_ms))
+
+    def answer(self, request: WebRequest) -> WebAnswer:
+        """See Provider."""
+        return WebAnswer(body=b"EVENT_RECEIVED")
+
+    def request_of(self, outgoing: Outgoing, account: Account) -> HttpRequest:
+        """See Provider. To `me`, which is right whichever login the token is of."""
+        if len(outgoing.text.encode("utf-8", "replace")) > _TEXT_BYTES_MAX:
+            raise RefusedError("content_refused", f"Instagram carries texts of {_TEXT_BYTES_MAX} bytes at most")
+        if outgoing.file is not None and outgoing.file.size_bytes > _BYTES_MAX.get(outgoing.file.mime, -1):
+            raise RefusedError("content_refused", "Instagram carries no such file, or none of this size")
+        if outgoing.reply_to is not None:
+            raise RefusedError("content_refused", "on Instagram a message cannot name the one it answers")
+        return send_request(outgoing, account, "me", text_max=_TEXT_BYTES_MAX)
+
+    def outcome_of(self, reply: HttpReply, outgoing: Outgoing) -> Outcome:
+        """See Provider."""
+        return send_outcome(reply)
+
+    def media_request(self, media: MediaRef, account: Account) -> HttpRequest:
+        """See Provider."""
+        return file_request(media)
+
+    def media_next(self, media: MediaRef, account: Account, reply: HttpReply) -> HttpRequest | None:
+        """See Provider."""
+        return None
+
+    def registration(self, account: Account) -> HttpRequest | None:
+        """See Provider. The webhook is the app's, set in its console."""
+        return None
