@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+from chat_gateway.providers.shared import check, judged, passed, place, wait_ms
+from gatewaykit.domain.provider import (
+    Capabilities,
+    HttpReply,
+    NotUnderstoodError,
+    Outcome,
+    Outgoing,
+    OutgoingFile,
+    Passed,
+    RefusedError,
+    Sent,
+    Uncertain,
+)
+
+CAPABILITIES = Capabilities(text_max=5, caption_max=2, file_types=("image/*",), file_bytes_max=9)
+TEXT = Outgoing(reference="r", counterpart="c", text="12345")
+FILE = OutgoingFile(name="a", mime="image/png", size_bytes=9, url="u")
+
+
+@pytest.mark.parametrize("outgoing", [TEXT, replace(TEXT, text="12", file=FILE), replace(TEXT, text="", file=FILE)])
+def test_what_fits_passes(outgoing: Outgoing) -> None:
+    check(outgoing, CAPABILITIES)
+
+
+@pytest.mark.parametrize(
+    "outgoing",
+    [
+        replace(TEXT, text="123456"),
+        replace(TEXT, text="\n"),
+        replace(TEXT, text="123", file=FILE),
+        replace(TEXT, text="", file=replace(FILE, size_bytes=10)),
+        replace(TEXT, text="", file=replace(FILE, mime="text/image/png")),
+    ],
+)
+def test_what_does_not_is_refused(outgoing: Outgoing) -> None:
+    with pytest.raises(RefusedError):
+        check(outgoing, CAPABILITIES)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected_ms"),
+    [("30", 30_000), ("0", 7), ("", 7), ("-1", 7), ("soon", 7), ("\u0663", 7), ("9" * 9, 3_600_000), ("9" * 99, 7)],
+)
+def test_the_provider_says_how_long_to_wait_within_bounds(header: str, expected_ms: int) -> None:
+    assert wait_ms(HttpReply(status=429, headers={"retry-after": header}), otherwise_ms=7) == expected_ms
+
+
+def test_a_failed_server_and_an_answer_of_another_shape_say_nothing() -> None:
+    def believes(_: HttpReply) -> Outcome:
+        return Sent(provider_message_id="1")
+
+    def doubts(_: HttpReply) -> Outcome:
+        raise NotUnderstoodError("no id")
+
+    assert judged(believes, HttpReply(status=499)) == Sent(provider_message_id="1")
+    assert judged(believes, HttpReply(status=500)) == Uncertain(detail="HTTP 500")
+    assert judged(doubts, HttpReply(status=200)) == Uncertain(detail="HTTP 200: no id")
+
+
+def test_a_place_is_a_geo_uri_and_what_is_said_of_it() -> None:
+    assert place({"a": 1.5, "b": "-2"}, "a", "b", None, "Office") == "geo:1.5,-2\nOffice"
+    for wrong in ({}, {"a": 1}, {"a": 1, "b": []}, {"a": 1, "b": "\0"}, {"a": 1, "b": "\ud800"}):
+        with pytest.raises(NotUnderstoodError):
+            place(wrong, "a", "b")
+
+
+@pytest.mark.parametrize("word", ["", "a b", "\u00e4", "\ud800", "x" * 65])
+def test_only_words_become_labels(word: str) -> None:
+    assert passed(word) == Passed(kind="unknown")
+    assert passed("unfollow") == Passed(kind="unfollow")
