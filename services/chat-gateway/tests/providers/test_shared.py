@@ -1,7 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from chat_gateway.providers.line import Line
 from chat_gateway.providers.shared import check, judged, passed, place, wait_ms
+from chat_gateway.providers.slack import Slack
+from chat_gateway.providers.telegram import Telegram
+from chat_gateway.providers.twilio import TwilioSms, TwilioWhatsApp
+from chat_gateway.providers.viber import Viber
 from gatewaykit.domain.provider import (
     Capabilities,
     HttpReply,
@@ -10,6 +15,7 @@ from gatewaykit.domain.provider import (
     Outgoing,
     OutgoingFile,
     Passed,
+    Provider,
     RefusedError,
     Sent,
     Uncertain,
@@ -71,3 +77,20 @@ def test_a_place_is_a_geo_uri_and_what_is_said_of_it() -> None:
 def test_only_words_become_labels(word: str) -> None:
     assert passed(word) == Passed(kind="unknown")
     assert passed("unfollow") == Passed(kind="unfollow")
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "channel", "secrets"),
+    [
+        (Telegram(), "telegram", "telegram", ("bot_token", "webhook_secret")),
+        (TwilioSms(), "twilio", "sms", ("auth_token",)),
+        (TwilioWhatsApp(), "twilio", "whatsapp", ("auth_token",)),
+        (Slack(), "slack", "slack", ("signing_secret", "bot_token")),
+        (Line(), "line", "line", ("channel_secret", "access_token")),
+        (Viber(), "viber", "viber", ("auth_token",)),
+    ],
+)
+def test_configuration_finds_a_provider_by_its_words(
+    provider: Provider, name: str, channel: str, secrets: tuple[str, ...]
+) -> None:
+    assert (provider.name, provider.channel, provider.secrets) == (name, channel, secrets)
