@@ -1,0 +1,256 @@
+"""Who vouches for the sender: Authentication-Results (RFC 8601) of our own server, and of nobody else.
+
+Whoever receives mail removes the fields that claim its id, by `without_claims`; a field that came with the message is
+otherwise one that its sender wrote.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from email_gateway.domain.charsets import clean
+from email_gateway.domain.headers import Headers, field_name, with_line_ends
+
+Result = Literal["none", "pass", "fail", "softfail", "neutral", "policy", "temperror", "permerror", "unknown"]
+_RESULTS: Final[dict[str, Result]] = {
+    "none": "none",
+    "pass": "pass",
+    "fail": "fail",
+    "hardfail": "fail",
+    "softfail": "softfail",
+    "neutral": "neutral",
+    "policy": "policy",
+    "temperror": "temperror",
+    "permerror": "permerror",
+}
+_FIELDS_MAX: Final = 20
+_RESULTS_MAX: Final = 50
+_COMMENT_DEPTH_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodResult:
+    """`dkim=pass header.d=example.org`: properties by `type.name`."""
+
+    method: str
+    result: Result
+    properties: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What our server found; `unknown` where it said nothing."""
+
+    spf: Result = "unknown"
+    dkim: Result = "unknown"
+    dmarc: Result = "unknown"
+    domain: str | None = None
+    """For which domain it was found: of DMARC, else of the signature that passed."""
+    by_forwarder: str | None = None
+    """The sealer whose word on DMARC was taken (ARC), where that is configured."""
+
+    @property
+    def is_vouched(self) -> bool:
+        """The address in From may be believed: only DMARC looks at it."""
+        return self.dmarc == "pass"
+
+    @property
+    def is_failed(self) -> bool:
+        """Never link it to a customer, nor start anything by itself."""
+        return self.dmarc == "fail" or (self.dmarc == "unknown" and "fail" in (self.spf, self.dkim))
+
+
+def judge(headers: Headers, authserv_id: str, *, trusted_sealers: frozenset[str] = frozenset()) -> Verdict:
+    """`trusted_sealers`: domains of forwarders whose ARC seal may mend a failed DMARC; none by default."""
+    found: dict[str, MethodResult] = {}
+    for value in headers.all("authentication-results")[:_FIELDS_MAX]:
+        identity, results = parse_results(value)
+        if identity != authserv_id.lower():
+            continue
+        for one in results:
+            # Several signatures: one that passed is enough (RFC 6376 section 6.1).
+            if one.method not in found or (one.method == "dkim" and one.result == "pass"):
+                if one.method == "dkim" and one.method in found and found["dkim"].result == "pass":
+                    continue
+                found[one.method] = one
+    sealer = _sealer(headers, found, trusted_sealers)
+    dmarc = _result(found, "dmarc")
+    return Verdict(
+        spf=_result(found, "spf"),
+        dkim=_result(found, "dkim"),
+        dmarc="pass" if sealer else dmarc,
+        domain=_domain(found),
+        by_forwarder=sealer,
+    )
+
+
+def _result(found: dict[str, MethodResult], method: str) -> Result:
+    return found[method].result if method in found else "unknown"
+
+
+def _domain(found: dict[str, MethodResult]) -> str | None:
+    for method, name in (("dmarc", "header.from"), ("dkim", "header.d"), ("dkim", "header.i")):
+        if method in found and name in found[method].properties:
+            return found[method].properties[name].rpartition("@")[2].lower()
+    return None
+
+
+def _sealer(headers: Headers, found: dict[str, MethodResult], trusted: frozenset[str]) -> str | None:
+    """The trusted domain whose newest seal our server found good, if it saw DMARC pass."""
+    if not trusted or _result(found, "arc") != "pass" or _result(found, "dmarc") != "fail":
+        return None
+    seals = [_tags(value) for value in headers.all("arc-seal")[:_FIELDS_MAX]]
+    newest = max(seals, key=lambda tags: _instance(tags.get("i", "")), default={})
+    domain = newest.get("d", "").lower()
+    if domain not in trusted:
+        return None
+    for value in headers.all("arc-authentication-results")[:_FIELDS_MAX]:
+        instance, _, rest = value.partition(b";")
+        if _tags(instance).get("i") == newest.get("i"):
+            _, results = parse_results(rest)
+            if any(one.method == "dmarc" and one.result == "pass" for one in results):
+                return domain
+    return None
+
+
+def _instance(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+
+
+def _tags(value: bytes) -> dict[str, str]:
+    pairs = (piece.partition("=") for piece in value.decode("ascii", "replace").split(";"))
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+def parse_results(value: bytes) -> tuple[str, list[MethodResult]]:
+    """The server's id in lower case, and its results; empty where the field is broken or has another version."""
+    sections = _sections(clean(value.decode("utf-8", "replace")))
+    head = next(sections, [])
+    if not head or (len(head) > 1 and head[1] != "1"):
+        return "", []
+    found: list[MethodResult] = []
+    for words in sections:
+        one = _method(words)
+        if one is not None and len(found) < _RESULTS_MAX:
+            found.append(one)
+    return head[0].lower(), found
+
+
+def _method(words: list[str]) -> MethodResult | None:
+    pairs = [(name.lower(), value) for name, value in _pairs(words)]
+    if not pairs:
+        return None
+    (method, result), *properties = pairs
+    return MethodResult(
+        method=method.partition("/")[0],
+        result=_RESULTS.get(result.lower(), "unknown"),
+        properties={name: value for name, value in properties if "." in name},
+    )
+
+
+def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
+    """`a=b`, `a = b`, `a= b`."""
+    place = 0
+    while place < len(words):
+        if place + 2 < len(words) and words[place + 1] == "=":
+            yield words[place], words[place + 2]
+            place += 3
+        else:
+            place += 1
+
+
+def _sections(text: str) -> Iterator[list[str]]:
+    """Words and `=` between semicolons, without comments and quotes."""
+    words: list[str] = []
+    word: list[str] = []
+    position = 0
+
+    def end_word() -> None:
+        if word:
+            words.append("".join(word))
+            word.clear()
+
+    while position < len(text):
+        char = text[position]
+        if char == "(":
+            end_word()
+            position = _after_comment(text, position)
+            continue
+        if char == '"':
+            position = _quoted(text, position, word)
+            continue
+        if char in " \t\r\n=;":
+            # `pass` after `=` may hold an equals sign itself (header.b=abc=): only the first one parts.
+            if char == "=" and words and words[-1] == "=":
+                word.append(char)
+            else:
+                end_word()
+                if char == "=":
+                    words.append("=")
+            if char == ";":
+                yield words
+                words = []
+        else:
+            word.append(char)
+        position += 1
+    end_word()
+    yield words
+
+
+def _after_comment(text: str, position: int) -> int:
+    depth = 0
+    while position < len(text):
+        char = text[position]
+        position += 1 + (char == "\\")
+        if char == "(":
+            depth = min(depth + 1, _COMMENT_DEPTH_MAX)
+        elif char == ")":
+            depth -= 1
+            if depth == 0:
+                break
+    return position
+
+
+def _quoted(text: str, position: int, word: list[str]) -> int:
+    position += 1
+    while position < len(text) and text[position] != '"':
+        position += text[position] == "\\"
+        word.append(text[position : position + 1])
+        position += 1
+    return position + 1
+
+
+def without_claims(raw: bytes, authserv_id: str) -> bytes:
+    """The message without the Authentication-Results that claim to be ours (RFC 8601 section 5).
+
+    For whoever takes mail from strangers, before it adds its own. Nothing else is
+    changed, but for line ends that only `parse` would understand.
+    """
+    # A claim may hold the only line end that there is; without it, the rest is read in another way.
+    while (found := _one_pass(with_line_ends(raw), authserv_id)) != raw:
+        raw = found
+    return raw
+
+
+def _one_pass(raw: bytes, authserv_id: str) -> bytes:
+    kept: list[bytes] = []
+    position, field_start = 0, 0
+    while True:
+        line_end = raw.find(b"\n", position)
+        next_line = len(raw) if line_end < 0 else line_end + 1
+        line = raw[position:next_line]
+        if position > 0 and line[:1] not in (b" ", b"\t"):
+            if not _claims(raw[field_start:position], authserv_id):
+                kept.append(raw[field_start:position])
+            field_start = position
+        if not line.strip(b"\r\n"):
+            return b"".join(kept) + raw[field_start:]
+        position = next_line
+
+
+def _claims(field: bytes, authserv_id: str) -> bool:
+    if field_name(field) != "authentication-results":
+        return False
+    identity, _ = parse_results(b" ".join(field.partition(b":")[2].split()))
+    # A field that cannot be read may be read by others.
+    return identity in ("", authserv_id.lower()) or authserv_id.lower() in identity

@@ -1,0 +1,63 @@
+"""HTML that may be shown: without scripts, forms, styles and remote content."""
+
+import html as entities
+from functools import cache
+from typing import Final
+
+import nh3
+
+from email_gateway.domain.limits import Limits, Notes
+from email_gateway.domain.markup import Markup
+
+_TAGS: Final = frozenset(nh3.ALLOWED_TAGS) - {"area", "map", "bdo", "dialog"} | {"font", "u", "center", "s"}
+_CID_CHARS_MAX: Final = 200
+
+
+def _allowed() -> dict[str, set[str]]:
+    found = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
+    found["img"] = {"src", "alt", "title", "width", "height"}
+    found.setdefault("font", set()).update(("color", "size"))
+    return found
+
+
+def _kept(tag: str, attribute: str, value: str) -> str | None:
+    """Images come from the message alone: whoever shows it must not be seen doing so."""
+    lowered = value.strip().lower()
+    if tag == "img" and attribute == "src":
+        return value.strip()[:_CID_CHARS_MAX] if lowered.startswith("cid:") else None
+    if attribute in ("href", "cite"):
+        return None if lowered.startswith("cid:") else value
+    return value
+
+
+@cache
+def _cleaner() -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=set(_TAGS),
+        attributes=_allowed(),
+        attribute_filter=_kept,
+        url_schemes={"https", "mailto", "cid"},
+        url_relative="deny",
+        link_rel="noopener noreferrer nofollow",
+        strip_comments=True,
+        clean_content_tags={"script", "style", "title", "textarea", "noscript", "template", "svg", "math", "select"},
+    )
+
+
+def sanitised(html: str, markup: Markup, limits: Limits, notes: Notes) -> str:
+    """Safe HTML, empty where there is none.
+
+    The sanitiser builds a browser's tree, which takes quadratic time for elements that are never closed and for
+    ampersands without a name: what is too deep, would repeat too much unclosed formatting, or has too many of them is
+    shown as its text.
+    """
+    deep = markup.depth > limits.html_depth_max or markup.work > limits.html_work_max
+    if deep or html.count("&") > limits.html_entities_max:
+        notes.add("html_too_costly")
+        return as_html("\n".join(line.text for line in markup.lines))
+    return _cleaner().clean(html).strip()
+
+
+def as_html(text: str) -> str:
+    """Plain text as HTML."""
+    return entities.escape(text).replace("\n", "<br>\n")

@@ -1,0 +1,1 @@
+"""What tests, fuzzing and benchmarks share: messages built by code, with what they parse to."""
