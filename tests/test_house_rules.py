@@ -97,7 +97,8 @@ def patches(_: PurePath, text: str) -> Iterator[str]:
 
 
 def effects(_: PurePath, text: str) -> Iterator[str]:
-    away = {"time", "random", "secrets", "threading", "multiprocessing", "aiokafka", "asyncpg", "redis", "httpx"}
+    away = {"time", "random", "secrets", "threading", "multiprocessing", "aiokafka", "asyncpg", "redis"}
+    away |= {"aiohttp", "httpcore2", "httpx", "httpx2", "requests"}
     for module, names in imports(text):
         if module.split(".")[0] in away or (module == "uuid" and names - {"UUID", "uuid5", "NAMESPACE_URL"}):
             yield f"imports {module}: effects go through the ports of servicekit"

@@ -228,6 +228,69 @@ class LogFactory(Protocol):
         ...
 
 
+class HttpRequest(Protocol):
+    """A request to somebody else's server."""
+
+    @property
+    def method(self) -> str:
+        """In capitals."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Absolute; http or https."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`host`, `content-length`, `user-agent` and `accept-encoding: identity` are added where they lack."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """Empty for none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """What the server answered, whatever its status; `headers` by lower-case name, `body` as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpNotSentError(ConnectionError):
+    """Certainly nobody got the request: no address, no connection, TLS refused, or no time left before it was sent."""
+
+
+class HttpUnknownError(Exception):
+    """Nobody can say whether the request was taken: it was sent, at least in part, and no whole answer came in time."""
+
+
+class HttpTooLargeError(Exception):
+    """The server answered with `status` and more bytes than asked for: it took the request; the body is lost."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the body of a {status} is too large")
+        self.status = status
+
+
+class Http(Protocol):
+    """Asks servers over HTTP/1.1. It follows no redirect, keeps no cookie, repeats no request and decodes no body."""
+
+    async def send(
+        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, address: str | None = None
+    ) -> HttpReply:
+        """The answer, whole, within `timeout_seconds` from now and with at most `bytes_max` bytes of body.
+
+        With an `address` (IPv4 or IPv6) the connection goes there, by itself and unshared, while TLS still checks the
+        URL's host. Raises HttpNotSentError, HttpUnknownError, HttpTooLargeError; ValueError for what is no request.
+        """
+        ...
+
+
 class Loop(Protocol):
     """A background duty of a service. The run shell starts it and ends the process when it fails."""
 
