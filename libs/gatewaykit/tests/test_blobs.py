@@ -223,5 +223,7 @@ def test_a_url_says_where_files_are_kept() -> None:
     ],
 )
 def test_any_other_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="URL of the blob store"):
+    with pytest.raises(ValueError, match="URL of the blob store") as caught:
         place_of(url)
+
+    assert "secret" not in str(caught.value)

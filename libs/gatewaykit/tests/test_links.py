@@ -193,6 +193,7 @@ async def test_only_what_holds_no_script_is_shown(
         ("bytes=-5", len(PNG) - 5, len(PNG)),
         (f"bytes=-{len(PNG) * 2}", 0, len(PNG)),
         (f"bytes=5-{len(PNG) * 2}", 5, len(PNG)),
+        (f"bytes=5-{PIECE_BYTES + 99}", 5, PIECE_BYTES + 100),
         (f"bytes={PIECE_BYTES - 1}-{PIECE_BYTES}", PIECE_BYTES - 1, PIECE_BYTES + 1),
     ],
 )

@@ -30,6 +30,7 @@ HEADS = [
     (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "image/heic"),
     (b"\0\0\0\x14ftypmif1\0\0\0\0mif1", "image/heif"),
     (b"\0\0\0\x18ftypmp42\0\0\0\0isom3gp4", "video/mp4"),
+    (b"\0\0\0\x18ftypmp42\0\0\0\0qt  isom", "video/mp4"),
     (b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", "video/mp4"),
     (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "video/quicktime"),
     (b"\0\0\0\x14ftyp3gp4\0\0\0\0", "video/3gpp"),

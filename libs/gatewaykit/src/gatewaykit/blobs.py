@@ -116,8 +116,8 @@ class Bucket:
 def place_of(url: str) -> Folder | Bucket:
     """Where a URL says that files are kept. Raises ValueError with a sentence."""
     parts = urlsplit(url)
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("the URL of the blob store takes no user, query or fragment; keys have settings of their own")
+    if parts.query or parts.fragment:
+        raise ValueError("the URL of the blob store takes no query and no fragment")
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and len(parts.path) > 1:
         return Folder(path=Path(unquote(parts.path)))
     if parts.scheme == "s3" and re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):

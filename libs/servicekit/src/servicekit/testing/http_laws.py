@@ -3,6 +3,7 @@
 A test class inherits `HttpLaws` and gives the fixtures `http` and `partner`, the server behind it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -73,11 +74,13 @@ class HttpLaws:
         self, http: Http, partner: Partner, trouble: Trouble
     ) -> None:
         partner.will(trouble)
-        asked = Asked(method="POST", url=partner.url + "/", body=b"once")
+        asked, loop = Asked(method="POST", url=partner.url + "/", body=b"once"), asyncio.get_running_loop()
+        began_at = loop.time()
         with pytest.raises(HttpUnknownError):
             await http.send(asked, timeout_seconds=0.3, bytes_max=1000)
 
         assert [taken.body for taken in partner.taken] == [b"once"]
+        assert loop.time() - began_at < 2.5
 
     async def test_where_nobody_listens_nothing_was_sent(self, http: Http, partner: Partner) -> None:
         partner.will("away")
