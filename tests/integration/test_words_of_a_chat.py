@@ -7,6 +7,7 @@ from contracts.configuration import Domain
 from contracts.interactions import InteractionStarted
 from contracts.tasks import TaskQueued
 from gatewaykit.domain import decisions as kit
+from gatewaykit.domain.records import Said
 from router.domain.inputs import InteractionInput
 from router.testing.parts import address, queue, rules
 from router.testing.story import TENANT, Story
@@ -18,10 +19,8 @@ def started(text: str) -> InteractionStarted:
     change = kit.customer_says(
         decisions.opened(visit(), place(), NOW_MS),
         visit().opening,
-        message_id="m1",
-        client_message_id="client-m1",
-        text=text,
-        now_ms=NOW_MS,
+        Said(message_id="m1", client_message_id="client-m1", text=text),
+        NOW_MS,
     )
     data = change.announce[0]
     event = Event(id="i1.started", source="/chat-gateway", tenant_id=TENANT, subject="i1", time_ms=NOW_MS, data=data)

@@ -11,7 +11,7 @@ from contracts.messages import MessageReceived, MessageSent
 from contracts.tasks import Then
 from gatewaykit.domain import decisions as kit
 from gatewaykit.domain import routed
-from gatewaykit.domain.records import PRESENCE_MS, Change, Conversation, Seat, State
+from gatewaykit.domain.records import PRESENCE_MS, Change, Conversation, Said, Seat, State
 from hypothesis import given
 from hypothesis import strategies as st
 from servicekit.testing.set_clock import NOW_MS
@@ -25,7 +25,8 @@ def fresh() -> Conversation:
 
 def says(before: Conversation, text: str = "hi", *, now_ms: int = NOW_MS) -> Change:
     name = f"m{before.last_number + 1}"
-    return kit.customer_says(before, visit().opening, message_id=name, client_message_id=name, text=text, now_ms=now_ms)
+    said = Said(message_id=name, client_message_id=name, text=text)
+    return kit.customer_says(before, visit().opening, said, now_ms)
 
 
 def assigned() -> Conversation:

@@ -1,6 +1,5 @@
 """The store's law, kept by PostgreSQL and by the memory twin alike."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
@@ -12,14 +11,15 @@ from chat_gateway.domain.records import LineTask
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
-from gatewaykit.domain.records import Message, Seat
+from gatewaykit.testing.conversation_laws import ConversationLaws
+from gatewaykit.testing.tables import missing_columns
 from gatewaykit.timers import look_at
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.set_clock import NOW_MS
-from servicekit.testing.store_laws import TransactionLaws, WantedError, waiting_ids
+from servicekit.testing.store_laws import WantedError, waiting_ids
 from servicekit.testing.tenants import unguarded_tables
 from typing_extensions import override
 
@@ -63,19 +63,6 @@ class PostgresKeeper(Keeper):
         return self._store.transaction(tenant)
 
 
-def message(number: int, *, interaction_id: str = "i1") -> Message:
-    return Message(
-        tenant_id="acme",
-        interaction_id=interaction_id,
-        number=number,
-        message_id=f"{interaction_id}-{number}",
-        sender="customer",
-        text="hello \N{GRINNING FACE}",
-        at_ms=NOW_MS,
-        client_message_id=f"client-{number}",
-    )
-
-
 def task(number: int, *, priority: int = 5, tenant_id: str = "acme") -> LineTask:
     return LineTask(
         tenant_id=tenant_id,
@@ -88,79 +75,8 @@ def task(number: int, *, priority: int = 5, tenant_id: str = "acme") -> LineTask
     )
 
 
-class ChatLaws(TransactionLaws):
+class ChatLaws(ConversationLaws):
     """Inherit and give a fixture `keeper`."""
-
-    async def test_a_conversation_is_kept_whole(self, keeper: Keeper) -> None:
-        helper = Seat(assignment_id="b", task_id="t2", agent_id="l", agent_name="Lin\u00fas", role="consultant")
-        changed = replace(
-            FRESH,
-            state="ended",
-            end_reason="refused",
-            end_cause="closed",
-            task_id="t",
-            assignment_id="a",
-            agent_id="g",
-            helpers=(helper, replace(helper, assignment_id="c", agent_name=None, role="participant")),
-            parked=True,
-            gone_at_ms=5,
-            silent=True,
-            unanswered_since_ms=4,
-        )
-        async with keeper.transaction("acme") as tx:
-            await tx.open_conversation(FRESH)
-            await tx.save_conversation(changed)
-
-        async with keeper.transaction("acme") as tx:
-            kept = await tx.lock_conversation("acme", "i1")
-
-        assert kept == replace(changed, revision=1)
-        assert keeper.told == ["i1"]
-
-    async def test_opening_a_conversation_twice_gives_the_first(self, keeper: Keeper) -> None:
-        async with keeper.transaction("acme") as tx:
-            await tx.open_conversation(FRESH)
-            again = await tx.open_conversation(replace(FRESH, client="other"))
-
-        assert again == FRESH
-
-    async def test_two_who_open_at_once_take_turns_on_one_conversation(self, keeper: Keeper) -> None:
-        async def say() -> int:
-            async with keeper.transaction("acme") as tx:
-                conversation = await tx.open_conversation(FRESH)
-                number = conversation.last_number + 1
-                await tx.add_message(message(number))
-                await tx.save_conversation(replace(conversation, last_number=number))
-                return number
-
-        numbers = await asyncio.gather(*(say() for _ in range(5)))
-
-        assert sorted(numbers) == [1, 2, 3, 4, 5]
-
-    async def test_messages_are_read_behind_a_number_in_order(self, keeper: Keeper) -> None:
-        async with keeper.transaction("acme") as tx:
-            await tx.open_conversation(FRESH)
-            for number in (2, 1, 3):
-                await tx.add_message(message(number))
-
-        async with keeper.transaction("acme") as tx:
-            found = await tx.messages_after("acme", "i1", 1)
-            one = await tx.message("acme", "i1-2")
-            none = await tx.message("acme", "i1-9")
-
-        assert found == [message(2), message(3)]
-        assert one == message(2)
-        assert none is None
-
-    async def test_what_is_due_comes_longest_due_first_and_within_the_limit(self, keeper: Keeper) -> None:
-        async with keeper.transaction(EVERY_TENANT) as tx:
-            for number, check_at_ms in enumerate([30, 10, 20, 99]):
-                await tx.open_conversation(replace(FRESH, interaction_id=f"i{number}", check_at_ms=check_at_ms))
-
-        async with keeper.transaction(EVERY_TENANT) as tx:
-            due = await tx.due_conversations(30, rows_max=2)
-
-        assert [each.interaction_id for each in due] == ["i1", "i2"]
 
     async def test_silence_is_announced_once_and_its_end_with_the_message_or_not_at_all(self, keeper: Keeper) -> None:
         spoken_to = replace(FRESH, state="assigned", last_number=2, unanswered_since_ms=NOW_MS, check_at_ms=NOW_MS)
@@ -185,17 +101,6 @@ class ChatLaws(TransactionLaws):
         assert silent == lost == [f"i1.silent.{late_ms}"]
         assert len(said) == 3
         assert said[2] == f"i1.active.{back_ms}"
-
-    async def test_a_removed_conversation_takes_its_messages_along(self, keeper: Keeper) -> None:
-        async with keeper.transaction("acme") as tx:
-            await tx.open_conversation(FRESH)
-            await tx.add_message(message(1))
-            await tx.remove_conversation("acme", "i1")
-            await tx.remove_conversation("acme", "i1")
-
-        async with keeper.transaction("acme") as tx:
-            assert await tx.conversation("acme", "i1") is None
-            assert await tx.message("acme", "i1-1") is None
 
     async def test_places_in_line_follow_priority_then_time_and_count_only_who_waits(self, keeper: Keeper) -> None:
         keys = [("acme", f"i{number}") for number in range(1, 6)]
@@ -231,37 +136,6 @@ class ChatLaws(TransactionLaws):
         assert first[keys[0]] == PlaceInLine("support-en", 1, 2, 7)
         assert after == {keys[0]: PlaceInLine("billing", 1, 1), keys[1]: PlaceInLine("support-en", 1, 1)}
 
-    async def test_what_the_gateway_itself_says_is_kept(self, keeper: Keeper) -> None:
-        said = replace(message(1), sender="system", client_message_id=None)
-        async with keeper.transaction("acme") as tx:
-            await tx.open_conversation(FRESH)
-            await tx.add_message(said)
-
-        async with keeper.transaction("acme") as tx:
-            assert await tx.messages_after("acme", "i1", 0) == [said]
-
-    async def test_revisions_rise_with_each_change(self, keeper: Keeper) -> None:
-        async with keeper.transaction("acme") as tx:
-            conversation = await tx.open_conversation(FRESH)
-            await tx.save_conversation(conversation)
-
-        async with keeper.transaction(EVERY_TENANT) as tx:
-            found = await tx.revisions([("acme", "i1"), ("acme", "none"), ("other", "i1")])
-
-        assert found == {("acme", "i1"): 1}
-
-    async def test_another_tenant_sees_nothing(self, keeper: Keeper) -> None:
-        async with keeper.transaction("acme") as tx:
-            await tx.open_conversation(FRESH)
-            await tx.add_message(message(1))
-
-        async with keeper.transaction("other") as tx:
-            assert await tx.conversation("acme", "i1") is None
-            assert await tx.messages_after("acme", "i1", 0) == []
-            assert await tx.message("acme", "i1-1") is None
-            assert await tx.revisions([("acme", "i1")]) == {}
-            assert await tx.due_conversations(NOW_MS * 2, rows_max=10) == []
-
 
 class TestMemoryChatStore(ChatLaws):
     @pytest.fixture
@@ -281,6 +155,13 @@ async def test_without_a_tenant_every_table_is_empty(postgres: FreshDatabase) ->
         found = await unguarded_tables(application_url=kept.application_url, schema="chat_gateway")
 
     assert found == []
+
+
+async def test_the_tables_have_what_the_kits_statements_need(postgres: FreshDatabase) -> None:
+    async with migrated(postgres.admin_url, "chat_gateway") as kept, kept.database.transaction(EVERY_TENANT) as tx:
+        missing = await missing_columns(tx)
+
+    assert missing == []
 
 
 async def test_timers_pass_over_what_a_message_is_being_written_into(postgres: FreshDatabase) -> None:

@@ -8,14 +8,17 @@ from functools import cache
 from typing import Final, Protocol
 
 from servicekit.database import Row, Transaction, kept_as
+from servicekit.errors import RetryLaterError
 from servicekit.statements import statements
 from servicekit.store import Tenant, TransactionBase
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gatewaykit.domain.content import File, Identifier, Window
 from gatewaykit.domain.records import Conversation, Message, Seat
 
 MESSAGES_MAX: Final = 200
 """So many messages are read at once."""
+OPEN_TRIES: Final = 5
 
 Key = tuple[str, str]
 """Tenant and interaction."""
@@ -33,7 +36,16 @@ class ConversationTransaction(TransactionBase, Protocol):
     """Interactions whose conversation was saved here."""
 
     async def open_conversation(self, conversation: Conversation) -> Conversation:
-        """Keep a new conversation and lock it; if there is one of this interaction already, lock that."""
+        """Keep a new conversation and lock it; if there is one of this interaction already, or an open one of its
+        counterpart, lock that. Raises RetryLaterError when others open and end such ones all the time."""
+        ...
+
+    async def lock_open(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+        """The counterpart's open conversation, locked until the end of the transaction."""
+        ...
+
+    async def last_ended(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+        """The counterpart's conversation that ended last, not locked."""
         ...
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
@@ -58,6 +70,10 @@ class ConversationTransaction(TransactionBase, Protocol):
 
     async def add_message(self, message: Message) -> None:
         """Keep a message under its conversation's lock."""
+        ...
+
+    async def change_message(self, message: Message) -> None:
+        """Replace what may change of it: text, HTML, files, and since when."""
         ...
 
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
@@ -92,9 +108,27 @@ class PostgresConversations(Transaction):
 
     async def open_conversation(self, conversation: Conversation) -> Conversation:
         """See ConversationTransaction."""
-        await self.execute(_sql()["open_conversation"], **_columns_of(conversation))
-        kept = await self.lock_conversation(conversation.tenant_id, conversation.interaction_id)
-        return kept or conversation
+        tenant_id, address, counterpart = conversation.tenant_id, conversation.address, conversation.counterpart
+        for _ in range(OPEN_TRIES):
+            await self.execute(_sql()["open_conversation"], **_columns_of(conversation))
+            kept = await self.lock_conversation(tenant_id, conversation.interaction_id)
+            if kept is None and counterpart is not None:
+                kept = await self.lock_open(tenant_id, address, counterpart)
+            if kept:
+                return kept
+        raise RetryLaterError("the conversation that was in the way is gone again and again")
+
+    async def lock_open(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        key = {"tenant_id": tenant_id, "address": address, "counterpart": counterpart}
+        row = await self.one(_sql()["locked_open"], **key)
+        return _conversation(row) if row else None
+
+    async def last_ended(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        key = {"tenant_id": tenant_id, "address": address, "counterpart": counterpart}
+        row = await self.one(_sql()["last_ended"], **key)
+        return _conversation(row) if row else None
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ConversationTransaction."""
@@ -123,12 +157,16 @@ class PostgresConversations(Transaction):
 
     async def add_message(self, message: Message) -> None:
         """See ConversationTransaction."""
-        await self.execute(_sql()["add_message"], **asdict(message))
+        await self.execute(_sql()["add_message"], **_message_columns(message))
+
+    async def change_message(self, message: Message) -> None:
+        """See ConversationTransaction."""
+        await self.execute(_sql()["change_message"], **_message_columns(message))
 
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """See ConversationTransaction."""
         row = await self.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
-        return kept_as(Message, row) if row else None
+        return _message(row) if row else None
 
     async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
         """See ConversationTransaction."""
@@ -139,7 +177,7 @@ class PostgresConversations(Transaction):
             number=number,
             rows_max=MESSAGES_MAX,
         )
-        return [kept_as(Message, row) for row in rows]
+        return [_message(row) for row in rows]
 
     async def revisions(self, keys: Collection[Key]) -> Mapping[Key, int]:
         """See ConversationTransaction."""
@@ -149,11 +187,31 @@ class PostgresConversations(Transaction):
 
 def _columns_of(conversation: Conversation) -> dict[str, object]:
     values = asdict(conversation)
-    return values | {"helpers": json.dumps(values["helpers"])}
+    window = values["reply_window"]
+    return values | {
+        "helpers": json.dumps(values["helpers"]),
+        "identifiers": json.dumps(values["identifiers"]),
+        "reply_window": window and json.dumps(window),
+    }
 
 
 def _conversation(row: Row) -> Conversation:
-    return replace(kept_as(Conversation, row), helpers=tuple(Seat(**seat) for seat in json.loads(row["helpers"])))
+    window = row["reply_window"]
+    return replace(
+        kept_as(Conversation, row),
+        helpers=tuple(Seat(**seat) for seat in json.loads(row["helpers"])),
+        identifiers=tuple(Identifier(**each) for each in json.loads(row["identifiers"])),
+        reply_window=window and Window(**json.loads(window)),
+    )
+
+
+def _message_columns(message: Message) -> dict[str, object]:
+    values = asdict(message)
+    return values | {"files": json.dumps(values["files"])}
+
+
+def _message(row: Row) -> Message:
+    return replace(kept_as(Message, row), files=tuple(File(**each) for each in json.loads(row["files"])))
 
 
 def columns(keys: Collection[Key]) -> dict[str, object]:

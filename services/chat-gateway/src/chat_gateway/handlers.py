@@ -3,7 +3,7 @@
 from uuid import NAMESPACE_URL, uuid5
 
 from gatewaykit.domain import decisions as kit
-from gatewaykit.domain.records import Conversation, Place
+from gatewaykit.domain.records import Conversation, Place, Said
 from gatewaykit.keep import keep
 
 from chat_gateway.domain import decisions
@@ -39,14 +39,8 @@ async def accept_message(
         return kept.number
     if conversation.state == "ended":
         raise EndedError("the conversation is over")
-    change = kit.customer_says(
-        conversation,
-        visit.opening,
-        message_id=message_id,
-        client_message_id=client_message_id,
-        text=text,
-        now_ms=now_ms,
-    )
+    said = Said(message_id=message_id, client_message_id=client_message_id, text=text)
+    change = kit.customer_says(conversation, visit.opening, said, now_ms)
     await keep(tx, conversation, change, now_ms)
     return change.conversation.last_number
 

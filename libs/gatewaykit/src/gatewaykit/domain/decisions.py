@@ -1,22 +1,26 @@
 """Pure functions from what is and what came to what is then, and what to announce."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Final
 
-from contracts.commands import AddNote, ConnectAssignment, RequestCallback, SendMessage
+from contracts.commands import AddNote, ConnectAssignment, RequestCallback, ResendMessage, SendMessage
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
-from contracts.messages import MessageFailed, MessageNoted, MessageReceived, MessageSent
+from contracts.messages import MessageAnnounced, MessageFailed, MessageNoted, MessageReceived, MessageSent
 
+from gatewaykit.domain.content import File
 from gatewaykit.domain.records import (
     CHECK_MS,
     HISTORY_MS,
     PRESENCE_MS,
+    QUIET_CHECK_MS,
     RECHECK_MS,
     Announced,
     Change,
     Conversation,
     Message,
     Opening,
+    Said,
     Seat,
 )
 
@@ -24,9 +28,10 @@ ASKED: Final = ".callback."
 """Between interaction and position in the id of a request for a callback."""
 
 
-def customer_says(
-    before: Conversation, opening: Opening, *, message_id: str, client_message_id: str | None, text: str, now_ms: int
-) -> Change:
+Command = SendMessage | AddNote | ResendMessage
+
+
+def customer_says(before: Conversation, opening: Opening, said: Said, now_ms: int) -> Change:
     """The next message. The first starts the interaction; one that nobody would read asks for attention.
 
     Who was silent takes capacity of the agent again.
@@ -36,7 +41,7 @@ def customer_says(
         before,
         last_number=number,
         customer_number=number,
-        customer_message_id=message_id,
+        customer_message_id=said.message_id,
         active_at_ms=now_ms,
         gone_at_ms=None,
         silent=False,
@@ -44,32 +49,45 @@ def customer_says(
         parked=False,
         state="waiting" if before.state == "open" else before.state,
     )
+    received, message = taken(before, said, now_ms)
+    announce: tuple[Announced, ...] = (received,)
+    if number == 1:
+        announce = (_started(before, opening, said.text, now_ms), received)
+    elif before.state == "open" or before.parked:
+        asked = attention(before, f"{before.interaction_id}.m{number}", said.message_id, now_ms)
+        announce = (received, asked)
+    return Change(after, announce + back(before, now_ms), message)
+
+
+def taken(before: Conversation, said: Said, now_ms: int) -> tuple[MessageReceived, Message]:
+    """What is announced and kept of the customer's next message."""
+    number = before.last_number + 1
     received = MessageReceived(
-        message_id=message_id,
+        message_id=said.message_id,
         interaction_id=before.interaction_id,
         domain=before.domain,
         channel=before.channel,
         number=number,
         received_at_ms=now_ms,
-        personal={"text": text},
+        personal=_personal(said.text, said.files, said.html),
+        in_reply_to=said.in_reply_to,
+        attributes=dict(said.attributes),
     )
-    announce: tuple[Announced, ...] = (received,)
-    if number == 1:
-        announce = (_started(before, opening, text, now_ms), received)
-    elif before.state == "open" or before.parked:
-        asked = attention(before, f"{before.interaction_id}.m{number}", message_id, now_ms)
-        announce = (received, asked)
     message = Message(
         tenant_id=before.tenant_id,
         interaction_id=before.interaction_id,
         number=number,
-        message_id=message_id,
+        message_id=said.message_id,
         sender="customer",
-        text=text,
+        text=said.text,
         at_ms=now_ms,
-        client_message_id=client_message_id,
+        client_message_id=said.client_message_id,
+        address=before.address if said.provider_message_id else None,
+        provider_message_id=said.provider_message_id,
+        files=said.files,
+        html=said.html,
     )
-    return Change(after, announce + back(before, now_ms), message)
+    return received, message
 
 
 def agent_notes(before: Conversation, command: AddNote, text: str, now_ms: int) -> Change:
@@ -89,7 +107,9 @@ def agent_notes(before: Conversation, command: AddNote, text: str, now_ms: int) 
     return Change(replace(before, last_number=noted.number, active_at_ms=now_ms), (noted,))
 
 
-def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: int) -> Change:
+def agent_says(
+    before: Conversation, command: SendMessage, text: str, now_ms: int, *, files: Sequence[File] = ()
+) -> Change:
     """The next message, from an agent who may say it."""
     number = before.last_number + 1
     sent = MessageSent(
@@ -101,7 +121,7 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
         agent_id=command.agent_id,
         assignment_id=command.assignment_id,
         sent_at_ms=now_ms,
-        personal={"text": text},
+        personal=_personal(text, files),
     )
     seat = seat_of(before, command.assignment_id, command.agent_id)
     message = Message(
@@ -113,6 +133,7 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
         text=text,
         at_ms=now_ms,
         agent_name=seat.agent_name if seat else None,
+        files=tuple(files),
     )
     check_at_ms = before.check_at_ms
     if before.idle_release_seconds is not None and not before.silent:
@@ -131,13 +152,48 @@ def agent_says(before: Conversation, command: SendMessage, text: str, now_ms: in
     return Change(replace(after, awaits_answer=False), (sent, connected), message)
 
 
+def gateway_says(  # what is told, each by name
+    before: Conversation,
+    text: str,
+    reason: str,
+    *,
+    message_id: str,
+    now_ms: int,
+    provider_message_id: str | None = None,
+) -> Change:
+    """The next message, from nobody in the conversation."""
+    number = before.last_number + 1
+    announced = MessageAnnounced(
+        message_id=message_id,
+        interaction_id=before.interaction_id,
+        domain=before.domain,
+        channel=before.channel,
+        number=number,
+        reason=reason,
+        announced_at_ms=now_ms,
+        personal={"text": text},
+    )
+    message = Message(
+        tenant_id=before.tenant_id,
+        interaction_id=before.interaction_id,
+        number=number,
+        message_id=message_id,
+        sender="system",
+        text=text,
+        at_ms=now_ms,
+        address=before.address if provider_message_id else None,
+        provider_message_id=provider_message_id,
+    )
+    return Change(replace(before, last_number=number), (announced,), message)
+
+
 def seat_of(conversation: Conversation, assignment_id: str, agent_id: str) -> Seat | None:
     """The agent's current place by this assignment."""
     seats = [*conversation.helpers, *([owner] if (owner := _owner(conversation)) else [])]
     return next((seat for seat in seats if (seat.assignment_id, seat.agent_id) == (assignment_id, agent_id)), None)
 
 
-def may_say(conversation: Conversation, command: SendMessage | AddNote) -> bool | None:
+def may_say(conversation: Conversation, command: Command) -> bool | None:
     """Whether the command is of a current assignment whose role allows it: a consultant talks to the agents alone.
 
     None: this gateway has not read that far (design.md section 5). The event that gave the assignment its role concerns
@@ -151,10 +207,11 @@ def may_say(conversation: Conversation, command: SendMessage | AddNote) -> bool 
     return None
 
 
-def refused(command: SendMessage | AddNote, *, reason: str, detail: str, now_ms: int) -> MessageFailed:
-    """What an agent learns of a message that was not sent."""
+def refused(command: Command, *, reason: str, detail: str, now_ms: int) -> MessageFailed:
+    """What an agent learns of a message that was not sent. To send one again was a request of its own, and its message
+    is part of the conversation: the request has failed."""
     return MessageFailed(
-        message_id=command.message_id,
+        message_id=command.request_id if isinstance(command, ResendMessage) else command.message_id,
         interaction_id=command.interaction_id,
         domain=command.domain,
         agent_id=command.agent_id,
@@ -199,20 +256,24 @@ def ended(before: Conversation, reason: EndReason, now_ms: int, *, cause: str | 
         end_reason=reason,
         end_cause=cause,
         helpers=(),
-        check_at_ms=now_ms + HISTORY_MS,
+        check_at_ms=now_ms + max(HISTORY_MS, before.reopen_seconds * 1000),
+        ended_at_ms=now_ms,
     )
     return Change(after, (end,))
 
 
 def looked_at(before: Conversation, *, present: bool | None, now_ms: int) -> Change:
-    """What the timers do. `present` none: nobody can say, so nobody is declared gone.
+    """What the timers do. `present` none: nobody can say, so nobody is declared gone. Who writes by a provider is
+    never there, and never gone.
 
     Silence counts only while the customer does not wait for us: in line the customer had the last word.
     """
     gone_at_ms = before.gone_at_ms
+    if before.counterpart is not None:
+        present = None
     if present is not None:
         gone_at_ms = None if present else before.gone_at_ms or now_ms
-    deadlines = [now_ms + (RECHECK_MS if present is None else CHECK_MS)]
+    deadlines = [now_ms + _check_ms(before, present=present)]
     if gone_at_ms is not None and present is not None:
         if now_ms - gone_at_ms >= abandon_ms(before):
             return ended(before, "customer_left", now_ms)
@@ -230,6 +291,12 @@ def looked_at(before: Conversation, *, present: bool | None, now_ms: int) -> Cha
         silence = _activity(before, now_ms, active=False)
         return Change(replace(after, silent=True, check_at_ms=min(deadlines)), (silence,))
     return Change(replace(after, check_at_ms=min(deadlines)))
+
+
+def _check_ms(before: Conversation, *, present: bool | None) -> int:
+    if before.counterpart is not None:
+        return QUIET_CHECK_MS
+    return RECHECK_MS if present is None else CHECK_MS
 
 
 def _silent_at_ms(before: Conversation) -> int | None:
@@ -275,11 +342,22 @@ def _owner(conversation: Conversation) -> Seat | None:
     )
 
 
+def _personal(text: str, files: Sequence[File], html: str | None = None) -> dict[str, object]:
+    personal: dict[str, object] = {"text": text}
+    if files:
+        personal["files"] = [asdict(file) for file in files]
+    if html is not None:
+        personal["html"] = html
+    return personal
+
+
 def _started(conversation: Conversation, opening: Opening, text: str, now_ms: int) -> InteractionStarted:
     """With the customer's first words, by which the router classifies."""
     personal: dict[str, object] = {"identifiers": opening.identifiers, "text": text}
     if opening.name:
         personal["name"] = opening.name
+    if conversation.subject:
+        personal["subject"] = conversation.subject
     return InteractionStarted(
         interaction_id=conversation.interaction_id,
         domain=conversation.domain,

@@ -1,5 +1,6 @@
 """What a gateway keeps of a conversation, and what a change of it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -15,10 +16,14 @@ from contracts.messages import (
 )
 from contracts.tasks import Role
 
+from gatewaykit.domain.content import File, Identifier, Window
+
 CHECK_MS: Final = 30_000
 """A conversation is looked at by the timers at least so often."""
 RECHECK_MS: Final = 5_000
 """And so soon again when nobody could say whether the visitor is there."""
+QUIET_CHECK_MS: Final = 300_000
+"""And so often where nobody's presence matters."""
 PRESENCE_MS: Final = 15_000
 """A replica that died without a word is noticed after so long."""
 HISTORY_MS: Final = 30 * 24 * 3_600_000
@@ -43,6 +48,8 @@ class Place:
     idle_release_seconds: int | None = None
     callbacks: bool = False
     """Its customers can be called back."""
+    reopen_seconds: int = 0
+    """Who writes within so long after the end goes on with what was said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,20 @@ class Opening:
     """What the customer chose."""
     language: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A customer's message, before it has a number."""
+
+    message_id: str
+    text: str
+    client_message_id: str | None = None
+    provider_message_id: str | None = None
+    files: tuple[File, ...] = ()
+    html: str | None = None
+    in_reply_to: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +136,18 @@ class Conversation:
     """The router's own reason, where it gave the task up."""
     revision: int = 0
     """Rises with every change, so that a socket's holder sees that there was one."""
+    counterpart: str | None = None
+    """The provider's key of the customer, of whom one conversation is open at the address; none: a web chat."""
+    identifiers: tuple[Identifier, ...] = ()
+    """By what the channel knows them; empty for a web chat."""
+    subject: str | None = None
+    """Of an e-mail."""
+    continues: str | None = None
+    """The interaction before, with which this one goes on."""
+    reopen_seconds: int = 0
+    reply_window: Window | None = None
+    """Until when the customer may be written to freely; none: nothing is known of such a rule."""
+    ended_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +163,14 @@ class Message:
     at_ms: int
     client_message_id: str | None = None
     agent_name: str | None = None
+    address: str | None = None
+    provider_message_id: str | None = None
+    """The provider's, unique at the address; none: a web chat's, or ours that went to the provider."""
+    files: tuple[File, ...] = ()
+    html: str | None = None
+    edited_at_ms: int | None = None
+    erased_at_ms: int | None = None
+    """Since when its words and files are gone: the customer took it back."""
 
 
 Announced = (

@@ -10,11 +10,10 @@ from typing import Final
 
 from contracts.assignments import TransferState
 from contracts.interactions import EndReason
-from contracts.messages import MessageAnnounced
 from contracts.tasks import Role, TaskRerouted, TaskTransferredOut, Then
 
-from gatewaykit.domain.decisions import attention, back, ended, without_agent
-from gatewaykit.domain.records import Announced, Change, Conversation, Message, Seat
+from gatewaykit.domain.decisions import attention, back, ended, gateway_says, without_agent
+from gatewaykit.domain.records import Change, Conversation, Seat
 
 WILL_CALL: Final = "We will call you back. You keep your place in line and may leave this chat."
 NOT_CALLED: Final = "We cannot call you back just now. While you wait for an agent, you may ask again."
@@ -120,56 +119,29 @@ def transferred_out(before: Conversation, data: TaskTransferredOut, *, message_i
     text = _storable(data.message) or (None if data.to == "finished" else NOBODY_NOW)
     if text is None:
         return ended(before, reason, now_ms, cause=data.reason)
-    said, announced, message = _announced(before, text, data.reason, message_id, now_ms)
-    over = ended(said, reason, now_ms, cause=data.reason)
-    return Change(over.conversation, (announced, *over.announce), message)
+    said = gateway_says(before, text, data.reason, message_id=message_id, now_ms=now_ms)
+    over = ended(said.conversation, reason, now_ms, cause=data.reason)
+    return replace(over, announce=said.announce + over.announce, message=said.message)
 
 
 def called_back(before: Conversation, data: TaskRerouted, *, message_id: str, now_ms: int) -> Change:
     """The waiting task is a callback now: the customer is told, and may go. Who stays is answered here."""
     if before.state != "waiting" or before.task_id != data.task_id:
         return Change(before)
-    said, announced, message = _announced(before, _storable(data.message) or WILL_CALL, data.reason, message_id, now_ms)
-    return Change(said, (announced,), message)
+    text = _storable(data.message) or WILL_CALL
+    return gateway_says(before, text, data.reason, message_id=message_id, now_ms=now_ms)
 
 
 def callback_refused(before: Conversation, reason: str, *, message_id: str, now_ms: int) -> Change:
     """The customer who asked to be called back will not be: an agent was faster, or nothing waits any more."""
     if before.state == "ended":
         return Change(before)
-    said, announced, message = _announced(before, NOT_CALLED, reason, message_id, now_ms)
-    return Change(said, (announced,), message)
+    return gateway_says(before, NOT_CALLED, reason, message_id=message_id, now_ms=now_ms)
 
 
 def _storable(text: str | None) -> str:
     """Without NUL, which PostgreSQL does not keep: the event is valid."""
     return (text or "").replace("\x00", "")
-
-
-def _announced(
-    before: Conversation, text: str, reason: str, message_id: str, now_ms: int
-) -> tuple[Conversation, Announced, Message]:
-    number = before.last_number + 1
-    announced = MessageAnnounced(
-        message_id=message_id,
-        interaction_id=before.interaction_id,
-        domain=before.domain,
-        channel=before.channel,
-        number=number,
-        reason=reason,
-        announced_at_ms=now_ms,
-        personal={"text": text},
-    )
-    message = Message(
-        tenant_id=before.tenant_id,
-        interaction_id=before.interaction_id,
-        number=number,
-        message_id=message_id,
-        sender="system",
-        text=text,
-        at_ms=now_ms,
-    )
-    return replace(before, last_number=number), announced, message
 
 
 def _handed_over(before: Conversation, to_task_id: str, now_ms: int) -> Change:

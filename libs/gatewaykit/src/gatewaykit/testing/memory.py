@@ -1,6 +1,6 @@
 """The in-memory twin of the conversations' store; passes the same suite."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -41,7 +41,20 @@ class MemoryConversations(MemoryTransaction[Tables]):
 
     async def open_conversation(self, conversation: Conversation) -> Conversation:
         """See ConversationTransaction."""
-        return self.tables.conversations.setdefault((conversation.tenant_id, conversation.interaction_id), conversation)
+        tenant_id, counterpart = conversation.tenant_id, conversation.counterpart
+        kept = self.tables.conversations.get((tenant_id, conversation.interaction_id))
+        if kept is None and counterpart is not None:
+            kept = await self.lock_open(tenant_id, conversation.address, counterpart)
+        return kept or self.tables.conversations.setdefault((tenant_id, conversation.interaction_id), conversation)
+
+    async def lock_open(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        return next((each for each in self._of(tenant_id, address, counterpart) if each.state != "ended"), None)
+
+    async def last_ended(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+        """See ConversationTransaction."""
+        ended = [each for each in self._of(tenant_id, address, counterpart) if each.state == "ended"]
+        return min(ended, key=lambda each: (-(each.ended_at_ms or 0), each.interaction_id), default=None)
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ConversationTransaction."""
@@ -73,6 +86,19 @@ class MemoryConversations(MemoryTransaction[Tables]):
         """See ConversationTransaction."""
         self.tables.messages[message.tenant_id, message.interaction_id, message.number] = message
 
+    async def change_message(self, message: Message) -> None:
+        """See ConversationTransaction."""
+        key = (message.tenant_id, message.interaction_id, message.number)
+        kept = self.tables.messages[key]
+        self.tables.messages[key] = replace(
+            kept,
+            text=message.text,
+            html=message.html,
+            files=message.files,
+            edited_at_ms=message.edited_at_ms,
+            erased_at_ms=message.erased_at_ms,
+        )
+
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """See ConversationTransaction."""
         found = (each for each in self.tables.messages.values() if each.message_id == message_id and self.sees(each))
@@ -93,6 +119,14 @@ class MemoryConversations(MemoryTransaction[Tables]):
         """See ConversationTransaction."""
         kept = self.tables.conversations
         return {key: kept[key].revision for key in keys if key in kept and self.sees(kept[key])}
+
+    def _of(self, tenant_id: str, address: str, counterpart: str) -> Iterator[Conversation]:
+        key = (tenant_id, address, counterpart)
+        return (
+            each
+            for each in self.tables.conversations.values()
+            if (each.tenant_id, each.address, each.counterpart) == key and self.sees(each)
+        )
 
     def sees(self, row: TenantRow) -> bool:
         """What row-level security does."""
