@@ -12,6 +12,7 @@ from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
 from gatewaykit.testing.conversation_laws import ConversationLaws
+from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.tables import missing_columns
 from gatewaykit.timers import look_at
 from servicekit.outbox import PostgresOutbox
@@ -135,6 +136,19 @@ class ChatLaws(ConversationLaws):
         assert before[keys[0]] == PlaceInLine("support-en", 2, 2, 7)
         assert first[keys[0]] == PlaceInLine("support-en", 1, 2, 7)
         assert after == {keys[0]: PlaceInLine("billing", 1, 1), keys[1]: PlaceInLine("support-en", 1, 1)}
+
+
+class TestMemoryInbound(InboundLaws):
+    @pytest.fixture
+    def keeper(self) -> Keeper:
+        return MemoryKeeper()
+
+
+class TestPostgresInbound(InboundLaws):
+    @pytest.fixture
+    async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[Keeper]:
+        async with migrated(postgres.admin_url, "chat_gateway") as kept:
+            yield PostgresKeeper(kept)
 
 
 class TestMemoryChatStore(ChatLaws):

@@ -2,7 +2,13 @@
 
 from contracts import Event
 from contracts.commands import ConnectAssignment, RequestCallback
-from contracts.interactions import ActivityChanged, AttentionRequested, InteractionEnded, InteractionStarted
+from contracts.interactions import (
+    ActivityChanged,
+    AttentionRequested,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionUpdated,
+)
 from contracts.messages import (
     MessageAnnounced,
     MessageDelivered,
@@ -11,6 +17,7 @@ from contracts.messages import (
     MessageReceived,
     MessageSent,
 )
+from contracts.written import MessageEdited, MessageErased, WindowChanged
 
 from gatewaykit.domain.records import Announced, Change, Conversation
 from gatewaykit.store import ConversationTransaction
@@ -22,6 +29,8 @@ async def keep(
     """Write what changed and announce it, in this order."""
     if change.message:
         await tx.add_message(change.message)
+    if change.changed:
+        await tx.change_message(change.changed)
     if change.conversation != before:
         await tx.save_conversation(change.conversation)
     for data in change.announce:
@@ -61,12 +70,8 @@ async def announce(
 def event_id(data: Announced) -> str:
     """Follows from what happened: the same thing announced twice is one event."""
     match data:
-        case InteractionStarted():
-            return f"{data.interaction_id}.started"
-        case ActivityChanged():
-            return f"{data.interaction_id}.{'active' if data.active else 'silent'}.{data.changed_at_ms}"
-        case InteractionEnded():
-            return f"{data.interaction_id}.ended"
+        case InteractionStarted() | InteractionEnded() | InteractionUpdated() | ActivityChanged() | WindowChanged():
+            return f"{data.interaction_id}.{_turn(data)}"
         case ConnectAssignment():
             return f"{data.assignment_id}.connected"
         case AttentionRequested() | RequestCallback():
@@ -75,5 +80,23 @@ def event_id(data: Announced) -> str:
             return f"{data.interaction_id}.delivered.{data.number}"
         case MessageFailed():
             return f"{data.message_id}.failed"
+        case MessageEdited():
+            return f"{data.message_id}.edited.{data.edited_at_ms}"
+        case MessageErased():
+            return f"{data.message_id}.erased"
         case MessageReceived() | MessageSent() | MessageNoted() | MessageAnnounced():
             return data.message_id
+
+
+def _turn(data: InteractionStarted | InteractionEnded | InteractionUpdated | ActivityChanged | WindowChanged) -> str:
+    match data:
+        case InteractionStarted():
+            return "started"
+        case InteractionEnded():
+            return "ended"
+        case InteractionUpdated():
+            return f"updated.{data.updated_at_ms}"
+        case ActivityChanged():
+            return f"{'active' if data.active else 'silent'}.{data.changed_at_ms}"
+        case WindowChanged():
+            return f"window.{data.opens_at_ms}.{data.closes_at_ms}.{data.basis}"

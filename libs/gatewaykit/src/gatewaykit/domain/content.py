@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Basis = Literal["customer_message", "advertisement", "human_agent", "always"]
+Basis = Literal["customer_message", "advertisement", "human_agent", "always", "blocked"]
 """Why a customer may be written to freely: they wrote, they came by an advertisement, an agent answers in person, or
-the channel has no such rule."""
+the channel has no such rule; or why not: they have blocked us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

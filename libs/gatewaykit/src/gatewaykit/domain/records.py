@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from contracts.commands import ConnectAssignment, RequestCallback
-from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
+from contracts.interactions import (
+    ActivityChanged,
+    AttentionRequested,
+    EndReason,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionUpdated,
+)
 from contracts.messages import (
     MessageAnnounced,
     MessageDelivered,
@@ -15,6 +22,7 @@ from contracts.messages import (
     MessageSent,
 )
 from contracts.tasks import Role
+from contracts.written import MessageEdited, MessageErased, WindowChanged
 
 from gatewaykit.domain.content import File, Identifier, Window
 
@@ -177,6 +185,7 @@ Announced = (
     InteractionStarted
     | ActivityChanged
     | AttentionRequested
+    | InteractionUpdated
     | InteractionEnded
     | MessageReceived
     | MessageSent
@@ -184,6 +193,9 @@ Announced = (
     | MessageAnnounced
     | MessageDelivered
     | MessageFailed
+    | MessageEdited
+    | MessageErased
+    | WindowChanged
     | RequestCallback
     | ConnectAssignment
 )
@@ -191,8 +203,10 @@ Announced = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The conversation afterwards, what to announce in this order, and the message that was added, if any."""
+    """The conversation afterwards, what to announce in this order, the message that was added, and the one that is
+    another now, if any."""
 
     conversation: Conversation
     announce: tuple[Announced, ...] = ()
     message: Message | None = None
+    changed: Message | None = None

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final, Protocol
 
+from contracts import Event, decode
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.set_clock import NOW_MS
 from servicekit.testing.store_laws import TransactionLaws
@@ -57,6 +58,12 @@ class ConversationKeeper(Protocol):
     def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ConversationTransaction]:
         """See ConversationStore."""
         ...
+
+
+async def announced(keeper: ConversationKeeper) -> list[Event]:
+    """What waits in the outbox, oldest first."""
+    async with keeper.outbox.batch(rows_max=1000) as batch:
+        return [decode(row.outgoing.value, row.outgoing.headers) for row in batch.rows]
 
 
 def message(number: int, *, interaction_id: str = "i1") -> Message:

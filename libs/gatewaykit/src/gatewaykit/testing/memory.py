@@ -1,6 +1,7 @@
 """The in-memory twin of the conversations' store; passes the same suite."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -19,6 +20,22 @@ class ConversationTables:
 
 
 Tables = TypeVar("Tables", bound=ConversationTables)
+
+
+class MemoryConversationStore:
+    """Conversations and nothing else, for tests of the kit."""
+
+    def __init__(self) -> None:
+        self.database = MemoryDatabase(ConversationTables())
+        self.outbox = self.database.outbox
+        self.told: list[str] = []
+
+    @asynccontextmanager
+    async def transaction(self, tenant: Tenant) -> AsyncGenerator["MemoryConversations[ConversationTables]", None]:
+        """See ConversationStore."""
+        async with self.database.transaction(tenant, PlainConversations) as transaction:
+            yield transaction
+        self.told += sorted(transaction.changed)
 
 
 class TenantRow(Protocol):
@@ -131,3 +148,9 @@ class MemoryConversations(MemoryTransaction[Tables]):
     def sees(self, row: TenantRow) -> bool:
         """What row-level security does."""
         return self.tenant_text in ("*", row.tenant_id)
+
+
+class PlainConversations(MemoryConversations[ConversationTables]):
+    """Of no gateway."""
+
+    source = "/gatewaykit"

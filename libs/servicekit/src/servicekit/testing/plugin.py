@@ -14,8 +14,9 @@ from servicekit.testing import kafka_jars
 from servicekit.testing.kafka_clients import Clients, DevelopmentBroker
 from servicekit.testing.parts import PARTS, create_topic, kind_of, part
 
-for laws in ("servicekit.testing.log_laws", "servicekit.testing.store_laws", "gatewaykit.testing.conversation_laws"):
-    pytest.register_assert_rewrite(laws)
+for laws in ("log_laws", "store_laws"):
+    pytest.register_assert_rewrite(f"servicekit.testing.{laws}")
+pytest.register_assert_rewrite("gatewaykit.testing")
 
 NewTopics = Callable[[str, int], Awaitable[str]]
 

@@ -1,0 +1,208 @@
+"""Takes what a provider tells of customers, each thing once, in the caller's transaction."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+from uuid import NAMESPACE_URL, uuid5
+
+from gatewaykit.domain import inbound
+from gatewaykit.domain.content import File
+from gatewaykit.domain.provider import (
+    Echo,
+    Item,
+    NotUnderstoodError,
+    Passed,
+    Received,
+    StatusReport,
+    Unsent,
+    WindowChanged,
+)
+from gatewaykit.domain.records import Change, Conversation, Message, Place
+from gatewaykit.keep import keep
+from gatewaykit.store import ConversationTransaction
+
+ID_BYTES_MAX: Final = 1000
+"""An index of PostgreSQL holds no longer ones beside tenant and address."""
+
+Tx = TypeVar("Tx", bound=ConversationTransaction)
+Ours = Callable[[Tx, str, str, str], Awaitable[str | None]]
+"""Our message that went to the provider, by tenant, address and the provider's id of it; none: it is none of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What became of it.
+
+    repeated: it was taken before, or ended with its conversation. passed: it concerns no conversation. sending: it is
+    about a message of ours, and the sending part's to take. `blob_ids` are the files of a message that was taken back:
+    delete them after the commit.
+    """
+
+    outcome: Literal["accepted", "repeated", "passed", "sending"]
+    interaction_id: str | None = None
+    message_id: str | None = None
+    blob_ids: tuple[str, ...] = ()
+
+
+REPEATED: Final = Accepted(outcome="repeated")
+PASSED: Final = Accepted(outcome="passed")
+SENDING: Final = Accepted(outcome="sending")
+
+
+async def accept(
+    tx: Tx, place: Place, item: Item, files: Sequence[File], now_ms: int, *, ours: Ours[Tx] | None = None
+) -> Accepted:
+    """Take one thing of a delivery that was verified; `place` is the account's address, `files` its media as kept.
+
+    Accepted means committed: answer the provider only after the transaction. The transaction is the place's tenant's;
+    one with things of several counterparts should take these in one order everywhere. Ids follow from the address and
+    the provider's message id, so that a repetition is the same event. Raises NotUnderstoodError for ids that cannot be
+    kept, and RetryLaterError.
+    """
+    match item:
+        case Received(edits=None):
+            return await _received(tx, place, item, files, now_ms, ours)
+        case Received():
+            return await _edited(tx, place, item, now_ms)
+        case Unsent():
+            return await _unsent(tx, place, item, now_ms)
+        case WindowChanged():
+            return await _window_changed(tx, place, item, now_ms)
+        case Echo():
+            return await _echoed(tx, place, item, now_ms, ours)
+        case StatusReport():
+            return SENDING
+        case Passed():
+            return PASSED
+
+
+def message_id_of(place: Place, provider_message_id: str) -> str:
+    """Ours, of what a customer said."""
+    return uuid5(NAMESPACE_URL, f"message:{place.tenant_id}/{place.address}/{provider_message_id}").hex
+
+
+async def _received(
+    tx: Tx, place: Place, item: Received, files: Sequence[File], now_ms: int, ours: Ours[Tx] | None
+) -> Accepted:
+    _require_short(item.provider_message_id, item.counterpart)
+    message_id = message_id_of(place, item.provider_message_id)
+    if not await _first(tx, place, message_id):
+        return REPEATED
+    in_reply_to = await _answered(tx, place, item.reply_to, ours)
+    said = inbound.said_by(item, files, message_id=message_id, in_reply_to=in_reply_to)
+    conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
+    if inbound.is_reaction(item):
+        if conversation is None:
+            return PASSED
+        return await _kept(tx, conversation, inbound.reacted(conversation, said, now_ms), now_ms)
+    conversation = conversation or await _opened(tx, place, item, now_ms)
+    return await _kept(tx, conversation, inbound.received(conversation, item, said, now_ms), now_ms)
+
+
+async def _opened(tx: ConversationTransaction, place: Place, item: Received, now_ms: int) -> Conversation:
+    """A new conversation, or the one that somebody else opened meanwhile."""
+    name = f"interaction:{place.tenant_id}/{place.address}/{item.provider_message_id}"
+    previous = await tx.last_ended(place.tenant_id, place.address, item.counterpart)
+    fresh = inbound.opened(place, item, interaction_id=uuid5(NAMESPACE_URL, name).hex, previous=previous, now_ms=now_ms)
+    return await tx.open_conversation(fresh)
+
+
+async def _edited(tx: ConversationTransaction, place: Place, item: Received, now_ms: int) -> Accepted:
+    """An edit of a message that is not known changes nothing, and counts as new when it comes again."""
+    found = await _of_message(tx, place, item.edits or "")
+    if found is None:
+        return PASSED
+    conversation, message = found
+    if not await _first(tx, place, message_id_of(place, item.provider_message_id)):
+        return REPEATED
+    at_ms = now_ms if item.sent_at_ms is None else item.sent_at_ms
+    change = inbound.edited(conversation, message, item.text, at_ms=at_ms, now_ms=now_ms)
+    return await _kept(tx, conversation, change, now_ms) if change else PASSED
+
+
+async def _unsent(tx: ConversationTransaction, place: Place, item: Unsent, now_ms: int) -> Accepted:
+    """A message that comes after it was taken back is not taken any more."""
+    found = await _of_message(tx, place, item.provider_message_id)
+    if found is None and await _first(tx, place, message_id_of(place, item.provider_message_id)):
+        return PASSED
+    found = found or await _of_message(tx, place, item.provider_message_id)
+    if found is None:
+        return PASSED
+    conversation, message = found
+    change = inbound.erased(conversation, message, now_ms)
+    if change is None:
+        return REPEATED
+    done = await _kept(tx, conversation, change, now_ms)
+    return Accepted(
+        outcome=done.outcome,
+        interaction_id=done.interaction_id,
+        message_id=done.message_id,
+        blob_ids=tuple(file.blob_id for file in message.files),
+    )
+
+
+async def _window_changed(tx: ConversationTransaction, place: Place, item: WindowChanged, now_ms: int) -> Accepted:
+    conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
+    if conversation is None:
+        return PASSED
+    change = inbound.window_told(conversation, item.window, now_ms)
+    return await _kept(tx, conversation, change, now_ms) if change.announce else REPEATED
+
+
+async def _echoed(tx: Tx, place: Place, item: Echo, now_ms: int, ours: Ours[Tx] | None) -> Accepted:
+    """Ours by its reference, or because the sending part knows its id; else a person's, from the vendor's inbox."""
+    _require_short(item.provider_message_id, item.counterpart)
+    known = item.reference is not None
+    if not known and ours is not None:
+        known = await ours(tx, place.tenant_id, place.address, item.provider_message_id) is not None
+    if known:
+        return SENDING
+    conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
+    if conversation is None:
+        return PASSED
+    message_id = message_id_of(place, item.provider_message_id)
+    if not await _first(tx, place, message_id):
+        return REPEATED
+    change = inbound.sent_elsewhere(conversation, item, message_id=message_id, now_ms=now_ms)
+    return await _kept(tx, conversation, change, now_ms)
+
+
+async def _first(tx: ConversationTransaction, place: Place, message_id: str) -> bool:
+    """The inbox forgets after some days; what is kept of the conversation lasts longer."""
+    first = await tx.first_time(f"provider:{place.address}", message_id)
+    return first and await tx.message(place.tenant_id, message_id) is None
+
+
+async def _of_message(
+    tx: ConversationTransaction, place: Place, provider_message_id: str
+) -> tuple[Conversation, Message] | None:
+    """The message as it is under its conversation's lock."""
+    message_id = message_id_of(place, provider_message_id)
+    seen = await tx.message(place.tenant_id, message_id)
+    conversation = await tx.lock_conversation(place.tenant_id, seen.interaction_id) if seen else None
+    message = await tx.message(place.tenant_id, message_id) if conversation else None
+    return (conversation, message) if conversation and message else None
+
+
+async def _answered(tx: Tx, place: Place, reply_to: str | None, ours: Ours[Tx] | None) -> str | None:
+    if reply_to is None:
+        return None
+    message = await tx.message(place.tenant_id, message_id_of(place, reply_to))
+    if message:
+        return message.message_id
+    return await ours(tx, place.tenant_id, place.address, reply_to) if ours else None
+
+
+async def _kept(tx: ConversationTransaction, before: Conversation, change: Change, now_ms: int) -> Accepted:
+    await keep(tx, before, change, now_ms)
+    message = change.message or change.changed
+    return Accepted(
+        outcome="accepted",
+        interaction_id=before.interaction_id,
+        message_id=message.message_id if message else None,
+    )
+
+
+def _require_short(*ids: str) -> None:
+    if any(len(each.encode()) > ID_BYTES_MAX for each in ids):
+        raise NotUnderstoodError(f"an id has more than {ID_BYTES_MAX} bytes")
