@@ -98,6 +98,11 @@ async def test_an_address_of_another_tenant_opens_nothing(gateway: FedGateway) -
     assert gateway.kinds() == []
 
 
+async def test_an_address_that_is_a_providers_now_opens_no_web_chat(gateway: FedGateway) -> None:
+    with pytest.raises(UnknownAddressError):
+        await gateway.say(at=replace(place(), channel="whatsapp"))
+
+
 async def test_an_assigned_conversation_shows_the_agents_name_from_the_configuration(gateway: FedGateway) -> None:
     await gateway.say()
     await gateway.feed(queued(sequence=1), assigned(sequence=2))

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from contracts import MalformedEventError, UnknownTypeError, decode
-from contracts.configuration_records import ConfigurationRecord
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.topics import CONFIG
 from servicekit.ports import Chance, Clock, LogFactory, LogReader, Partition, Record
 from servicekit.reactions import BACKEND_AWAY
@@ -69,5 +69,5 @@ class ConfigurationReader:
                 "configuration_not_understood", extra={"offset": record.offset, "error": type(error).__name__}
             )
             return
-        if isinstance(event.data, ConfigurationRecord):
+        if isinstance(event.data, ConfigurationRecord | ConfigurationPart):
             self._directory.apply(event.tenant_id, event.data)

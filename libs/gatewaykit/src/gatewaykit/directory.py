@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from contracts.channel_parts import Template
 from contracts.configuration import ChannelAddress
-from contracts.configuration_records import ConfigurationRecord
+from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from pydantic import ValidationError
 from servicekit.telemetry import log
 
@@ -16,19 +17,22 @@ Value = Mapping[str, Any]  # Any: a record's value is whatever its kind says
 
 
 class Directory:
-    """Addresses of the gateway's channels, domains' partitions, queues' and agents' names; complete once `complete` is
-    set."""
+    """Addresses of the gateway's channels and providers, domains' partitions, queues' and agents' names, templates;
+    complete once `complete` is set."""
 
-    def __init__(self, channels: Collection[str]) -> None:
+    def __init__(self, channels: Collection[str], providers: Collection[str] = ()) -> None:
         self._channels = channels
+        self._providers = providers
         self.complete = False
         self._addresses: dict[str, tuple[str, ChannelAddress]] = {}
         self._not_understood: set[str] = set()
         self._queues: dict[tuple[str, str], str] = {}
         self._agents: dict[tuple[str, str], str] = {}
         self._partitions: dict[tuple[str, str], int] = {}
+        self._accounts: dict[tuple[str, str, str], str] = {}
+        self._templates: dict[tuple[str, str], Template] = {}
 
-    def apply(self, tenant_id: str, record: ConfigurationRecord) -> None:
+    def apply(self, tenant_id: str, record: ConfigurationRecord | ConfigurationPart) -> None:
         """Take a record; a later one of the same id replaces it."""
         name = record.id.removeprefix(f"{record.kind}:")
         if record.kind == "channel":
@@ -39,6 +43,8 @@ class Directory:
             _keep(self._queues, (tenant_id, name), record.value and record.value.get("name"))
         elif record.kind == "agent":
             _keep(self._agents, (tenant_id, name), record.value and record.value.get("name"))
+        elif record.kind == "template":
+            self._apply_template((tenant_id, name), record.value)
 
     def place(self, address: str) -> Place | None:
         """Where an address leads, if it is configured whole."""
@@ -60,11 +66,20 @@ class Directory:
             abandon_seconds=configured.abandon_seconds,
             idle_release_seconds=configured.idle_release_seconds,
             callbacks=configured.callbacks,
+            reopen_seconds=configured.reopen_seconds,
         )
 
     def address(self, address: str) -> tuple[str, ChannelAddress] | None:
         """The tenant of an address and its entry in the channel registry."""
         return self._addresses.get(address)
+
+    def address_of(self, tenant_id: str, provider: str, account_id: str) -> str | None:
+        """The address of a provider's account."""
+        return self._accounts.get((tenant_id, provider, account_id))
+
+    def template(self, tenant_id: str, domain: str, template_id: str) -> Template | None:
+        """A text that a provider has approved, as configured."""
+        return self._templates.get((tenant_id, f"{domain}/{template_id}"))
 
     def queues(self, address: str) -> list[dict[str, str]]:
         """The queues that a visitor of the address may choose from: id and name, the usual one first."""
@@ -92,8 +107,8 @@ class Directory:
             # An address belongs to whoever had it first; nobody takes over another tenant's customers.
             LOG.error("address_of_another_tenant", extra={"tenant_id": tenant_id, "holder_id": holder[0]})
             return
-        if value is None or value.get("channel") not in self._channels:
-            self._addresses.pop(address, None)
+        if value is None or not self._ours(value):
+            self._replace(tenant_id, address, None)
             self._not_understood.discard(address)
             return
         try:
@@ -105,10 +120,34 @@ class Directory:
                 LOG.exception("address_not_understood", extra={"tenant_id": tenant_id})
             return
         self._not_understood.discard(address)
-        self._addresses[address] = (tenant_id, configured)
+        self._replace(tenant_id, address, configured)
+
+    def _ours(self, value: Value) -> bool:
+        account = value.get("account")
+        provider = account.get("provider") if isinstance(account, Mapping) else None
+        return value.get("channel") in self._channels or provider in self._providers
+
+    def _replace(self, tenant_id: str, address: str, configured: ChannelAddress | None) -> None:
+        _, before = self._addresses.pop(address, (tenant_id, None))
+        if before and before.account:
+            key = (tenant_id, before.account.provider, before.account.account_id)
+            if self._accounts.get(key) == address:
+                del self._accounts[key]
+        if configured:
+            self._addresses[address] = (tenant_id, configured)
+            if configured.account:
+                self._accounts[tenant_id, configured.account.provider, configured.account.account_id] = address
+
+    def _apply_template(self, key: tuple[str, str], value: Value | None) -> None:
+        try:
+            template = None if value is None else Template.model_validate(value, extra="ignore")
+        except ValidationError:
+            LOG.exception("template_not_understood", extra={"tenant_id": key[0]})
+            return
+        _keep(self._templates, key, template)
 
 
-def _keep(table: dict[tuple[str, str], Any], key: tuple[str, str], value: object) -> None:  # Any: int or str
+def _keep(table: dict[tuple[str, str], Any], key: tuple[str, str], value: object) -> None:  # Any: each table's own
     if value is None:
         table.pop(key, None)
     else:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Final
 
+from contracts.configuration import WEB_CHAT
 from contracts.fields import Code, Id
 from contracts.plain_text import PlainLine, PlainLines
 from fastapi import APIRouter, Depends, Query, Request
@@ -200,7 +201,8 @@ class _Windows:
         return visit
 
     def _require_known(self, address: str) -> None:
-        if self._parts.directory.place(address) is None:
+        place = self._parts.directory.place(address)
+        if place is None or place.channel != WEB_CHAT:
             if not self._parts.directory.complete:
                 raise ProblemError(503, "starting", "The configuration is not read yet.").with_headers(retry_after="1")
             raise ProblemError(404, "address_unknown", "There is no such web-chat address.")

@@ -2,6 +2,7 @@
 
 from uuid import NAMESPACE_URL, uuid5
 
+from contracts.configuration import WEB_CHAT
 from gatewaykit.domain import decisions as kit
 from gatewaykit.domain.records import Conversation, Place, Said
 from gatewaykit.keep import keep
@@ -84,6 +85,6 @@ async def _opened(tx: ChatTransaction, visit: Visit, place: Place | None, now_ms
     kept = await tx.lock_conversation(visit.tenant_id, visit.interaction_id)
     if kept:
         return kept
-    if place is None or place.tenant_id != visit.tenant_id:
+    if place is None or place.tenant_id != visit.tenant_id or place.channel != WEB_CHAT:
         raise UnknownAddressError(visit.address)
     return await tx.open_conversation(decisions.opened(visit, place, now_ms))
