@@ -1,6 +1,7 @@
 """What the router does with our interactions: one function each, in a transaction."""
 
 from dataclasses import replace
+from typing import Generic
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
@@ -26,17 +27,18 @@ from gatewaykit.directory import Directory
 from gatewaykit.domain import decisions, routed
 from gatewaykit.domain.records import Change, Conversation, Seat
 from gatewaykit.keep import keep
-from gatewaykit.store import ConversationTransaction
+from gatewaykit.writing import Tx, Writing
 
 
-class Routing:
-    """Follows the router."""
+class Routing(Generic[Tx]):
+    """Follows the router; `writing` brings the gateway's own words to customers of providers."""
 
-    def __init__(self, directory: Directory, clock: Clock) -> None:
+    def __init__(self, directory: Directory, clock: Clock, writing: Writing[Tx] | None = None) -> None:
         self._directory = directory
         self._clock = clock
+        self._writing = writing
 
-    async def queued(self, tx: ConversationTransaction, delivery: Delivery[TaskQueued]) -> None:
+    async def queued(self, tx: Tx, delivery: Delivery[TaskQueued]) -> None:
         """A task stands in line: a transfer's beside the conversation's own."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
@@ -44,7 +46,7 @@ class Routing:
             change = Change(conversation) if data.transfer else routed.queued(conversation, data.task_id)
             await self._follow(tx, event, conversation, change)
 
-    async def rerouted(self, tx: ConversationTransaction, delivery: Delivery[TaskRerouted]) -> None:
+    async def rerouted(self, tx: Tx, delivery: Delivery[TaskRerouted]) -> None:
         """It waits in another line, or elsewhere in its own; perhaps as a callback, of which the customer is told."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id) if data.reason == "callback" else None
@@ -54,7 +56,7 @@ class Routing:
                 change = routed.called_back(conversation, data, message_id=message_id, now_ms=self._clock.now_ms())
                 await self._follow(tx, event, conversation, change)
 
-    async def decided(self, tx: ConversationTransaction, delivery: Delivery[CommandResult]) -> None:
+    async def decided(self, tx: Tx, delivery: Delivery[CommandResult]) -> None:
         """A customer who asked to be called back cannot be; of an accepted request `rerouted` tells."""
         event, data = delivery.event, delivery.data
         interaction_id = decisions.asked_for_callback(data.command_id)
@@ -68,21 +70,21 @@ class Routing:
             )
             await self._follow(tx, event, conversation, change)
 
-    async def deferred(self, tx: ConversationTransaction, delivery: Delivery[TaskDeferred]) -> None:
+    async def deferred(self, tx: Tx, delivery: Delivery[TaskDeferred]) -> None:
         """It waits, and is not offered for now."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
         if conversation and data.reason == "parked":
             await self._follow(tx, event, conversation, routed.parked(conversation, data.task_id, is_parked=True))
 
-    async def resumed(self, tx: ConversationTransaction, delivery: Delivery[TaskResumed]) -> None:
+    async def resumed(self, tx: Tx, delivery: Delivery[TaskResumed]) -> None:
         """It may be offered again."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
         if conversation:
             await self._follow(tx, event, conversation, routed.parked(conversation, data.task_id, is_parked=False))
 
-    async def assigned(self, tx: ConversationTransaction, delivery: Delivery[TaskAssigned]) -> None:
+    async def assigned(self, tx: Tx, delivery: Delivery[TaskAssigned]) -> None:
         """An agent has the conversation, or has come to help."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
@@ -98,14 +100,14 @@ class Routing:
             change = routed.assigned(conversation, seat, now_ms, awaits_answer=awaits)
             await self._follow(tx, event, conversation, change)
 
-    async def requeued(self, tx: ConversationTransaction, delivery: Delivery[TaskRequeued]) -> None:
+    async def requeued(self, tx: Tx, delivery: Delivery[TaskRequeued]) -> None:
         """The agent lost it; it waits again at its old place."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
         if conversation:
             await self._follow(tx, event, conversation, routed.waiting_again(conversation, data.task_id))
 
-    async def unassigned(self, tx: ConversationTransaction, delivery: Delivery[TaskUnassigned]) -> None:
+    async def unassigned(self, tx: Tx, delivery: Delivery[TaskUnassigned]) -> None:
         """The agent gave it back or put it by."""
         event, data = delivery.event, delivery.data
         is_parked = data.reason == "parked"
@@ -114,7 +116,7 @@ class Routing:
             change = routed.waiting_again(conversation, data.task_id, is_parked=is_parked)
             await self._follow(tx, event, conversation, change)
 
-    async def role_changed(self, tx: ConversationTransaction, delivery: Delivery[AssignmentRoleChanged]) -> None:
+    async def role_changed(self, tx: Tx, delivery: Delivery[AssignmentRoleChanged]) -> None:
         """A helper may talk to the customer now, or owns the conversation."""
         data = delivery.data
         conversation = await self._ours(tx, delivery.event, data.interaction_id)
@@ -122,7 +124,7 @@ class Routing:
             change = routed.role_changed(conversation, data.assignment_id, data.role, self._clock.now_ms())
             await self._follow(tx, delivery.event, conversation, change)
 
-    async def transfer_changed(self, tx: ConversationTransaction, delivery: Delivery[TransferChanged]) -> None:
+    async def transfer_changed(self, tx: Tx, delivery: Delivery[TransferChanged]) -> None:
         """A transfer is done, or will not be."""
         data = delivery.data
         conversation = await self._ours(tx, delivery.event, data.interaction_id)
@@ -130,9 +132,7 @@ class Routing:
             change = routed.transfer_changed(conversation, data.transfer_id, data.state, self._clock.now_ms())
             await self._follow(tx, delivery.event, conversation, change)
 
-    async def finished(
-        self, tx: ConversationTransaction, delivery: Delivery[WrapupStarted] | Delivery[TaskCompleted]
-    ) -> None:
+    async def finished(self, tx: Tx, delivery: Delivery[WrapupStarted] | Delivery[TaskCompleted]) -> None:
         """The agent is done with the conversation; ask again, close it, leave it open or see who has it now."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
@@ -149,14 +149,14 @@ class Routing:
             )
             await self._follow(tx, event, conversation, change)
 
-    async def abandoned(self, tx: ConversationTransaction, delivery: Delivery[TaskAbandoned]) -> None:
+    async def abandoned(self, tx: Tx, delivery: Delivery[TaskAbandoned]) -> None:
         """The task left its line."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
         if conversation:
             await self._follow(tx, event, conversation, routed.abandoned(conversation, data.task_id))
 
-    async def transferred_out(self, tx: ConversationTransaction, delivery: Delivery[TaskTransferredOut]) -> None:
+    async def transferred_out(self, tx: Tx, delivery: Delivery[TaskTransferredOut]) -> None:
         """The router has given the task up: tell the customer and end, unless another task has its place."""
         event, data = delivery.event, delivery.data
         conversation = await self._ours(tx, event, data.interaction_id)
@@ -165,10 +165,12 @@ class Routing:
             change = routed.transferred_out(conversation, data, message_id=message_id, now_ms=self._clock.now_ms())
             await self._follow(tx, event, conversation, change)
 
-    async def _ours(self, tx: ConversationTransaction, event: Event, interaction_id: str) -> Conversation | None:
+    async def _ours(self, tx: Tx, event: Event, interaction_id: str) -> Conversation | None:
         return await tx.lock_conversation(event.tenant_id, interaction_id)
 
-    async def _follow(self, tx: ConversationTransaction, event: Event, before: Conversation, change: Change) -> None:
+    async def _follow(self, tx: Tx, event: Event, before: Conversation, change: Change) -> None:
         sequence = max(before.routed_sequence, event.sequence or "")
         followed = replace(change, conversation=replace(change.conversation, routed_sequence=sequence))
         await keep(tx, before, followed, self._clock.now_ms(), causation_id=event.id)
+        if followed.message and self._writing:
+            await self._writing.tell(tx, followed.conversation, followed.message)

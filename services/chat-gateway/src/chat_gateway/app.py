@@ -36,7 +36,7 @@ from chat_gateway.origins import AddressOrigins, Origins
 from chat_gateway.parts import Parts
 from chat_gateway.rooms import Rooms
 from chat_gateway.settings import ChatSettings
-from chat_gateway.store import ChatStore, PostgresChatStore
+from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
 from chat_gateway.tokens import VisitTokens
 
 PAGES_POLICY: Final = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
@@ -109,7 +109,7 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts) -> FastAPI:
 
 
 def _loops(shell: Shell, parts: Parts, outbox: Outbox) -> list[Loop]:
-    routing = Routing(parts.directory, shell.clock)
+    routing = Routing[ChatTransaction](parts.directory, shell.clock)
     processor = TransactionalProcessor(
         group=GROUP,
         store=parts.store,

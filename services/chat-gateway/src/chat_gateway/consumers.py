@@ -4,7 +4,7 @@ from typing import Final
 
 from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
-from contracts.commands import AddNote, SendMessage
+from contracts.commands import AddNote, ResendMessage, SendMessage
 from contracts.tasks import (
     TaskAbandoned,
     TaskAssigned,
@@ -30,7 +30,9 @@ GROUP: Final = "chat-gateway"
 TOPICS: Final = (ROUTING_EVENTS.name, COMMANDS_CHAT.name)
 
 
-def reactions(routing: Routing, agents: AgentMessages) -> TransactionalReactions[ChatTransaction]:
+def reactions(
+    routing: Routing[ChatTransaction], agents: AgentMessages[ChatTransaction]
+) -> TransactionalReactions[ChatTransaction]:
     """Who reacts to what: the lines first, then the conversation."""
     return (
         TransactionalReactions[ChatTransaction]()
@@ -50,4 +52,5 @@ def reactions(routing: Routing, agents: AgentMessages) -> TransactionalReactions
         .on(TaskTransferredOut, lines.gone, routing.transferred_out)
         .on(SendMessage, agents.send)
         .on(AddNote, agents.send)
+        .on(ResendMessage, agents.resend)
     )
