@@ -33,9 +33,9 @@ Ours = Callable[[Tx, str, str, str], Awaitable[str | None]]
 class Accepted:
     """What became of it.
 
-    repeated: it was taken before, or ended with its conversation. passed: it concerns no conversation. sending: it is
-    about a message of ours, and the sending part's to take. `blob_ids` are the files of a message that was taken back:
-    delete them after the commit.
+    repeated: it was taken before, or taken back. passed: it concerns no conversation that is open. sending: it is
+    about a message of ours, and the sending part's to take. `blob_ids` are the files of a message that was taken back,
+    those too with which it came again or too late: delete them after the commit.
     """
 
     outcome: Literal["accepted", "repeated", "passed", "sending"]
@@ -87,7 +87,9 @@ async def _received(
     _require_short(item.provider_message_id, item.counterpart)
     message_id = message_id_of(place, item.provider_message_id)
     if not await _first(tx, place, message_id):
-        return REPEATED
+        kept = await tx.message(place.tenant_id, message_id)
+        taken_back = kept is None or kept.erased_at_ms is not None
+        return Accepted(outcome="repeated", blob_ids=tuple(file.blob_id for file in files) if taken_back else ())
     in_reply_to = await _answered(tx, place, item.reply_to, ours)
     said = inbound.said_by(item, files, message_id=message_id, in_reply_to=in_reply_to)
     conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)

@@ -223,7 +223,9 @@ class InboundLaws:
         unsent = Unsent(provider_message_id="p1", account_id=ACCOUNT, counterpart=CUSTOMER)
         await take(keeper, received(), files=[PHOTO])
         await end(keeper, NOW_MS + 1)
+        whole = await take(keeper, received(), files=[PHOTO])
         done, again = await take(keeper, unsent), await take(keeper, unsent)
+        repeated = await take(keeper, received(), files=[PHOTO])
         edit = await take(keeper, received("e1", edits="p1", text="back"))
         async with keeper.transaction("acme") as tx:
             kept = await tx.message("acme", message_id_of(PLACE, "p1"))
@@ -231,15 +233,17 @@ class InboundLaws:
 
         assert (done.outcome, done.blob_ids) == ("accepted", (PHOTO.blob_id,))
         assert (again.blob_ids, edit.outcome) == ((), "passed")
+        assert (whole.blob_ids, repeated.blob_ids) == ((), (PHOTO.blob_id,))
         assert kept is not None
         assert (kept.text, kept.files) == ("", ())
         assert [each.message_id for each in erased] == [message_id_of(PLACE, "p1")]
 
     async def test_a_message_that_comes_after_it_was_taken_back_is_not_taken(self, keeper: ConversationKeeper) -> None:
         early = await take(keeper, Unsent(provider_message_id="p1", account_id=ACCOUNT, counterpart=CUSTOMER))
-        late = await take(keeper, received())
+        late = await take(keeper, received(), files=[PHOTO])
 
         assert (early.outcome, late.outcome) == ("passed", "repeated")
+        assert late.blob_ids == (PHOTO.blob_id,)
         assert await said(keeper) == []
 
     async def test_the_window_that_closes_last_stands_until_the_customer_blocks_us(
