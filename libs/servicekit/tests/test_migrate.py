@@ -12,6 +12,7 @@ from servicekit.migrate import (
     apply,
     ensure_application_role,
     migrate,
+    migrations_of,
     read_migrations,
     wait_until_applied,
 )
@@ -171,6 +172,24 @@ async def test_a_package_is_migrated_with_the_common_tables_first(postgres: Fres
     applied = await migrate("servicekit", admin_url=postgres.admin_url, application_url=url)
 
     assert applied[0] == "servicekit/0001_common.sql"
+
+
+def test_the_migrations_of_its_kits_come_before_those_of_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package, table in (("toykit_a", "a"), ("toykit_b", "b"), ("toy_gateway", "c")):
+        folder = tmp_path / package / "migrations"
+        folder.mkdir(parents=True)
+        (tmp_path / package / "__init__.py").touch()
+        (folder / "0001_first.sql").write_text(f"{SAFE}CREATE TABLE {table} (id text);")
+    (tmp_path / "toy_gateway" / "migrations" / "kits.txt").write_text("toykit_b\ntoykit_a\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with_kits = [each.package for each in migrations_of("toy_gateway")]
+    without = [each.package for each in migrations_of("toykit_a")]
+
+    assert list(dict.fromkeys(with_kits)) == ["servicekit", "toykit_b", "toykit_a", "toy_gateway"]
+    assert list(dict.fromkeys(without)) == ["servicekit", "toykit_a"]
 
 
 @pytest.mark.parametrize(

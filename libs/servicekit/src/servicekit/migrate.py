@@ -1,7 +1,8 @@
 """Migrations: numbered SQL files, applied once, in order, by the owner of the schema.
 
 A package's files stand in its folder `migrations/` as `NNNN_name.sql`; its schema is named like the package. The files
-of servicekit itself (outbox, inbox, positions, tenant guard) come first in every schema.
+of servicekit itself (outbox, inbox, positions, tenant guard) come first in every schema, then those of the kits that
+the package's own `migrations/kits.txt` names, one package a line.
 
 A release that runs on an older schema would park what it was promised to keep: so a service waits, before it does
 anything, until the ledger holds all of its files. A ledger that holds more is that of a newer release beside it.
@@ -122,9 +123,15 @@ async def wait_until_applied(
 def migrations_of(package: str) -> list[Migration]:
     """All files that the schema of a package is made of, in order. Raises MigrationRefusedError."""
     wanted: list[Migration] = []
-    for each in dict.fromkeys(("servicekit", package)):
+    for each in dict.fromkeys(("servicekit", *kits_of(files(package) / "migrations"), package)):
         wanted += read_migrations(each, files(each) / "migrations")
     return wanted
+
+
+def kits_of(folder: Traversable) -> list[str]:
+    """The packages whose tables those of this folder's package stand beside, as its `kits.txt` names them."""
+    names = folder / "kits.txt"
+    return names.read_text(encoding="utf-8").split() if names.is_file() else []
 
 
 def read_migrations(package: str, folder: Traversable) -> list[Migration]:
