@@ -14,7 +14,8 @@ MessageStatus = Literal["sent", "delivered", "read", "failed", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatusChanged:
-    """What became of a message to the customer. Only news: a status never goes back, and `failed` is the last."""
+    """What became of a message to the customer. Only news: a status never goes back, but after `failed` and `unknown`
+    it may turn out delivered after all, or an agent has it sent again."""
 
     message_id: Id
     interaction_id: Id
