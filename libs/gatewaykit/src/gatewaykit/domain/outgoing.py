@@ -1,9 +1,58 @@
-"""What is sent to a provider."""
+"""What is sent to a provider, and pure functions from what became of it to what is kept and told.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+A part is pending, then sending, then one of these, of which a later one is never left for an earlier one:
+
+    unknown < sent < failed < delivered < read
+
+So reports may come twice and in any order. `failed` gives way to a provider that has delivered it after all.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from contracts.written import MessageStatus, MessageStatusChanged
 
 from gatewaykit.domain.content import File, TemplateUse
+from gatewaykit.domain.provider import (
+    Again,
+    Capabilities,
+    Echo,
+    Outcome,
+    Refused,
+    Sent,
+    StatusReport,
+    StatusWord,
+    Uncertain,
+)
+
+SEND_MS: Final = 25_000
+"""So long a provider may take to answer; then nobody can say whether it was sent. A stopping service waits longer."""
+AHEAD_MS: Final = 500
+"""So far ahead a part is claimed, for a turn of its account that comes then."""
+LEASE_MS: Final = 120_000
+"""From a part's turn on; who has not told by then has died."""
+GIVE_UP_MS: Final = 24 * 3_600_000
+ATTEMPTS_MAX: Final = 20
+PAUSE_MS: Final = (500, 300_000)
+"""Before the second attempt, doubled for each further one, and at most; longer if the provider says so."""
+JITTER: Final = 0.25
+"""Share of a pause by which it may be longer."""
+PROVIDER_AWAY: Final = "provider_away"
+
+State = Literal["pending", "sending", "unknown", "sent", "failed", "delivered", "read"]
+_RANK: Final[Mapping[State, int]] = {
+    "pending": 0,
+    "sending": 0,
+    "unknown": 1,
+    "sent": 2,
+    "failed": 3,
+    "delivered": 4,
+    "read": 5,
+}
+_BEST: Final[Sequence[State]] = ("failed", "unknown", "pending", "sending", "sent", "delivered", "read")
+"""Of a part that was sent more than once: what is true of it if this is true of one of the times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +66,252 @@ class Part:
     """The provider's id of the message that is answered."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """What only one channel needs, in JSON's types: `subject`, `html`, `to`, `cc`, `bcc`, ... of an e-mail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingRow:
+    """A part on its way. `outgoing_id` (a UUID) is the reference that the provider gets."""
+
+    tenant_id: str
+    outgoing_id: str
+    message_id: str
+    interaction_id: str
+    domain: str
+    address: str
+    counterpart: str
+    part: int
+    """Its place in the message: 1, 2, ..."""
+    round: int = 1
+    """Rises when an agent has it sent again."""
+    number: int
+    """Rises with each part to the counterpart; they are sent in this order."""
+    payload: Part | None
+    """None: nobody needs it any more."""
+    state: State = "pending"
+    attempts: int = 0
+    created_at_ms: int
+    due_at_ms: int
+    changed_at_ms: int
+    """When its state changed last."""
+    tried_at_ms: int | None = None
+    """When it was handed to the provider last."""
+    lease_until_ms: int | None = None
+    """While a process asks the provider, also if the provider has told of it already: nothing else of the pair goes."""
+    provider_message_id: str | None = None
+    reason: str | None = None
+    """Why it failed: a Code of contracts."""
+    detail: str | None = None
+    request_id: str | None = None
+    """By which an agent had it sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast an account (counterpart empty) or a pair may send; see `turn`."""
+
+    tenant_id: str
+    address: str
+    counterpart: str = ""
+    last_number: int = 0
+    used_at_ms: int = 0
+    full_at_ms: float = 0.0
+    """When its bucket is full again: each part moves it on by the time that a token takes."""
+    blocked_until_ms: int = 0
+    """The provider does not want anything before."""
+    delivered_to_ms: int = 0
+    read_to_ms: int = 0
+    """The counterpart has (read) what was sent until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyReport:
+    """A report about a provider's id that nothing has yet."""
+
+    tenant_id: str
+    address: str
+    provider_message_id: str
+    status: StatusWord
+    code: str | None = None
+    detail: str | None = None
+    kept_at_ms: int
+
+
+def turn(account: Rate, capabilities: Capabilities, now_ms: int) -> tuple[int, Rate] | None:
+    """When the account may send the next part, and its rate afterwards; none: not within AHEAD_MS.
+
+    One after the other in even steps, so no second sees more than `account_per_second`.
+    """
+    at_ms = max(account.full_at_ms, float(now_ms))
+    if account.blocked_until_ms > now_ms or at_ms > now_ms + AHEAD_MS:
+        return None
+    step_ms = 1000 / max(capabilities.account_per_second, 0.001)
+    return int(-(-at_ms // 1)), replace(account, full_at_ms=at_ms + step_ms, used_at_ms=now_ms)
+
+
+def claimed(row: OutgoingRow, at_ms: int) -> OutgoingRow:
+    """It is handed to the provider at this instant; written before that is done."""
+    return replace(
+        row, state="sending", attempts=row.attempts + 1, tried_at_ms=at_ms, lease_until_ms=at_ms + LEASE_MS, reason=None
+    )
+
+
+def pause_ms(attempts: int, outcome: Outcome, jitter: float) -> int:
+    """How long to wait before the next attempt; `jitter` is 0 to 1."""
+    least = outcome.after_ms if isinstance(outcome, Again) else 0
+    first, longest = PAUSE_MS
+    pause = max(least, min(first << max(attempts - 1, 0), longest))
+    return round(pause * (1 + JITTER * jitter))
+
+
+def settled(
+    row: OutgoingRow, outcome: Outcome, capabilities: Capabilities, *, attempt: int, now_ms: int, again_at_ms: int
+) -> OutgoingRow:
+    """What the provider's answer to this attempt makes of it.
+
+    A late answer to an attempt that was given up for dead still counts: what was `unknown` is known then. Only that it
+    was sent counts for a row that has gone on since.
+    """
+    row = replace(row, lease_until_ms=None) if row.attempts == attempt else row
+    if isinstance(outcome, Sent):
+        known = _identified(row, outcome.provider_message_id)
+        after = _advanced(known, "sent", now_ms)
+        return _without_words(after) if after.state == "sent" and _last_word(capabilities) else after
+    if row.state not in ("sending", "unknown") or row.attempts != attempt:
+        return row
+    match outcome:
+        case Refused(code=code, detail=detail):
+            return _failed(row, code, detail, now_ms)
+        case Again(detail=detail):
+            if row.state == "unknown" or _spent(row, now_ms):
+                return _failed(row, PROVIDER_AWAY, detail, now_ms)
+            return _pending(row, again_at_ms, now_ms)
+        case Uncertain(detail=detail):
+            if row.state == "sending" and capabilities.idempotent and not _spent(row, now_ms):
+                return _pending(row, again_at_ms, now_ms)
+            return replace(_advanced(row, "unknown", now_ms), detail=_text(detail))
+
+
+def lapsed(row: OutgoingRow, capabilities: Capabilities | None, now_ms: int) -> OutgoingRow:
+    """What time makes of it: who was sending it has died, or it waited too long. `capabilities` none: nobody knows
+    (yet) what the address is."""
+    old = now_ms - row.created_at_ms >= GIVE_UP_MS
+    if row.state == "pending" and old:
+        return _failed(row, PROVIDER_AWAY, "", now_ms)
+    if row.lease_until_ms is None or row.lease_until_ms > now_ms or (capabilities is None and not old):
+        return row
+    row = replace(row, lease_until_ms=None)
+    if row.state != "sending":
+        return row
+    if capabilities and capabilities.idempotent and not _spent(row, now_ms):
+        return _pending(row, now_ms, now_ms)
+    return _advanced(row, "unknown", now_ms)
+
+
+def reported(row: OutgoingRow, report: StatusReport | EarlyReport | Echo, now_ms: int) -> OutgoingRow:
+    """What the provider tells of it: it only moves on, whatever the order of what it tells."""
+    known = _identified(row, report.provider_message_id)
+    if isinstance(report, Echo):
+        return _advanced(known, "sent", now_ms)
+    if report.status == "failed":
+        return _failed(known, report.code or "", report.detail or "", now_ms)
+    return _advanced(known, report.status, now_ms)
+
+
+def reached(row: OutgoingRow, pair: Rate, now_ms: int) -> OutgoingRow:
+    """What the counterpart's watermarks make of it. Of what is `unknown` they tell nothing."""
+    if row.state not in ("sent", "delivered") or row.tried_at_ms is None:
+        return row
+    if row.tried_at_ms <= pair.read_to_ms:
+        return _advanced(row, "read", now_ms)
+    return _advanced(row, "delivered", now_ms) if row.tried_at_ms <= pair.delivered_to_ms else row
+
+
+def message_status(rows: Iterable[OutgoingRow]) -> MessageStatus | None:
+    """Of all its parts: failed if one has failed, unknown if of one nobody knows, else as far as the last of them;
+    none: not all are sent. A part that was sent more than once is as far as the furthest time."""
+    states = [row.state for row in _parts(rows)]
+    for state in ("failed", "unknown", "sent", "delivered", "read"):
+        if state in states:
+            return None if state in ("sent", "delivered", "read") and _open(states) else state
+    return None
+
+
+def news(before: Sequence[OutgoingRow], after: Sequence[OutgoingRow], now_ms: int) -> MessageStatusChanged | None:
+    """What to tell of a message whose rows these are, if anything."""
+    status = message_status(after)
+    if status is None or status == message_status(before):
+        return None
+    cause = next(row for row in _parts(after) if row.state == status)
+    return MessageStatusChanged(
+        message_id=cause.message_id,
+        interaction_id=cause.interaction_id,
+        domain=cause.domain,
+        status=status,
+        changed_at_ms=now_ms,
+        reason=cause.reason,
+        detail=cause.detail,
+    )
+
+
+def to_send_again(rows: Sequence[OutgoingRow]) -> list[OutgoingRow]:
+    """The last row of each part that has failed, or of which nobody knows."""
+    doubtful = {row.part for row in _parts(rows) if row.state in ("failed", "unknown")}
+    last = {row.part: row for row in sorted(rows, key=lambda row: row.round)}
+    return [row for part, row in sorted(last.items()) if part in doubtful]
+
+
+def _parts(rows: Iterable[OutgoingRow]) -> list[OutgoingRow]:
+    best: dict[int, OutgoingRow] = {}
+    for row in rows:
+        if row.part not in best or _BEST.index(row.state) > _BEST.index(best[row.part].state):
+            best[row.part] = row
+    return [best[part] for part in sorted(best)]
+
+
+def _open(states: Iterable[State]) -> bool:
+    return any(state in ("pending", "sending") for state in states)
+
+
+def _advanced(row: OutgoingRow, state: State, now_ms: int) -> OutgoingRow:
+    if _RANK[state] <= _RANK[row.state]:
+        return row
+    after = replace(row, state=state, changed_at_ms=now_ms, reason=None, detail=None)
+    return _without_words(after) if state in ("delivered", "read") else after
+
+
+def _failed(row: OutgoingRow, code: str, detail: str, now_ms: int) -> OutgoingRow:
+    after = _advanced(row, "failed", now_ms)
+    return row if after is row else replace(after, reason=_code(code), detail=_text(detail))
+
+
+def _pending(row: OutgoingRow, due_at_ms: int, now_ms: int) -> OutgoingRow:
+    return replace(row, state="pending", due_at_ms=due_at_ms, changed_at_ms=now_ms, lease_until_ms=None)
+
+
+def _identified(row: OutgoingRow, provider_message_id: str | None) -> OutgoingRow:
+    """The first id stays. PostgreSQL keeps no NUL."""
+    if row.provider_message_id is not None or not provider_message_id or "\x00" in provider_message_id:
+        return row
+    return replace(row, provider_message_id=provider_message_id)
+
+
+def _without_words(row: OutgoingRow) -> OutgoingRow:
+    return replace(row, payload=None)
+
+
+def _last_word(capabilities: Capabilities) -> bool:
+    """Nothing is ever told after `sent`."""
+    return not {"delivered", "read", "failed"} & set(capabilities.statuses)
+
+
+def _spent(row: OutgoingRow, now_ms: int) -> bool:
+    return row.attempts >= ATTEMPTS_MAX or now_ms - row.created_at_ms >= GIVE_UP_MS
+
+
+def _code(code: str) -> str:
+    """As contracts want it."""
+    return re.sub(r"[^a-z0-9_.-]+", "_", code.lower()).lstrip("_.-")[:64] or "provider_error"
+
+
+def _text(detail: str) -> str | None:
+    return detail.replace("\x00", "")[:500] or None
