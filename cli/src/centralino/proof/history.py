@@ -20,6 +20,11 @@ class Stood:
     appended_at_ms: int
     """When its writer handed it over, by the record."""
 
+    @property
+    def place(self) -> str:
+        """Topic, partition and offset, as faults name them."""
+        return f"{self.at.topic}[{self.at.number}]@{self.offset}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
@@ -122,10 +127,15 @@ def said(data: Spoken) -> Said:
         interaction_id=data.interaction_id,
         number=data.number,
         sender=_SENDERS[type(data)],
-        text=str(data.personal.get("text")),
+        text=text_of(data.personal),
         message_id=data.message_id,
         internal=isinstance(data, MessageNoted),
     )
+
+
+def text_of(personal: Mapping[str, object]) -> str:
+    """The words; a message that is only a file has none."""
+    return str(personal.get("text") or "")
 
 
 def _events(records: Iterable[Record], malformed: list[str]) -> Iterator[Stood]:

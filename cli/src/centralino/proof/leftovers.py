@@ -27,5 +27,5 @@ def _about(history: History, interaction_id: str) -> Iterator[Stood]:
 
 
 def _line(stood: Stood) -> str:
-    place = f"{stood.at.topic}[{stood.at.number}]@{stood.offset}"
+    place = stood.place
     return f"{stood.appended_at_ms} {place} {stood.event.sequence or ''} {stood.event.data}"

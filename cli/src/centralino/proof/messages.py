@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from contracts.messages import MessageFailed, MessageNoted, MessageSent
 
+from centralino.proof.afterwards import Afterwards, Moves
 from centralino.proof.faults import Fault
 from centralino.proof.history import History, Said, Spoken, Stood, said
 
@@ -13,10 +14,14 @@ def message_faults(history: History, assignments: Set[tuple[str, str, str]]) -> 
     """`assignments`: interaction, agent and assignment id of every assignment there ever was."""
     faults: list[Fault] = []
     told = _first_copies(history.messages, faults)
+    afterwards = Afterwards(history.messages)
     yield from faults
-    by_number = {(message.interaction_id, message.number): message for _, message in told}
-    yield from _order_faults(told)
-    yield from _promise_faults(history.accepted, by_number)
+    yield from afterwards.faults([message for _, message in told])
+    yield from _order_faults(told, afterwards.moves)
+    as_told = {(message.interaction_id, message.number): message for _, message in told}
+    yield from _promise_faults(history.accepted, as_told)
+    now = [afterwards.applied(message) for _, message in told]
+    by_number = {(message.interaction_id, message.number): message for message in now}
     shown = {key: message for key, message in by_number.items() if not message.internal}
     yield from _table_faults("table message of the gateway", history.tables.gateway, shown)
     yield from _table_faults("table message of the CRM", history.tables.crm, by_number)
@@ -31,20 +36,30 @@ def _first_copies(messages: Sequence[Stood], faults: list[Fault]) -> list[tuple[
         if not isinstance(data, Spoken):
             continue
         message = said(data)
-        _, first = told.setdefault(stood.event.id, (_place(stood), message))
+        _, first = told.setdefault(stood.event.id, (stood.place, message))
         if first != message:
-            faults.append(Fault("S6", _place(stood), f"message {data.message_id} differs from its first copy"))
+            faults.append(Fault("S6", stood.place, f"message {data.message_id} differs from its first copy"))
     return list(told.values())
 
 
-def _order_faults(told: Sequence[tuple[str, Said]]) -> Iterator[Fault]:
+def _order_faults(told: Sequence[tuple[str, Said]], moves: Moves) -> Iterator[Fault]:
+    """Told messages come by number, and those that were moved in fill the gaps."""
     last: defaultdict[str, int] = defaultdict(int)
     for place, message in told:
         expected = last[message.interaction_id] + 1
+        while (message.interaction_id, expected) in moves:
+            expected += 1
         if message.number != expected:
             text = f"{message.interaction_id} has number {message.number} where {expected} is next"
             yield Fault("S6", place, text)
         last[message.interaction_id] = message.number
+    for (interaction_id, number), moved in sorted(moves.items()):
+        if len(moved) > 1:
+            yield Fault("S6", moved[1], f"{_named((interaction_id, number))} is where a message was moved before")
+        if number > last[interaction_id] + 1:
+            text = f"a message is moved to number {number} of {interaction_id} where {last[interaction_id] + 1} is next"
+            yield Fault("S6", moved[0], text)
+        last[interaction_id] = max(last[interaction_id], number)
 
 
 def _promise_faults(accepted: Sequence[Said], told: dict[tuple[str, int], Said]) -> Iterator[Fault]:
@@ -84,15 +99,11 @@ def _sender_faults(messages: Sequence[Stood], assignments: Set[tuple[str, str, s
             sent.add(data.message_id)
             if (data.interaction_id, data.agent_id, data.assignment_id) not in assignments:
                 text = f"{data.agent_id} spoke in {data.interaction_id} by {data.assignment_id}, which was never theirs"
-                yield Fault("S3", _place(stood), text)
+                yield Fault("S3", stood.place, text)
         elif isinstance(data, MessageFailed):
-            failed[data.message_id] = _place(stood)
+            failed[data.message_id] = stood.place
     for message_id in failed.keys() & sent:
         yield Fault("S6", failed[message_id], f"message {message_id} was sent and failed")
-
-
-def _place(stood: Stood) -> str:
-    return f"{stood.at.topic}[{stood.at.number}]@{stood.offset}"
 
 
 def _named(key: tuple[str, int]) -> str:

@@ -103,7 +103,7 @@ def command_faults(history: History) -> Iterator[Fault]:
     for stood in history.inputs:
         command_id = getattr(stood.event.data, "command_id", None)
         if command_id is not None and command_id not in answered:
-            place = f"{stood.at.topic}[{stood.at.number}]@{stood.offset}"
+            place = stood.place
             yield Fault("L2", place, f"{stood.event.type.name} {command_id} was never answered")
 
 
