@@ -10,7 +10,16 @@ from typing import Any
 import httpx
 import pytest
 from contracts import Event
-from contracts.messages import MessageFailed
+from contracts.interactions import InteractionStarted
+from contracts.messages import MessageFailed, MessageReceived
+from contracts.written import (
+    MessageEdited,
+    MessageErased,
+    MessagesMoved,
+    MessageStatusChanged,
+    Moved,
+    WindowChanged,
+)
 from crm.app import application
 from crm.consumers import GROUP, reactions
 from crm.settings import CrmSettings
@@ -256,6 +265,129 @@ async def test_pages_of_a_timeline_neither_repeat_nor_skip_while_more_comes(crm:
     assert seen == whole
 
 
+FILE = {"blob_id": "b-1", "name": "Invoice.pdf", "mime": "application/pdf", "size_bytes": 9, "sha256": "0f"}
+MAIL = MessageReceived(
+    message_id="mail-4",
+    interaction_id="chat-1",
+    domain="acme.main",
+    channel="email",
+    number=4,
+    received_at_ms=TENT.first_ms + 10_000,
+    personal={
+        "text": "Still no tent",
+        "subject": "Order 7",
+        "html": "<p>Still no tent</p>",
+        "quoted": "> On its way.",
+        "from": "maria@example.org",
+        "cc": ["zoe@example.org"],
+        "files": [FILE],
+    },
+    in_reply_to="chat-1-2",
+    attributes={"authenticated": "pass"},
+)
+ABOUT: Json = {"interaction_id": "chat-1", "domain": "acme.main"}
+
+
+async def test_a_mail_is_shown_with_what_was_told_of_it_and_what_became_of_the_answer(crm: Crm) -> None:
+    read = MessageStatusChanged(**ABOUT, message_id="chat-1-2", status="read", changed_at_ms=7)
+    await crm.read([TENT.event(MAIL, "4"), TENT.event(read, "status")])
+
+    _, answer, _, mail = (await crm.found("/interactions/chat-1/messages"))["messages"]
+    entry = (await crm.found(f"/customers/{await crm.customer_id()}/timeline", limit=5))["entries"][4]
+    [found] = (await crm.found("/search", q="invoice order"))["messages"]
+
+    assert (answer["status"], answer["status_at_ms"], answer["files"]) == ("read", 7, [])
+    assert mail["files"] == [{**FILE, "inline_id": None}]
+    assert (mail["subject"], mail["in_reply_to"], mail["attributes"]) == (
+        "Order 7",
+        "chat-1-2",
+        {"authenticated": "pass"},
+    )
+    assert (mail["html"], mail["quoted"], mail["status"]) == ("<p>Still no tent</p>", "> On its way.", None)
+    assert mail["parties"] == {"from": ["maria@example.org"], "cc": ["zoe@example.org"]}
+    assert (entry["message_id"], entry["summary"], entry["has_html"]) == ("mail-4", "Still no tent", True)
+    assert entry["files"] == found["files"] == mail["files"]
+    assert "html" not in entry
+    assert "html" not in found
+
+
+async def test_an_edit_is_marked_and_what_was_taken_back_is_a_tombstone(crm: Crm) -> None:
+    edited = MessageEdited(**ABOUT, message_id="chat-1-1", edited_at_ms=8, personal={"text": "Where are my boots?"})
+    erased = MessageErased(**ABOUT, message_id="mail-4", erased_at_ms=9)
+    told = (TENT.event(erased, "erased"), TENT.event(MAIL, "4"), TENT.event(edited, "edited"))
+    await crm.read(told)
+
+    first, *_, last = (await crm.found("/interactions/chat-1/messages"))["messages"]
+    entry = (await crm.found(f"/customers/{await crm.customer_id()}/timeline", limit=5))["entries"][4]
+
+    assert (first["text"], first["edited_at_ms"], first["erased_at_ms"]) == ("Where are my boots?", 8, None)
+    assert (last["text"], last["subject"], last["html"], last["quoted"]) == ("", None, None, None)
+    assert (last["erased_at_ms"], last["files"], last["parties"], last["number"]) == (9, [], {}, 4)
+    assert (entry["summary"], entry["erased_at_ms"], entry["files"]) == ("", 9, [])
+    assert (await crm.found("/search", q="invoice"))["messages"] == []
+    assert [line["text"] for line in (await crm.found("/search", q="boots where"))["messages"]] == [first["text"]]
+
+
+async def test_a_message_that_was_moved_stands_in_its_new_interaction_alone(crm: Crm) -> None:
+    moved = MessagesMoved(
+        **ABOUT,
+        to_interaction_id="chat-2",
+        moved=(Moved(message_id="chat-1-3", number=4),),
+        reason="split",
+        agent_id="ana",
+        moved_at_ms=9,
+    )
+    await crm.read([TENT.event(moved, "moved")])
+
+    left = (await crm.found("/interactions/chat-1/messages"))["messages"]
+    joined = (await crm.found("/interactions/chat-2/messages", after=3))["messages"]
+    entries = (await crm.found(f"/customers/{await crm.customer_id()}/timeline"))["entries"]
+
+    assert [line["number"] for line in left] == [1, 2]
+    assert [(line["text"], line["moved_from"]) for line in joined] == [("Thank you!", "chat-1")]
+    assert [each["interaction_id"] for each in entries if each["summary"] == "Thank you!"] == ["chat-2"]
+    assert [each["interaction_id"] for each in (await crm.found("/search", q="thank"))["messages"]] == ["chat-2"]
+
+
+async def test_an_interaction_tells_until_when_one_may_write(crm: Crm) -> None:
+    window = WindowChanged(
+        **ABOUT, opens_at_ms=1, closes_at_ms=None, basis="advertisement", changed_at_ms=TENT.first_ms
+    )
+    assert (await crm.found("/interactions/chat-1"))["window"] is None
+
+    await crm.read([TENT.event(window, "window")])
+
+    told = (await crm.found("/interactions/chat-1"))["window"]
+    assert (told["opens_at_ms"], told["closes_at_ms"], told["basis"]) == (1, None, "advertisement")
+
+
+async def test_a_chain_of_interactions_is_read_as_one_story(crm: Crm) -> None:
+    """chat-1 is gone on from twice, one of those again; a circle ends as well."""
+    begun = TENT.events()[0].data
+    assert isinstance(begun, InteractionStarted)
+    for name, before in (("more-1", "chat-1"), ("more-2", "chat-1"), ("more-3", "more-2"), ("ring", "ring")):
+        data = replace(begun, interaction_id=name, attributes={"continues": before}, personal={})
+        await crm.read([TENT.event(data, name)])
+
+    documents = [await crm.found(f"/interactions/{name}/chain") for name in ("chat-1", "more-3")]
+    view = await crm.found("/interactions/chat-1")
+    first = await crm.found("/interactions/more-1/chain", limit=4)
+    rest = await crm.found("/interactions/more-1/chain", cursor=first["next_cursor"])
+
+    assert documents[0] == documents[1]
+    entries = documents[0]["entries"]
+    assert [*first["entries"], *rest["entries"]] == entries
+    assert [each["interaction_id"] for each in entries if each["kind"] == "message"] == ["chat-1"] * 3
+    assert {each["interaction_id"]: each["continues"] for each in entries if each["kind"] == "interaction"} == {
+        "chat-1": None,
+        "more-1": "chat-1",
+        "more-2": "chat-1",
+        "more-3": "more-2",
+    }
+    assert (view["continues"], view["continued_by"]) == (None, ["more-1", "more-2"])
+    assert len((await crm.found("/interactions/ring/chain"))["entries"]) == 1
+
+
 @pytest.mark.parametrize("query", ["", "maría", "MARI pena", "v-1", "v"])
 async def test_customers_are_found_by_beginnings_of_words(crm: Crm, query: str) -> None:
     page = await crm.found("/customers", query=query)
@@ -300,7 +432,14 @@ async def test_messages_are_found_by_all_their_words(crm: Crm) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/customers/{}", "/customers/{}/timeline", "/interactions/{}", "/interactions/{}/messages"]
+    "path",
+    [
+        "/customers/{}",
+        "/customers/{}/timeline",
+        "/interactions/{}",
+        "/interactions/{}/messages",
+        "/interactions/{}/chain",
+    ],
 )
 async def test_ids_of_another_tenant_are_as_unknown_as_any(crm: Crm, path: str) -> None:
     whose = await crm.customer_id() if "customers" in path else "chat-1"
@@ -331,6 +470,7 @@ PATHS = (
     "/customers/c-1/timeline",
     "/interactions/chat-1",
     "/interactions/chat-1/messages",
+    "/interactions/chat-1/chain",
     "/search?q=tent",
 )
 

@@ -1,5 +1,6 @@
 """Who a customer is: nobody is merged, and what was only said proves nothing."""
 
+import pytest
 from crm.domain.identity import (
     IDENTIFIERS_MAX,
     Decision,
@@ -10,6 +11,7 @@ from crm.domain.identity import (
     decide,
     merged,
     normalised,
+    without_proof,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,11 +84,58 @@ def test_without_identifiers_there_is_a_customer_of_this_interaction() -> None:
     assert decided([], {}) == Decision(customer_id="new", is_new=True, reason="no_identifier")
 
 
+def test_what_a_disowned_sender_says_leads_nowhere_and_is_given_to_nobody() -> None:
+    claims = without_proof([EMAIL_PROVEN, VISITOR])
+
+    decision = decide(claims, {EMAIL_SAID.key: Holding("one", verified=True)}, new_customer_id="new", disowned=True)
+
+    assert decision == Decision(customer_id="new", is_new=True, reason="sender_disowned", conflicts=("one",))
+
+
+def test_other_proof_counts_for_a_disowned_sender_too() -> None:
+    claims = without_proof([EMAIL_PROVEN, EXTERNAL])
+    held = {EXTERNAL.key: Holding("known", verified=True), EMAIL_SAID.key: Holding("two", verified=True)}
+
+    decision = decide(claims, held, new_customer_id="new", disowned=True)
+
+    assert (decision.customer_id, decision.reason, decision.attach) == ("known", "verified_identifier", ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "spelling"),
+    [
+        ("phone", "+34 600 123 456", "+34600123456"),
+        ("phone", "0034 600-123-456", "+34600123456"),
+        ("phone", "(+34) 600+123456", "+34600123456"),
+        ("phone", "600 123 456", "600123456"),
+        ("whatsapp", "+34600123456", "+34600123456"),
+        ("phone", "unknown", ""),
+        ("email", " Maria.Pena@Shop.EXAMPLE ", "maria.pena@shop.example"),
+        ("whatsapp_user_id", "ES.AbC", "ES.AbC"),
+        ("messenger_psid", "1234567890123456", "1234567890123456"),
+        ("slack_user_id", "T01:U02", "T01:U02"),
+        ("telegram_username", "Maria", "Maria"),
+    ],
+)
+def test_one_spelling_for_one_identifier(kind: str, told: str, spelling: str) -> None:
+    assert normalised(kind, told) == spelling
+
+
 KEYS = st.tuples(st.sampled_from(["external", "email", "visitor"]), st.sampled_from(["a", "b"]))
 CLAIMS = st.lists(
     st.builds(lambda key, verified: Identifier(key[0], key[1], verified), KEYS, st.booleans()), max_size=5
 ).map(lambda claims: list(merged((), claims)))
 HELD = st.dictionaries(KEYS, st.builds(Holding, st.sampled_from(["one", "two", "three"]), st.booleans()))
+
+
+@given(CLAIMS, HELD)
+def test_nothing_that_was_only_said_by_a_disowned_sender_is_attached_or_followed(
+    claims: list[Identifier], held: dict[Key, Holding]
+) -> None:
+    decision = decide(without_proof(claims), held, new_customer_id="new", disowned=True)
+
+    assert all(claim.verified and claim.type != "email" for claim in decision.attach)
+    assert decision.is_new or decision.reason == "verified_identifier"
 
 
 @given(CLAIMS, HELD)

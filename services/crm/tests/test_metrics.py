@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,10 +15,20 @@ from contracts.metrics import COUNT_NAMES, COUNTING, FORMULAS, INTERVAL_MS, Coun
 from contracts.metrics_oracle import Told, recounted
 from contracts.metrics_story import DOMAIN, NINE_MS, Centre, busy_day
 from contracts.topics import ROUTING_EVENTS
+from contracts.written import (
+    MessageEdited,
+    MessageErased,
+    MessagesMoved,
+    MessageStatusChanged,
+    Moved,
+    WindowChanged,
+)
 from crm.app import application
+from crm.consumers import reactions
 from crm.metrics_consumer import GROUP, metrics_reactions
 from crm.metrics_store import DAY_MS, MetricsStore, evidence_sweep
 from crm.settings import CrmSettings
+from crm.store import PostgresCrmStore
 from servicekit.auth import Role
 from servicekit.database import Database
 from servicekit.ports import Record
@@ -127,6 +137,41 @@ async def crm(postgres: FreshDatabase, tmp_path: Path) -> AsyncGenerator[Crm, No
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test/crm/v1") as client:
             yield Crm(client, kept.database, kept.application_url)
+
+
+async def test_what_written_channels_tell_changes_no_figure(crm: Crm) -> None:
+    """Edits, erasures, moves and statuses are no contacts, whichever group of the CRM reads them."""
+    await crm.read(simple_hour().told)
+    before = await crm.kept()
+    place: Json = {"interaction_id": "answered-0", "domain": DOMAIN}
+    one: Json = {**place, "message_id": "m-1"}
+    moved = MessagesMoved(
+        **place,
+        to_interaction_id="answered-1",
+        moved=(Moved(message_id="m-1", number=1),),
+        reason="joined",
+        agent_id="ana",
+        moved_at_ms=NINE_MS,
+    )
+    news = [
+        MessageStatusChanged(**one, status="read", changed_at_ms=NINE_MS),
+        MessageEdited(**one, edited_at_ms=NINE_MS),
+        MessageErased(**one, erased_at_ms=NINE_MS),
+        WindowChanged(**place, opens_at_ms=1, closes_at_ms=2, basis="customer_message", changed_at_ms=NINE_MS),
+        moved,
+    ]
+    stories = TransactionalProcessor(
+        group="crm",
+        store=PostgresCrmStore(crm.database),
+        reactions=reactions(SHELL.clock),
+        telemetry=SHELL.telemetry,
+    )
+
+    records = [replace(crm.landed("acme", data, offset), topic="messages") for offset, data in enumerate(news)]
+    await stories.process(records)
+    await crm.consume([replace(record, partition=9) for record in records])
+
+    assert await crm.kept() == before != {}
 
 
 def simple_hour() -> Centre:

@@ -34,6 +34,7 @@ from crm.models import (
     Outcome,
     StepLine,
     TimelinePage,
+    WindowLine,
 )
 from crm.views import CrmViews, View
 
@@ -126,10 +127,7 @@ async def timeline(
     async with views.of(principal.tenant_id) as view:
         if await view.customer(customer_id) is None:
             _unknown("customer")
-        rows, more = _cut(await view.timeline(customer_id, cursor, rows_max=limit + 1), limit)
-        tasks = await view.last_tasks({row["interaction_id"] for row in rows if row["number"] == 0})
-    entries = [_entry(row, tasks.get(row["interaction_id"])) for row in rows]
-    return TimelinePage(entries=entries, next_cursor=_text(_place(rows[-1]) if more else None))
+        return await _story(view, await view.timeline(customer_id, cursor, rows_max=limit + 1), limit)
 
 
 @ROUTES.get("/interactions/{interaction_id}", summary="An interaction")
@@ -140,6 +138,8 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
         tasks = await view.last_tasks([interaction_id])
         failed = await view.failed_messages(interaction_id)
         steps = await view.steps(interaction_id)
+        window = await view.window(interaction_id)
+        continued_by = await view.continued_by(interaction_id)
         whose = await _customer_line(view, found.customer_id) if found.customer_id else None
     return InteractionView(
         interaction_id=found.interaction_id,
@@ -161,7 +161,21 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
             for step, sentence in zip(steps, routing.sentences(steps), strict=True)
         ],
         failed_messages=[FailedMessageLine.model_validate(row) for row in failed],
+        window=WindowLine.model_validate(dict(window)) if window else None,
+        continues=found.continues,
+        continued_by=list(continued_by),
     )
+
+
+@ROUTES.get("/interactions/{interaction_id}/chain", summary="The story of a chain of interactions")
+async def chain(
+    principal: Reader, views: Views, interaction_id: Identity, cursor: From, limit: Limit = 50
+) -> TimelinePage:
+    """As a customer's story: of the interaction, and of those before and after it that go on from one another."""
+    async with views.of(principal.tenant_id) as view:
+        if await view.interaction(interaction_id) is None:
+            _unknown("interaction")
+        return await _story(view, await view.chain(interaction_id, cursor, rows_max=limit + 1), limit)
 
 
 @ROUTES.get("/interactions/{interaction_id}/messages", summary="A conversation")
@@ -177,8 +191,8 @@ async def messages(
         found, more = _cut(await view.messages(interaction_id, after=after, rows_max=limit + 1), limit)
         if not found and await view.interaction(interaction_id) is None:
             _unknown("interaction")
-    lines = [MessageLine.model_validate(asdict(each)) for each in found]
-    return MessagePage(messages=lines, next_after=found[-1].number if more else None)
+    lines = [MessageLine.model_validate({**row, "has_html": row["html"] is not None}) for row in found]
+    return MessagePage(messages=lines, next_after=found[-1]["number"] if more else None)
 
 
 @ROUTES.get("/search", summary="Search in messages")
@@ -194,6 +208,13 @@ async def search(
         rows, more = _cut(await view.found_messages(q, cursor, rows_max=limit + 1), limit)
     lines = [FoundMessage.model_validate(dict(row)) for row in rows]
     return FoundPage(messages=lines, next_cursor=_text(_place(rows[-1]) if more else None))
+
+
+async def _story(view: View, found: Sequence[Row], limit: int) -> TimelinePage:
+    rows, more = _cut(found, limit)
+    tasks = await view.last_tasks({row["interaction_id"] for row in rows if row["number"] == 0})
+    entries = [_entry(row, tasks.get(row["interaction_id"])) for row in rows]
+    return TimelinePage(entries=entries, next_cursor=_text(_place(rows[-1]) if more else None))
 
 
 async def _customer_line(view: View, customer_id: str) -> CustomerLine | None:
@@ -219,16 +240,7 @@ async def _customer_lines(view: View, rows: Sequence[Row]) -> list[CustomerLine]
 
 def _entry(row: Row, task: Task | None) -> InteractionEntry | MessageEntry:
     if row["number"]:
-        return MessageEntry(
-            at_ms=row["at_ms"],
-            summary=row["text"],
-            interaction_id=row["interaction_id"],
-            message_id=row["message_id"],
-            number=row["number"],
-            direction=row["direction"],
-            agent_id=row["agent_id"],
-            visibility=row["visibility"],
-        )
+        return MessageEntry.model_validate({**row, "summary": row["text"]})
     is_over = row["ended_at_ms"] is not None
     return InteractionEntry(
         at_ms=row["at_ms"],
@@ -237,6 +249,7 @@ def _entry(row: Row, task: Task | None) -> InteractionEntry | MessageEntry:
         channel=row["channel"],
         state="ended" if is_over else "open",
         end_reason=row["end_reason"],
+        continues=row["continues"],
         outcome=_outcome(task),
     )
 

@@ -12,6 +12,7 @@ from contracts.messages import (
     MessageSent,
 )
 from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
+from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged, WindowChanged
 from servicekit.consume import ConsumerLimits, ConsumerLoop
 from servicekit.lane import LaneLimits
 from servicekit.ports import Clock
@@ -42,6 +43,11 @@ def reactions(clock: Clock) -> TransactionalReactions[CrmTransaction]:
     table.on(MessageAnnounced, handlers.message_said)
     table.on(MessageDelivered, handlers.message_delivered)
     table.on(MessageFailed, handlers.message_failed)
+    table.on(MessageStatusChanged, handlers.message_status_changed)
+    table.on(MessageEdited, handlers.message_edited)
+    table.on(MessageErased, handlers.message_erased)
+    table.on(MessagesMoved, handlers.messages_moved)
+    table.on(WindowChanged, handlers.window_changed)
     for changed in get_args(TaskEvent):
         table.on(changed, handlers.task_changed)
     for part in get_args(PartEvent):

@@ -12,15 +12,17 @@ from contracts import Event
 from contracts.commands import CustomerFacts
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.messages import MessageDelivered, MessageFailed
+from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged, WindowChanged
 from servicekit.ports import Clock
 from servicekit.reactions import Delivery
 
-from crm.domain import identity, routing, stories
+from crm.domain import identity, routing, stories, written
 from crm.domain.facts import NOBODY
 from crm.domain.identity import Identifier
 from crm.domain.routing import PartEvent, StepEvent, Task, TaskEvent
 from crm.domain.stories import FailedMessage, Interaction, Said
 from crm.domain.words import cleaned
+from crm.domain.written import Change
 from crm.transaction import CrmTransaction, DecisionRow, Expected, Named
 
 SOURCE: Final = "/crm"
@@ -28,7 +30,8 @@ SOURCE: Final = "/crm"
 
 async def expect(tx: CrmTransaction, deliveries: Sequence[Delivery[object]]) -> None:
     """Before a batch is handled: look up together what the functions below will ask for."""
-    interactions, tasks, domains = set[Named](), set[Named](), set[Named]()
+    interactions, tasks, domains, messages = set[Named](), set[Named](), set[Named](), set[Named]()
+    changes = False
     identifiers = set[tuple[str, str, str]]()
     for delivery in deliveries:
         tenant_id, data = delivery.event.tenant_id, delivery.data
@@ -38,11 +41,23 @@ async def expect(tx: CrmTransaction, deliveries: Sequence[Delivery[object]]) -> 
                 if not isinstance(data, InteractionEnded):
                     domains.add((tenant_id, data.domain))
                     identifiers |= {(tenant_id, *claim.key) for claim in identity.claims_of(data.personal)}
+            case MessageEdited() | MessageErased() | MessagesMoved():
+                changes = True
+                messages |= {(tenant_id, message_id) for message_id in _changed_by(data)}
+            case _ if isinstance(data, Said):
+                messages.add((tenant_id, data.message_id))
             case _ if isinstance(data, StepEvent):
                 tasks.add((tenant_id, routing.task_id_of(data)))
             case _:
                 pass
-    expected = Expected(interactions=interactions, tasks=tasks, identifiers=identifiers, domains=domains)
+    expected = Expected(
+        interactions=interactions,
+        tasks=tasks,
+        identifiers=identifiers,
+        domains=domains,
+        messages=messages,
+        changes=changes,
+    )
     await tx.expect(expected)
 
 
@@ -59,17 +74,18 @@ class Identification:
     async def interaction_started(self, tx: CrmTransaction, delivery: Delivery[InteractionStarted]) -> None:
         """A conversation began: keep it, find out whose it is, and say so, also that nothing is known."""
         event, data = delivery.event, delivery.data
-        before = await _interaction(tx, event, data)
-        customer_id = await _identify(tx, event, before, data.personal, at_ms=data.started_at_ms)
-        await tx.save_interaction(replace(stories.started(before, data), customer_id=customer_id))
+        now = stories.started(await _interaction(tx, event, data), data)
+        customer_id = await _identify(tx, event, now, data.personal, at_ms=data.started_at_ms)
+        await tx.save_interaction(replace(now, customer_id=customer_id))
         await self._tell(tx, delivery, customer_id)
 
     async def interaction_updated(self, tx: CrmTransaction, delivery: Delivery[InteractionUpdated]) -> None:
         """More is known of it; maybe also who the customer is, which the router is told then."""
         event, data = delivery.event, delivery.data
         before = await _interaction(tx, event, data)
-        customer_id = await _identify(tx, event, before, data.personal, at_ms=data.updated_at_ms)
-        await tx.save_interaction(replace(stories.updated(before, data), customer_id=customer_id))
+        now = stories.updated(before, data)
+        customer_id = await _identify(tx, event, now, data.personal, at_ms=data.updated_at_ms)
+        await tx.save_interaction(replace(now, customer_id=customer_id))
         if customer_id != before.customer_id:
             await self._tell(tx, delivery, customer_id)
 
@@ -114,8 +130,39 @@ AnySaid = TypeVar("AnySaid", bound=Said)
 
 
 async def message_said(tx: CrmTransaction, delivery: Delivery[AnySaid]) -> None:
-    """Keep a message, once. Raises RejectError when its number or id stands for another one."""
-    await tx.add_message(stories.message_of(delivery.event.tenant_id, delivery.data))
+    """Keep a message, once, as it is by now. Raises RejectError when its number or id stands for another one."""
+    message = stories.message_of(delivery.event.tenant_id, delivery.data)
+    change = await tx.change(message.tenant_id, message.message_id)
+    await tx.add_message(written.changed(message, change) if change else message)
+
+
+async def message_edited(tx: CrmTransaction, delivery: Delivery[MessageEdited]) -> None:
+    """The customer changed their words."""
+    before = await _change(tx, delivery.event, delivery.data.message_id)
+    await _save_change(tx, before, written.edited(before, delivery.data))
+
+
+async def message_erased(tx: CrmTransaction, delivery: Delivery[MessageErased]) -> None:
+    """The customer took the message back: its words go, and what tells of files."""
+    before = await _change(tx, delivery.event, delivery.data.message_id)
+    await _save_change(tx, before, written.erased(before, delivery.data))
+
+
+async def messages_moved(tx: CrmTransaction, delivery: Delivery[MessagesMoved]) -> None:
+    """An agent split a conversation or joined two. Raises RejectError when a new number stands for another message."""
+    for place in delivery.data.moved:
+        before = await _change(tx, delivery.event, place.message_id)
+        await _save_change(tx, before, written.moved(before, delivery.data, place))
+
+
+async def message_status_changed(tx: CrmTransaction, delivery: Delivery[MessageStatusChanged]) -> None:
+    """The provider or the mail server said how far a message got."""
+    await tx.tell_status(written.status_of(delivery.event.tenant_id, delivery.data))
+
+
+async def window_changed(tx: CrmTransaction, delivery: Delivery[WindowChanged]) -> None:
+    """The customer may be written to freely until another time."""
+    await tx.tell_window(written.window_of(delivery.event.tenant_id, delivery.data))
 
 
 async def message_delivered(tx: CrmTransaction, delivery: Delivery[MessageDelivered]) -> None:
@@ -182,6 +229,20 @@ async def _keep_step(tx: CrmTransaction, event: Event, data: StepEvent) -> None:
     await tx.add_step(step)
 
 
+def _changed_by(data: MessageEdited | MessageErased | MessagesMoved) -> list[str]:
+    return [each.message_id for each in data.moved] if isinstance(data, MessagesMoved) else [data.message_id]
+
+
+async def _change(tx: CrmTransaction, event: Event, message_id: str) -> Change:
+    kept = await tx.change(event.tenant_id, message_id)
+    return kept or Change(tenant_id=event.tenant_id, message_id=message_id)
+
+
+async def _save_change(tx: CrmTransaction, before: Change, after: Change) -> None:
+    if after != before:
+        await tx.save_change(after)
+
+
 def _decision_id(event: Event) -> str:
     """Follows from the event, so that a decision that is made again has the same outcome."""
     return uuid5(NAMESPACE_URL, f"centralino/crm/{event.tenant_id}/{event.source}/{event.id}").hex
@@ -195,15 +256,16 @@ async def _interaction(
 
 
 async def _identify(
-    tx: CrmTransaction, event: Event, before: Interaction, personal: dict[str, object], *, at_ms: int
+    tx: CrmTransaction, event: Event, interaction: Interaction, personal: dict[str, object], *, at_ms: int
 ) -> str:
     """Whose interaction it is, by all that it claimed so far. What was claimed before is not decided again."""
     claims, name = identity.claims_of(personal), stories.name_of(personal)
-    said = await tx.claims(event.tenant_id, before.interaction_id)
-    customer_id, stale = before.customer_id, set[str]()
+    if identity.disowned(interaction.attributes):
+        claims = identity.without_proof(claims)
+    said = await tx.claims(event.tenant_id, interaction.interaction_id)
+    customer_id, stale = interaction.customer_id, set[str]()
     if customer_id is None or not set(claims) <= set(said):
-        all_claims = identity.merged(said, claims)
-        customer_id, stale = await _decide(tx, event, before.interaction_id, all_claims, at_ms=at_ms)
+        customer_id, stale = await _decide(tx, event, interaction, identity.merged(said, claims), at_ms=at_ms)
     verified = any(claim.verified for claim in (*said, *claims))
     if name and await tx.name_customer(event.tenant_id, customer_id, name, verified=verified, at_ms=at_ms):
         stale.add(customer_id)
@@ -213,13 +275,14 @@ async def _identify(
 
 
 async def _decide(
-    tx: CrmTransaction, event: Event, interaction_id: str, claims: tuple[Identifier, ...], *, at_ms: int
+    tx: CrmTransaction, event: Event, interaction: Interaction, claims: tuple[Identifier, ...], *, at_ms: int
 ) -> tuple[str, set[str]]:
     """Decide and keep the outcome with its evidence; returns whose it is, and who has got or lost an identifier."""
     tenant_id = event.tenant_id
     decision_id = _decision_id(event)
     held = await tx.holdings(tenant_id, [claim.key for claim in claims])
-    decision = identity.decide(claims, held, new_customer_id=decision_id)
+    disowned = identity.disowned(interaction.attributes)
+    decision = identity.decide(claims, held, new_customer_id=decision_id, disowned=disowned)
     if decision.is_new:
         await tx.add_customer(tenant_id, decision.customer_id, created_at_ms=at_ms)
     for claim in sorted(decision.attach, key=lambda each: each.key):
@@ -229,7 +292,7 @@ async def _decide(
         DecisionRow(
             tenant_id=tenant_id,
             decision_id=decision_id,
-            interaction_id=interaction_id,
+            interaction_id=interaction.interaction_id,
             claims=claims,
             decision=decision,
             decided_at_ms=at_ms,

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from contracts.fields import Code
 from contracts.messages import Visibility
+from contracts.written import MessageStatus
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crm.domain.routing import TaskState
@@ -93,6 +94,15 @@ class FailedMessageLine(BaseModel):
     failed_at_ms: int
 
 
+class WindowLine(BaseModel):
+    """Until when the customer may be written to freely."""
+
+    opens_at_ms: int
+    closes_at_ms: int | None = Field(description="None: without end.")
+    basis: str = Field(description="`customer_message`, `advertisement`, `human_agent`, ...; `blocked`: closed.")
+    changed_at_ms: int
+
+
 class InteractionView(BaseModel):
     """A conversation."""
 
@@ -112,9 +122,41 @@ class InteractionView(BaseModel):
     outcome: Outcome | None
     story: list[StepLine]
     failed_messages: list[FailedMessageLine]
+    window: WindowLine | None = Field(description="None while the channel has told of none.")
+    continues: str | None = Field(description="The interaction that this one goes on from.")
+    continued_by: list[str] = Field(description="Interactions that go on from this one.")
 
 
-class MessageLine(BaseModel):
+class FileLine(BaseModel):
+    """A file of a message; whoever may see the conversation is given its bytes by the router's API or the gateway."""
+
+    blob_id: str
+    name: str
+    mime: str | None
+    size_bytes: int | None
+    sha256: str | None
+    inline_id: str | None = Field(description="The Content-ID by which `html` names it.")
+
+
+class Written(BaseModel):
+    """What written channels tell of a message beside its words, and what became of it."""
+
+    subject: str | None
+    in_reply_to: str | None = Field(description="The message that this one answers.")
+    attributes: dict[str, str] = Field(description="What the gateway found out: `authenticated`, `automatic`, ...")
+    parties: dict[str, list[str]] = Field(description="Addresses of an e-mail: `from`, `to`, `cc`, `bcc`.")
+    files: list[FileLine]
+    has_html: bool = Field(description="Whether `/interactions/{interaction_id}/messages` has it as HTML, too.")
+    status: MessageStatus | None = Field(description="How far it got, on channels that tell.")
+    status_at_ms: int | None
+    status_reason: str | None
+    status_detail: str | None
+    edited_at_ms: int | None = Field(description="Since when the customer has it worded so; none: from the beginning.")
+    erased_at_ms: int | None = Field(description="When the customer took it back: it has no words and files any more.")
+    moved_from: str | None = Field(description="The interaction that it was in before an agent split or joined.")
+
+
+class SaidLine(Written):
     """One thing said."""
 
     message_id: str
@@ -125,6 +167,13 @@ class MessageLine(BaseModel):
     at_ms: int
     visibility: Visibility
     delivered_at_ms: int | None = Field(description="When the customer's device had it; of agents' messages.")
+
+
+class MessageLine(SaidLine):
+    """One thing said, whole."""
+
+    html: str | None = Field(description="Sanitised; to be shown in a frame that runs nothing.")
+    quoted: str | None = Field(description="What an e-mail repeats of those before.")
 
 
 class MessagePage(BaseModel):
@@ -144,10 +193,11 @@ class InteractionEntry(BaseModel):
     channel: str | None
     state: Literal["open", "ended"]
     end_reason: str | None
+    continues: str | None = Field(description="The interaction that this one goes on from.")
     outcome: Outcome | None
 
 
-class MessageEntry(BaseModel):
+class MessageEntry(Written):
     """Something was said."""
 
     kind: Literal["message"] = "message"
@@ -168,7 +218,7 @@ class TimelinePage(BaseModel):
     next_cursor: str | None = Field(description="For the next page; none on the last one.")
 
 
-class FoundMessage(MessageLine):
+class FoundMessage(SaidLine):
     """A message and where it stands."""
 
     interaction_id: str

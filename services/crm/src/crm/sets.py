@@ -5,21 +5,24 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 from servicekit.database import Transaction, kept_as
 from servicekit.statements import statements
 
 from crm.domain.identity import Holding, Identifier
 from crm.domain.routing import Step, Task
-from crm.domain.stories import FailedMessage, Interaction, Message
+from crm.domain.stories import FailedMessage, Interaction, Message, searched
 from crm.domain.words import words_of
+from crm.domain.written import Change, Status, Window
 from crm.transaction import DecisionRow, Named
 
 IdentifierKey = tuple[str, str, str]
 """Tenant, type and value."""
 CustomerIn = tuple[str, str, str]
 """Tenant, customer and domain."""
+MessageLock = Literal["additions", "changes"]
+"""additions: beside others who add; changes: alone."""
 _PARAMETER: Final = re.compile(r":(\w+)")
 
 
@@ -127,6 +130,20 @@ class Sets:
         row = await self._transaction.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
         return kept_as(Message, row) if row else None
 
+    async def messages(self, keys: Collection[Named]) -> Mapping[Named, Message]:
+        """By their ids."""
+        rows = await self._transaction.all(_sql()["messages"], **_named(keys))
+        return {(row["tenant_id"], row["message_id"]): kept_as(Message, row) for row in rows}
+
+    async def changes(self, keys: Collection[Named]) -> Mapping[Named, Change]:
+        """What became of these messages."""
+        rows = await self._transaction.all(_sql()["changes"], **_named(keys))
+        return {(row["tenant_id"], row["message_id"]): kept_as(Change, row) for row in rows}
+
+    async def lock_messages(self, lock: MessageLock) -> None:
+        """Until the end of the transaction; only the next statement sees what others did before."""
+        await self._transaction.one(_sql()[f"lock_for_{lock}"])
+
     async def save_interactions(self, rows: Sequence[Interaction]) -> None:
         """As they are now."""
         await self._write("save_interactions", rows, attributes=[json.dumps(row.attributes) for row in rows])
@@ -170,13 +187,32 @@ class Sets:
         if not rows:
             return ()
         statement = _sql()["add_messages"]
-        added = {
-            (row["tenant_id"], row["message_id"])
-            for row in await self._transaction.all(statement, **_values(statement, rows))
-        }
+        values = _values(statement, rows, **_documents(rows))
+        added = {(row["tenant_id"], row["message_id"]) for row in await self._transaction.all(statement, **values)}
         new = [row for row in rows if (row.tenant_id, row.message_id) in added]
-        await self._write("add_message_words", new, words=[" ".join(words_of(row.text)) for row in new])
+        await self._write("add_message_words", new, words=_message_words(new))
         return [row for row in rows if (row.tenant_id, row.message_id) not in added]
+
+    async def replace_messages(self, changed: Sequence[tuple[Message, Message]]) -> bool:
+        """Messages as they were and as they are now; False when the number of one stands for another message."""
+        were, rows = [was for was, now in changed if was != now], [now for was, now in changed if was != now]
+        await self._write("remove_message_words", were, words=_message_words(were))
+        if await self._write("replace_messages", rows, **_documents(rows)) < len(rows):
+            return False
+        await self._write("add_message_words", rows, words=_message_words(rows))
+        return True
+
+    async def save_changes(self, rows: Sequence[Change]) -> None:
+        """As they are now."""
+        await self._write("save_changes", rows)
+
+    async def tell_statuses(self, rows: Sequence[Status]) -> None:
+        """Those that stand behind what is kept."""
+        await self._write("tell_statuses", rows)
+
+    async def tell_windows(self, rows: Sequence[Window]) -> None:
+        """Those that are no older than what is kept."""
+        await self._write("tell_windows", rows)
 
     async def mark_delivered(self, told: Sequence[Delivered]) -> None:
         """Agents' messages that had not arrived before; what is told first counts."""
@@ -207,6 +243,18 @@ def _values(statement: str, rows: Sequence[object], **columns: Sequence[object])
         name: columns[name] if name in columns else [getattr(row, name) for row in rows]
         for name in _parameters(statement)
     }
+
+
+def _documents(rows: Sequence[Message]) -> dict[str, Sequence[object]]:
+    return {
+        "attributes": [json.dumps(row.attributes) for row in rows],
+        "parties": [json.dumps(row.parties) for row in rows],
+        "files": [json.dumps(row.files) for row in rows],
+    }
+
+
+def _message_words(rows: Sequence[Message]) -> Sequence[str]:
+    return [" ".join(words_of(searched(row))) for row in rows]
 
 
 def _named(keys: Collection[Named]) -> dict[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from servicekit.database import Database, Transaction
+from servicekit.errors import RejectError
 from servicekit.store import Tenant
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
@@ -18,8 +19,9 @@ from crm.domain.identity import Holding, Identifier, Key, takes_name
 from crm.domain.routing import Step, Task
 from crm.domain.stories import FailedMessage, Interaction, Message
 from crm.domain.words import customer_words
+from crm.domain.written import Change, Status, Window, changed
 from crm.gathered import Rows
-from crm.sets import Claimed, Customer, Delivered, Held, Sets
+from crm.sets import Claimed, Customer, Delivered, Held, MessageLock, Sets
 from crm.transaction import CrmTransaction, DecisionRow, Expected, Named, TakenMeanwhileError, check_same
 
 
@@ -51,11 +53,22 @@ class PostgresCrmTransaction(Transaction):
         self._found_otherwise: set[Named] = set()
         self._messages: dict[Named, Message] = {}
         self._numbers: dict[tuple[str, str, int], Message] = {}
+        self._changes = Rows(sets.changes)
+        self._changed = Rows(sets.messages)
+        self._were: dict[Named, Message] = {}
+        self._lock: MessageLock | None = None
+        self._statuses: dict[Named, Status] = {}
+        self._windows: dict[Named, Window] = {}
         self._delivered: list[Delivered] = []
         self._failed: list[FailedMessage] = []
 
     async def expect(self, expected: Expected) -> None:
         """See CrmTransaction."""
+        if expected.messages:
+            await self._lock_messages("changes" if expected.changes else "additions")
+            await self._changes.know(expected.messages)
+        if expected.changes:
+            await self._changed.know(expected.messages)
         await self._interactions.know(expected.interactions)
         await self._claims.know(expected.interactions)
         said = [
@@ -152,6 +165,7 @@ class PostgresCrmTransaction(Transaction):
 
     async def add_message(self, message: Message) -> None:
         """See CrmTransaction."""
+        await self._lock_messages("additions")
         number = (message.tenant_id, message.interaction_id, message.number)
         name = (message.tenant_id, message.message_id)
         kept = self._messages.get(name) or self._numbers.get(number)
@@ -163,6 +177,35 @@ class PostgresCrmTransaction(Transaction):
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """See CrmTransaction."""
         return self._messages.get((tenant_id, message_id)) or await self._sets.message(tenant_id, message_id)
+
+    async def change(self, tenant_id: str, message_id: str) -> Change | None:
+        """See CrmTransaction."""
+        await self._lock_messages("additions")
+        return await self._changes.get((tenant_id, message_id))
+
+    async def save_change(self, change: Change) -> None:
+        """See CrmTransaction."""
+        await self._lock_messages("changes")
+        name = (change.tenant_id, change.message_id)
+        self._changes.set(name, change)
+        if name in self._messages:
+            added = self._messages.pop(name)
+            del self._numbers[added.tenant_id, added.interaction_id, added.number]
+            await self.add_message(changed(added, change))
+        elif kept := await self._changed.get(name):
+            self._were.setdefault(name, kept)
+            self._changed.set(name, changed(kept, change))
+
+    async def tell_status(self, status: Status) -> None:
+        """See CrmTransaction."""
+        key = (status.tenant_id, status.message_id)
+        self._statuses[key] = max(self._statuses.get(key, status), status, key=lambda each: each.order)
+
+    async def tell_window(self, window: Window) -> None:
+        """See CrmTransaction."""
+        key = (window.tenant_id, window.interaction_id)
+        kept = self._windows.get(key, window)
+        self._windows[key] = window if kept.changed_at_ms <= window.changed_at_ms else kept
 
     async def mark_delivered(self, tenant_id: str, interaction_id: str, *, number: int, delivered_at_ms: int) -> None:
         """See CrmTransaction."""
@@ -197,13 +240,25 @@ class PostgresCrmTransaction(Transaction):
         await sets.add_decisions(self._decisions)
         await self._write_words()
         await sets.save_interactions(self._interactions.changed)
+        await sets.save_changes(self._changes.changed)
+        if not await sets.replace_messages([(self._were[_name(now)], now) for now in self._changed.changed]):
+            raise RejectError("message_number_taken")
         for message in await sets.add_messages(list(self._messages.values())):
             check_same(message, await sets.message(message.tenant_id, message.message_id))
+        await sets.tell_statuses(sorted(self._statuses.values(), key=lambda each: (each.tenant_id, each.message_id)))
+        await sets.tell_windows(list(self._windows.values()))
         await sets.mark_delivered(self._delivered)
         await sets.add_failed_messages(self._failed)
         await sets.save_tasks(self._tasks.changed)
         await sets.add_steps(self._steps)
         await super().flush()
+
+    async def _lock_messages(self, lock: MessageLock) -> None:
+        """Messages and what became of them come from several partitions, whose transactions do not see each other's
+        rows: so those who add messages keep off those who change words or places, before either looks."""
+        if self._lock not in (lock, "changes"):
+            await self._sets.lock_messages(lock)
+            self._lock = lock
 
     async def _write_words(self) -> None:
         """After the identifiers: they are what customers are found by."""
@@ -216,3 +271,7 @@ class PostgresCrmTransaction(Transaction):
             customer = await self._customers.get(key)
             words[key] = customer_words(customer.name if customer else None, values[key])
         await self._sets.replace_words(words)
+
+
+def _name(message: Message) -> Named:
+    return (message.tenant_id, message.message_id)

@@ -21,6 +21,7 @@ from crm.domain.identity import Holding, Identifier, Key, takes_name
 from crm.domain.routing import Step, Task
 from crm.domain.stories import FailedMessage, Interaction, Message
 from crm.domain.words import customer_words
+from crm.domain.written import Change, Status, Window, changed
 from crm.transaction import CrmTransaction, DecisionRow, Expected, Named, TakenMeanwhileError, check_same
 
 
@@ -45,6 +46,9 @@ class CrmTables:
     decisions: dict[Named, DecisionRow] = field(default_factory=dict)
     interactions: dict[Named, Interaction] = field(default_factory=dict)
     messages: dict[tuple[str, str, int], Message] = field(default_factory=dict)
+    changes: dict[Named, Change] = field(default_factory=dict)
+    statuses: dict[Named, Status] = field(default_factory=dict)
+    windows: dict[Named, Window] = field(default_factory=dict)
     failed_messages: dict[Named, FailedMessage] = field(default_factory=dict)
     tasks: dict[Named, Task] = field(default_factory=dict)
     steps: dict[tuple[str, str, str], Step] = field(default_factory=dict)
@@ -140,6 +144,31 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
         """See CrmTransaction."""
         found = (each for each in self.tables.messages.values() if self._sees(each.tenant_id))
         return next((each for each in found if (each.tenant_id, each.message_id) == (tenant_id, message_id)), None)
+
+    async def change(self, tenant_id: str, message_id: str) -> Change | None:
+        """See CrmTransaction."""
+        return self.tables.changes.get((tenant_id, message_id)) if self._sees(tenant_id) else None
+
+    async def save_change(self, change: Change) -> None:
+        """See CrmTransaction."""
+        self.tables.changes[change.tenant_id, change.message_id] = change
+        kept = await self.message(change.tenant_id, change.message_id)
+        if kept:
+            now = changed(kept, change)
+            check_same(now, self.tables.messages.get((now.tenant_id, now.interaction_id, now.number), now))
+            del self.tables.messages[kept.tenant_id, kept.interaction_id, kept.number]
+            self.tables.messages[now.tenant_id, now.interaction_id, now.number] = now
+
+    async def tell_status(self, status: Status) -> None:
+        """See CrmTransaction."""
+        key = (status.tenant_id, status.message_id)
+        self.tables.statuses[key] = max(self.tables.statuses.get(key, status), status, key=lambda each: each.order)
+
+    async def tell_window(self, window: Window) -> None:
+        """See CrmTransaction."""
+        key = (window.tenant_id, window.interaction_id)
+        kept = self.tables.windows.get(key, window)
+        self.tables.windows[key] = window if kept.changed_at_ms <= window.changed_at_ms else kept
 
     async def mark_delivered(self, tenant_id: str, interaction_id: str, *, number: int, delivered_at_ms: int) -> None:
         """See CrmTransaction."""

@@ -12,6 +12,7 @@ from crm.domain.facts import Profile
 from crm.domain.identity import Decision, Holding, Identifier, Key
 from crm.domain.routing import Step, Task
 from crm.domain.stories import FailedMessage, Interaction, Message
+from crm.domain.written import Change, Status, Window
 
 Named = tuple[str, str]
 """Tenant and id."""
@@ -43,6 +44,10 @@ class Expected:
     """Tenant, type and value."""
     domains: Collection[Named] = ()
     """Of tenants: where last agents of the interactions' customers will be asked for."""
+    messages: Collection[Named] = ()
+    """Those that are told of, and those whose words or place change."""
+    changes: bool = False
+    """Whether words or places change."""
 
 
 class CrmTransaction(TransactionBase, Protocol):
@@ -100,6 +105,24 @@ class CrmTransaction(TransactionBase, Protocol):
 
     async def message(self, tenant_id: str, message_id: str) -> Message | None:
         """The message, if it is here."""
+        ...
+
+    async def change(self, tenant_id: str, message_id: str) -> Change | None:
+        """What became of the message's words and place by now; nobody else changes them or adds the message before
+        this transaction is over."""
+        ...
+
+    async def save_change(self, change: Change) -> None:
+        """Keep it as it is now, and the message by it if that is here. Raises RejectError, by the commit at the latest,
+        when its new number stands for another one."""
+        ...
+
+    async def tell_status(self, status: Status) -> None:
+        """Keep how far a message got, unless what is kept stands before it."""
+        ...
+
+    async def tell_window(self, window: Window) -> None:
+        """Keep until when one may write, unless what is kept is of later."""
         ...
 
     async def mark_delivered(self, tenant_id: str, interaction_id: str, *, number: int, delivered_at_ms: int) -> None:

@@ -13,7 +13,7 @@ from servicekit.statements import statements
 from crm.domain.cursors import Cursor
 from crm.domain.facts import Profile
 from crm.domain.routing import Step, Task
-from crm.domain.stories import Interaction, Message
+from crm.domain.stories import Interaction
 from crm.domain.words import query_words, words_of
 
 IDENTIFIERS_MAX: Final = 2000
@@ -21,6 +21,8 @@ IDENTIFIERS_MAX: Final = 2000
 FAILED_MESSAGES_MAX: Final = 200
 STEPS_MAX: Final = 500
 """So many steps of an interaction's story are shown, the oldest."""
+CHAIN_MAX: Final = 100
+"""So many interactions that go on from one another are read as one story."""
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -120,20 +122,40 @@ class View(Transaction):
             rows_max=FAILED_MESSAGES_MAX,
         )
 
-    async def messages(self, interaction_id: str, *, after: int, rows_max: int) -> Sequence[Message]:
-        """The conversation behind a number, in order."""
+    async def window(self, interaction_id: str) -> Row | None:
+        """`opens_at_ms`, `closes_at_ms`, `basis`, `changed_at_ms`, if one was told of."""
+        return await self.one(_sql()["window"], tenant=self.tenant_text, interaction_id=interaction_id)
+
+    async def continued_by(self, interaction_id: str) -> Sequence[str]:
+        """The interactions that go on from this one, oldest first."""
         rows = await self.all(
+            _sql()["continued_by"], tenant=self.tenant_text, interaction_id=interaction_id, rows_max=CHAIN_MAX
+        )
+        return [row["interaction_id"] for row in rows]
+
+    async def messages(self, interaction_id: str, *, after: int, rows_max: int) -> Sequence[Row]:
+        """The conversation behind a number, in order, and what became of each message."""
+        return await self.all(
             _sql()["messages"],
             tenant=self.tenant_text,
             interaction_id=interaction_id,
             after=after,
             rows_max=rows_max,
         )
-        return [kept_as(Message, row) for row in rows]
 
     async def timeline(self, customer_id: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
         """Beginnings of interactions (`number` 0) and messages, newest first."""
-        return await self.all(_sql()["timeline"], customer_id=customer_id, **self._page(cursor, rows_max))
+        page = self._page(cursor, rows_max)
+        return await self.all(_sql()["timeline"], customer_id=customer_id, interaction_ids=[], **page)
+
+    async def chain(self, interaction_id: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
+        """As `timeline`, of the interaction, those that it goes on from, and those that go on from it."""
+        found = await self.all(
+            _sql()["chain"], tenant=self.tenant_text, interaction_id=interaction_id, rows_max=CHAIN_MAX
+        )
+        ids = [row["interaction_id"] for row in found]
+        page = self._page(cursor, rows_max)
+        return await self.all(_sql()["timeline"], customer_id=None, interaction_ids=ids, **page)
 
     async def found_messages(self, query: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
         """Messages that have all words of the query, newest first, with the `customer_id` of their interaction."""

@@ -7,6 +7,9 @@ by the tenant's backend); an unverified one was only said. The rules, in this or
    merged, the interaction gets a new customer. Held by nobody: a new customer.
 2. Without any, an unverified identifier leads to the customer who holds this very identifier; of several such
    customers to that of the first one said. Held by nobody: a new customer.
+3. A sender whose domain disowns the mail (attribute `authenticated` is `fail`) is led to nobody by what was only said,
+   and no e-mail address counts as verified there: a new customer who holds nothing of it. Whom the claims point to is
+   noted, and a person may say whose it is.
 
 An unverified identifier is attached only to a new customer who proved nothing: else whoever types somebody's address
 would be led to that somebody later. A verified one takes the identifier away from a customer who only said it.
@@ -15,7 +18,7 @@ Wrong merges are what these rules avoid; two customers who are one can still be 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from crm.domain.words import cleaned
@@ -27,7 +30,12 @@ _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _PHONE_TYPES: Final = frozenset({"phone", "whatsapp", "sms"})
 
 Reason = Literal[
-    "verified_identifier", "unverified_identifier", "new_identifier", "conflicting_identifiers", "no_identifier"
+    "verified_identifier",
+    "unverified_identifier",
+    "new_identifier",
+    "conflicting_identifiers",
+    "no_identifier",
+    "sender_disowned",
 ]
 
 Key = tuple[str, str]
@@ -68,9 +76,24 @@ class Decision:
     """Other customers whom the claims point to; for a person who may merge or correct."""
 
 
-def decide(claims: Sequence[Identifier], held: Mapping[Key, Holding], *, new_customer_id: str) -> Decision:
+def disowned(attributes: Mapping[str, str]) -> bool:
+    """Whether the interaction's sender is not who they say they are, by the gateway's attributes."""
+    return attributes.get("authenticated") == "fail"
+
+
+def without_proof(claims: Sequence[Identifier]) -> tuple[Identifier, ...]:
+    """What a disowned sender claims: no e-mail address of theirs is verified, whatever is said of it."""
+    return tuple(replace(claim, verified=False) if claim.type == "email" else claim for claim in claims)
+
+
+def decide(
+    claims: Sequence[Identifier], held: Mapping[Key, Holding], *, new_customer_id: str, disowned: bool = False
+) -> Decision:
     """Whose interaction it is; see the rules above. `claims` are in the order in which they were said."""
     verified = [claim for claim in claims if claim.verified]
+    if not verified and disowned:
+        pointed = tuple(dict.fromkeys(held[claim.key].customer_id for claim in claims if claim.key in held))
+        return Decision(customer_id=new_customer_id, is_new=True, reason="sender_disowned", conflicts=pointed)
     if not verified:
         return _decide_by_words(claims, held, new_customer_id)
     proven = [held[claim.key].customer_id for claim in verified if claim.key in held and held[claim.key].verified]
@@ -108,10 +131,13 @@ def claims_of(personal: Mapping[str, object]) -> tuple[Identifier, ...]:
 
 
 def normalised(kind: str, value: str) -> str:
-    """One spelling for one identifier: phone numbers as plus sign and digits, e-mail addresses in lower case."""
+    """One spelling for one identifier: phone numbers as E.164 writes them (those told without their country as digits),
+    e-mail addresses in lower case, also before the @."""
     text = cleaned(value).strip()
     if kind in _PHONE_TYPES:
-        return re.sub(r"[^0-9+]", "", text)
+        digits = re.sub(r"[^0-9]", "", text)
+        plus = digits.startswith("00") or re.sub(r"[^0-9+]", "", text).startswith("+")
+        return f"+{digits.removeprefix('00')}" if plus and digits else digits
     return text.lower() if kind == "email" else text
 
 

@@ -9,25 +9,25 @@ SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wa
 -- name: save_interactions
 INSERT INTO interaction (
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, attributes, started_at_ms,
-  ended_at_ms, end_reason, end_cause
+  ended_at_ms, end_reason, end_cause, continues
 )
 SELECT
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, CAST(attributes AS jsonb),
-  started_at_ms, ended_at_ms, end_reason, end_cause
+  started_at_ms, ended_at_ms, end_reason, end_cause, continues
 FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:domain AS text[]), CAST(:customer_id AS text[]),
   CAST(:client AS text[]), CAST(:channel AS text[]), CAST(:address AS text[]), CAST(:language AS text[]),
   CAST(:attributes AS text[]), CAST(:started_at_ms AS bigint[]), CAST(:ended_at_ms AS bigint[]),
-  CAST(:end_reason AS text[]), CAST(:end_cause AS text[])
+  CAST(:end_reason AS text[]), CAST(:end_cause AS text[]), CAST(:continues AS text[])
 ) AS given (
   tenant_id, interaction_id, domain, customer_id, client, channel, address, language, attributes, started_at_ms,
-  ended_at_ms, end_reason, end_cause
+  ended_at_ms, end_reason, end_cause, continues
 )
 ON CONFLICT (tenant_id, interaction_id) DO UPDATE SET
   domain = excluded.domain, customer_id = excluded.customer_id, client = excluded.client, channel = excluded.channel,
   address = excluded.address, language = excluded.language, attributes = excluded.attributes,
   started_at_ms = excluded.started_at_ms, ended_at_ms = excluded.ended_at_ms, end_reason = excluded.end_reason,
-  end_cause = excluded.end_cause
+  end_cause = excluded.end_cause, continues = excluded.continues
 
 -- name: claims
 SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
@@ -130,12 +130,21 @@ ON CONFLICT DO NOTHING
 
 -- name: add_messages
 INSERT INTO message (
-  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms, visibility
+  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms, visibility, subject,
+  html, quoted, in_reply_to, attributes, parties, files
 )
-SELECT * FROM unnest(
+SELECT
+  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms, visibility, subject,
+  html, quoted, in_reply_to, CAST(attributes AS jsonb), CAST(parties AS jsonb), CAST(files AS jsonb)
+FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]),
   CAST(:message_id AS text[]), CAST(:direction AS text[]), CAST(:agent_id AS text[]), CAST(:text AS text[]),
-  CAST(:at_ms AS bigint[]), CAST(:delivered_at_ms AS bigint[]), CAST(:visibility AS text[])
+  CAST(:at_ms AS bigint[]), CAST(:delivered_at_ms AS bigint[]), CAST(:visibility AS text[]),
+  CAST(:subject AS text[]), CAST(:html AS text[]), CAST(:quoted AS text[]), CAST(:in_reply_to AS text[]),
+  CAST(:attributes AS text[]), CAST(:parties AS text[]), CAST(:files AS text[])
+) AS given (
+  tenant_id, interaction_id, number, message_id, direction, agent_id, text, at_ms, delivered_at_ms, visibility, subject,
+  html, quoted, in_reply_to, attributes, parties, files
 )
 ON CONFLICT DO NOTHING
 RETURNING tenant_id, message_id
@@ -150,6 +159,86 @@ FROM unnest(
 
 -- name: message
 SELECT * FROM message WHERE tenant_id = :tenant_id AND message_id = :message_id
+
+-- name: messages
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT * FROM message WHERE tenant_id = wanted.tenant_id AND message_id = wanted.id LIMIT 1
+) AS found
+
+-- name: lock_for_additions
+SELECT pg_advisory_xact_lock_shared('message'::regclass::oid::integer, 0) IS NULL AS locked
+
+-- name: lock_for_changes
+SELECT pg_advisory_xact_lock('message'::regclass::oid::integer, 0) IS NULL AS locked
+
+-- name: changes
+SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wanted (tenant_id, id), LATERAL (
+  SELECT * FROM message_change WHERE tenant_id = wanted.tenant_id AND message_id = wanted.id LIMIT 1
+) AS found
+
+-- name: save_changes
+INSERT INTO message_change (
+  tenant_id, message_id, edited_at_ms, text, erased_at_ms, moved_at_ms, moved_from, interaction_id, number
+)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:edited_at_ms AS bigint[]), CAST(:text AS text[]),
+  CAST(:erased_at_ms AS bigint[]), CAST(:moved_at_ms AS bigint[]), CAST(:moved_from AS text[]),
+  CAST(:interaction_id AS text[]), CAST(:number AS bigint[])
+)
+ON CONFLICT (tenant_id, message_id) DO UPDATE SET
+  edited_at_ms = excluded.edited_at_ms, text = excluded.text, erased_at_ms = excluded.erased_at_ms,
+  moved_at_ms = excluded.moved_at_ms, moved_from = excluded.moved_from, interaction_id = excluded.interaction_id,
+  number = excluded.number
+
+-- name: remove_message_words
+DELETE FROM message_word AS kept
+USING unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]), CAST(:at_ms AS bigint[]),
+  CAST(:words AS text[])
+) AS said (tenant_id, interaction_id, number, at_ms, words), unnest(string_to_array(said.words, ' ')) AS old (word)
+WHERE kept.tenant_id = said.tenant_id AND kept.word = old.word AND kept.at_ms = said.at_ms
+  AND kept.interaction_id = said.interaction_id AND kept.number = said.number
+
+-- name: replace_messages
+-- A row does not change when its new number stands for another message.
+UPDATE message AS kept SET
+  interaction_id = given.interaction_id, number = given.number, text = given.text, subject = given.subject,
+  html = given.html, quoted = given.quoted, parties = CAST(given.parties AS jsonb), files = CAST(given.files AS jsonb)
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:interaction_id AS text[]), CAST(:number AS bigint[]),
+  CAST(:text AS text[]), CAST(:subject AS text[]), CAST(:html AS text[]), CAST(:quoted AS text[]),
+  CAST(:parties AS text[]), CAST(:files AS text[])
+) AS given (tenant_id, message_id, interaction_id, number, text, subject, html, quoted, parties, files)
+WHERE kept.tenant_id = given.tenant_id AND kept.message_id = given.message_id
+  AND NOT EXISTS (
+    SELECT FROM message AS other
+    WHERE other.tenant_id = given.tenant_id AND other.interaction_id = given.interaction_id
+      AND other.number = given.number AND other.message_id <> given.message_id
+  )
+
+-- name: tell_statuses
+INSERT INTO message_status AS kept (tenant_id, message_id, status, rank, changed_at_ms, reason, detail)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:status AS text[]), CAST(:rank AS smallint[]),
+  CAST(:changed_at_ms AS bigint[]), CAST(:reason AS text[]), CAST(:detail AS text[])
+)
+ON CONFLICT (tenant_id, message_id) DO UPDATE SET
+  status = excluded.status, rank = excluded.rank, changed_at_ms = excluded.changed_at_ms, reason = excluded.reason,
+  detail = excluded.detail
+WHERE (excluded.rank, -excluded.changed_at_ms) > (kept.rank, -kept.changed_at_ms)
+
+-- name: tell_windows
+INSERT INTO interaction_window AS kept (
+  tenant_id, interaction_id, opens_at_ms, closes_at_ms, basis, changed_at_ms
+)
+SELECT * FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:opens_at_ms AS bigint[]),
+  CAST(:closes_at_ms AS bigint[]), CAST(:basis AS text[]), CAST(:changed_at_ms AS bigint[])
+)
+ON CONFLICT (tenant_id, interaction_id) DO UPDATE SET
+  opens_at_ms = excluded.opens_at_ms, closes_at_ms = excluded.closes_at_ms, basis = excluded.basis,
+  changed_at_ms = excluded.changed_at_ms
+WHERE kept.changed_at_ms <= excluded.changed_at_ms
 
 -- name: mark_delivered
 -- What is told first of a message counts.

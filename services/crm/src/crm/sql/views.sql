@@ -63,31 +63,73 @@ SELECT message_id, agent_id, reason, detail, failed_at_ms FROM failed_message
 WHERE tenant_id = :tenant AND interaction_id = :interaction_id ORDER BY failed_at_ms, message_id LIMIT :rows_max
 
 -- name: messages
-SELECT * FROM message
-WHERE tenant_id = :tenant AND interaction_id = :interaction_id AND number > :after ORDER BY number LIMIT :rows_max
+SELECT m.*, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason, s.detail AS status_detail,
+  c.edited_at_ms, c.erased_at_ms, c.moved_from
+FROM message AS m
+LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = m.message_id
+LEFT JOIN message_change AS c ON c.tenant_id = :tenant AND c.message_id = m.message_id
+WHERE m.tenant_id = :tenant AND m.interaction_id = :interaction_id AND m.number > :after
+ORDER BY m.number LIMIT :rows_max
+
+-- name: window
+SELECT opens_at_ms, closes_at_ms, basis, changed_at_ms FROM interaction_window
+WHERE tenant_id = :tenant AND interaction_id = :interaction_id
+
+-- name: continued_by
+SELECT interaction_id FROM interaction
+WHERE tenant_id = :tenant AND continues = :interaction_id ORDER BY started_at_ms, interaction_id LIMIT :rows_max
 
 -- name: timeline
--- Beginnings of the customer's interactions (number 0) and their messages.
+-- Beginnings of the customer's interactions, or of those named (number 0), and their messages.
 WITH own AS (
-  SELECT interaction_id, channel, started_at_ms, ended_at_ms, end_reason FROM interaction
-  WHERE tenant_id = :tenant AND customer_id = :customer_id AND started_at_ms IS NOT NULL
+  SELECT interaction_id, channel, continues, started_at_ms, ended_at_ms, end_reason FROM interaction
+  WHERE tenant_id = :tenant AND customer_id = CAST(:customer_id AS text) AND started_at_ms IS NOT NULL
+  UNION ALL
+  SELECT interaction_id, channel, continues, started_at_ms, ended_at_ms, end_reason FROM interaction
+  WHERE tenant_id = :tenant AND interaction_id = ANY (CAST(:interaction_ids AS text[])) AND started_at_ms IS NOT NULL
 ), entry AS (
-  SELECT started_at_ms AS at_ms, interaction_id, 0 AS number, channel, ended_at_ms, end_reason,
-    NULL AS message_id, NULL AS direction, NULL AS agent_id, NULL AS text, NULL AS visibility
+  SELECT started_at_ms AS at_ms, interaction_id, 0 AS number, channel, continues, ended_at_ms, end_reason,
+    NULL AS message_id
   FROM own
   UNION ALL
-  SELECT m.at_ms, m.interaction_id, m.number, own.channel, own.ended_at_ms, own.end_reason,
-    m.message_id, m.direction, m.agent_id, m.text, m.visibility
+  SELECT m.at_ms, m.interaction_id, m.number, own.channel, own.continues, own.ended_at_ms, own.end_reason, m.message_id
   FROM own JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = own.interaction_id
+), page AS (
+  SELECT * FROM entry
+  WHERE (at_ms, interaction_id, number) < (CAST(:at_ms AS bigint), CAST(:key AS text), CAST(:number AS bigint))
+  ORDER BY at_ms DESC, interaction_id DESC, number DESC LIMIT :rows_max
 )
-SELECT * FROM entry
-WHERE (at_ms, interaction_id, number) < (CAST(:at_ms AS bigint), CAST(:key AS text), CAST(:number AS bigint))
-ORDER BY at_ms DESC, interaction_id DESC, number DESC LIMIT :rows_max
+SELECT page.*, m.direction, m.agent_id, m.text, m.visibility, m.subject, m.in_reply_to, m.attributes, m.parties, m.files,
+  m.html IS NOT NULL AS has_html, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason,
+  s.detail AS status_detail, c.edited_at_ms, c.erased_at_ms, c.moved_from
+FROM page
+LEFT JOIN message AS m ON m.tenant_id = :tenant AND m.message_id = page.message_id
+LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = page.message_id
+LEFT JOIN message_change AS c ON c.tenant_id = :tenant AND c.message_id = page.message_id
+ORDER BY page.at_ms DESC, page.interaction_id DESC, page.number DESC
+
+-- name: chain
+-- Those that this one goes on from and those that go on from it, to both ends. UNION: a circle has an end, too.
+WITH RECURSIVE chain (interaction_id) AS (
+  SELECT CAST(:interaction_id AS text) COLLATE "C"
+  UNION
+  SELECT beside.interaction_id FROM chain, LATERAL (
+    SELECT continues AS interaction_id FROM interaction
+    WHERE tenant_id = :tenant AND interaction_id = chain.interaction_id AND continues IS NOT NULL
+    UNION ALL
+    SELECT interaction_id FROM interaction WHERE tenant_id = :tenant AND continues = chain.interaction_id
+  ) AS beside
+)
+SELECT interaction_id FROM chain LIMIT :rows_max
 
 -- name: found_messages
 -- The first word gives the order; the message has all the others.
-SELECT m.*, i.customer_id FROM message_word AS w
+SELECT m.*, i.customer_id, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason,
+  s.detail AS status_detail, c.edited_at_ms, c.erased_at_ms, c.moved_from, m.html IS NOT NULL AS has_html
+FROM message_word AS w
 JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = w.interaction_id AND m.number = w.number
+LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = m.message_id
+LEFT JOIN message_change AS c ON c.tenant_id = :tenant AND c.message_id = m.message_id
 LEFT JOIN interaction AS i ON i.tenant_id = :tenant AND i.interaction_id = w.interaction_id
 WHERE w.tenant_id = :tenant AND w.word = :first
   AND (w.at_ms, w.interaction_id, w.number) < (CAST(:at_ms AS bigint), CAST(:key AS text), CAST(:number AS bigint))
