@@ -192,6 +192,18 @@ def test_a_mail_is_kept_with_all_that_was_told() -> None:
     assert mail.files == [{**FILE, "inline_id": None}]
 
 
+async def test_html_of_older_words_goes_with_an_edit_and_everything_with_an_erasure() -> None:
+    mail = received(1, personal=MAIL)
+    after_edit = await kept_of(events([mail, edited("i-a-1", "Found it", 5)]))
+    after_erasure = await kept_of(events([mail, erased("i-a-1", 6)]))
+
+    now = after_edit.messages["acme", "i-a", 1]
+    assert (now.text, now.html, now.subject, len(now.files)) == ("Found it", None, "Order 7", 1)
+    gone = after_erasure.messages["acme", "i-a", 1]
+    assert (gone.text, gone.subject, gone.html, gone.quoted) == ("", None, None, None)
+    assert (gone.parties, gone.files, gone.message_id) == ({}, [], "i-a-1")
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.permutations(events(TOLD)), st.lists(st.sampled_from(events(TOLD)), max_size=8), st.integers(1, 9))
 def test_any_order_and_any_repeat_lead_to_the_same(order: list[Event], again: list[Event], batch: int) -> None:
