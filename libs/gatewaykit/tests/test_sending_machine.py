@@ -308,6 +308,10 @@ class Machine(RuleBasedStateMachine):
             self.provider.moods.clear()
             self.run(self._settle_all())
             self.everything_is_settled()
+            self.the_provider_is_asked_in_order_and_never_blindly_again()
+            self.no_attempt_follows_one_whose_fate_is_unknown()
+            self.no_rate_is_exceeded()
+            self.what_the_provider_does_not_want_yet_waits()
         finally:
             self.runner.close()
 
@@ -340,7 +344,7 @@ class Machine(RuleBasedStateMachine):
             assert told[message_id] == message_status(row for row in rows if row.message_id == message_id)
 
 
-Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestMachine = Machine.TestCase
 
 
