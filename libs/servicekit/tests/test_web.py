@@ -60,6 +60,8 @@ async def log_away() -> None:
     raise LogAwayError("secret-host:9092")
 
 
+@router.post("/things/{name}/file", status_code=204)
+@router.post("/things/{name}/other/file", status_code=204)
 @router.post("/big", status_code=204)
 async def big(request: Request) -> None:
     await request.body()
@@ -89,7 +91,7 @@ async def client(telemetry: Telemetry) -> AsyncGenerator[httpx.AsyncClient, None
         telemetry=telemetry,
         verifier=verifier,
         allowed_origins=[ORIGIN],
-        larger_bodies={"/test/v1/big": 2 * BODY_BYTES_MAX},
+        larger_bodies={"/test/v1/big": 2 * BODY_BYTES_MAX, "/test/v1/things/{name}/file": 2 * BODY_BYTES_MAX},
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/test/v1") as client:
@@ -201,6 +203,13 @@ async def test_a_path_may_take_larger_bodies_and_has_its_own_limit(client: httpx
 
     assert [answer.status_code for answer in answers] == [204, 413]
     assert str(2 * BODY_BYTES_MAX) in answers[1].json()["detail"]
+
+
+async def test_one_segment_of_a_path_that_takes_larger_bodies_may_be_anything(client: httpx.AsyncClient) -> None:
+    more = b"x" * (BODY_BYTES_MAX + 1)
+    answers = [await client.post(f"/things/{rest}/file", content=more) for rest in ("a.b", "a/other")]
+
+    assert [answer.status_code for answer in answers] == [204, 413]
 
 
 async def test_answers_carry_a_request_id_and_safe_headers(client: httpx.AsyncClient) -> None:

@@ -55,7 +55,8 @@ def create_app(
     """An application whose routes all begin with `prefix` (`/crm/v1`); `require` asks `verifier`.
 
     `allowed_origins` are the web origins (scheme, host, port) whose pages may call it from a browser. `larger_bodies`
-    maps paths to the bytes that their bodies may have where BODY_BYTES_MAX is too little.
+    maps paths, in which `{name}` stands for one segment, to the bytes that their bodies may have where BODY_BYTES_MAX
+    is too little.
     """
     app = FastAPI(
         title=title,
@@ -175,13 +176,17 @@ class _BoundedBody:
 
     def __init__(self, app: ASGIApp, larger_bodies: Mapping[str, int]) -> None:
         self._app = app
-        self._larger_bodies = larger_bodies
+        self._larger_bodies = [
+            (re.compile("[^/]+".join(map(re.escape, re.split(r"\{\w+\}", path)))), bytes_max)
+            for path, bytes_max in larger_bodies.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        bytes_max = self._larger_bodies.get(scope["path"], BODY_BYTES_MAX)
+        larger = (bytes_max for path, bytes_max in self._larger_bodies if path.fullmatch(scope["path"]))
+        bytes_max = next(larger, BODY_BYTES_MAX)
         declared = Request(scope).headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > bytes_max:
             answer = await _too_large(Request(scope), _BodyTooLargeError(bytes_max))
