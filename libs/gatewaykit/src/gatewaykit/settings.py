@@ -1,6 +1,7 @@
 """Settings of gateways that carry files and speak to providers; a gateway's own settings extend them."""
 
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import Field, SecretStr, field_validator
 from servicekit.errors import SettingsError
@@ -12,6 +13,35 @@ from gatewaykit.file_blobs import FileBlobs
 from gatewaykit.links import LinkKeys
 from gatewaykit.s3_blobs import S3Blobs
 from gatewaykit.sigv4 import S3Keys
+
+
+class FilesAt(Protocol):
+    """Settings that say where files are kept; also of a service that is no gateway."""
+
+    @property
+    def files_url(self) -> str:
+        """See FileSettings."""
+        ...
+
+    @property
+    def s3_endpoint(self) -> str | None:
+        """See FileSettings."""
+        ...
+
+    @property
+    def s3_region(self) -> str:
+        """See FileSettings."""
+        ...
+
+    @property
+    def s3_access_key_id(self) -> str | None:
+        """See FileSettings."""
+        ...
+
+    @property
+    def s3_secret_access_key(self) -> SecretStr | None:
+        """See FileSettings."""
+        ...
 
 
 class FileSettings(ServiceSettings):
@@ -50,7 +80,7 @@ class FileSettings(ServiceSettings):
     @field_validator("file_link_secrets")
     @classmethod
     def _are_strong(cls, value: SecretStr) -> SecretStr:
-        _keys(value)
+        link_keys_of(value)
         return value
 
     @property
@@ -61,10 +91,10 @@ class FileSettings(ServiceSettings):
     @property
     def link_keys(self) -> LinkKeys:
         """What signs links."""
-        return _keys(self.file_link_secrets)
+        return link_keys_of(self.file_link_secrets)
 
 
-def blobs_of(settings: FileSettings, http: Http, clock: Clock, ids: Ids) -> Blobs:
+def blobs_of(settings: FilesAt, http: Http, clock: Clock, ids: Ids) -> Blobs:
     """The store that the settings name. Raises SettingsError when they lack what it needs."""
     place = place_of(settings.files_url)
     if isinstance(place, Folder):
@@ -79,5 +109,6 @@ def blobs_of(settings: FileSettings, http: Http, clock: Clock, ids: Ids) -> Blob
     return S3Blobs(http, clock, place, keys, endpoint=settings.s3_endpoint)
 
 
-def _keys(secrets: SecretStr) -> LinkKeys:
+def link_keys_of(secrets: SecretStr) -> LinkKeys:
+    """Of one or two secrets with a comma between. Raises ValueError."""
     return LinkKeys([secret.strip() for secret in secrets.get_secret_value().split(",")])
