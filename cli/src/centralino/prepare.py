@@ -27,7 +27,7 @@ DATABASE: Final = "centralino"
 DEAD_LETTER_HOURS: Final = 30 * 24
 CONSUMERS: Final[Mapping[str, Sequence[Topic]]] = {
     "router-engine": (topics.INTERACTIONS, topics.ROUTING_INPUTS),
-    "router-push": (topics.ROUTING_EVENTS, topics.MESSAGES),
+    "router-push": (topics.ROUTING_EVENTS, topics.MESSAGES, topics.INTERACTIONS),
     "chat-gateway": (topics.COMMANDS_CHAT, topics.ROUTING_EVENTS),
     "crm": (topics.INTERACTIONS, topics.MESSAGES, topics.ROUTING_EVENTS),
     "crm-metrics": (topics.ROUTING_EVENTS,),

@@ -6,6 +6,7 @@ that append.
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from contracts import Event
@@ -27,6 +28,7 @@ from contracts.assignments import (
     TransferChanged,
 )
 from contracts.envelope import adapter_of
+from contracts.interactions import InteractionStarted
 from contracts.messages import (
     MessageAnnounced,
     MessageDelivered,
@@ -44,15 +46,19 @@ from contracts.tasks import (
     TaskUnassigned,
     WrapupStarted,
 )
-from contracts.topics import MESSAGES, ROUTING_EVENTS
+from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
+from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged, WindowChanged
 from servicekit.consume import Delivery, Reactions
 from servicekit.errors import RejectError
 from servicekit.telemetry import traceparent
 
-from router.api.live import EventPush, MessagePush, Place, Push, What
+from router.api.live import AboutPush, EventPush, MessagePush, Place, Push, What
 
 GROUP: Final = "router-push"
-TOPICS: Final = (ROUTING_EVENTS.name, MESSAGES.name)
+TOPICS: Final = (ROUTING_EVENTS.name, MESSAGES.name, INTERACTIONS.name)
+FRAME_CHARACTERS_MAX: Final = 65_536
+"""Of a message; a longer one is pushed without what is long in it, which the CRM keeps."""
+TEXT_CUT: Final = 20_000
 
 _TELL: Final = (
     OfferIssued,
@@ -73,7 +79,19 @@ _TELL: Final = (
     AssignmentCapacityChanged,
     CommandResult,
 )
-_MESSAGES: Final = (MessageReceived, MessageSent, MessageNoted, MessageAnnounced, MessageDelivered, MessageFailed)
+_MESSAGES: Final = (
+    MessageReceived,
+    MessageSent,
+    MessageNoted,
+    MessageAnnounced,
+    MessageDelivered,
+    MessageFailed,
+    MessageStatusChanged,
+    MessageEdited,
+    MessageErased,
+    MessagesMoved,
+    WindowChanged,
+)
 
 
 Handler = Callable[[Delivery[Any]], Awaitable[Push | None]]  # Any: one handler serves several types of data
@@ -94,6 +112,7 @@ def reactions() -> Reactions:
     table.on(TaskCompleted, _telling("release"))
     for said in _MESSAGES:
         table.on(said, _pass_on)
+    table.on(InteractionStarted, _about)
     return table
 
 
@@ -149,10 +168,32 @@ def _pushed(delivery: Delivery[Any], what: What, agent_id: str, **more: Any) -> 
 
 
 async def _pass_on(delivery: Delivery[Any]) -> Push:  # Any: see Handler; all have interaction_id and domain
+    data, frame = delivery.data, frame_of(delivery.event)
+    if len(frame) > FRAME_CHARACTERS_MAX and hasattr(data, "personal"):
+        frame = _shortened(delivery.event)
     return MessagePush(
-        Place(delivery.event.tenant_id, delivery.data.domain),
-        delivery.data.interaction_id,
+        Place(delivery.event.tenant_id, data.domain),
+        data.interaction_id,
         offset=delivery.record.offset,
-        frame=frame_of(delivery.event),
-        only=delivery.data.agent_id if isinstance(delivery.data, MessageFailed) else None,
+        frame=frame,
+        only=data.agent_id if isinstance(data, MessageFailed) else None,
+        also=data.to_interaction_id if isinstance(data, MessagesMoved) else "",
+        erases=data.message_id if isinstance(data, MessageErased) else "",
+        window=adapter_of(WindowChanged).dump_json(data).decode() if isinstance(data, WindowChanged) else "",
     )
+
+
+def _shortened(event: Event) -> str:
+    """Without HTML and what an e-mail repeats, and with the beginning of the text; `personal.shortened` says so."""
+    personal: dict[str, object] = getattr(event.data, "personal", {})
+    kept = {name: value for name, value in personal.items() if name not in ("html", "quoted")}
+    if isinstance(text := kept.get("text"), str):
+        kept["text"] = text[:TEXT_CUT]
+    data: Any = event.data  # Any: one of several dataclasses with this field
+    return frame_of(replace(event, data=replace(data, personal={**kept, "shortened": True})))
+
+
+async def _about(delivery: Delivery[InteractionStarted]) -> Push:
+    data = delivery.data
+    known = {"address": data.address, "client": data.client, "language": data.language or ""}
+    return AboutPush(Place(delivery.event.tenant_id, data.domain), data.interaction_id, known)

@@ -84,13 +84,29 @@ class MessagePush:
     offset: int
     frame: str
     only: str | None = None
+    also: str = ""
+    """Another interaction whose agents are told too, though nothing is kept for later ones there."""
+    erases: str = ""
+    """A message whose words leave the talk."""
+    window: str = ""
+    """JSON: from now on the interaction's."""
 
     def arguments(self) -> Sequence[str | int]:
         """For push_messages.lua."""
-        return self.offset, self.frame, f"@{self.only}" if self.only else "all"
+        who = f"@{self.only}" if self.only else "all"
+        return self.offset, self.frame, who, self.interaction_id, self.also, self.erases, self.window
 
 
-Push = EventPush | MessagePush
+@dataclass(frozen=True, slots=True)
+class AboutPush:
+    """What an interaction began with, as far as it is no personal data; nobody is told."""
+
+    place: Place
+    interaction_id: str
+    known: Mapping[str, str]
+
+
+Push = EventPush | MessagePush | AboutPush
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +155,11 @@ class ApiLive:
             for index, count in zip(indices, appended, strict=True):
                 new[index] = count > 0
         return new
+
+    async def about(self, place: Place, interaction_id: str) -> dict[str, str]:
+        """What is known of an interaction: `address`, `client`, `language`, `window` (JSON); empty once lost."""
+        found = await self._hash(place.key(f"about:{interaction_id}"))
+        return {name.decode(): value.decode() for name, value in found.items()}
 
     async def restore_seat(self, place: Place, assignment: AssignmentView) -> None:
         """After a loss of Redis: the agent has the seat again and gets what was said since."""
@@ -234,12 +255,26 @@ class ApiLive:
 
     async def _push(self, place: Place, pushes: Sequence[Push]) -> list[int]:
         """How many frames each appended."""
+        abouts = [each for each in pushes if isinstance(each, AboutPush)]
+        if abouts:
+            await self._keep_about(place, abouts)
+            return [0] * len(pushes)
+        told = [each for each in pushes if not isinstance(each, AboutPush)]
         appended: list[int] = []
-        for first in range(0, len(pushes), self._limits.script_pushes_max):
-            appended += await self._push_some(place, pushes[first : first + self._limits.script_pushes_max])
+        for first in range(0, len(told), self._limits.script_pushes_max):
+            appended += await self._push_some(place, told[first : first + self._limits.script_pushes_max])
         return appended
 
-    async def _push_some(self, place: Place, pushes: Sequence[Push]) -> list[int]:
+    async def _keep_about(self, place: Place, abouts: Sequence[AboutPush]) -> None:
+        pipeline = self.redis.pipeline(transaction=False)
+        for each in abouts:
+            key = place.key(f"about:{each.interaction_id}")
+            for name, value in each.known.items():
+                pipeline.hset(key, name, value)
+            pipeline.expire(key, self._limits.seat_seconds)
+        await pipeline.execute()
+
+    async def _push_some(self, place: Place, pushes: Sequence[EventPush | MessagePush]) -> list[int]:
         limits = self._limits
         of_events = isinstance(pushes[0], EventPush)
         keys = [place.key("pushed-sequence")] if of_events else []
@@ -267,6 +302,7 @@ def _stream(place: Place, agent_id: str) -> list[str]:
 __all__ = [
     "SIGNALS",
     "TYPING",
+    "AboutPush",
     "ApiLive",
     "EventPush",
     "LiveAwayError",
