@@ -32,21 +32,21 @@ import uvloop
 from contracts import Event, encode
 from contracts.agents import CommandResult
 from contracts.commands import AcceptOffer
+from contracts.topics import Topic
 from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from router.api import routes_agent
 from router.api.command_log import CommandLog
-from router.api.handlers import Desk
 from router.api.live import Place
 from router.api.models import (
     AgentView,
     AssignmentView,
     CommandOutcome,
     Me,
-    MessageRequest,
-    MessageTaken,
     StateChoice,
 )
+from router.api.models_written import MessageRequest, MessageTaken
+from router.api.parts import Parts
 from router.api.results import Results
 from router.api.service import parts_of
 from router.api.store import SCHEMA, ApiStore, Seat
@@ -211,7 +211,7 @@ class InstantLog(CommandLog):
         self._results = results
 
     @override
-    async def append(self, event: Event, *, key: str, partition: int | None = None) -> None:
+    async def append(self, event: Event, *, key: str, partition: int | None = None, topic: Topic | None = None) -> None:
         encode(event)
         if not hasattr(event.data, "command_id"):
             return
@@ -248,7 +248,7 @@ async def serve(arm: str, given: Mapping[str, Any]) -> None:  # Any: JSON
                 print(url, flush=True)
                 await asyncio.Event().wait()
         remembering = arm == "stock_remembering"
-        app = remembering_app(parts.desk, verifier) if remembering else stock_app(parts.desk, store, given["jwks"])
+        app = remembering_app(parts, verifier) if remembering else stock_app(parts, store, given["jwks"])
         await uvicorn_serve(app)
 
 
@@ -264,7 +264,7 @@ BEARER: Final = HTTPBearer()
 Credentials = Annotated[HTTPAuthorizationCredentials, Depends(BEARER)]
 
 
-def stock_app(desk: Desk, store: ApiStore, jwks: Mapping[str, Any]) -> FastAPI:
+def stock_app(parts: Parts, store: ApiStore, jwks: Mapping[str, Any]) -> FastAPI:
     """Checks the token and looks the seat up for each request."""
     key = jwt.PyJWK(jwks["keys"][0])
 
@@ -283,22 +283,22 @@ def stock_app(desk: Desk, store: ApiStore, jwks: Mapping[str, Any]) -> FastAPI:
             raise HTTPException(403)
         return found
 
-    return with_endpoints(desk, seat)
+    return with_endpoints(parts, seat)
 
 
-def remembering_app(desk: Desk, verifier: TokenVerifier) -> FastAPI:
+def remembering_app(parts: Parts, verifier: TokenVerifier) -> FastAPI:
     """The same with our verifier and our seats."""
 
     async def seat(credentials: Credentials) -> Seat:
         principal = await verifier.verify(credentials.credentials)
         if "agent" not in principal.roles:
             raise HTTPException(403)
-        return await desk.seat(principal)
+        return await parts.desk.seat(principal)
 
-    return with_endpoints(desk, seat)
+    return with_endpoints(parts, seat)
 
 
-def with_endpoints(desk: Desk, seat_of: Who) -> FastAPI:
+def with_endpoints(parts: Parts, seat_of: Who) -> FastAPI:
     """The endpoints, for whoever `seat_of` says."""
     app, ids = FastAPI(), SystemIds()
 
@@ -309,7 +309,7 @@ def with_endpoints(desk: Desk, seat_of: Who) -> FastAPI:
         command = AcceptOffer(
             command_id=idempotency_key or ids.new_id(), domain=seat.domain, agent_id=seat.agent_id, offer_id=offer_id
         )
-        return outcome_of(await desk.submit(seat, command))
+        return outcome_of(await parts.desk.submit(seat, command))
 
     @app.put("/router/v1/me/state")
     async def set_state(
@@ -317,18 +317,18 @@ def with_endpoints(desk: Desk, seat_of: Who) -> FastAPI:
         seat: Annotated[Seat, Depends(seat_of)],
         idempotency_key: Annotated[str | None, Header()] = None,
     ) -> CommandOutcome:
-        return outcome_of(await desk.set_state(seat, choice, idempotency_key or ids.new_id()))
+        return outcome_of(await parts.desk.set_state(seat, choice, idempotency_key or ids.new_id()))
 
     @app.post("/router/v1/assignments/{assignment_id}/messages", status_code=202)
     async def send_message(
         assignment_id: str, message: MessageRequest, seat: Annotated[Seat, Depends(seat_of)]
     ) -> MessageTaken:
-        await desk.send_message(seat, assignment_id, message)
+        await parts.conversations.say(seat, assignment_id, message)
         return MessageTaken(message_id=message.message_id)
 
     @app.get("/router/v1/me")
     async def me(seat: Annotated[Seat, Depends(seat_of)]) -> Me:
-        return await desk.me(seat)
+        return await parts.desk.me(seat)
 
     return app
 

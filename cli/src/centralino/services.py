@@ -76,6 +76,8 @@ def services() -> list[ServiceSpec]:
                 "CENTRALINO_DOMAIN_PARTITIONS": str(DOMAIN_PARTITIONS),
                 "CENTRALINO_API_KEY_PEPPER": setting.home.secret("api-key-pepper"),
                 "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
+                "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
+                "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
                 "CENTRALINO_DEVELOPMENT_SIGNING_KEY_FILE": str(setting.home.signing_key()),
             },
         ),

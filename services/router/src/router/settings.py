@@ -1,5 +1,7 @@
 """Settings of the router's two roles; those of every service stand in `servicekit.settings`."""
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 from servicekit.settings import Seconds, ServiceSettings
 
@@ -33,6 +35,19 @@ class ApiSettings(ServiceSettings):
     pages_directory: str | None = Field(
         None, description="Folder of pages: `agent` in it is served at /agent, `shared` at /shared; none: not."
     )
+    files_url: str = Field(
+        "",
+        description="Where the gateways keep files: file:///path, shared with them, or s3://bucket/prefix; none: "
+        "agents send and fetch none.",
+    )
+    file_link_secrets: SecretStr | None = Field(
+        None, description="Sign links to files, as the gateways' do; needed with files."
+    )
+    s3_endpoint: str | None = Field(None, description="URL of an S3-compatible store; none: Amazon's.")
+    s3_region: str = Field("us-east-1", description="Region that requests to S3 are signed for.")
+    s3_access_key_id: str | None = Field(None, description="Key that s3://… needs.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Its secret.")
+    ca_file: Path | None = Field(None, description="PEM file of further authorities that are trusted, of S3's.")
     development_signing_key_file: str | None = Field(
         None, description="Private key with which the API signs tokens for anybody. Only for development."
     )

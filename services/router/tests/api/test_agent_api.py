@@ -168,7 +168,7 @@ async def test_messages_are_refused_where_the_agent_owns_nothing(api: RunningApi
         for name in ("i1", "i2", "i3"):
             body = {"message_id": "m1", "text": "hello"}
             answers[name] = await ann.post(f"/assignments/{name}.t1.o1.a/messages", json=body)
-        long = await ann.post("/assignments/i1.t1.o1.a/messages", json={"message_id": "m1", "text": "x" * 4001})
+        long = await ann.post("/assignments/i1.t1.o1.a/messages", json={"message_id": "m1", "text": "x" * 100_001})
 
     codes = {name: (answer.status_code, answer.json()["code"]) for name, answer in answers.items()}
     assert codes == {"i1": (409, "assignment_over"), "i2": (404, "assignment_gone"), "i3": (404, "assignment_gone")}

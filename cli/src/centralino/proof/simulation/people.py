@@ -14,8 +14,8 @@ from contracts.commands import AcceptOffer, CompleteTask, RejectOffer
 from contracts.messages import MessageFailed, MessageReceived, MessageSent
 from contracts.tasks import Then
 from contracts.topics import MESSAGES
-from router.api.handlers import Desk
-from router.api.models import AgentView, AssignmentView, MessageRequest, StateChoice
+from router.api.models import AgentView, AssignmentView, StateChoice
+from router.api.models_written import MessageRequest
 from router.api.store import Seat
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Partition
@@ -27,10 +27,10 @@ from starlette.websockets import WebSocket
 from centralino.proof.history import Outcome
 from centralino.proof.people import AwayError, Connect, DeskView, Frame, Held, Line
 from centralino.proof.simulation.process import GoneError, Process
-from centralino.proof.simulation.services import World
+from centralino.proof.simulation.services import AgentsApi, World
 
 UNKNOWN_STATUSES: Final = range(500, 600)
-Ask = Callable[[Desk], Coroutine[Any, Any, object]]  # Any: what coroutines yield and take
+Ask = Callable[[AgentsApi], Coroutine[Any, Any, object]]  # Any: what coroutines yield and take
 
 
 def connecting(gateway: Process[Gateway], visit: Visit) -> Connect:
@@ -139,7 +139,7 @@ class Heard:
 class SimulatedDesk:
     """AgentDesk over the simulated API."""
 
-    def __init__(self, api: Process[Desk], world: World, seat: Seat, heard: Heard) -> None:
+    def __init__(self, api: Process[AgentsApi], world: World, seat: Seat, heard: Heard) -> None:
         self._api = api
         self._world = world
         self._seat = seat
@@ -163,26 +163,26 @@ class SimulatedDesk:
     async def be_ready(self, command_id: str) -> Outcome:
         """See AgentDesk."""
         choice = StateChoice(state="ready")
-        return await self._ask(lambda desk: desk.set_state(self._seat, choice, command_id))
+        return await self._ask(lambda api: api.desk.set_state(self._seat, choice, command_id))
 
     async def accept(self, offer_id: str, command_id: str) -> Outcome:
         """See AgentDesk."""
         seat = self._seat
         command = AcceptOffer(command_id=command_id, domain=seat.domain, agent_id=seat.agent_id, offer_id=offer_id)
-        return await self._ask(lambda desk: desk.submit(seat, command))
+        return await self._ask(lambda api: api.desk.submit(seat, command))
 
     async def reject(self, offer_id: str, command_id: str) -> Outcome:
         """See AgentDesk."""
         seat = self._seat
         command = RejectOffer(command_id=command_id, domain=seat.domain, agent_id=seat.agent_id, offer_id=offer_id)
-        return await self._ask(lambda desk: desk.submit(seat, command))
+        return await self._ask(lambda api: api.desk.submit(seat, command))
 
     async def say(self, assignment_id: str, message_id: str, text: str) -> Outcome:
         """See AgentDesk."""
         message = MessageRequest(message_id=message_id, text=text)
 
-        async def send(desk: Desk) -> bool:
-            await desk.send_message(self._seat, assignment_id, message)
+        async def send(api: AgentsApi) -> bool:
+            await api.conversations.say(self._seat, assignment_id, message)
             return True
 
         return await self._ask(send)
@@ -198,7 +198,7 @@ class SimulatedDesk:
             then=then,
             seen_number=seen_number,
         )
-        return await self._ask(lambda desk: desk.submit(seat, command))
+        return await self._ask(lambda api: api.desk.submit(seat, command))
 
     def fate(self, message_id: str) -> Literal["sent", "failed"] | None:
         """See AgentDesk."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from chat_gateway.app import Gateway, assemble
@@ -17,12 +18,15 @@ from crm.transaction import CrmTransaction
 from pydantic import SecretStr
 from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
+from router.api.conversations import Conversations
 from router.api.handlers import Desk
 from router.api.live import ApiLive, Place
 from router.api.models import AssignmentView
+from router.api.named import NOTHING, Named, Names
 from router.api.results import Results, ResultsLoop
 from router.api.seats import Seats
 from router.api.store import ApiStore
+from router.api.uploads import Uploads
 from router.engine.configuration import open_configuration
 from router.engine.owner import Owner
 from router.engine.testing import MemoryEngineLive, simulated_world
@@ -129,18 +133,29 @@ async def open_crm(world: World, doom: Doom) -> AsyncGenerator[tuple[None, list[
     yield None, [consumer(DoomedStore[CrmTransaction](world.crm, doom), shell), relay(outbox, shell)]
 
 
+@dataclass(frozen=True, slots=True)
+class AgentsApi:
+    """The handlers behind the agents' routes."""
+
+    desk: Desk
+    conversations: Conversations
+
+
 @asynccontextmanager
-async def open_api(world: World, doom: Doom) -> AsyncGenerator[tuple[Desk, list[Loop]]]:
-    """The agents' desk: commands through the log, results from the log, assignments as projected."""
+async def open_api(world: World, doom: Doom) -> AsyncGenerator[tuple[AgentsApi, list[Loop]]]:
+    """What agents call: commands through the log, results from the log, assignments as projected."""
     shell, results = world.shell(doom), Results()
     async with CommandLog(shell.log) as commands:
         store = _NoStore()
         seats = Seats(store, shell.clock)
-        desk = Desk(store, seats, ProjectedLive(world.live), commands, results, shell.clock, wait_seconds=3)
+        live = ProjectedLive(world.live)
+        desk = Desk(store, seats, live, commands, results, shell.clock, wait_seconds=3)
+        uploads = Uploads(store, None, shell.clock, shell.ids)
+        conversations = Conversations(desk, live, _NoNames(store), uploads, shell.clock)
         loop = ResultsLoop(
             shell.log, results, AlertNews(), partitions=PARTITIONS, clock=shell.clock, chance=shell.chance
         )
-        yield desk, [loop]
+        yield AgentsApi(desk, conversations), [loop]
 
 
 class ProjectedLive(ApiLive):
@@ -157,6 +172,18 @@ class ProjectedLive(ApiLive):
     @override
     async def is_projected(self, place: Place) -> bool:
         return any(self._projected.views(place.tag).values())
+
+    @override
+    async def about(self, place: Place, interaction_id: str) -> dict[str, str]:
+        return {}
+
+
+class _NoNames(Names):
+    """Of web chat nothing is looked up in the configuration."""
+
+    @override
+    async def of(self, tenant_id: str) -> Named:
+        return NOTHING
 
 
 class _NoStore(ApiStore):

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from contracts import Event, encode
+from contracts.topics import Topic
 from servicekit.ports import AppendUnknownError, LogAwayError, LogFactory, LogWriter, Outgoing
 
 
@@ -27,13 +28,16 @@ class CommandLog:
             if current is not None:
                 await current.open.aclose()
 
-    async def append(self, event: Event, *, key: str, partition: int | None = None) -> None:
-        """Append; raises AppendUnknownError, after which the next call has a new writer, or LogAwayError."""
+    async def append(self, event: Event, *, key: str, partition: int | None = None, topic: Topic | None = None) -> None:
+        """Append to the topic, or to its type's own.
+
+        Raises AppendUnknownError, after which the next call has a new writer, or LogAwayError.
+        """
         value, headers = encode(event)
         async with self._using() as writer:
             await writer.append(
                 Outgoing(
-                    topic=event.type.topic.name,
+                    topic=(topic or event.type.topic).name,
                     key=key.encode(),
                     value=value,
                     headers=tuple(headers),

@@ -5,8 +5,9 @@ from typing import Final
 
 from contracts import Event
 from contracts.agents import CommandResult
-from contracts.commands import AddNote, SendMessage, SetAgentState
+from contracts.commands import SetAgentState
 from contracts.configuration import Disposition
+from contracts.topics import Topic
 from servicekit.auth import Principal
 from servicekit.ports import AppendUnknownError, Clock
 from servicekit.problems import ProblemError
@@ -16,7 +17,7 @@ from router.api.acts import audit_of
 from router.api.command_log import CommandLog
 from router.api.live import ApiLive, Place
 from router.api.live_figures import occupancy_of, with_figures, with_occupancy
-from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, MessageRequest, StateChoice
+from router.api.models import AgentView, AssignmentView, DomainLive, Live, Me, StateChoice
 from router.api.results import Results
 from router.api.seats import Seats
 from router.api.store import ApiStore, Seat
@@ -127,7 +128,16 @@ class Desk:
             data=data,
             traceparent=traceparent(),
         )
-        await self._append(event, key=event.subject, partition=partition)
+        await self.append(event, key=event.subject, partition=partition)
+
+    async def append(self, event: Event, *, key: str, partition: int | None = None, topic: Topic | None = None) -> None:
+        """Append to the topic, or to its type's own. Raises ProblemError 503 when nobody can say if it was kept."""
+        try:
+            await self._commands.append(event, key=key, partition=partition, topic=topic)
+        except AppendUnknownError as error:
+            LOG.warning("command_unknown", extra={"type": event.type.name})
+            detail = "Nobody can say whether this was kept. Try again with the same Idempotency-Key (or message id)."
+            raise ProblemError(503, "outcome_unknown", detail).with_headers(retry_after="1") from error
 
     async def result(self, principal: Principal, command_id: str) -> CommandResult:
         """The result of a command or request that this replica has read, for supervisors and whoever asked for it.
@@ -138,35 +148,6 @@ class Desk:
         if result is None or not await self._tells(principal, result):
             raise ProblemError(404, "result_unknown", "No result of this command is known here yet.")
         return checked(result)
-
-    async def send_message(self, seat: Seat, assignment_id: str, message: MessageRequest) -> None:
-        """Ask the gateway to take a message of the assignment's conversation."""
-        assignment = await self.assignment(seat, assignment_id)
-        if assignment.state != "assigned":
-            raise ProblemError(409, "assignment_over", "The conversation of this assignment is over.")
-        if assignment.role == "consultant" and message.visibility == "customer":
-            raise ProblemError(409, "role_forbids", "A consultant talks to the agents only: send it as internal.")
-        now_ms = self._clock.now_ms()
-        command = AddNote if message.visibility == "internal" else SendMessage
-        event = Event(
-            id=message.message_id,
-            source=SOURCE,
-            tenant_id=seat.tenant_id,
-            subject=assignment.interaction_id,
-            time_ms=now_ms,
-            data=command(
-                message_id=message.message_id,
-                interaction_id=assignment.interaction_id,
-                domain=seat.domain,
-                agent_id=seat.agent_id,
-                assignment_id=assignment_id,
-                assignment_sequence=assignment.sequence,
-                requested_at_ms=now_ms,
-                personal={"text": message.text},
-            ),
-            traceparent=traceparent(),
-        )
-        await self._append(event, key=assignment.interaction_id)
 
     async def typing(self, seat: Seat, assignment_id: str) -> None:
         """The agent is typing in the assignment's conversation."""
@@ -232,14 +213,6 @@ class Desk:
         if not await self._live.is_projected(place):
             problem = ProblemError(503, "view_rebuilding", "The engine has not shown this domain yet. Try again.")
             raise problem.with_headers(retry_after="1")
-
-    async def _append(self, event: Event, *, key: str, partition: int | None = None) -> None:
-        try:
-            await self._commands.append(event, key=key, partition=partition)
-        except AppendUnknownError as error:
-            LOG.warning("command_unknown", extra={"type": event.type.name})
-            detail = "Nobody can say whether this was kept. Try again with the same Idempotency-Key (or message id)."
-            raise ProblemError(503, "outcome_unknown", detail).with_headers(retry_after="1") from error
 
 
 def looks_over(caller: Principal) -> bool:

@@ -4,15 +4,11 @@ from typing import Annotated, Literal, Self
 
 from contracts.agents import AgentState, Presence
 from contracts.fields import Band, Channel, Code, Id, InstantMs, Number, Priority
-from contracts.messages import Visibility
 from contracts.plain_text import PlainLines
 from contracts.queues import AlertChanged, QueueOverridden
 from contracts.routing_parts import ReasonCode
 from contracts.tasks import Requirement, Role, Then, TransferKind
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-MessageText = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
-"""PostgreSQL text, where the gateways keep it, cannot hold NUL."""
 
 
 class Request(BaseModel):
@@ -140,14 +136,6 @@ class Rejection(Request):
     reason: Code | None = None
 
 
-class MessageRequest(Request):
-    """What the agent says; `message_id` is the client's own, so that a retry is no second message."""
-
-    message_id: Id
-    text: MessageText
-    visibility: Visibility = Field("customer", description="internal: the other agents of the conversation only.")
-
-
 class Ending(Request):
     """How the conversation ends; `seen_number` is the last customer message that the agent had seen."""
 
@@ -175,12 +163,6 @@ class CommandPending(View):
     """The command is kept and not decided yet; its result will be at /commands/{command_id}."""
 
     command_id: Id
-
-
-class MessageTaken(View):
-    """The message is on its way; `message.sent`, `message.noted` or `message.failed` follows on the socket."""
-
-    message_id: Id
 
 
 class OfferView(View):

@@ -1,10 +1,12 @@
 """What the active configuration of a tenant names, so that a request can be refused before it is asked for."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.configuration import TenantConfiguration
+from contracts.channel_parts import CannedReply, Template
+from contracts.configuration import ChannelAddress, TenantConfiguration
 
 from router.api.store import ApiStore
 
@@ -12,6 +14,19 @@ TENANTS_MAX: Final = 200
 
 InDomains = frozenset[tuple[str, str]]
 """Domain and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What the configuration says of conversations in writing."""
+
+    addresses: tuple[ChannelAddress, ...] = ()
+    templates: tuple[Template, ...] = ()
+    replies: tuple[CannedReply, ...] = ()
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Time zone by domain."""
+    queue_names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By domain and queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +39,7 @@ class Named:
     channels: InDomains
     """Of addresses, agents and the domain's own settings."""
     agents: InDomains
+    written: Written
 
 
 class Names:
@@ -40,14 +56,16 @@ class Names:
             kept = self._kept.pop(tenant_id, None)
             if kept is None or kept.version != version:
                 active = await transaction.active()
-                kept = _named(active.line.version, active.configuration) if active else _NOTHING
+                kept = _named(active.line.version, active.configuration) if active else NOTHING
         self._kept[tenant_id] = kept
         if len(self._kept) > TENANTS_MAX:
             self._kept.popitem(last=False)
         return kept
 
 
-_NOTHING: Final = Named(version=0, clients=frozenset(), queues=frozenset(), channels=frozenset(), agents=frozenset())
+NOTHING: Final = Named(
+    version=0, clients=frozenset(), queues=frozenset(), channels=frozenset(), agents=frozenset(), written=Written()
+)
 
 
 def _named(version: int, configuration: TenantConfiguration) -> Named:
@@ -62,4 +80,11 @@ def _named(version: int, configuration: TenantConfiguration) -> Named:
         queues=frozenset((queue.domain, queue.id) for queue in configuration.queues),
         channels=frozenset(channels),
         agents=frozenset((agent.domain, agent.id) for agent in configuration.agents),
+        written=Written(
+            addresses=tuple(configuration.channels),
+            templates=tuple(configuration.templates),
+            replies=tuple(configuration.replies),
+            zones={domain.id: domain.time_zone for domain in configuration.domains},
+            queue_names={(queue.domain, queue.id): queue.name for queue in configuration.queues},
+        ),
     )

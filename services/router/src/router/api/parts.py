@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from router.api.acts import Act
 from router.api.administration import Administration
 from router.api.alerts import AlertNews
+from router.api.conversations import Conversations
 from router.api.handlers import Desk
 from router.api.live import ApiLive
 from router.api.live_views import LiveViews
@@ -26,6 +27,7 @@ from router.api.questions import Questions
 from router.api.signals import Signals
 from router.api.store import ApiStore, Seat
 from router.api.supervision import Supervision
+from router.api.uploads import FileParts, Uploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,10 @@ class Parts:
     """Everything behind the API."""
 
     desk: Desk
+    conversations: Conversations
+    uploads: Uploads
+    files: FileParts | None
+    """None: no store of files is configured."""
     administration: Administration
     supervision: Supervision
     store: ApiStore

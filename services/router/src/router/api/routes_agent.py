@@ -17,8 +17,6 @@ from router.api.models import (
     Completion,
     Ending,
     Me,
-    MessageRequest,
-    MessageTaken,
     Rejection,
     StateChoice,
     Ticket,
@@ -79,15 +77,6 @@ async def reject(
         reason=rejection.reason,
     )
     return answer(command_id, await parts.desk.submit(seat, command))
-
-
-@ROUTES.post("/assignments/{assignment_id}/messages", summary="Say something to the customer", status_code=202)
-async def send_message(
-    seat: AgentSeat, parts: PartsOf, assignment_id: AssignmentId, message: MessageRequest
-) -> MessageTaken:
-    """Hand a message to the gateway; whether it was sent is told on the socket."""
-    await parts.desk.send_message(seat, assignment_id, message)
-    return MessageTaken(message_id=message.message_id)
 
 
 @ROUTES.post("/assignments/{assignment_id}/typing", summary="You are typing", status_code=204)

@@ -5,12 +5,18 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
+from gatewaykit.blobs import place_of
+from gatewaykit.links_api import files_router
+from gatewaykit.settings import blobs_of, link_keys_of
 from servicekit.api_keys import ApiKeys
 from servicekit.auth import TokenVerifier, jwks_source
 from servicekit.consume import ConsumerLoop, ReactionsProcessor
 from servicekit.database import open_database
+from servicekit.errors import SettingsError
+from servicekit.http_client import http_client
 from servicekit.live import Redis, open_redis
 from servicekit.outbox import OutboxRelay, PostgresOutbox
+from servicekit.ports import Http
 from servicekit.run import Service, Shell
 from servicekit.tickets import Tickets
 from servicekit.web import NO_CONTENT_POLICY, create_app
@@ -23,12 +29,14 @@ from router.api import (
     routes_explain,
     routes_sockets,
     routes_supervisor,
+    routes_written,
 )
 from router.api.acts import Acts
 from router.api.administration import Administration
 from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.consumers import GROUP, TOPICS, reactions
+from router.api.conversations import Conversations
 from router.api.handlers import Desk
 from router.api.keys import KeptApiKeys
 from router.api.live import ApiLive
@@ -42,6 +50,7 @@ from router.api.seats import Seats
 from router.api.signals import Signals, SignalsLoop
 from router.api.store import SCHEMA, ApiStore
 from router.api.supervision import Supervision
+from router.api.uploads import FileParts, Uploads, UploadSweep
 from router.settings import ApiSettings
 
 PREFIX: Final = "/router/v1"
@@ -58,12 +67,15 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
         open_database(settings.database_url, schema=SCHEMA) as database,
         open_redis(settings.redis_url) as redis,
         CommandLog(shell.log) as commands,
+        http_client(ca_file=settings.ca_file) as http,
     ):
-        results = Results()
-        parts = parts_of(settings, shell, ApiStore(database), redis, commands, results)
+        results, store = Results(), ApiStore(database)
+        files = _files(settings, shell, http)
+        parts = parts_of(settings, shell, store, redis, commands, results, files)
         yield Service(
             app=_application(settings, shell, parts),
             loops=[
+                *([UploadSweep(store, files.blobs, shell.clock)] if files else []),
                 OutboxRelay(
                     PostgresOutbox(database),
                     log=shell.log,
@@ -94,7 +106,13 @@ async def open_api(settings: ApiSettings, shell: Shell) -> AsyncGenerator[Servic
 
 
 def parts_of(
-    settings: ApiSettings, shell: Shell, store: ApiStore, redis: Redis, commands: CommandLog, results: Results
+    settings: ApiSettings,
+    shell: Shell,
+    store: ApiStore,
+    redis: Redis,
+    commands: CommandLog,
+    results: Results,
+    files: FileParts | None = None,
 ) -> Parts:
     """What requests and sockets work with, put together of opened backends."""
     live, seats = ApiLive(redis), Seats(store, shell.clock)
@@ -106,10 +124,14 @@ def parts_of(
         return ApiKeys(kept, pepper=secret, environment=settings.api_key_environment, clock=shell.clock)
 
     desk = Desk(store, seats, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds)
+    names, uploads = Names(store), Uploads(store, files, shell.clock, shell.ids)
     return Parts(
         desk=desk,
+        conversations=Conversations(desk, live, names, uploads, shell.clock),
+        uploads=uploads,
+        files=files,
         administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
-        supervision=Supervision(store, Names(store), desk, Acts(store, shell.clock, shell.ids), shell.clock),
+        supervision=Supervision(store, names, desk, Acts(store, shell.clock, shell.ids), shell.clock),
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),
@@ -126,6 +148,20 @@ def parts_of(
     )
 
 
+def _files(settings: ApiSettings, shell: Shell, http: Http) -> FileParts | None:
+    """Raises SettingsError when something is missing."""
+    if not settings.files_url:
+        return None
+    if settings.file_link_secrets is None:
+        raise SettingsError("CENTRALINO_FILE_LINK_SECRETS: needed where CENTRALINO_FILES_URL is given.")
+    try:
+        place_of(settings.files_url)
+        keys = link_keys_of(settings.file_link_secrets)
+    except ValueError as error:
+        raise SettingsError(f"CENTRALINO_FILES_URL, CENTRALINO_FILE_LINK_SECRETS: {error}") from error
+    return FileParts(blobs=blobs_of(settings, http, shell.clock, shell.ids), keys=keys, prefix=PREFIX)
+
+
 def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
     source = jwks_source(settings.jwks_url)
     issuer, audience = settings.token_issuer, settings.token_audience
@@ -139,7 +175,8 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
         larger_bodies={
             f"{PREFIX}{path}": routes_admin.CONFIGURATION_BYTES_MAX
             for path in (routes_admin.CONFIGURATION_PATH, routes_admin.CHECK_PATH)
-        },
+        }
+        | {f"{PREFIX}{routes_written.FILES_PATH}": routes_written.UPLOAD_BYTES_MAX},
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
     )
     app.state.parts = parts
@@ -153,12 +190,15 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
 def _routers(settings: ApiSettings, shell: Shell, parts: Parts) -> list[APIRouter]:
     routers = [
         routes_agent.ROUTES,
+        routes_written.ROUTES,
         routes_conversations.ROUTES,
         routes_supervisor.ROUTES,
         routes_explain.ROUTES,
         routes_admin.ROUTES,
         routes_sockets.ROUTES,
     ]
+    if parts.files is not None:
+        routers.append(files_router(parts.files.blobs, parts.files.keys, shell.clock))
     if parts.keys_of is not None:
         routers.append(routes_admin.KEY_ROUTES)
     if settings.development_signing_key_file:
