@@ -9,7 +9,7 @@ ORDERED_PARTS: Final = frozenset({"rules"})
 
 def kind_of(part: str) -> str:
     """What one thing of a part is called: `agent` for `agents`."""
-    return part.removesuffix("s")
+    return {"replies": "reply"}.get(part, part.removesuffix("s"))
 
 
 def name_of(part: str, item: object) -> str | None:

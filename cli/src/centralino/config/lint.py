@@ -36,6 +36,12 @@ from centralino.config.lint_serving import (
     step_that_nobody_serves,
 )
 from centralino.config.lint_timers import offer_outlives_the_refusal
+from centralino.config.lint_written import (
+    account_that_nothing_speaks_to,
+    account_without_its_secrets,
+    reply_with_an_unknown_variable,
+    template_that_cannot_be_sent,
+)
 from centralino.config.serving import NOTHING_IS_PAST, Serving
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -59,6 +65,10 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_that_overflow_in_a_circle,
     queues_that_escalate_in_a_circle,
     callback_that_nobody_gets,
+    account_without_its_secrets,
+    template_that_cannot_be_sent,
+    account_that_nothing_speaks_to,
+    reply_with_an_unknown_variable,
     queue_that_starves,
     offer_outlives_the_step,
     longest_wait_after_the_overflow,
