@@ -2,7 +2,8 @@
 import { byId, make, newId } from "/shared/dom.js";
 import { ResumingSocket } from "/shared/socket.js";
 import { Api, crmOrigin, development } from "./api.js";
-import { Desk, callbackId } from "./desk.js";
+import { Composer } from "./compose.js";
+import { Desk, ERASED, callbackId } from "./desk.js";
 import { dialogs } from "./dialogs.js";
 import { clearStory, draw, drawStory, notice } from "./view.js";
 import { CAUSES } from "./words.js";
@@ -17,6 +18,7 @@ let api = null;
 let configuration = null;
 let open = null;    // opens the dialogs
 let socket = null;
+let composer = null;
 let sequence = 0;   // the last sequence of our stream that was taken
 let storyOf = null;
 let lastTypingMs = 0;
@@ -54,6 +56,8 @@ async function startWork(agent, itsApi) {
   desk.me = agent.id;
   desk.parked = recalled();
   open = dialogs(acts, configuration, agent);
+  composer = new Composer(api, notice, show);
+  setInterval(show, 30_000); // the time that is left to write freely
   byId("login").hidden = true;
   byId("desk").hidden = false;
   byId("my-name").textContent = agent.name;
@@ -91,16 +95,35 @@ async function loadHistory(conversation, triesLeft = 5) {
     conversation.known = Boolean(interaction.customer);
     conversation.name = interaction.customer?.name ?? conversation.name;
     conversation.client = interaction.client;
+    conversation.facts = factsOf(interaction.customer);
     for (const message of history.messages) {
       desk.addMessage(conversation.interactionId, {
         id: message.message_id, number: message.number, text: message.text, at_ms: message.at_ms,
         from: message.direction === "inbound" ? "customer" : "agent", by: message.agent_id, internal: message.visibility === "internal",
+        ...kept(message, conversation.messages.find(({ id }) => id === message.message_id)),
       });
     }
   } catch (error) {
     if (error.status === 404 && triesLeft > 0) loadHistoryLater(conversation, triesLeft);
     else notice(`History is not available: ${error.message}`);
   }
+}
+
+/** What only some channels have; a message that we have already keeps what the CRM does not tell, or tells later. */
+function kept(message, known) {
+  if (message.erased_at_ms) return ERASED;
+  const { subject, html, quoted, files, status, parties = {} } = message;
+  const told = {
+    subject, html, quoted, files, status: known?.status ?? status, sender: parties.from, to: parties.to, cc: parties.cc, edited: message.edited_at_ms,
+    why: message.status_detail ?? message.status_reason,
+  };
+  return Object.fromEntries(Object.entries(told).filter(([, value]) => value));
+}
+
+/** Variables of canned replies that the CRM knows. */
+function factsOf(customer) {
+  const value = (type) => customer?.identifiers?.find((identifier) => identifier.type === type)?.value;
+  return { customer_name: customer?.name, customer_email: value("email"), customer_phone: value("phone") };
 }
 
 function loadHistoryLater(conversation, triesLeft) {
@@ -130,6 +153,7 @@ function expectTypingToEnd(data) {
 function show() {
   sessionStorage.setItem(parkedKey(), JSON.stringify([...desk.parked]));
   draw(desk, actions, nameOf);
+  composer?.draw(desk.current);
   const current = desk.current;
   if (current && storyOf !== storyKey(current)) showStory(current);
   else if (!current && storyOf) { storyOf = null; clearStory(); }
@@ -172,6 +196,8 @@ const actions = {
   choose: (assignmentId) => { desk.choose(assignmentId); show(); },
   accept: (offerId) => run(() => api.accept(offerId)),
   reject: (offerId) => run(() => api.reject(offerId)),
+  resend: (messageId) => run(() => api.resend(desk.current.assignmentId, messageId)),
+  linkOf: (file, inline) => api.fileLink(desk.current.assignmentId, file, inline),
   unpark: (taskId) => run(() => {
     const gone = () => { desk.parked.delete(taskId); show(); };
     // A refusal means that it is in line already, or over.
@@ -211,21 +237,23 @@ byId("state").onchange = () => {
 byId("compose").onsubmit = (event) => {
   event.preventDefault();
   const conversation = desk.current;
-  const text = byId("text").value.trim();
-  if (!text || !conversation) return;
-  byId("text").value = "";
+  if (!conversation) return;
   const id = newId();
   const internal = conversation.role === "consultant" || (!byId("internal-part").hidden && byId("internal").checked);
-  desk.addMessage(conversation.interactionId, { id, from: "agent", by: desk.me, internal, text, at_ms: Date.now(), pending: true });
+  const message = composer.taken(internal);
+  if (!message) return;
+  const { text, subject, files } = internal ? message : composer.shown;
+  desk.addMessage(conversation.interactionId, { id, from: "agent", by: desk.me, internal, text, subject, files, at_ms: Date.now(), pending: true });
   show();
-  api.say(conversation.assignmentId, id, text, internal ? "internal" : "customer").catch((error) => {
+  api.say(conversation.assignmentId, id, { ...message, visibility: internal ? "internal" : "customer" }).catch((error) => {
     desk.addMessage(conversation.interactionId, { id, failed: error.message });
     show();
   });
 };
 
 byId("text").onkeydown = (event) => {
-  if (event.key === "Enter" && !event.shiftKey) {
+  const sends = desk.current?.shape?.subject ? event.ctrlKey || event.metaKey : !event.shiftKey; // a mail has lines
+  if (event.key === "Enter" && sends) {
     event.preventDefault();
     byId("compose").requestSubmit();
   }

@@ -58,8 +58,21 @@ export class Api {
   setState(state, reasonCode) { return this.command("PUT", "/me/state", { state, reason_code: reasonCode || null }); }
   accept(offerId) { return this.command("POST", `/offers/${encodeURIComponent(offerId)}/accept`); }
   reject(offerId) { return this.command("POST", `/offers/${encodeURIComponent(offerId)}/reject`, { reason: "declined" }); }
-  say(assignmentId, messageId, text, visibility) {
-    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages`, { message_id: messageId, text, visibility });
+  /** `message`: what goes beside its id: text, visibility, template, files, ... */
+  say(assignmentId, messageId, message) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages`, { message_id: messageId, ...message });
+  }
+  resend(assignmentId, messageId) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages/${encodeURIComponent(messageId)}/resend`);
+  }
+  /** channel, replies or templates. */
+  written(assignmentId, what) { return this.get(`/assignments/${encodeURIComponent(assignmentId)}/${what}`); }
+  fileLink(assignmentId, { blob_id: blobId, name }, inline) {
+    return this.get(`/assignments/${encodeURIComponent(assignmentId)}/files/${encodeURIComponent(blobId)}?${new URLSearchParams({ name, inline })}`);
+  }
+  async upload(assignmentId, file) {
+    const url = `${ROUTER}/assignments/${encodeURIComponent(assignmentId)}/files?${new URLSearchParams({ name: file.name })}`;
+    return ask("POST", url, { token: this.token, content: file });
   }
   hold(assignmentId, held) {
     return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/${held ? "hold" : "retrieve"}`);

@@ -62,8 +62,8 @@ export class Desk {
 function addTo(found, message, desk) {
   found.typing = false;
   const at = found.messages.findIndex((other) => other.id === message.id);
-  if (at >= 0) found.messages[at] = { ...found.messages[at], ...message };
-  else if (message.text !== undefined) found.messages.push({ ...message }); // a failure of what this page never showed is none
+  if (at >= 0) found.messages[at] = { ...found.messages[at], ...(found.messages[at].erased ? { ...message, ...ERASED } : message) };
+  else if (message.from && message.text !== undefined) found.messages.push({ ...message }); // a failure of what this page never showed is none
   found.messages.sort((a, b) => (a.number ?? Infinity) - (b.number ?? Infinity) || a.at_ms - b.at_ms);
   if (found === desk.current) see(found);
   else if (message.from === "customer") found.unread = true;
@@ -98,6 +98,25 @@ function conversation(assignment) {
     heldSinceMs: null, transfer: null, helps: null, outcome: "", wrapup: false,
     messages: [], name: "Customer", client: null, seenNumber: null, deliveredNumber: 0, known: false, unread: false, typing: false,
   };
+}
+
+/** What a message holds beside its place in the conversation. */
+export function said(personal) {
+  const { text = "", subject, html, quoted, files = [], from, to, cc, shortened } = personal;
+  return { text, subject, html, quoted, files, sender: from, to, cc, shortened };
+}
+
+export const ERASED = { erased: true, text: "", subject: undefined, html: undefined, quoted: undefined, files: [] };
+
+/** An agent split or joined conversations: messages leave one, and stand in the other if it is here. */
+function moveMessages(desk, data) {
+  const numbers = new Map(data.moved.map((moved) => [moved.message_id, moved.number]));
+  const messages = new Map();
+  for (const found of desk.of(data.interaction_id)) {
+    for (const message of found.messages) if (numbers.has(message.id)) messages.set(message.id, message);
+    found.messages = found.messages.filter((message) => !numbers.has(message.id));
+  }
+  for (const [id, message] of messages) desk.addMessage(data.to_interaction_id, { ...message, number: numbers.get(id) });
 }
 
 function dropOffer(desk, data) {
@@ -163,17 +182,26 @@ const CHANGES = {
   "agent.state_pending": (desk, data) => { desk.pending = data.state ? { state: data.state, reason_code: data.reason_code } : null; },
   "agent.clocked": (desk, data) => { if (!data.clocked_in) desk.pending = null; }, // whose shift has ended holds nothing
   "message.received": (desk, data) => desk.addMessage(data.interaction_id, {
-    id: data.message_id, number: data.number, from: "customer", text: data.personal.text, at_ms: data.received_at_ms,
+    id: data.message_id, number: data.number, from: "customer", ...said(data.personal), at_ms: data.received_at_ms,
   }),
   "message.sent": (desk, data) => desk.addMessage(data.interaction_id, {
     id: data.message_id, number: data.number, from: "agent", by: data.agent_id,
-    text: data.personal.text, at_ms: data.sent_at_ms, pending: false, failed: undefined,
+    ...said(data.personal), at_ms: data.sent_at_ms, pending: false, failed: undefined,
   }),
   "message.noted": (desk, data) => desk.addMessage(data.interaction_id, {
     id: data.message_id, number: data.number, from: "agent", by: data.agent_id, internal: true,
     text: data.personal.text, at_ms: data.noted_at_ms, pending: false, failed: undefined,
   }),
   "message.failed": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, failed: data.detail }),
+  "message.status_changed": (desk, data) => desk.addMessage(data.interaction_id, {
+    id: data.message_id, status: data.status, why: data.detail ?? data.reason,
+  }),
+  "message.edited": (desk, data) => desk.addMessage(data.interaction_id, { ...said(data.personal), id: data.message_id, edited: true }),
+  "message.erased": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, ...ERASED }),
+  "message.moved": moveMessages,
+  "window.changed": (desk, data) => {
+    for (const found of desk.of(data.interaction_id)) found.windowChanged = true;
+  },
   "message.delivered": (desk, data) => {
     for (const found of desk.of(data.interaction_id)) found.deliveredNumber = Math.max(found.deliveredNumber, data.number);
   },

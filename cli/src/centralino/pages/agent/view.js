@@ -1,7 +1,8 @@
 // Draws the desk. Nothing here changes it: what the agent does is told to `actions`.
 import { byId, drawList, duration, make, setText, timeOfDay, typingDots } from "/shared/dom.js";
 import { isCallback } from "./desk.js";
-import { pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
+import { fileItem, mailFrame, pictureData } from "./mail.js";
+import { MARKS, pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
 
 byId("typing").append(typingDots());
 
@@ -11,7 +12,7 @@ export function draw(desk, actions, nameOf) {
   drawOffers(desk, actions);
   drawConversations(desk, actions);
   drawParked(desk, actions);
-  drawRoom(desk, nameOf);
+  drawRoom(desk, actions, nameOf);
 }
 
 /** What was asked for last is chosen, and a sentence says so while it is still to come. */
@@ -96,7 +97,7 @@ function drawParked(desk, actions) {
   });
 }
 
-function drawRoom(desk, nameOf) {
+function drawRoom(desk, actions, nameOf) {
   const found = desk.current;
   byId("empty-room").hidden = Boolean(found);
   byId("room").hidden = !found;
@@ -113,8 +114,8 @@ function drawRoom(desk, nameOf) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   drawList(list, found.messages, {
     id: (message) => message.id,
-    build: () => make("li", {}, make("span", { className: "bubble" }), make("span", { className: "stamp" })),
-    update: (item, message) => updateMessage(item, message, { found, desk, nameOf }),
+    build: () => messageItem(actions),
+    update: (item, message) => updateMessage(item, message, { found, desk, actions, nameOf }),
   });
   if (atEnd) list.scrollTop = list.scrollHeight;
   byId("typing").hidden = !found.typing;
@@ -142,17 +143,56 @@ function drawTools(found, nameOf) {
   ];
   setText(byId("talk-state"), sentences.filter(Boolean).join(" "));
   byId("internal-part").hidden = found.role === "consultant" || !(found.role === "participant" || state === "consulting" || state === "conference");
-  byId("text").placeholder = found.role === "consultant" ? "Write to your colleague. Enter sends." : "Answer the customer. Enter sends.";
+  const key = found.shape?.subject ? "Ctrl+Enter" : "Enter";
+  byId("text").placeholder = `${found.role === "consultant" ? "Write to your colleague." : "Answer the customer."} ${key} sends.`;
   byId("text").ariaLabel = found.role === "consultant" ? "Words for your colleague" : "Answer";
 }
 
-function updateMessage(item, message, { found, desk, nameOf }) {
+function messageItem(actions) {
+  const item = make("li", {}, make("p", { className: "mail-head quiet" }), make("span", { className: "bubble" }), make("div", { className: "mail-part" }),
+    make("details", { className: "quoted" }, make("summary", {}, "What was written before"), make("div")),
+    make("ul", { className: "files" }), make("span", { className: "stamp" }),
+    make("button", { type: "button", className: "plain again", textContent: "Send again" }));
+  item.querySelector(".again").onclick = () => actions.resend(item.dataset.id);
+  return item;
+}
+
+function updateMessage(item, message, { found, desk, actions, nameOf }) {
+  const part = (name) => item.querySelector(`:scope > .${name}`);
   const mine = message.from === "agent" && (message.by === desk.me || !message.by);
   const whose = message.from === "agent" && !mine ? nameOf(message.by) : "";
-  const mark = message.failed ?? (message.pending ? "sending" : mine && message.number <= found.deliveredNumber ? "delivered" : "");
-  item.className = `message${mine ? " mine" : ""}${message.internal ? " internal" : ""}${message.failed ? " failed" : message.pending ? " pending" : ""}`;
-  setText(item.firstChild, message.text ?? "");
-  setText(item.lastChild, [timeOfDay(message.at_ms), whose, message.internal ? "colleagues only" : "", mark].filter(Boolean).join(" · "));
+  const status = message.status ?? (mine && message.number <= found.deliveredNumber ? "delivered" : "");
+  const lost = message.from === "agent" && (status === "failed" || status === "unknown");
+  const mark = message.failed ?? (message.pending ? "sending" : message.from === "agent" ? MARKS[status] : "");
+  item.className = `message${mine ? " mine" : ""}${message.internal ? " internal" : ""}${message.failed || lost ? " failed" : message.pending ? " pending" : ""}${message.erased ? " erased" : ""}`;
+  setText(part("mail-head"), mailHead(message));
+  setText(part("bubble"), message.erased ? "The customer took this message back." : message.text ?? "");
+  part("bubble").hidden = Boolean(message.html) || (!message.text && !message.erased);
+  setText(part("quoted").lastChild, message.quoted ?? "");
+  part("quoted").hidden = !message.quoted;
+  setText(part("stamp"), [timeOfDay(message.at_ms), whose, message.internal ? "colleagues only" : "", message.edited ? "edited" : "", mark,
+    lost ? message.why : "", message.shortened ? "shortened" : ""].filter(Boolean).join(" · "));
+  part("again").hidden = !lost || found.wrapup;
+  drawFiles(part("files"), part("mail-part"), message, actions);
+}
+
+function mailHead({ subject, sender, to, cc }) {
+  const named = (label, who) => (who?.length ? `${label} ${[who].flat().join(", ")}` : "");
+  return [subject, named("from", sender), named("to", subject && to), named("cc", cc)].filter(Boolean).join(" · ");
+}
+
+/** Drawn once: links are asked for, and a frame that is made anew loses its place. */
+function drawFiles(list, mail, message, actions) {
+  const key = JSON.stringify([message.files ?? [], message.html ?? ""]);
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  const files = message.files ?? [];
+  list.replaceChildren(...files.filter((file) => !file.inline_id || !message.html).map((file) => fileItem(file, actions.linkOf, notice)));
+  mail.replaceChildren();
+  if (!message.html) return;
+  const inline = files.filter((file) => file.inline_id && file.mime.startsWith("image/"));
+  const asked = inline.map((file) => actions.linkOf(file, true).then(({ url }) => pictureData(url)).then((data) => [file.inline_id, data], () => []));
+  Promise.all(asked).then((found) => { if (list.dataset.key === key) mail.replaceChildren(mailFrame(message.html, new Map(found))); });
 }
 
 /** The customer's facts and past, from the CRM. */

@@ -1,4 +1,5 @@
 // What the router's codes mean to an agent, in sentences.
+import { duration } from "/shared/dom.js";
 
 /** Why the router, and not the agent, changed the agent's state. */
 export const CAUSES = {
@@ -57,4 +58,23 @@ export function roleSentence({ role, helps }, nameOf) {
   if (role === "owner") return "";
   const whom = nameOf(helps) ?? "a colleague";
   return role === "consultant" ? `You help ${whom}. The customer does not see you.` : `You talk with the customer together with ${whom}.`;
+}
+
+/** How an e-mail is answered. */
+export const MODES = { reply: "Reply", reply_all: "Reply to all", forward: "Forward" };
+
+/** What became of a message. */
+export const MARKS = {
+  sent: "sent", delivered: "delivered", read: "read", failed: "not delivered", unknown: "nobody knows whether it was sent",
+};
+
+/** Whether and how long the customer may be written to freely; empty where the channel has no such rule. */
+export function windowSentence(shape, nowMs) {
+  if (!shape) return "";
+  if (shape.window.basis === "blocked") return "The customer has blocked us: nothing can be sent.";
+  if (shape.free_text === null) return "It is not known here whether free text may be sent now.";
+  const left = shape.free_text_until_ms === null ? null : shape.free_text_until_ms - nowMs;
+  if (shape.free_text && left > 0) return `You may write freely for ${duration(left)} more.`;
+  if (shape.free_text && left === null) return "";
+  return shape.templates ? "The customer wrote too long ago for free text. Send a template." : "The customer cannot be written to until they write again.";
 }

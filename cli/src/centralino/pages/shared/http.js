@@ -26,7 +26,8 @@ export async function ask(method, url, options = {}) {
   }
 }
 
-async function askOnce(method, url, { token, body, headers = {} }) {
+/** `body` is sent as JSON, `content` (a file) as it is. */
+async function askOnce(method, url, { token, body, content, headers = {} }) {
   const answer = await fetch(url, {
     method,
     headers: {
@@ -34,8 +35,8 @@ async function askOnce(method, url, { token, body, headers = {} }) {
       ...(token ? { authorization: `Bearer ${token}` } : {}),
       ...headers,
     },
-    body: body === undefined ? undefined : JSON.stringify(body),
-    signal: AbortSignal.timeout(10_000),
+    body: body === undefined ? content : JSON.stringify(body),
+    signal: AbortSignal.timeout(content ? 300_000 : 10_000),
   });
   const text = await answer.text();
   let json = {};
