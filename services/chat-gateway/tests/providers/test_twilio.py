@@ -270,7 +270,13 @@ def test_a_status_names_the_message_and_our_reference(word: str, ours: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("number", "ours"), [("63016", "window_closed"), ("30003", "30003"), ("21610", "recipient_opted_out")]
+    ("number", "ours"),
+    [
+        ("63016", "window_closed"),
+        ("30003", "30003"),
+        ("30005", "recipient_unknown"),
+        ("21610", "recipient_opted_out"),
+    ],
 )
 def test_a_failure_has_our_code_where_there_is_one(number: str, ours: str) -> None:
     (report,) = parsed({"MessageSid": "SM2", "MessageStatus": "undelivered", "ErrorCode": number})
@@ -367,6 +373,7 @@ def test_what_cannot_go_is_refused_before(provider: Provider, outgoing: Outgoing
         (21610, "recipient_opted_out"),
         (21211, "recipient_unknown"),
         (21614, "recipient_unknown"),
+        (21656, "content_refused"),
         (21617, "content_refused"),
         (20003, "not_authorised"),
         (21408, "21408"),

@@ -67,11 +67,28 @@ STATUSES: Final[Mapping[str, StatusWord]] = {
 }
 CODES: Final = {
     **dict.fromkeys((20003, 20005, 20008, 21601, 21606, 21608, 21660, 63007, 63051), "not_authorised"),
-    **dict.fromkeys((21211, 21217, 21614, 21656, 63003, 63024), "recipient_unknown"),
+    **dict.fromkeys((21211, 21217, 21614, 30005, 63003, 63024), "recipient_unknown"),
     **dict.fromkeys((21610,), "recipient_opted_out"),
     **dict.fromkeys((63016,), "window_closed"),
     **dict.fromkeys(
-        (21602, 21603, 21617, 21619, 21620, 21623, 21654, 21655, 21657, 63005, 63013, 63021, 63027, 63028, 63036),
+        (
+            21602,
+            21603,
+            21617,
+            21619,
+            21620,
+            21623,
+            21654,
+            21655,
+            21656,
+            21657,
+            63005,
+            63013,
+            63021,
+            63027,
+            63028,
+            63036,
+        ),
         "content_refused",
     ),
 }
