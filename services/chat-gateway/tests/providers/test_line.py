@@ -252,6 +252,7 @@ def test_the_first_and_every_repeated_request_are_one_sent_message() -> None:
     assert outcome(409, {"message": "x", **SENT}, **{"x-line-accepted-request-id": "r"}) == sent
     assert outcome(409, {"message": "x"}, **{"x-line-accepted-request-id": "r"}) == Sent(provider_message_id=None)
     assert isinstance(outcome(409, {"message": "x"}), Uncertain)
+    assert isinstance(LINE.outcome_of(HttpReply(status=200, body=b"<html>"), TEXT), Uncertain)
 
 
 def test_a_refusal_has_our_code() -> None:

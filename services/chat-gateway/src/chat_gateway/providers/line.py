@@ -238,6 +238,8 @@ def _media(kind: str, message: Node) -> Iterator[MediaRef]:
 
 def _outcome(reply: HttpReply) -> Outcome:
     answer = reply_object(reply)
+    if reply.status == 200 and answer is None:
+        return Uncertain(detail="HTTP 200 without JSON")
     if reply.status == 200 or (reply.status == 409 and "x-line-accepted-request-id" in reply.headers):
         sent = nodes_in(answer or {}, "sentMessages")
         return Sent(provider_message_id=id_of(sent[0], "id") if sent else None)
