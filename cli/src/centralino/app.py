@@ -18,6 +18,7 @@ from centralino.config.command import add_config
 from centralino.explained import add_explain
 from centralino.journal import add_journal
 from centralino.prepare import PrepareSettings, prepare
+from centralino.providers.command import add_simulate_provider
 from centralino.sample import load_given_sample
 from centralino.services import ServiceSpec, services, with_engines
 from centralino.simulator.command import simulate
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     simulating.add_argument("--json", action="store_true", help="for programs, with every period of the day")
     simulating.set_defaults(run=_simulate)
 
+    add_simulate_provider(commands)
     for each in (starting, asking):
         _add_data(each)
     for add in (add_config, add_explain, add_journal):

@@ -1,0 +1,1 @@
+"""Providers of written channels, simulated from their documents: the vendor's side, which shares nothing with ours."""
