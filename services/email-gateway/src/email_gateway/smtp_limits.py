@@ -1,0 +1,104 @@
+"""Who may send how much by SMTP, in all and from one IP address."""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+from servicekit.ports import Clock
+
+REMEMBERED_MAX: Final = 10_000
+"""IP addresses whose rate is known; the one that sent longest ago is forgotten first."""
+_NETWORK_V6: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpLimits:
+    """See the settings `smtp_*`."""
+
+    message_bytes_max: int
+    recipients_max: int
+    connections_max: int
+    connections_per_ip: int
+    messages_per_connection: int
+    messages_per_minute: int
+    messages_held_max: int
+    command_seconds: float
+    data_seconds: float
+    accept_seconds: float
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+class Turnstile:
+    """Counts connections, messages in memory, and the rate of each IP address (of IPv6, each /64)."""
+
+    def __init__(self, limits: SmtpLimits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._connections: Counter[str] = Counter()
+        self._held = 0
+        self._full_at_ms: OrderedDict[str, float] = OrderedDict()
+
+    @property
+    def connections(self) -> int:
+        """Open now."""
+        return self._connections.total()
+
+    @property
+    def held(self) -> int:
+        """Messages in memory now."""
+        return self._held
+
+    def trusts(self, ip: str) -> bool:
+        """It is our own mail server's."""
+        try:
+            address = ip_address(ip)
+        except ValueError:
+            return False
+        return any(address in network for network in self._limits.trusted)
+
+    def enter(self, ip: str) -> bool:
+        """One more connection, if there may be one; `leave` it whatever the answer was."""
+        key = _key(ip)
+        self._connections[key] += 1
+        few = self._connections[key] <= self._limits.connections_per_ip or self.trusts(ip)
+        return few and self.connections <= self._limits.connections_max
+
+    def leave(self, ip: str) -> None:
+        """A connection is gone."""
+        key = _key(ip)
+        self._connections[key] -= 1
+        if self._connections[key] <= 0:
+            del self._connections[key]
+
+    def hold(self) -> bool:
+        """One more message in memory, if there may be one; then `release` it."""
+        if self._held >= self._limits.messages_held_max:
+            return False
+        self._held += 1
+        return True
+
+    def release(self) -> None:
+        """A message is gone from memory."""
+        self._held -= 1
+
+    def pass_one(self, ip: str) -> bool:
+        """One more message of this IP address, if it has sent few enough: a bucket of a minute's messages."""
+        if self.trusts(ip):
+            return True
+        now_ms, key = self._clock.now_ms(), _key(ip)
+        full_at_ms = max(self._full_at_ms.pop(key, 0.0), float(now_ms))
+        step_ms = 60_000 / self._limits.messages_per_minute
+        good = full_at_ms + step_ms - now_ms <= 60_000
+        self._full_at_ms[key] = full_at_ms + step_ms if good else full_at_ms
+        if len(self._full_at_ms) > REMEMBERED_MAX:
+            self._full_at_ms.popitem(last=False)
+        return good
+
+
+def _key(ip: str) -> str:
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    return str(IPv6Network((int(address), _NETWORK_V6), strict=False)) if address.version == 6 else ip
