@@ -60,13 +60,13 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
 
     async def outgoing_of_provider(self, line: Line, provider_message_id: str) -> Sequence[OutgoingRow]:
         """See OutgoingTransaction."""
-        return [row for row in self._of(line) if row.provider_message_id == provider_message_id]
+        return [row for row in self._of_line(line) if row.provider_message_id == provider_message_id]
 
     async def reached_by(self, pair: Rate) -> Sequence[OutgoingRow]:
         """See OutgoingTransaction."""
         return [
             row
-            for row in self._of((pair.tenant_id, pair.address))
+            for row in self._of_line((pair.tenant_id, pair.address))
             if row.counterpart == pair.counterpart
             and row.tried_at_ms is not None
             and row.tried_at_ms <= (pair.delivered_to_ms if row.state == "sent" else pair.read_to_ms)
@@ -80,7 +80,7 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
             for rate in self.tables.rates.values()
             if not rate.counterpart
             and rate.blocked_until_ms <= now_ms
-            and any(_due(row, now_ms) for row in self._of((rate.tenant_id, rate.address)))
+            and any(_due(row, now_ms) for row in self._of_line((rate.tenant_id, rate.address)))
         ]
         return [(rate.tenant_id, rate.address) for rate in sorted(due, key=lambda rate: rate.full_at_ms)]
 
@@ -90,14 +90,14 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
 
     async def in_flight(self, line: Line) -> int:
         """See OutgoingTransaction."""
-        return sum(row.lease_until_ms is not None for row in self._of(line))
+        return sum(row.lease_until_ms is not None for row in self._of_line(line))
 
     async def due_heads(
         self, line: Line, *, now_ms: int, pair_full_at_ms: float, rows_max: int
     ) -> Sequence[OutgoingRow]:
         """See OutgoingTransaction."""
         heads: dict[str, OutgoingRow] = {}
-        for row in self._of(line):
+        for row in self._of_line(line):
             if row.state in ("pending", "sending") or row.lease_until_ms is not None:
                 heads.setdefault(row.counterpart, row)
         free = [
@@ -168,7 +168,7 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
         seen = [row for row in self.tables.outgoings.values() if self.tenant_text in ("*", row.tenant_id)]
         return sorted(seen, key=lambda row: row.number)
 
-    def _of(self, line: Line) -> list[OutgoingRow]:
+    def _of_line(self, line: Line) -> list[OutgoingRow]:
         return [row for row in self._rows() if (row.tenant_id, row.address) == line]
 
     def _rate(self, key: Triple) -> Rate | None:
