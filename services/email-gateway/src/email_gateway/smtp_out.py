@@ -1,0 +1,232 @@
+"""Sends what waits: composes the message, signs it, hands it to the relay, and keeps what became of it for each
+recipient. Who has it never gets it again because somebody else has not."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from gatewaykit.blobs import BlobMissingError, Blobs
+from gatewaykit.domain.content import File
+from gatewaykit.domain.outgoing import OutgoingRow
+from gatewaykit.domain.provider import (
+    Again,
+    Capabilities,
+    Outcome,
+    Refused,
+    RefusedError,
+    Sent,
+    Uncertain,
+)
+from servicekit.errors import RetryLaterError
+from servicekit.ports import Clock
+from servicekit.telemetry import log
+
+from email_gateway.domain.compose import FILES_MAX, MESSAGE_BYTES_MAX, Composed, From, OutgoingFile, compose
+from email_gateway.domain.dkim import KeyUnfitError, signed
+from email_gateway.domain.outgoing import UnfitError
+from email_gateway.domain.smtp_replies import LOGIN_RETRY_MS
+from email_gateway.domain.suppression import suppression_of
+from email_gateway.domain.threading import Keys
+from email_gateway.mailboxes import Mailboxes, OwnMailbox, SigningKeys
+from email_gateway.outgoing_mail import Mail, mail_of, put
+from email_gateway.relay import Delivery, Envelope
+from email_gateway.sending_tables import RecipientResult, SendingStore
+
+LOG: Final = log("smtp_out")
+SUPPRESSED: Final = "recipient_suppressed"
+PIECE_BYTES: Final = 1_048_576
+NOT_CONFIGURED_MS: Final = 60_000
+
+
+class Delivering(Protocol):
+    """What hands messages over: `relay.Relay`."""
+
+    async def deliver(self, envelope: Envelope) -> Delivery:
+        """Never raises for what the server does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmailCarrier:
+    """What gatewaykit's sending needs to know of e-mail."""
+
+    capabilities: Capabilities
+    name: str = "smtp"
+
+
+def carrier(account_per_second: float) -> EmailCarrier:
+    """E-mail. A second message of the same Message-ID is dropped by most, not by all: it is not idempotent."""
+    capabilities = Capabilities(
+        text_max=100_000,
+        caption_max=100_000,
+        file_types=("*/*",),
+        file_bytes_max=20_000_000,
+        uploads="content",
+        statuses=("sent", "delivered", "failed"),
+        replies=True,
+        account_per_second=account_per_second,
+    )
+    return EmailCarrier(capabilities)
+
+
+class EmailSender:
+    """The Sender of gatewaykit.sending for e-mail."""
+
+    def __init__(
+        self,
+        relay: Delivering,
+        mailboxes: Mailboxes,
+        signing: SigningKeys,
+        store: SendingStore,
+        blobs: Blobs,
+        *,
+        keys: Keys,
+        clock: Clock,
+        reply_domain: str = "",
+    ) -> None:
+        self._relay = relay
+        self._mailboxes = mailboxes
+        self._signing = signing
+        self._store = store
+        self._blobs = blobs
+        self._keys = keys
+        self._clock = clock
+        self._reply_domain = reply_domain
+
+    async def send(self, row: OutgoingRow) -> Outcome:
+        """See Sender."""
+        mailbox = self._mailboxes.of(row.tenant_id, row.address)
+        if mailbox is None:
+            return Again(after_ms=NOT_CONFIGURED_MS, scope="account", detail="address_unknown")
+        if row.payload is None:
+            raise RefusedError("words_gone", "What was to be sent is not kept any more.")
+        composed = await self._composed(row, mail_of(row.payload), mailbox)
+        try:
+            raw = self._with_signature(row, composed.raw, mailbox)
+        except KeyUnfitError as error:
+            LOG.exception("dkim_key_unfit", extra={"tenant_id": row.tenant_id, "detail": str(error)})
+            return Again(after_ms=LOGIN_RETRY_MS, scope="account", detail="dkim_key_unfit")
+        wanted = composed.recipients.addresses
+        async with self._store.transaction(row.tenant_id) as tx:
+            known = await tx.results(row.tenant_id, row.outgoing_id) if row.attempts > 1 else {}
+            barred = await tx.suppressed(row.tenant_id, wanted, now_ms=self._clock.now_ms())
+        outcomes = _settled_before(known, barred, wanted, composed.message_id)
+        left = tuple(address for address in wanted if address not in outcomes)
+        if not left:
+            return _in_all(outcomes)
+        delivery = await self._relay.deliver(_envelope(row, composed, raw, left))
+        outcomes |= delivery.outcomes
+        return await self._kept(row, outcomes, delivery.gone)
+
+    async def _composed(self, row: OutgoingRow, mail: Mail, mailbox: OwnMailbox) -> Composed:
+        files = await self._files(row.tenant_id, mail.files)
+        now_ms = row.tried_at_ms or self._clock.now_ms()
+        domain = self._reply_domain or row.address.rpartition("@")[2]
+        day = datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
+        values = {"client": mailbox.client, "address": row.address, "date": day, **mail.values}
+        signature = mailbox.mailbox.signature
+        sender = From(
+            address=row.address,
+            name=mailbox.mailbox.sender_name,
+            signature=put(signature, values) if signature and not mail.draft.automatic else "",
+            domain=domain,
+            takes_replies=bool(self._reply_domain) or mailbox.is_ours,
+            own=mailbox.own,
+            keys=self._keys,
+        )
+        try:
+            return compose(
+                mail.draft, sender, files, unique=row.outgoing_id, interaction_id=row.interaction_id, now_ms=now_ms
+            )
+        except UnfitError as error:
+            raise RefusedError(error.code, str(error)) from error
+
+    async def _files(self, tenant_id: str, files: tuple[File, ...]) -> tuple[OutgoingFile, ...]:
+        """Raises RefusedError before anything large is read."""
+        if len(files) > FILES_MAX or sum(file.size_bytes for file in files) * 4 // 3 > MESSAGE_BYTES_MAX:
+            raise RefusedError("message_too_large", "The files are too many or too large for an e-mail.")
+        return tuple([await self._file(tenant_id, file) for file in files])
+
+    async def _file(self, tenant_id: str, file: File) -> OutgoingFile:
+        data = bytearray()
+        try:
+            while len(data) < file.size_bytes:
+                piece = await self._blobs.get(tenant_id, file.blob_id, start=len(data), bytes_max=PIECE_BYTES)
+                if not piece:
+                    break
+                data += piece
+        except BlobMissingError as error:
+            raise RefusedError("file_gone", "A file is not kept any more.") from error
+        return OutgoingFile(name=file.name, mime=file.mime, data=bytes(data), inline_id=file.inline_id)
+
+    def _with_signature(self, row: OutgoingRow, raw: bytes, mailbox: OwnMailbox) -> bytes:
+        dkim = mailbox.mailbox.dkim
+        if dkim is None:
+            return raw
+        return signed(raw, self._signing.key(row.tenant_id, dkim), now_ms=self._clock.now_ms())
+
+    async def _kept(self, row: OutgoingRow, outcomes: Mapping[str, Outcome], gone: Collection[str]) -> Outcome:
+        """The outcome of all; where it is not the same for everybody, only once each one's is kept."""
+        outcome, now_ms = _in_all(outcomes), self._clock.now_ms()
+        done = {address: each for address, each in outcomes.items() if isinstance(each, Sent | Refused)}
+        differs = len({type(each) for each in outcomes.values()}) > 1
+        try:
+            async with self._store.transaction(row.tenant_id) as tx:
+                for address in sorted(gone):
+                    await tx.suppress(suppression_of(row.tenant_id, address, "bounced", now_ms=now_ms))
+                if differs:
+                    await tx.keep_results([_result(row, address, each, now_ms) for address, each in done.items()])
+        except RetryLaterError:
+            # Later would be again for those, too, who have it by now.
+            if isinstance(outcome, Again) and any(isinstance(each, Sent) for each in done.values()):
+                return Uncertain(detail="what became of it for each recipient was not kept")
+        return outcome
+
+
+def _settled_before(
+    known: Mapping[str, RecipientResult], barred: frozenset[str], wanted: Collection[str], message_id: str
+) -> dict[str, Outcome]:
+    found: dict[str, Outcome] = {}
+    for address in wanted:
+        result = known.get(address)
+        if result is not None:
+            code = result.code
+            found[address] = Sent(provider_message_id=message_id) if code is None else Refused(code=code, detail="")
+        elif address in barred:
+            found[address] = Refused(code=SUPPRESSED, detail="Mail to this address is stopped.")
+    return found
+
+
+def _in_all(outcomes: Mapping[str, Outcome]) -> Outcome:
+    """Of a message with several recipients: unknown if it is for any; again while it is for any; sent if anybody has
+    it."""
+    each = list(outcomes.values())
+    for kind in (Uncertain, Again, Sent):
+        found = [one for one in each if isinstance(one, kind)]
+        if found:
+            return found[0]
+    return each[0]
+
+
+def _result(row: OutgoingRow, address: str, outcome: Sent | Refused, now_ms: int) -> RecipientResult:
+    return RecipientResult(
+        tenant_id=row.tenant_id,
+        outgoing_id=row.outgoing_id,
+        address=address,
+        message_id=row.message_id,
+        code=outcome.code if isinstance(outcome, Refused) else None,
+        at_ms=now_ms,
+    )
+
+
+def _envelope(row: OutgoingRow, composed: Composed, raw: bytes, recipients: tuple[str, ...]) -> Envelope:
+    return Envelope(
+        sender=composed.sender,
+        recipients=recipients,
+        raw=raw,
+        utf8=composed.utf8,
+        id=row.outgoing_id,
+        message_id=composed.message_id,
+        reports=bool(composed.sender),
+    )
