@@ -14,13 +14,14 @@ from servicekit.store import Tenant
 from servicekit.sweep import Sweep
 
 from email_gateway.domain.records import Home, KnownMail, MailboxPosition
+from email_gateway.sending_tables import PostgresSending, SendingTransaction
 
 SOURCE: Final = "/email-gateway"
 MAIL_KEEP_DAYS: Final = 800
 """An answer to an older message opens a conversation of its own."""
 
 
-class MailTransaction(ConversationTransaction, OutgoingTransaction, Protocol):
+class MailTransaction(ConversationTransaction, OutgoingTransaction, SendingTransaction, Protocol):
     """One unit of work."""
 
     async def claim_mail(self, mail: KnownMail) -> KnownMail | None:
@@ -78,7 +79,7 @@ class PostgresMailStore:
             yield transaction
 
 
-class PostgresMailTransaction(PostgresConversations, PostgresOutgoings):
+class PostgresMailTransaction(PostgresConversations, PostgresOutgoings, PostgresSending):
     """The real MailTransaction; its methods are described there."""
 
     source = SOURCE

@@ -11,6 +11,7 @@ from servicekit.store import MemoryDatabase, Tenant
 
 from email_gateway.domain.records import Home, KnownMail, MailboxPosition
 from email_gateway.store import SOURCE, MailTransaction
+from email_gateway.testing.sending_memory import MemorySending, SendingTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class MailTables(OutgoingTables, ConversationTables):
+class MailTables(OutgoingTables, SendingTables, ConversationTables):
     """The tables; keys are tenant, address and hash, and tenant and address."""
 
     mail: dict[tuple[str, str, str], KnownMail] = field(default_factory=dict)
@@ -46,7 +47,7 @@ class MemoryMailStore:
         self.told += sorted(transaction.changed)
 
 
-class MemoryMailTransaction(MemoryConversations[MailTables], MemoryOutgoings[MailTables]):
+class MemoryMailTransaction(MemoryConversations[MailTables], MemoryOutgoings[MailTables], MemorySending[MailTables]):
     """The twin of PostgresMailTransaction."""
 
     source = SOURCE

@@ -11,7 +11,7 @@ from email_gateway.domain.suppression import ACKNOWLEDGE_EVERY_MS, Suppression, 
 from email_gateway.sending_tables import RESULTS_MAX, RecipientResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a gateway's tables have several such bases
 class SendingTables:
     """The tables, by their keys."""
 
