@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
@@ -22,7 +23,7 @@ LOG: Final = log("relay")
 IDLE_MS: Final = 30_000
 FLUSH_LOOK_SECONDS: Final = 0.05
 AWAY_MS: Final = 5_000
-RATE_WAIT_MS: Final = 10_000
+RATE_WAIT_MS: Final = 5_000
 _LOST: Final = (SMTPException, OSError, asyncio.IncompleteReadError, EOFError)
 
 
@@ -35,15 +36,15 @@ class RelayServer:
     tls: Literal["implicit", "starttls", "none"] = "starttls"
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    """Of a private authority; none: the system's."""
+    ca_file: Path | None = None
+    """Authorities (PEM) that are trusted as well as the system's."""
     hello: str = "localhost"
     """How we call ourselves (EHLO)."""
     connections_max: int = 8
     messages_per_connection: int = 100
     per_second: float = 20.0
-    command_seconds: float = 15.0
-    deliver_seconds: float = 50.0
+    command_seconds: float = 10.0
+    deliver_seconds: float = 20.0
     """In all; below the time after which the sending (SEND_MS of gatewaykit) gives up waiting for an answer."""
 
 
@@ -101,7 +102,9 @@ class Relay:
         self._room = asyncio.Semaphore(server.connections_max)
         self._idle: list[_Connection] = []
         self._next_at_ms = 0.0
-        self._tls = None if server.tls == "none" else ssl.create_default_context(cafile=server.ca_file)
+        self._tls = ssl.create_default_context()
+        if server.ca_file is not None:
+            self._tls.load_verify_locations(server.ca_file)
 
     async def deliver(self, envelope: Envelope) -> Delivery:
         """Hand it over. Never raises for what the server does."""

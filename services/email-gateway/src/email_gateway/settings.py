@@ -56,6 +56,17 @@ class EmailSettings(FileSettings):
     imap_mailboxes_max: int = Field(100, ge=1, description="Mailboxes that one replica reads.")
     imap_fetches_max: int = Field(4, ge=1, description="Mailboxes from which one replica fetches at once.")
 
+    relay_host: str = Field("127.0.0.1", description="Mail server that delivers what is sent.")
+    relay_port: int = Field(587, ge=1, le=65_535, description="Its port.")
+    relay_tls: Literal["implicit", "starttls", "none"] = Field(
+        "starttls", description="How it is spoken to; its certificate is always verified. none: only on one machine."
+    )
+    relay_user: str | None = Field(None, description="Who we are there; none: no login.")
+    relay_password: SecretStr | None = Field(None, description="The user's password.")
+    relay_connections_max: int = Field(8, ge=1, le=100, description="Connections of one replica to it.")
+    relay_per_second: float = Field(20.0, gt=0, le=10_000, description="Messages of one replica to it, over time.")
+    account_per_second: float = Field(5.0, gt=0, le=1000, description="Messages of one mailbox, over all replicas.")
+
     @field_validator("trusted_mail_servers")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -68,6 +79,10 @@ class EmailSettings(FileSettings):
             raise ValueError("a certificate needs its key, and a key its certificate")
         if self.smtp_tls == "required" and self.smtp_certificate_file is None:
             raise ValueError("TLS that is required needs a certificate")
+        if (self.relay_user is None) != (self.relay_password is None):
+            raise ValueError("a relay's user needs a password, and a password its user")
+        if self.relay_tls == "none" and self.relay_password is not None:
+            raise ValueError("a password goes over TLS alone")
         return self
 
     @property

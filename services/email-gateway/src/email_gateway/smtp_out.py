@@ -83,7 +83,6 @@ class EmailSender:
         *,
         keys: Keys,
         clock: Clock,
-        reply_domain: str = "",
     ) -> None:
         self._relay = relay
         self._mailboxes = mailboxes
@@ -92,7 +91,6 @@ class EmailSender:
         self._blobs = blobs
         self._keys = keys
         self._clock = clock
-        self._reply_domain = reply_domain
 
     async def send(self, row: OutgoingRow) -> Outcome:
         """See Sender."""
@@ -122,7 +120,6 @@ class EmailSender:
     async def _composed(self, row: OutgoingRow, mail: Mail, mailbox: OwnMailbox) -> Composed:
         files = await self._files(row.tenant_id, mail.files)
         now_ms = row.tried_at_ms or self._clock.now_ms()
-        domain = self._reply_domain or row.address.rpartition("@")[2]
         day = datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
         values = {"client": mailbox.client, "address": row.address, "date": day, **mail.values}
         signature = mailbox.mailbox.signature
@@ -130,8 +127,8 @@ class EmailSender:
             address=row.address,
             name=mailbox.mailbox.sender_name,
             signature=put(signature, values) if signature and not mail.draft.automatic else "",
-            domain=domain,
-            takes_replies=bool(self._reply_domain) or mailbox.is_ours,
+            domain=row.address.rpartition("@")[2].lower(),
+            takes_replies=mailbox.is_ours,
             own=mailbox.own,
             keys=self._keys,
         )

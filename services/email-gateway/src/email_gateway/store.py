@@ -1,6 +1,6 @@
 """Keeps messages' ids and mailboxes' positions in PostgreSQL (schema `email_gateway`), beside conversations."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from functools import cache
@@ -67,16 +67,19 @@ class MailStore(Protocol):
 
 
 class PostgresMailStore:
-    """The real MailStore."""
+    """The real MailStore; `put` is called after each commit with something to send."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, put: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._put = put
 
     @asynccontextmanager
     async def transaction(self, tenant: Tenant) -> AsyncGenerator[MailTransaction, None]:
         """See MailStore."""
         async with self._database.transaction(tenant, PostgresMailTransaction) as transaction:
             yield transaction
+        if transaction.put_outgoing:
+            self._put()
 
 
 class PostgresMailTransaction(PostgresConversations, PostgresOutgoings, PostgresSending):

@@ -1,0 +1,136 @@
+"""What sending does in the transactions of others: agents' messages become mail that waits; receiving keeps what an
+answer needs, has acknowledgements sent, and tells what bounced."""
+
+from uuid import NAMESPACE_URL, uuid5
+
+from contracts.commands import SendMessage
+from gatewaykit.directory import Directory
+from gatewaykit.domain import composing, decisions
+from gatewaykit.domain.composing import Composed, Refusal
+from gatewaykit.domain.outgoing import OutgoingRow
+from gatewaykit.domain.records import Conversation
+from gatewaykit.keep import keep
+from gatewaykit.outgoings import Outgoings
+from gatewaykit.writing import Writing
+from typing_extensions import override
+
+from email_gateway.domain.incoming import Judged
+from email_gateway.domain.markup import read_markup
+from email_gateway.domain.outgoing import Original, UnfitError, recipients_of
+from email_gateway.domain.suppression import suppression_of
+from email_gateway.mailboxes import Mailboxes
+from email_gateway.outgoing_mail import acknowledgement_of, mail_from, mail_of, part_of
+from email_gateway.reports import OutgoingReports
+from email_gateway.smtp_out import SUPPRESSED
+from email_gateway.store import MailTransaction
+
+
+class MailWriting(Writing[MailTransaction]):
+    """Agents' words as mail: one part, whatever goes along."""
+
+    def __init__(self, directory: Directory, mailboxes: Mailboxes, outgoings: Outgoings) -> None:
+        super().__init__(directory, {}, outgoings)
+        self._names = directory
+        self._mailboxes = mailboxes
+
+    @override
+    async def compose(
+        self, tx: MailTransaction, conversation: Conversation, command: SendMessage, now_ms: int
+    ) -> Composed | Refusal:
+        tenant_id = conversation.tenant_id
+        mailbox = self._mailboxes.of(tenant_id, conversation.address)
+        if mailbox is None:
+            return Refusal("address_unknown", "The conversation's address is not configured any more.")
+        if command.template is not None:
+            return Refusal("template_not_allowed", "E-mail has no templates that others approve.")
+        words = composing.words_of(command.personal)
+        if isinstance(words, Refusal):
+            return words
+        original = await tx.original(tenant_id, conversation.interaction_id, command.in_reply_to)
+        if original is None and command.in_reply_to is not None:
+            return Refusal("message_unknown", "The message to answer is not of this conversation.")
+        values = {"agent_name": self._names.agent_name(tenant_id, command.agent_id) or ""}
+        try:
+            mail = mail_from(
+                command, original=original, counterpart=_address_of(conversation), files=words.files, values=values
+            )
+            recipients = recipients_of(mail.draft, mailbox.own).addresses
+        except UnfitError as error:
+            return Refusal(error.code, str(error))
+        barred = await tx.suppressed(tenant_id, recipients, now_ms=now_ms)
+        if barred >= set(recipients):
+            return Refusal(SUPPRESSED, "Mail to this address is stopped; a supervisor can lift that.")
+        text = mail.draft.text or "\n".join(line.text for line in read_markup(mail.draft.html).lines)
+        if not text.strip() and not words.files:
+            return Refusal("text_invalid", "The message says nothing.")
+        return Composed(text=text, files=words.files, parts=(part_of(mail),))
+
+
+class MailSending(OutgoingReports):
+    """The SendingSide of receiving."""
+
+    def __init__(self, mailboxes: Mailboxes, outgoings: Outgoings) -> None:
+        super().__init__()
+        self._mailboxes = mailboxes
+        self._outgoings = outgoings
+
+    @override
+    async def keep_original(
+        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
+    ) -> None:
+        """See SendingSide."""
+        await tx.keep_original(
+            conversation.tenant_id, conversation.interaction_id, message_id, original_of(judged), at_ms=now_ms
+        )
+
+    @override
+    async def acknowledge(
+        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
+    ) -> None:
+        """See SendingSide."""
+        tenant_id, sender = conversation.tenant_id, judged.sender
+        mailbox = self._mailboxes.of(tenant_id, conversation.address)
+        mail = acknowledgement_of(mailbox.mailbox, original_of(judged), {"client": mailbox.client}) if mailbox else None
+        if mail is None or sender is None:
+            return
+        if await tx.suppressed(tenant_id, [sender], now_ms=now_ms):
+            return
+        if not await tx.may_acknowledge(tenant_id, conversation.address, sender, now_ms=now_ms):
+            return
+        own_id = uuid5(NAMESPACE_URL, f"{tenant_id}/{message_id}/acknowledged").hex
+        change = decisions.gateway_says(conversation, mail.draft.text, "acknowledged", message_id=own_id, now_ms=now_ms)
+        await keep(tx, conversation, change, now_ms)
+        if change.message:
+            await self._outgoings.put(tx, change.message, change.conversation, [part_of(mail)])
+
+    @override
+    async def gone(self, tx: MailTransaction, row: OutgoingRow, recipient: str, now_ms: int) -> None:
+        """A report is easily forged by who has the message: only its own recipients are ever written to no more."""
+        mailbox = self._mailboxes.of(row.tenant_id, row.address)
+        if mailbox is None or row.payload is None:
+            return
+        sent_to = recipients_of(mail_of(row.payload).draft, mailbox.own).addresses
+        if recipient.lower() in {each.lower() for each in sent_to}:
+            await tx.suppress(suppression_of(row.tenant_id, recipient, "bounced", now_ms=now_ms))
+
+
+def original_of(judged: Judged) -> Original:
+    """What an answer needs of a message."""
+    mail = judged.mail
+    return Original(
+        message_id=mail.message_id,
+        references=mail.references,
+        from_=mail.from_,
+        reply_to=mail.reply_to,
+        to=mail.to,
+        cc=mail.cc,
+        subject=mail.subject,
+        sent_at_ms=mail.sent_at_ms,
+        text=mail.visible_text or mail.text,
+        html=mail.visible_html,
+        hops=judged.automatic.hops,
+    )
+
+
+def _address_of(conversation: Conversation) -> str:
+    return next((each.value for each in conversation.identifiers if each.type == "email"), "")

@@ -1,0 +1,255 @@
+"""From a customer's mail to the agent's answer, to the customer's answer to that; and what bounces."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from contracts import Event, decode
+from contracts.commands import SendMessage
+from contracts.interactions import InteractionStarted
+from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent
+from contracts.written import MessageStatusChanged
+from email_gateway.domain.mail import ParsedMail
+from email_gateway.domain.parse import parse_mail
+from email_gateway.domain.suppression import suppression_of
+from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
+from email_gateway.mailboxes import ConfiguredMailboxes, SigningKeys
+from email_gateway.relay import Delivery, Envelope
+from email_gateway.smtp_out import SUPPRESSED, EmailSender, carrier
+from email_gateway.testing.memory import MemoryMailStore
+from email_gateway.testing.samples import ANNA, DOMAIN, HELP, KEYS, NOW_MS, TENANT, directory, envelope, letter
+from email_gateway.writing_mail import MailSending, MailWriting
+from gatewaykit.agent_messages import AgentMessages
+from gatewaykit.domain import routed
+from gatewaykit.domain.provider import Sent
+from gatewaykit.domain.records import Seat
+from gatewaykit.keep import keep
+from gatewaykit.outgoings import Outgoings
+from gatewaykit.secrets import Secrets
+from gatewaykit.sending import Sending, SendingMetrics
+from gatewaykit.testing.memory_blobs import MemoryBlobs
+from servicekit.ports import Record
+from servicekit.reactions import Delivery as Delivered
+from servicekit.store import EVERY_TENANT
+from servicekit.system import SystemChance
+from servicekit.telemetry import Telemetry
+from servicekit.testing.set_clock import SetClock
+
+SEAT = Seat(assignment_id="a1", task_id="t1", agent_id="gia", agent_name="Gia", role="owner")
+RECORD = Record("commands.email", 0, 0, None, None, (), 0)
+AUTHSERV = "mx.shop.example"
+
+
+class Server:
+    """Has everything."""
+
+    def __init__(self) -> None:
+        self.given: list[Envelope] = []
+
+    async def deliver(self, envelope: Envelope) -> Delivery:
+        self.given.append(envelope)
+        return Delivery(outcomes=dict.fromkeys(envelope.recipients, Sent(provider_message_id=envelope.message_id)))
+
+
+async def read(raw: bytes) -> ParsedMail:
+    return parse_mail(raw)
+
+
+@dataclass
+class Desk:
+    """The gateway without its edges."""
+
+    store: MemoryMailStore
+    clock: SetClock
+    server: Server
+    receive: Receiving
+    agents: AgentMessages[Any]  # Any: of this store's transaction
+    sending: Sending
+
+    async def get(self, raw: bytes, *recipients: str, **more: Any) -> None:  # Any: fields of Envelope
+        await self.receive(raw, envelope(*recipients, **more))
+        await self.send()
+
+    async def send(self) -> None:
+        async with asyncio.TaskGroup() as sends:
+            await self.sending.turn(sends)
+
+    async def said(self, kind: type) -> list[Any]:  # Any: data of any event
+        rows = self.store.outbox.rows
+        return [data for row in rows if isinstance(data := decode(row.outgoing.value, row.outgoing.headers).data, kind)]
+
+    async def assign(self) -> str:
+        started = (await self.said(InteractionStarted))[-1]
+        async with self.store.transaction(TENANT) as tx:
+            conversation = await tx.lock_conversation(TENANT, started.interaction_id)
+            assert conversation
+            change = routed.assigned(conversation, SEAT, self.clock.now_ms())
+            await keep(tx, conversation, change, self.clock.now_ms())
+        return str(started.interaction_id)
+
+    async def answer(self, interaction_id: str, name: str = "m1", **more: Any) -> None:  # Any: fields of the command
+        personal = more.pop("personal", {"text": "It is on its way."})
+        command = SendMessage(
+            message_id=name,
+            interaction_id=interaction_id,
+            domain=DOMAIN,
+            agent_id=SEAT.agent_id,
+            assignment_id=SEAT.assignment_id,
+            assignment_sequence="",
+            requested_at_ms=self.clock.now_ms(),
+            personal=personal,
+            **more,
+        )
+        event = Event(id=name, source="/router", tenant_id=TENANT, subject=interaction_id, time_ms=0, data=command)
+        async with self.store.transaction(EVERY_TENANT) as tx:
+            await self.agents.send(tx, Delivered(event=event, data=command, record=RECORD))
+        await self.send()
+
+
+@asynccontextmanager
+async def desk(tmp_path: Any) -> AsyncGenerator[Desk]:  # Any: pytest's
+    store, clock, server, known = MemoryMailStore(), SetClock(NOW_MS), Server(), directory()
+    blobs, mailboxes, outgoings = MemoryBlobs(), ConfiguredMailboxes(known), Outgoings()
+    telemetry, email = Telemetry("test"), carrier(1000.0)
+    signing = SigningKeys(Secrets(tmp_path, clock))
+    receive = Receiving(
+        store,
+        blobs,
+        MailAddresses(known, KEYS),
+        rules=ReceivingRules(
+            authserv_id=AUTHSERV, sealers=frozenset(), automatic_opens=False, file_bytes_max=1_000_000
+        ),
+        read=read,
+        sending=MailSending(mailboxes, outgoings),
+        clock=clock,
+        telemetry=telemetry,
+    )
+    sending = Sending(
+        store,
+        EmailSender(server, mailboxes, signing, store, blobs, keys=KEYS, clock=clock),
+        lambda _tenant_id, _address: email,
+        clock=clock,
+        chance=SystemChance(),
+        metrics=SendingMetrics(telemetry),
+    )
+    agents = AgentMessages(clock, MailWriting(known, mailboxes, outgoings))
+    yield Desk(store, clock, server, receive, agents, sending)
+
+
+@pytest.fixture
+async def at(tmp_path: Any) -> AsyncGenerator[Desk]:  # Any: pytest's
+    async with desk(tmp_path) as found:
+        yield found
+
+
+async def test_the_answer_to_an_agents_answer_joins_the_conversation(at: Desk) -> None:
+    await at.get(letter("m1", "Subject: Kettle", f"To: {HELP}"))
+    interaction_id = await at.assign()
+    await at.answer(interaction_id)
+    sent = at.server.given[-1]
+    ours = parse_mail(sent.raw)
+    await at.get(letter("m2", f"In-Reply-To: <{ours.message_id}>", body="Thanks!\n"), sent.sender)
+    await at.get(letter("m3", f"In-Reply-To: <{ours.message_id}>", body="Really!\n"))
+
+    assert sent.recipients == (ANNA,)
+    assert (ours.subject, ours.in_reply_to) == ("Re: Kettle", ("m1@customer.example",))
+    assert (ours.visible_text, ours.quoted_text.split("\n")[-2:]) == (
+        "It is on its way.",
+        ["> Hello,", "> where is it?"],
+    )
+    assert [each.status for each in await at.said(MessageStatusChanged)] == ["sent", "sent"]
+    assert [each.personal["text"] for each in await at.said(MessageSent)] == ["It is on its way."]
+    assert [each.interaction_id for each in await at.said(MessageReceived)] == [interaction_id] * 3
+    assert len(await at.said(InteractionStarted)) == 1
+
+
+async def test_who_writes_first_is_acknowledged_once_a_day(at: Desk) -> None:
+    for number, day in ((1, 0), (2, 0), (3, 1)):
+        at.clock.at_ms = NOW_MS + day * 86_400_000
+        await at.get(letter(f"m{number}", body=f"{number}\n"))
+
+    told = [parse_mail(each.raw) for each in at.server.given]
+    assert [each.headers.word("auto-submitted") for each in told] == ["auto-replied"] * 2
+    assert [(each.sender, each.reports) for each in at.server.given] == [("", False)] * 2
+    assert told[0].visible_text == "We have it."
+    assert [each.personal["text"] for each in await at.said(MessageAnnounced)] == ["We have it."] * 2
+
+
+@pytest.mark.parametrize("field", ["Auto-Submitted: auto-replied", "Precedence: bulk", "X-Auto-Response-Suppress: All"])
+async def test_machines_are_not_acknowledged(at: Desk, field: str) -> None:
+    await at.get(letter("m1", field))
+
+    assert at.server.given == []
+
+
+async def test_a_bounce_fails_the_message_and_stops_mail_to_who_is_not_there(at: Desk) -> None:
+    await at.get(letter("m1"))
+    interaction_id = await at.assign()
+    await at.answer(interaction_id)
+    sent = at.server.given[-1]
+    await at.get(bounce(sent.message_id, "stranger@customer.example"), HELP, mail_from="")
+    await at.get(bounce(sent.message_id, ANNA, "2"), HELP, mail_from="")
+    await at.answer(interaction_id, "m2")
+
+    news = [each for each in await at.said(MessageStatusChanged) if each.message_id == "m1"]
+    assert [(each.status, each.reason) for each in news] == [("sent", None), ("failed", "recipient_unknown")]
+    assert [(each.message_id, each.reason) for each in await at.said(MessageFailed)] == [("m2", SUPPRESSED)]
+    async with at.store.transaction(TENANT) as tx:
+        barred = await tx.suppressed(TENANT, [ANNA, "stranger@customer.example"], now_ms=NOW_MS)
+    assert barred == {ANNA}
+
+
+def bounce(message_id: str, recipient: str, name: str = "1") -> bytes:
+    return (
+        f"From: MAILER-DAEMON@relay.example\nTo: {HELP}\nMessage-ID: <b{name}@relay.example>\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=x\n\n"
+        f"--x\n\nNot there {name}.\n--x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; relay.example\n\n"
+        f"Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: 5.1.1\n\n"
+        f"--x\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{message_id}>\nSubject: x\n\n--x--\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("personal", "more", "reason"),
+    [
+        ({}, {}, "text_invalid"),
+        ({"text": "x", "to": ["nobody"]}, {}, "recipient_invalid"),
+        ({"text": "x", "to": "a@b.example"}, {}, "text_invalid"),
+        ({"text": "x", "html": 7}, {}, "text_invalid"),
+        ({"text": "x"}, {"mode": "forward"}, "recipient_missing"),
+        ({"text": "x"}, {"in_reply_to": "unknown"}, "message_unknown"),
+        ({"text": "x"}, {"template": "t"}, "template_not_allowed"),
+    ],
+)
+async def test_what_cannot_be_sent_is_told_at_once(
+    at: Desk, personal: dict[str, Any], more: dict[str, Any], reason: str
+) -> None:
+    await at.get(letter("m1", "Precedence: list", body="x\n"))
+    await at.get(letter("m2"))
+    before = len(at.server.given)
+    await at.answer(await at.assign(), personal=personal, **more)
+
+    assert [each.reason for each in await at.said(MessageFailed)] == [reason]
+    assert len(at.server.given) == before
+
+
+async def test_everybody_is_answered_if_the_agent_says_so(at: Desk) -> None:
+    await at.get(letter("m1", f"To: {HELP}, sales@shop.example", "Cc: Bert <bert@customer.example>"))
+    await at.answer(await at.assign(), mode="reply_all", personal={"text": "Hi", "bcc": ["chef@customer.example"]})
+
+    assert at.server.given[-1].recipients == (ANNA, "bert@customer.example", "chef@customer.example")
+
+
+async def test_part_of_the_recipients_suppressed_does_not_stop_the_others(at: Desk) -> None:
+    async with at.store.transaction(TENANT) as tx:
+        await tx.suppress(suppression_of(TENANT, "bert@customer.example", "asked", now_ms=NOW_MS))
+    await at.get(letter("m1"))
+    await at.answer(await at.assign(), personal={"text": "Hi", "cc": ["bert@customer.example"]})
+    async with at.store.transaction(TENANT) as tx:
+        found = await tx.results_of_message(TENANT, "m1")
+
+    assert at.server.given[-1].recipients == (ANNA,)
+    assert [(each.address, each.code) for each in found] == [(ANNA, None), ("bert@customer.example", SUPPRESSED)]
