@@ -12,6 +12,7 @@ import yaml
 from centralino.prepare import PrepareSettings
 from chat_gateway.settings import ChatSettings
 from crm.settings import CrmSettings
+from email_gateway.settings import EmailSettings
 from pydantic_settings import BaseSettings
 from router.settings import ApiSettings, EngineSettings
 from servicekit.settings import PREFIX
@@ -24,6 +25,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "router-engine": EngineSettings,
     "router-api": ApiSettings,
     "chat-gateway": ChatSettings,
+    "email-gateway": EmailSettings,
     "crm": CrmSettings,
     "prepare": PrepareSettings,
 }

@@ -32,6 +32,7 @@ from contracts.configuration_faults import read_configuration
 from contracts.topics import TOPICS
 from crm import consumers as crm
 from crm import metrics_consumer as crm_metrics
+from email_gateway import consumers as email_gateway
 from router.api import consumers as router_push
 from router.engine import inputs as router_engine
 from servicekit.kafka_security import KafkaSecurity
@@ -42,7 +43,7 @@ from servicekit.testing.tokens import TokenIssuer
 
 
 def test_each_consumer_has_a_dead_letter_topic_for_all_that_it_reads() -> None:
-    read = {each.GROUP: set(each.TOPICS) for each in (chat_gateway, crm, crm_metrics, router_push)}
+    read = {each.GROUP: set(each.TOPICS) for each in (chat_gateway, email_gateway, crm, crm_metrics, router_push)}
     read[router_engine.GROUP] = {topic.name for topic in router_engine.INPUT_TOPICS}
 
     assert {group: {topic.name for topic in topics} for group, topics in CONSUMERS.items()} == read
@@ -183,6 +184,7 @@ def prepare_settings(kafka: str, admin_url: str, *, wait_seconds: float = 30) ->
         database_admin_url=admin_url,
         router_database_url=url("router"),
         chat_gateway_database_url=url("chat_gateway"),
+        email_gateway_database_url=url("email_gateway"),
         crm_database_url=url("crm"),
         topic_replicas=1,
         wait_seconds=wait_seconds,

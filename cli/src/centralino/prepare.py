@@ -29,6 +29,7 @@ CONSUMERS: Final[Mapping[str, Sequence[Topic]]] = {
     "router-engine": (topics.INTERACTIONS, topics.ROUTING_INPUTS),
     "router-push": (topics.ROUTING_EVENTS, topics.MESSAGES, topics.INTERACTIONS),
     "chat-gateway": (topics.COMMANDS_CHAT, topics.ROUTING_EVENTS),
+    "email-gateway": (topics.COMMANDS_EMAIL, topics.ROUTING_EVENTS),
     "crm": (topics.INTERACTIONS, topics.MESSAGES, topics.ROUTING_EVENTS),
     "crm-metrics": (topics.ROUTING_EVENTS,),
 }
@@ -50,6 +51,7 @@ class PrepareSettings(KafkaSecuritySettings):
     database_admin_url: str = Field(description="The database, as its owner, who may create roles.")
     router_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the router's API: its role and password.")
     chat_gateway_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the chat gateway.")
+    email_gateway_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the e-mail gateway.")
     crm_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the CRM.")
     domain_partitions: int = Field(4, ge=1, le=1000, description="Partitions that routing domains are spread over.")
     topic_replicas: int = Field(3, ge=1, le=9, description="Copies of each partition; of three one may be away.")
@@ -77,6 +79,7 @@ async def prepare(settings: PrepareSettings) -> None:
     urls = {
         "router": settings.router_database_url,
         "chat_gateway": settings.chat_gateway_database_url,
+        "email_gateway": settings.email_gateway_database_url,
         "crm": settings.crm_database_url,
     }
     for package, url in urls.items():

@@ -197,7 +197,7 @@ async def test_words_go_over_tls_to_who_can_prove_their_name(tls: ssl.SSLContext
     trusted = {"ca_file": certificate.certificate, "user": "centre", "tls": "starttls"}
     async with smtp_server(Script(), tls=tls, password="right") as server:
         found = [
-            (await delivered(server, **settings)).outcomes[ONE]
+            (await delivered(server, MAIL, **settings)).outcomes[ONE]
             for settings in (
                 trusted | {"password": "right"},
                 trusted | {"password": "wrong"},

@@ -11,6 +11,7 @@ from contracts import Event, decode
 from contracts.commands import SendMessage
 from contracts.interactions import InteractionStarted
 from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent
+from contracts.topics import COMMANDS_EMAIL
 from contracts.written import MessageStatusChanged
 from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.parse import parse_mail
@@ -39,7 +40,7 @@ from servicekit.telemetry import Telemetry
 from servicekit.testing.set_clock import SetClock
 
 SEAT = Seat(assignment_id="a1", task_id="t1", agent_id="gia", agent_name="Gia", role="owner")
-RECORD = Record("commands.email", 0, 0, None, None, (), 0)
+RECORD = Record(COMMANDS_EMAIL.name, 0, 0, None, None, (), 0)
 AUTHSERV = "mx.shop.example"
 
 
