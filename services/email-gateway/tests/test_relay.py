@@ -58,6 +58,12 @@ async def test_a_connection_lost_within_the_message_means_not_sent() -> None:
     assert isinstance(await outcome(Script(hang_up_at="body"), LARGE), Again)
 
 
+async def test_a_message_that_is_refused_before_its_end_is_refused() -> None:
+    found = await outcome(Script(hang_up_at="body", answers={"body": "552 5.3.4 too large"}), LARGE)
+
+    assert found == Refused(code="message_too_large", detail="data: 552 5.3.4")
+
+
 @pytest.mark.parametrize("keep", [True, False])
 async def test_a_connection_lost_after_the_end_of_the_message_leaves_it_open(keep: bool) -> None:
     script = Script(hang_up_at="end", keep=keep)

@@ -284,6 +284,9 @@ class Relay:
             reading.cancel()
             raise
         if not progress.end_written:
+            client.close()  # whatever came next would be part of the message
+            if 400 <= reply.code < 600:
+                raise _EndedError(refusal_of("data", reply.code, reply.message))
             raise ConnectionResetError("answered before the end")
         if 200 <= reply.code < 300:
             return Sent(provider_message_id=envelope.message_id)

@@ -198,6 +198,8 @@ class _Server(SMTP):
         if self._script.hang_up_at == "body":
             self._line.pause_reading()
             self._line.write(b"354 go on\r\n")
+            if "body" in self._script.answers:
+                self.loop.call_later(0.05, self._line.write, f"{self._script.answers['body']}\r\n".encode())
             self.loop.call_later(0.1, self._line.abort)
             await asyncio.Event().wait()
         await super().smtp_DATA(argument)
