@@ -36,6 +36,7 @@ async def test_a_mail_by_smtp_becomes_events_and_a_stop_takes_no_more(postgres: 
                 {
                     "kafka_bootstrap": bootstrap,
                     "database_url": kept.application_url,
+                    "jwks_url": (tmp_path / "jwks.json").as_uri(),
                     "reply_secret": "r" * 32,
                     "files_url": f"file://{tmp_path}",
                     "file_link_secrets": "l" * 32,
