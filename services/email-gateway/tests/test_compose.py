@@ -13,7 +13,7 @@ from email_gateway.domain.files import safe_name
 from email_gateway.domain.outgoing import RECIPIENTS_MAX, Draft, Mode, Original, UnfitError, recipients_of
 from email_gateway.domain.parse import parse_mail
 from email_gateway.domain.threading import Keys, is_own_message_id, join_candidates, read_reply_address, reply_address
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 KEYS = Keys(active=b"k" * 32)
@@ -272,6 +272,7 @@ FIELDS = {
     mode=st.sampled_from(["reply", "reply_all", "forward"]),
     own=st.booleans(),
 )
+@example(said=["", "", "\r", "", "", "", "", "", ""], mode="forward", own=False)
 def test_nothing_written_becomes_a_field_or_a_part(said: list[str], mode: Mode, own: bool) -> None:
     subject, name, who, reference, file_name, mime, content_id, html, text = said
     original = Original(

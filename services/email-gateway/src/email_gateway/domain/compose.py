@@ -259,8 +259,7 @@ def _cut(text: str) -> tuple[str, bool]:
 
 
 def _attribution(original: Original) -> str:
-    who = original.from_ or Address("", "")
-    shown = f"{one_line(who.name)} <{who.address}>" if who.name else who.address
+    shown = _shown(original.from_) if original.from_ else ""
     when = f"On {_date(original.sent_at_ms)}, " if original.sent_at_ms is not None else ""
     return f"{when}{shown or 'somebody'} wrote:"
 
@@ -278,9 +277,12 @@ def _described(original: Original, sender: From) -> list[tuple[str, str]]:
 
 def _people(people: tuple[Address, ...], own: frozenset[str]) -> str:
     shown = [person for person in people if person.address.lower() in own or not is_ours(person.address, own)]
-    return ", ".join(
-        f"{one_line(person.name)} <{person.address}>" if person.name else person.address for person in shown
-    )
+    return ", ".join(_shown(person) for person in shown)
+
+
+def _shown(person: Address) -> str:
+    address = one_line(person.address)
+    return f"{one_line(person.name)} <{address}>" if person.name else address
 
 
 def _date(at_ms: int) -> str:
