@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged
+from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatus, MessageStatusChanged
 
 from centralino.proof.faults import Fault
 from centralino.proof.history import Said, Stood, text_of
@@ -14,7 +14,6 @@ Moves = Mapping[tuple[str, int], Sequence[str]]
 """By interaction and number: the places of the events that moved a message there."""
 Changed = MessageStatusChanged | MessageEdited | MessageErased
 After = MessageStatusChanged | MessageEdited | MessageErased | MessagesMoved
-STEPS: Final = ("unknown", "sent", "delivered", "read", "failed")
 
 
 class Move(NamedTuple):
@@ -99,15 +98,29 @@ class Afterwards:
                 at = move.to
 
     def _status_faults(self) -> Iterator[Fault]:
-        last: dict[tuple[int, str], str] = {}
+        told: defaultdict[tuple[int, str], list[MessageStatus]] = defaultdict(list)
         for stood in self._events.values():
             data = stood.event.data
             if isinstance(data, MessageStatusChanged):
-                key = (stood.at.number, data.message_id)
-                before = last.get(key)
-                if before and STEPS.index(data.status) <= STEPS.index(before):
-                    yield Fault("S6", stood.place, f"message {data.message_id} is {data.status} after it was {before}")
-                last[key] = data.status
+                before = told[stood.at.number, data.message_id]
+                if not follows(data.status, before):
+                    text = f"message {data.message_id} is {data.status} after it was {', '.join(before)}"
+                    yield Fault("S6", stood.place, text)
+                before.append(data.status)
+
+
+def follows(status: MessageStatus, before: Sequence[MessageStatus]) -> bool:
+    """Whether a gateway can tell this status of a message of which it told those before (gatewaykit.domain.outgoing).
+
+    What has arrived has arrived. What was sent goes on or fails. Once a part of it had failed, or nobody knew whether
+    it was sent, an agent may have it sent again: then each status may come, the same one too.
+    """
+    if not before:
+        return True
+    if before[-1] in ("delivered", "read"):
+        return (before[-1], status) == ("delivered", "read")
+    doubted = not {"failed", "unknown"}.isdisjoint(before)
+    return doubted or status in ("delivered", "read", "failed")
 
 
 def _names(data: object) -> Sequence[str]:
