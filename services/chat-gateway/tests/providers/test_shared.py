@@ -7,6 +7,7 @@ from chat_gateway.providers.slack import Slack
 from chat_gateway.providers.telegram import Telegram
 from chat_gateway.providers.twilio import TwilioSms, TwilioWhatsApp
 from chat_gateway.providers.viber import Viber
+from gatewaykit.domain.content import TemplateUse
 from gatewaykit.domain.provider import (
     Capabilities,
     HttpReply,
@@ -39,11 +40,17 @@ def test_what_fits_passes(outgoing: Outgoing) -> None:
         replace(TEXT, text="123", file=FILE),
         replace(TEXT, text="", file=replace(FILE, size_bytes=10)),
         replace(TEXT, text="", file=replace(FILE, mime="text/image/png")),
+        replace(TEXT, text="", template=TemplateUse(name="a", language="en")),
     ],
 )
 def test_what_does_not_is_refused(outgoing: Outgoing) -> None:
     with pytest.raises(RefusedError):
         check(outgoing, CAPABILITIES)
+
+
+def test_a_channel_without_captions_says_so() -> None:
+    with pytest.raises(RefusedError, match="a message of its own"):
+        check(replace(TEXT, text="1", file=FILE), replace(CAPABILITIES, caption_max=0))
 
 
 @pytest.mark.parametrize(
@@ -68,9 +75,10 @@ def test_a_failed_server_and_an_answer_of_another_shape_say_nothing() -> None:
 
 def test_a_place_is_a_geo_uri_and_what_is_said_of_it() -> None:
     assert place({"a": 1.5, "b": "-2"}, "a", "b", None, "Office") == "geo:1.5,-2\nOffice"
-    for wrong in ({}, {"a": 1}, {"a": 1, "b": []}, {"a": 1, "b": "\0"}, {"a": 1, "b": "\ud800"}):
+    assert place({"a": 0.00001, "b": 123.4567891}, "a", "b") == "geo:0.00001,123.4567891"
+    for wrong in (None, [], True, "", "\0", "\ud800", "north", "nan", "1e9", 181, "9" * 5000):
         with pytest.raises(NotUnderstoodError):
-            place(wrong, "a", "b")
+            place({"a": 1, "b": wrong}, "a", "b")
 
 
 @pytest.mark.parametrize("word", ["", "a b", "\u00e4", "\ud800", "x" * 65])

@@ -157,17 +157,17 @@ def test_types_without_words_are_put_into_words() -> None:
     asked = {"vcard": "BEGIN:VCARD", "phones": [{"phone": PHONE}]}
     items = [
         {"product_retailer_id": "SKU-1", "quantity": 2, "item_price": 9.5, "currency": "EUR"},
-        {"product_retailer_id": "SKU-2", "quantity": 1, "item_price": 30, "currency": "EUR"},
+        {"product_retailer_id": "SKU-2", "quantity": 1, "item_price": 1_234_567.8, "currency": "EUR"},
     ]
     said = {
-        "location": (place, "geo:37.4847,-122.0\nCampus\n1 Way\nhttps://a.example"),
+        "location": (place, "geo:37.4847,-122\nCampus\n1 Way\nhttps://a.example"),
         "contacts": ([card, asked], f"Ann, +1 650, a@b.example\n{PHONE}"),
         "order": ({"catalog_id": "1", "text": "Please", "product_items": items}, None),
     }
 
     for kind, (content, text) in said.items():
         item = received(customer_says(kind, content))
-        assert item.text == (text or "Please\n2 x SKU-1, 9.5 EUR\n1 x SKU-2, 30 EUR")
+        assert item.text == (text or "Please\n2 x SKU-1, 9.5 EUR\n1 x SKU-2, 1234567.8 EUR")
         assert item.attributes == {"kind": kind}
 
 

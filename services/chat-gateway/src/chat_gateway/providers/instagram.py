@@ -88,7 +88,7 @@ class Instagram:
             raise RefusedError("content_refused", "Instagram carries no such file, or none of this size")
         if outgoing.reply_to is not None:
             raise RefusedError("content_refused", "on Instagram a message cannot name the one it answers")
-        return send_request(outgoing, account, "me", text_max=_TEXT_BYTES_MAX)
+        return send_request(outgoing, account, "me", self.capabilities)
 
     def outcome_of(self, reply: HttpReply, outgoing: Outgoing) -> Outcome:
         """See Provider."""

@@ -67,7 +67,7 @@ class Messenger:
         """See Provider."""
         if outgoing.file is not None and outgoing.file.size_bytes > self.capabilities.file_bytes_max:
             raise RefusedError("content_refused", "Messenger carries files of 25 MB at most")
-        return send_request(outgoing, account, account.account_id, text_max=self.capabilities.text_max)
+        return send_request(outgoing, account, account.account_id, self.capabilities)
 
     def outcome_of(self, reply: HttpReply, outgoing: Outgoing) -> Outcome:
         """See Provider."""

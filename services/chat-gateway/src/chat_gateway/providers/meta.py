@@ -20,9 +20,7 @@ from gatewaykit.domain.provider import (
     HttpRequest,
     NotUnderstoodError,
     Outcome,
-    Outgoing,
     Refused,
-    RefusedError,
     Sent,
     Uncertain,
     WebAnswer,
@@ -41,13 +39,13 @@ from chat_gateway.providers.reading import (
     text_in,
     whole_in,
 )
+from chat_gateway.providers.shared import WAIT_MS_MAX, wait_ms
 
 GRAPH_VERSION: Final = "v25.0"
 """The account's option `graph_version` names another one."""
 SECRETS: Final[tuple[str, ...]] = ("app_secret", "access_token", "verify_token")
 CUSTOMER_WINDOW_MS: Final = 24 * 3_600_000
 _WAIT_MS: Final = 30_000
-_WAIT_MS_MAX: Final = 3_600_000
 
 Meaning = str | Again | Uncertain
 """Of an error's number: why it is refused, or that it is to be sent again, or that nobody knows."""
@@ -143,14 +141,6 @@ def graph_post(account: Account, url: str, value: object) -> HttpRequest:
     return HttpRequest(method="POST", url=url, headers=headers, body=json_bytes(value))
 
 
-def check_text(outgoing: Outgoing, *, text_max: int) -> None:
-    """Raises RefusedError for an empty message and for a text that is too long."""
-    if not outgoing.text and outgoing.file is None and outgoing.template is None:
-        raise RefusedError("content_refused", "the message is empty")
-    if len(outgoing.text) > text_max:
-        raise RefusedError("content_refused", f"the text has {len(outgoing.text)} characters, {text_max} are allowed")
-
-
 def graph_outcome(reply: HttpReply, meanings: Meanings, *, sent: str | None) -> Outcome:
     """What a reply of the Graph API means; `sent` is the message id in it, if it has one.
 
@@ -186,13 +176,7 @@ def _without_error(reply: HttpReply) -> Outcome:
 
 def _wait_ms(reply: HttpReply, least_ms: int) -> int:
     """At least so long, at most an hour, and what the headers ask for in between."""
-    headers = [_retry_after_ms(reply), _regain_access_ms(reply)]
-    return min(max(least_ms, *headers), _WAIT_MS_MAX)
-
-
-def _retry_after_ms(reply: HttpReply) -> int:
-    text = reply.headers.get("retry-after", "")
-    return int(text) * 1000 if len(text) < 10 and text.isascii() and text.isdigit() else 0
+    return min(max(least_ms, wait_ms(reply, otherwise_ms=0), _regain_access_ms(reply)), WAIT_MS_MAX)
 
 
 def _regain_access_ms(reply: HttpReply) -> int:

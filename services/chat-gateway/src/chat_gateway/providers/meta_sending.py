@@ -10,6 +10,7 @@ from typing import Final
 from gatewaykit.domain.content import MediaRef
 from gatewaykit.domain.provider import (
     Account,
+    Capabilities,
     HttpReply,
     HttpRequest,
     NotUnderstoodError,
@@ -21,13 +22,13 @@ from gatewaykit.domain.provider import (
 from chat_gateway.providers.meta import (
     Meanings,
     appsecret_proof,
-    check_text,
     graph_outcome,
     graph_post,
     graph_url,
     pair_again,
 )
 from chat_gateway.providers.reading import id_in, reply_object
+from chat_gateway.providers.shared import check
 
 HUMAN_AGENT_HOURS: Final = 7 * 24
 MEANINGS: Final = Meanings(
@@ -53,11 +54,9 @@ MEANINGS: Final = Meanings(
 warning for writing too much with tags: not sent again by itself. 2534014 and 2534022 are Instagram's."""
 
 
-def send_request(outgoing: Outgoing, account: Account, node_id: str, *, text_max: int) -> HttpRequest:
+def send_request(outgoing: Outgoing, account: Account, node_id: str, capabilities: Capabilities) -> HttpRequest:
     """A message of `node_id` (a page id, or `me`). Raises RefusedError."""
-    check_text(outgoing, text_max=text_max)
-    if outgoing.template is not None:
-        raise RefusedError("content_refused", "this channel has no templates")
+    check(outgoing, capabilities)
     value: dict[str, object] = {
         "recipient": {"id": outgoing.counterpart},
         "message": {**_content_of(outgoing), "metadata": outgoing.reference},
@@ -72,8 +71,6 @@ def send_request(outgoing: Outgoing, account: Account, node_id: str, *, text_max
 def _content_of(outgoing: Outgoing) -> dict[str, object]:
     if outgoing.file is None:
         return {"text": outgoing.text}
-    if outgoing.text:
-        raise RefusedError("content_refused", "no text goes with a file: send it as a message of its own")
     family = outgoing.file.mime.partition("/")[0]
     kind = family if family in ("image", "audio", "video") else "file"
     return {"attachment": {"type": kind, "payload": {"url": outgoing.file.url, "is_reusable": False}}}

@@ -15,7 +15,7 @@ from gatewaykit.domain.provider import (
     Uncertain,
 )
 
-from chat_gateway.providers.reading import Node
+from chat_gateway.providers.reading import Node, number_of
 
 WAIT_MS_MAX: Final = 3_600_000
 
@@ -29,6 +29,8 @@ def check(outgoing: Outgoing, capabilities: Capabilities) -> None:
     """Raises RefusedError for what the channel cannot carry."""
     if outgoing.template is not None and not capabilities.templates:
         raise RefusedError("content_refused", "the channel has no templates")
+    if outgoing.file is not None and outgoing.text and not capabilities.caption_max:
+        raise RefusedError("content_refused", "no text goes with a file: send it as a message of its own")
     text_max = capabilities.text_max if outgoing.file is None else capabilities.caption_max
     if len(outgoing.text) > text_max:
         raise RefusedError("content_refused", f"{len(outgoing.text)} characters, {text_max} are allowed")
@@ -45,10 +47,23 @@ def check(outgoing: Outgoing, capabilities: Capabilities) -> None:
 
 def place(node: Node, latitude: str, longitude: str, *words: str | None) -> str:
     """A geo URI (RFC 5870) of the coordinates under the two keys, and what is said of the place, a line each."""
-    coordinates = [node.get(latitude), node.get(longitude)]
-    if not all(isinstance(value, int | float | str) and f"{value}".isprintable() for value in coordinates):
-        raise NotUnderstoodError("a place without coordinates")
-    return "\n".join(filter(None, ("geo:" + ",".join(f"{value}"[:20] for value in coordinates), *words)))
+    return "\n".join(filter(None, (f"geo:{_degrees(node, latitude)},{_degrees(node, longitude)}", *words)))
+
+
+def digits(number: float) -> str:
+    """In decimal, all of it: no exponent, no zeros at the end."""
+    return f"{number:.8f}".rstrip("0").rstrip(".")
+
+
+def _degrees(node: Node, key: str) -> str:
+    value = node.get(key)
+    try:
+        degrees = float(value) if isinstance(value, str) else number_of(node, key)
+    except ValueError as error:
+        raise NotUnderstoodError(f"{key} is not a number") from error
+    if not abs(degrees) <= 180:
+        raise NotUnderstoodError(f"{key} is on no map")
+    return digits(degrees)
 
 
 def judged(judge: Callable[[HttpReply], Outcome], reply: HttpReply) -> Outcome:

@@ -30,7 +30,6 @@ from chat_gateway.providers import whatsapp_events
 from chat_gateway.providers.meta import (
     SECRETS,
     bearer,
-    check_text,
     graph_outcome,
     graph_post,
     graph_url,
@@ -38,6 +37,7 @@ from chat_gateway.providers.meta import (
     verify_hub,
 )
 from chat_gateway.providers.reading import id_in, nodes_in, read_object, reply_object, text_in, within_bound
+from chat_gateway.providers.shared import check
 
 _TEXT_MAX: Final = 4096
 _CAPTION_MAX: Final = 1024
@@ -111,7 +111,7 @@ class WhatsApp:
 
     def request_of(self, outgoing: Outgoing, account: Account) -> HttpRequest:
         """See Provider."""
-        check_text(outgoing, text_max=_TEXT_MAX if outgoing.file is None else _CAPTION_MAX)
+        check(outgoing, self.capabilities)
         kind, content = _content_of(outgoing)
         value: dict[str, object] = {
             "messaging_product": "whatsapp",
@@ -184,9 +184,7 @@ def _content_of(outgoing: Outgoing) -> tuple[str, dict[str, object]]:
 
 
 def _file_of(file: OutgoingFile, caption: str) -> tuple[str, dict[str, object]]:
-    kind = _KINDS.get(file.mime)
-    if kind is None:
-        raise RefusedError("content_refused", f"WhatsApp carries no {file.mime}")
+    kind = _KINDS[file.mime]
     if file.size_bytes > _BYTES_MAX[kind]:
         raise RefusedError("content_refused", f"WhatsApp carries {kind} files of {_BYTES_MAX[kind]} bytes at most")
     if caption and kind == "audio":

@@ -47,6 +47,7 @@ from chat_gateway.providers.reading import (
     text_of,
     whole_in,
 )
+from chat_gateway.providers.shared import digits, place
 
 MEANINGS: Final = Meanings(
     codes={
@@ -233,9 +234,8 @@ def _sha256(text: str) -> str | None:
 
 def _location(message: Node) -> _Content:
     node = node_of(message, "location")
-    place = f"geo:{number_of(node, 'latitude')},{number_of(node, 'longitude')}"
     words = [text_in(node, key) for key in ("name", "address", "url")]
-    return _Content(text="\n".join([place, *filter(None, words)]), attributes={"kind": "location"})
+    return _Content(text=place(node, "latitude", "longitude", *words), attributes={"kind": "location"})
 
 
 def _contacts(message: Node) -> _Content:
@@ -272,8 +272,8 @@ def _order(message: Node) -> _Content:
     node = node_of(message, "order")
     lines = [text_in(node, "text") or ""]
     for item in nodes_in(node, "product_items"):
-        price = f"{number_of(item, 'item_price'):g} {text_in(item, 'currency') or ''}"
-        lines.append(f"{number_of(item, 'quantity'):g} x {id_of(item, 'product_retailer_id')}, {price}".strip())
+        price = f"{digits(number_of(item, 'item_price'))} {text_in(item, 'currency') or ''}"
+        lines.append(f"{digits(number_of(item, 'quantity'))} x {id_of(item, 'product_retailer_id')}, {price}".strip())
     return _Content(text="\n".join(filter(None, lines)), attributes={"kind": "order"})
 
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
-from gatewaykit.domain.provider import Account, HttpReply, NotUnderstoodError, Outgoing, Provider, WebRequest
+from gatewaykit.domain.provider import Account, HttpReply, Item, NotUnderstoodError, Outgoing, Provider, WebRequest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -71,11 +71,14 @@ def replies(*payloads: object) -> st.SearchStrategy[HttpReply]:
 
 
 def check_parsing(provider: Provider, request: WebRequest, account: Account) -> None:
-    """Fails if anything but NotUnderstoodError comes out, or a text that neither UTF-8 nor PostgreSQL can hold."""
+    """Fails if anything but NotUnderstoodError comes out, or a thing without the id that it should have, or a text that
+    neither UTF-8 nor PostgreSQL can hold."""
     try:
         items = provider.parse(request, account, now_ms=1_700_000_000_000)
     except NotUnderstoodError:
         return
+    assert all(isinstance(item, get_args(Item)) for item in items)
+    assert all(getattr(item, "provider_message_id", None) != "" for item in items)
     for text in _texts(list(items)):
         assert "\0" not in text
         assert text.encode()
