@@ -91,6 +91,18 @@ class OutgoingLaws:
         assert too_early == []
         assert [(row.outgoing_id, row.attempts) for row in later] == [(first[0].outgoing_id, 2)]
 
+    async def test_a_part_that_is_given_up_holds_up_its_pair_as_well(self, keeper: OutgoingKeeper) -> None:
+        await put(keeper, "m1", *PARTS)
+        first = await claimed(keeper)
+        await told(keeper, report("failed", reference=first[0].outgoing_id))
+        await answered(keeper, first[0], Again(after_ms=10_000, scope="pair"))
+        too_early = await claimed(keeper, now_ms=NOW_MS + 9_999)
+        later = await claimed(keeper, now_ms=NOW_MS + 10_000)
+
+        assert await states(keeper, "m1") == ["failed", "sending"]
+        assert too_early == []
+        assert [row.part for row in later] == [2]
+
     async def test_a_provider_may_want_nothing_more_of_an_account(self, keeper: OutgoingKeeper) -> None:
         await put(keeper, "m1")
         await put(keeper, "m2", counterpart="bob")
