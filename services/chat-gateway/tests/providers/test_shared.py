@@ -76,7 +76,8 @@ def test_a_failed_server_and_an_answer_of_another_shape_say_nothing() -> None:
 def test_a_place_is_a_geo_uri_and_what_is_said_of_it() -> None:
     assert place({"a": 1.5, "b": "-2"}, "a", "b", None, "Office") == "geo:1.5,-2\nOffice"
     assert place({"a": 0.00001, "b": 123.4567891}, "a", "b") == "geo:0.00001,123.4567891"
-    for wrong in (None, [], True, "", "\0", "\ud800", "north", "nan", "1e9", 181, "9" * 5000):
+    wrongs: list[object] = [None, [], True, "", "\0", "\ud800", "north", "nan", "1e9", 181, "9" * 5000]
+    for wrong in wrongs:
         with pytest.raises(NotUnderstoodError):
             place({"a": 1, "b": wrong}, "a", "b")
 
