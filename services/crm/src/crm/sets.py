@@ -207,7 +207,7 @@ class Sets:
         await self._write("save_changes", rows)
 
     async def tell_statuses(self, rows: Sequence[Status]) -> None:
-        """Those that stand behind what is kept."""
+        """Instead of what is kept."""
         await self._write("tell_statuses", rows)
 
     async def tell_windows(self, rows: Sequence[Window]) -> None:

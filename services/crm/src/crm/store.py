@@ -198,8 +198,7 @@ class PostgresCrmTransaction(Transaction):
 
     async def tell_status(self, status: Status) -> None:
         """See CrmTransaction."""
-        key = (status.tenant_id, status.message_id)
-        self._statuses[key] = max(self._statuses.get(key, status), status, key=lambda each: each.order)
+        self._statuses[status.tenant_id, status.message_id] = status
 
     async def tell_window(self, window: Window) -> None:
         """See CrmTransaction."""

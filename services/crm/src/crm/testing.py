@@ -161,8 +161,7 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
 
     async def tell_status(self, status: Status) -> None:
         """See CrmTransaction."""
-        key = (status.tenant_id, status.message_id)
-        self.tables.statuses[key] = max(self.tables.statuses.get(key, status), status, key=lambda each: each.order)
+        self.tables.statuses[status.tenant_id, status.message_id] = status
 
     async def tell_window(self, window: Window) -> None:
         """See CrmTransaction."""

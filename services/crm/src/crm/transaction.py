@@ -118,7 +118,7 @@ class CrmTransaction(TransactionBase, Protocol):
         ...
 
     async def tell_status(self, status: Status) -> None:
-        """Keep how far a message got, unless what is kept stands before it."""
+        """Keep how far a message got; what is told last stands."""
         ...
 
     async def tell_window(self, window: Window) -> None:

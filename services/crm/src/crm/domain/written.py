@@ -1,12 +1,11 @@
 """What becomes of written messages after they were told: statuses, edits, erasures, moves; and windows for writing.
 
 Events of one message may be read before it, twice, and in any order: the partitions of two interactions share none.
-So each kind of news has an order of its own, and what is kept is the last in it.
+So edits, erasures, moves and windows have an order of their own, and what is kept is the last in it. Statuses of one
+message stand in one partition, in the order in which its gateway tells them: the one that was read last stands.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from contracts.written import (
     MessageEdited,
@@ -21,9 +20,6 @@ from contracts.written import (
 from crm.domain.stories import Message
 from crm.domain.words import cleaned
 
-RANKS: Final[Mapping[MessageStatus, int]] = {"unknown": 0, "sent": 1, "delivered": 2, "read": 3, "failed": 4}
-"""A status never goes back, and `failed` is the last; `unknown` is before whatever is found out."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -35,16 +31,6 @@ class Status:
     changed_at_ms: int
     reason: str | None = None
     detail: str | None = None
-
-    @property
-    def rank(self) -> int:
-        """Its place among the statuses."""
-        return RANKS[self.status]
-
-    @property
-    def order(self) -> tuple[int, int]:
-        """The greatest stands; of the same status what was told to have been first."""
-        return (self.rank, -self.changed_at_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

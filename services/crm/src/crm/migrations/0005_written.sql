@@ -15,12 +15,11 @@ ALTER TABLE message
 ALTER TABLE interaction ADD COLUMN continues text COLLATE "C";
 CREATE INDEX interaction_continues ON interaction (tenant_id, continues) WHERE continues IS NOT NULL;
 
--- How far a message got; `rank` orders the statuses. A row may be here before its message.
+-- How far a message got, as it was told last. A row may be here before its message.
 CREATE TABLE message_status (
   tenant_id text NOT NULL,
   message_id text NOT NULL,
   status text NOT NULL,
-  rank smallint NOT NULL,
   changed_at_ms bigint NOT NULL,
   reason text,
   detail text,

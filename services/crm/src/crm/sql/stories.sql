@@ -217,15 +217,13 @@ WHERE kept.tenant_id = given.tenant_id AND kept.message_id = given.message_id
   )
 
 -- name: tell_statuses
-INSERT INTO message_status AS kept (tenant_id, message_id, status, rank, changed_at_ms, reason, detail)
+INSERT INTO message_status (tenant_id, message_id, status, changed_at_ms, reason, detail)
 SELECT * FROM unnest(
-  CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:status AS text[]), CAST(:rank AS smallint[]),
+  CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:status AS text[]),
   CAST(:changed_at_ms AS bigint[]), CAST(:reason AS text[]), CAST(:detail AS text[])
 )
 ON CONFLICT (tenant_id, message_id) DO UPDATE SET
-  status = excluded.status, rank = excluded.rank, changed_at_ms = excluded.changed_at_ms, reason = excluded.reason,
-  detail = excluded.detail
-WHERE (excluded.rank, -excluded.changed_at_ms) > (kept.rank, -kept.changed_at_ms)
+  status = excluded.status, changed_at_ms = excluded.changed_at_ms, reason = excluded.reason, detail = excluded.detail
 
 -- name: tell_windows
 INSERT INTO interaction_window AS kept (
