@@ -230,6 +230,64 @@ async def test_only_get_without_a_body() -> None:
             await Fetcher(FakeHttp(programmed()), Names()).fetch(request, timeout_seconds=1, bytes_max=1)
 
 
+async def delivered(http: FakeHttp, url: str, names: Names | None = None, *, allowed: Sequence[str] = ()) -> int:
+    request = HttpRequest(method="POST", url=url, headers={"webhook-id": "1"}, body=b"{}")
+    fetcher = Fetcher(http, names or Names(), hosts_allowed=allowed)
+    return (await fetcher.deliver(request, timeout_seconds=5, bytes_max=100)).status
+
+
+async def test_what_is_delivered_goes_to_the_address_that_was_checked() -> None:
+    http, names = FakeHttp(programmed(reply(204))), Names(shop=[[PUBLIC], ["127.0.0.1"]])
+
+    assert await delivered(http, "https://shop.example/hook", names) == 204
+    assert (http.addresses, http.requests[0].method, http.requests[0].body) == ([PUBLIC], "POST", b"{}")
+    assert http.requests[0].headers == {"webhook-id": "1"}
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "code"),
+    [
+        ("http://shop.example/", [PUBLIC], "not_https"),
+        ("https://u@shop.example/", [PUBLIC], "url_with_credentials"),
+        ("https://shop.example/", [PUBLIC, "169.254.169.254"], "address_not_public"),
+        ("https://shop.example/", ["127.0.0.1"], "address_not_public"),
+    ],
+)
+async def test_nothing_is_delivered_into_our_own_network(url: str, addresses: list[str], code: str) -> None:
+    http = FakeHttp(programmed())
+    with pytest.raises(FetchRefusedError) as caught:
+        await delivered(http, url, Names(shop=[addresses]))
+
+    assert (caught.value.code, http.requests) == (code, [])
+
+
+async def test_an_operator_may_let_deliveries_go_to_a_simulator() -> None:
+    http, names = FakeHttp(programmed(reply(200))), Names(simulator=[["127.0.0.1"]])
+
+    assert await delivered(http, "http://simulator.local:8099/", names, allowed=["simulator.local:8099"]) == 200
+
+
+async def test_a_delivery_follows_no_redirect() -> None:
+    http = FakeHttp(programmed(reply(302, location="https://inside.example/")))
+
+    assert await delivered(http, "https://shop.example/") == 302
+    assert len(http.requests) == 1
+
+
+def test_the_time_of_a_delivery_is_bounded_the_name_included() -> None:
+    async def slow(_: str, __: int) -> Sequence[str]:
+        await asyncio.sleep(60)
+        return [PUBLIC]
+
+    async def story() -> float:
+        request = HttpRequest(method="POST", url="https://shop.example/")
+        with pytest.raises(HttpUnknownError):
+            await Fetcher(FakeHttp(programmed()), slow).deliver(request, timeout_seconds=5, bytes_max=1)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(story()) == pytest.approx(5)
+
+
 async def test_size_is_bounded() -> None:
     with pytest.raises(HttpTooLargeError):
         await fetched(FakeHttp(programmed(reply(200, b"x" * 101))), "https://media.example/")

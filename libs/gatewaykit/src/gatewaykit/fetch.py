@@ -1,4 +1,4 @@
-"""Fetches what somebody else's URL names, without being led into our own network.
+"""Asks what somebody else's URL names, without being led into our own network.
 
 What OWASP's page on server-side request forgery asks for: the scheme is https, every address that a name has is a
 public one, and the connection goes to an address that was checked, not to the name a second time (DNS rebinding).
@@ -54,8 +54,9 @@ class _Origin:
 
 
 class Fetcher:
-    """Fetches by GET. `hosts_allowed` (`host` or `host:port`) are those that the operator vouches for: they may be
-    asked without TLS and may have any address. They are for simulators and for services beside us."""
+    """Fetches by GET, and delivers where a tenant's configuration says. `hosts_allowed` (`host` or `host:port`) are
+    those that the operator vouches for: they may be asked without TLS and may have any address. They are for
+    simulators and for services beside us."""
 
     def __init__(self, http: Http, resolve: Resolve, *, hosts_allowed: Collection[str] = ()) -> None:
         self._http = http
@@ -81,6 +82,19 @@ class Fetcher:
         except TimeoutError as error:
             raise HttpUnknownError("TimeoutError") from error
         raise FetchRefusedError("too_many_redirects")
+
+    async def deliver(self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int) -> HttpReply:
+        """The answer to one request of any method, whatever its status: no redirect is followed.
+
+        Raises FetchRefusedError, and what Http raises.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._ask(
+                    request, self._origin(request.url), timeout_seconds=timeout_seconds, bytes_max=bytes_max
+                )
+        except TimeoutError as error:
+            raise HttpUnknownError("TimeoutError") from error
 
     def _redirected(self, request: HttpRequest, origin: _Origin, location: str) -> HttpRequest:
         try:

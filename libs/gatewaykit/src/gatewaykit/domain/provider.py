@@ -190,6 +190,12 @@ class Outgoing:
     window: Window | None = None
     """As it stands; beyond it only a template goes, or what the provider allows people (`human_agent`)."""
     identifiers: tuple[Identifier, ...] = ()
+    author: str | None = None
+    """The agent's name as the customer may read it."""
+    said_at_ms: int | None = None
+    """When the agent said it: the same at each attempt."""
+    attempt_at_ms: int = 0
+    """The instant of this attempt, for providers to whom requests are signed with one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +280,8 @@ class Capabilities:
     pair_every_ms: int = 0
     """Between two messages to the same counterpart, beyond a burst of `pair_burst`."""
     pair_burst: int = 1
+    guarded: bool = False
+    """Its requests go where a tenant's configuration says, so `Fetcher.deliver` (gatewaykit.fetch) must send them."""
 
 
 class Provider(Protocol):
