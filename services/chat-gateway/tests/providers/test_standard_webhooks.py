@@ -92,6 +92,26 @@ def test_what_is_signed_beside_the_body_cannot_be_changed(name: str, value: str)
         verify({**HEADERS, f"webhook-{name}": value}, BODY, [SECRET], now_ms=NOW_MS)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "with space"),
+        ("id", "\u00fcmlaut"),
+        ("id", "x" * 201),
+        ("timestamp", f"{SECONDS}.0"),
+        ("timestamp", f"+{SECONDS}"),
+        ("timestamp", "\u0661\u0666\u0661\u0664\u0662\u0666\u0665\u0663\u0663\u0660"),
+        ("timestamp", "9" * 13),
+        ("timestamp", "soon"),
+    ],
+)
+def test_not_even_a_right_signature_makes_them_good(name: str, value: str) -> None:
+    headers = {**HEADERS, f"webhook-{name}": value}
+    right = signature(key_of(SECRET), headers["webhook-id"], headers["webhook-timestamp"], BODY)
+    with pytest.raises(ForgedError):
+        verify({**headers, "webhook-signature": right}, BODY, [SECRET], now_ms=NOW_MS)
+
+
 @pytest.mark.parametrize("name", HEADERS)
 def test_every_header_is_needed(name: str) -> None:
     with pytest.raises(ForgedError):
