@@ -17,6 +17,7 @@ from centralino.children import StartError
 from centralino.config.command import add_config
 from centralino.explained import add_explain
 from centralino.journal import add_journal
+from centralino.open_channel.command import add_open_channel
 from centralino.prepare import PrepareSettings, prepare
 from centralino.providers.command import add_simulate_provider
 from centralino.sample import load_given_sample
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     simulating.add_argument("--json", action="store_true", help="for programs, with every period of the day")
     simulating.set_defaults(run=_simulate)
 
+    add_open_channel(commands)
     add_simulate_provider(commands)
     for each in (starting, asking):
         _add_data(each)
