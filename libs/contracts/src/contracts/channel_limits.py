@@ -185,6 +185,15 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         statuses=("delivered", "read", "failed"),
         secrets=("auth_token",),
     ),
+    ("open", "open"): ChannelLimits(
+        text_max=20_000,
+        caption_max=20_000,
+        file_types=("*/*",),
+        file_bytes_max=100_000_000,
+        replies=True,
+        statuses=("delivered", "read", "failed"),
+        secrets=("inbound_secret", "outbound_secret"),
+    ),
 }
 """By provider and channel."""
 
