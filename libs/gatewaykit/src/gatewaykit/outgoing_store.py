@@ -24,6 +24,7 @@ WORDS_KEEP_DAYS: Final = 7
 """So long what failed can be sent again."""
 KEEP_DAYS: Final = 30
 EARLY_KEEP_DAYS: Final = 2
+CLOCKS_DIFFER_MS: Final = 60_000
 
 Line = tuple[str, str]
 """Tenant and address: one account of a provider."""
@@ -106,6 +107,11 @@ class OutgoingTransaction(TransactionBase, Protocol):
 
     async def lapsed_outgoing(self, now_ms: int) -> Sequence[OutgoingRow]:
         """Whose lease has run out, and what waits since GIVE_UP_MS; not locked, at most ROWS_MAX."""
+        ...
+
+    async def taken_since(self, line: Line, *, since_ms: int, after: str, rows_max: int) -> Sequence[OutgoingRow]:
+        """What the provider has, or may have, that was handed to it since then and whose words are still kept, oldest
+        first, not locked; of that instant only references greater than `after`."""
         ...
 
     async def outgoing_backlog(self) -> tuple[int, int | None]:
@@ -241,6 +247,12 @@ class PostgresOutgoings(Transaction):
         """See OutgoingTransaction."""
         rows = await self.all(_sql()["lapsed"], now_ms=now_ms, old_ms=now_ms - GIVE_UP_MS, rows_max=ROWS_MAX)
         return [_outgoing(row) for row in rows]
+
+    async def taken_since(self, line: Line, *, since_ms: int, after: str, rows_max: int) -> Sequence[OutgoingRow]:
+        """See OutgoingTransaction."""
+        values: dict[str, object] = {"since_ms": since_ms, "after": after, "rows_max": rows_max}
+        values["changed_since_ms"] = since_ms - CLOCKS_DIFFER_MS
+        return [_outgoing(row) for row in await self.all(_sql()["taken_since"], **_line(line), **values)]
 
     async def outgoing_backlog(self) -> tuple[int, int | None]:
         """See OutgoingTransaction."""

@@ -280,6 +280,9 @@ class Capabilities:
     pair_every_ms: int = 0
     """Between two messages to the same counterpart, beyond a burst of `pair_burst`."""
     pair_burst: int = 1
+    replays: bool = False
+    """However late, the same reference is the same message, so what it has taken may be handed to it once more
+    (gatewaykit.replay)."""
     guarded: bool = False
     """Its requests go where a tenant's configuration says, so `Fetcher.deliver` (gatewaykit.fetch) must send them."""
 

@@ -110,6 +110,14 @@ SELECT * FROM outgoing
 WHERE lease_until_ms <= :now_ms OR state = 'pending' AND created_at_ms <= :old_ms
 ORDER BY changed_at_ms LIMIT :rows_max
 
+-- name: taken_since
+-- The condition on changed_at_ms is there for its index: a part changes after it is tried, but clocks differ.
+SELECT * FROM outgoing
+WHERE tenant_id = :tenant_id AND address = :address AND state IN ('sent', 'unknown') AND payload IS NOT NULL
+  AND lease_until_ms IS NULL AND changed_at_ms >= :changed_since_ms
+  AND (tried_at_ms, outgoing_id) > (:since_ms, :after)
+ORDER BY tried_at_ms, outgoing_id LIMIT :rows_max
+
 -- name: backlog
 SELECT count(*) AS rows, min(created_at_ms) AS oldest_ms FROM (
   SELECT created_at_ms FROM outgoing WHERE state = 'pending' ORDER BY created_at_ms LIMIT 100000

@@ -10,6 +10,7 @@ from gatewaykit.domain.outgoing import AHEAD_MS, GIVE_UP_MS, LEASE_MS, Part
 from gatewaykit.domain.provider import (
     Again,
     Echo,
+    Outcome,
     Refused,
     Sent,
     Uncertain,
@@ -301,6 +302,33 @@ class OutgoingLaws:
 
         assert await resent(keeper, "m1") == "words_gone"
 
+    async def test_what_was_taken_and_not_reported_on_is_found_by_when_it_was_tried(
+        self, keeper: OutgoingKeeper
+    ) -> None:
+        outcomes: list[Outcome] = [Sent(provider_message_id=f"w{n}") for n in range(5)]
+        two_at_once = replace(FAST, account_per_second=1e9)
+        for number, outcome in enumerate([*outcomes, Refused(code="gone", detail=""), Uncertain()]):
+            await put(keeper, f"m{number}", counterpart=f"c{number}")
+            rows = await claimed(keeper, now_ms=NOW_MS + number // 2, capabilities=two_at_once)
+            await answered(keeper, rows[0], outcome)  # by a clock that is slow
+        await told(keeper, report("delivered", "w3"))
+        await put(keeper, "m7")
+        await claimed(keeper, now_ms=NOW_MS + 7)
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            every = await tx.taken_since(LINE, since_ms=0, after="", rows_max=100)
+            later = await tx.taken_since(LINE, since_ms=NOW_MS + 1, after="", rows_max=100)
+            pages = [
+                await tx.taken_since(LINE, since_ms=row.tried_at_ms or 0, after=row.outgoing_id, rows_max=2)
+                for row in every
+            ]
+            others = await tx.taken_since(("acme", "whatsapp:2"), since_ms=0, after="", rows_max=100)
+
+        assert {row.message_id for row in every} == {"m0", "m1", "m2", "m4", "m6"}
+        assert [row.tried_at_ms for row in every] == sorted(row.tried_at_ms or 0 for row in every)
+        assert [row.message_id for row in later] == ["m2", "m4", "m6"]
+        assert pages == [every[place : place + 2] for place in range(1, 6)]
+        assert others == []
+
     async def test_a_tenant_sees_and_changes_its_own_alone(self, keeper: OutgoingKeeper) -> None:
         await put(keeper, "m1")
         await put(keeper, "m1", tenant_id="globex")
@@ -311,6 +339,7 @@ class OutgoingLaws:
             seen = [
                 await tx.parts_of("acme", "m1", lock=False),
                 await tx.outgoing_of_provider(LINE, "w1"),
+                await tx.taken_since(LINE, since_ms=0, after="", rows_max=100),
                 await tx.lock_account(LINE),
                 await tx.lock_pair(*LINE, "anna"),
             ]
@@ -318,7 +347,7 @@ class OutgoingLaws:
 
         assert [row.tenant_id for row in rows] == ["acme"]
         assert await states(keeper, "m1") == ["sent"]
-        assert seen == [[], [], None, None]
+        assert seen == [[], [], [], None, None]
         assert accounts == [("globex", LINE[1])]
 
     async def test_who_puts_something_is_told_to_wake_the_sending(self, keeper: OutgoingKeeper) -> None:

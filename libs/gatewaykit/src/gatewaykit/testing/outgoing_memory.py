@@ -145,6 +145,20 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
             or (row.state == "pending" and row.created_at_ms <= now_ms - GIVE_UP_MS)
         ][:ROWS_MAX]
 
+    async def taken_since(self, line: Line, *, since_ms: int, after: str, rows_max: int) -> Sequence[OutgoingRow]:
+        """See OutgoingTransaction."""
+        found = [
+            row
+            for row in self._rows()
+            if (row.tenant_id, row.address) == line
+            and row.state in ("sent", "unknown")
+            and row.payload is not None
+            and row.lease_until_ms is None
+            and row.tried_at_ms is not None
+            and (row.tried_at_ms, row.outgoing_id) > (since_ms, after)
+        ]
+        return sorted(found, key=lambda row: (row.tried_at_ms or 0, row.outgoing_id))[:rows_max]
+
     async def outgoing_backlog(self) -> tuple[int, int | None]:
         """See OutgoingTransaction."""
         waiting = [row.created_at_ms for row in self._rows() if row.state == "pending"]

@@ -83,6 +83,7 @@ class Open:
         replies=True,
         idempotent=True,
         echoes=True,
+        replays=True,
         guarded=True,
     )
 
