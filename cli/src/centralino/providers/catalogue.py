@@ -6,6 +6,7 @@ from typing import Final
 from centralino.providers import twilio, whatsapp
 from centralino.providers.line import Line
 from centralino.providers.messenger import Instagram, Messenger
+from centralino.providers.open import Open
 from centralino.providers.people import World
 from centralino.providers.slack import Slack
 from centralino.providers.telegram import Telegram
@@ -16,7 +17,7 @@ from centralino.providers.whatsapp import WhatsApp
 
 VENDORS: Final[Mapping[str, type[Vendor]]] = {
     vendor.name: vendor
-    for vendor in (WhatsApp, Messenger, Instagram, Telegram, TwilioSms, TwilioWhatsApp, Slack, Line, Viber)
+    for vendor in (WhatsApp, Messenger, Instagram, Telegram, TwilioSms, TwilioWhatsApp, Slack, Line, Viber, Open)
 }
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "all": tuple(VENDORS),
