@@ -49,6 +49,7 @@ EVENT_TYPES: Final = (
     EventType("message.status_changed", written.MessageStatusChanged, MESSAGES, GATEWAYS),
     EventType("message.edited", written.MessageEdited, MESSAGES, GATEWAYS),
     EventType("message.erased", written.MessageErased, MESSAGES, GATEWAYS),
+    EventType("message.files_changed", written.MessageFilesChanged, MESSAGES, GATEWAYS),
     EventType("message.moved", written.MessagesMoved, MESSAGES, GATEWAYS),
     EventType("window.changed", written.WindowChanged, MESSAGES, GATEWAYS),
     EventType("task.queued", tasks.TaskQueued, ROUTING_EVENTS, ENGINE),

@@ -48,6 +48,25 @@ class MessageErased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFilesChanged:
+    """Files of a customer's message have come since it was told of, or cannot be had: `personal.files` is all that it
+    has now. An event of the same message with more `fetched` and `failed` in sum is the later one."""
+
+    message_id: Id
+    interaction_id: Id
+    domain: Id
+    changed_at_ms: InstantMs
+    fetched: Annotated[int, Field(ge=0, le=1000)]
+    pending: Annotated[int, Field(ge=0, le=1000)]
+    """Still to be fetched."""
+    failed: Annotated[int, Field(ge=0, le=1000)]
+    """Which will not come."""
+    reason: Code | None = None
+    """Why not, of the last that failed: `file_gone`, `file_too_large`, `provider_away`, ..."""
+    personal: Personal = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowChanged:
     """Until when the customer may be written to freely; beyond it only a template goes."""
 

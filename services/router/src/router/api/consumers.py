@@ -47,7 +47,14 @@ from contracts.tasks import (
     WrapupStarted,
 )
 from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
-from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged, WindowChanged
+from contracts.written import (
+    MessageEdited,
+    MessageErased,
+    MessageFilesChanged,
+    MessagesMoved,
+    MessageStatusChanged,
+    WindowChanged,
+)
 from servicekit.consume import Delivery, Reactions
 from servicekit.errors import RejectError
 from servicekit.telemetry import traceparent
@@ -89,6 +96,7 @@ _MESSAGES: Final = (
     MessageStatusChanged,
     MessageEdited,
     MessageErased,
+    MessageFilesChanged,
     MessagesMoved,
     WindowChanged,
 )
