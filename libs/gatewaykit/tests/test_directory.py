@@ -69,7 +69,7 @@ def accounts(known: Directory) -> Accounts:
         secrets=lambda tenant_id, names: {
             use: tuple(f"{tenant_id}/{name}" for name in each) for use, each in names.items()
         },
-        api_url=lambda provider: f"https://{provider}.example",
+        api_url=lambda provider, channel: f"https://{provider}.example",
         webhook_url=lambda tenant_id, configured: f"https://gateway.example/{tenant_id}/{configured.address}",
     )
 

@@ -83,7 +83,7 @@ class Desk:
             value: dict[str, object] = {"id": name, "domain": "acme.main", "address": at, "name": "n", "language": "en"}
             part = {"kind": "template", "id": f"template:acme.main/{name}", "domain": "acme.main", "version": 1}
             self.directory.apply("acme", ConfigurationPart(**part, value=value | {"text": "Hello {name}"}))  # type: ignore[arg-type]  # the fields by name
-        writing = Writing(self.directory, {"whatsapp": CHANNEL}, self.sending)
+        writing = Writing(self.directory, {("whatsapp", "whatsapp"): CHANNEL}, self.sending)
         self.agents = AgentMessages(self.clock, writing)
         self.routing = Routing(self.directory, self.clock, writing)
 

@@ -17,8 +17,8 @@ class Accounts:
     directory: Directory
     secrets: Callable[[str, Mapping[str, Sequence[str]]], Mapping[str, tuple[str, ...]]]
     """Of a tenant, by use: from their names, the current one first, to themselves."""
-    api_url: Callable[[str], str]
-    """Of a provider, without a slash at the end."""
+    api_url: Callable[[str, str], str]
+    """Of a provider's channel, without a slash at the end."""
     webhook_url: Callable[[str, ChannelAddress], str]
     """Of a tenant's address."""
 
@@ -35,7 +35,7 @@ class Accounts:
             channel=configured.channel,
             provider=account.provider,
             account_id=account.account_id,
-            api_url=self.api_url(account.provider),
+            api_url=self.api_url(account.provider, configured.channel),
             webhook_url=self.webhook_url(tenant_id, configured),
             secrets=self.secrets(tenant_id, account.secrets),
             options=account.options,

@@ -17,7 +17,7 @@ from contracts.messages import (
     MessageReceived,
     MessageSent,
 )
-from contracts.written import MessageEdited, MessageErased, WindowChanged
+from contracts.written import MessageEdited, MessageErased, MessageFilesChanged, WindowChanged
 
 from gatewaykit.domain.records import Announced, Change, Conversation
 from gatewaykit.store import ConversationTransaction
@@ -84,6 +84,8 @@ def event_id(data: Announced) -> str:
             return f"{data.message_id}.edited.{data.edited_at_ms}"
         case MessageErased():
             return f"{data.message_id}.erased"
+        case MessageFilesChanged():
+            return f"{data.message_id}.files.{data.fetched + data.failed}"
         case MessageReceived() | MessageSent() | MessageNoted() | MessageAnnounced():
             return data.message_id
 

@@ -86,6 +86,7 @@ class Sending:
         chance: Chance,
         metrics: SendingMetrics,
         limits: SendingLimits = SendingLimits(),
+        wake: asyncio.Event | None = None,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -96,7 +97,7 @@ class Sending:
         self._limits = limits
         self._in_flight = 0
         self._measured_at_ms = 0
-        self.wake = asyncio.Event()
+        self.wake = wake or asyncio.Event()
         """Set it after a commit that put something (`OutgoingTransaction.put_outgoing`)."""
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -33,10 +33,10 @@ class Outgoings(Protocol[Tx_contra]):
 
 
 class Writing(Generic[Tx]):
-    """For conversations that have a counterpart; `capabilities` by provider."""
+    """For conversations that have a counterpart; `capabilities` by provider and channel."""
 
     def __init__(
-        self, directory: Directory, capabilities: Mapping[str, Capabilities], outgoings: Outgoings[Tx]
+        self, directory: Directory, capabilities: Mapping[tuple[str, str], Capabilities], outgoings: Outgoings[Tx]
     ) -> None:
         self._directory = directory
         self._capabilities = capabilities
@@ -95,4 +95,4 @@ class Writing(Generic[Tx]):
         found = self._directory.address(conversation.address)
         if found is None or found[0] != conversation.tenant_id or found[1].account is None:
             return None
-        return self._capabilities.get(found[1].account.provider)
+        return self._capabilities.get((found[1].account.provider, found[1].channel))

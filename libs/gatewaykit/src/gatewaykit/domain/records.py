@@ -22,7 +22,7 @@ from contracts.messages import (
     MessageSent,
 )
 from contracts.tasks import Role
-from contracts.written import MessageEdited, MessageErased, WindowChanged
+from contracts.written import MessageEdited, MessageErased, MessageFilesChanged, WindowChanged
 
 from gatewaykit.domain.content import File, Identifier, Window
 
@@ -84,8 +84,6 @@ class Said:
     html: str | None = None
     in_reply_to: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
-    personal: Mapping[str, object] = field(default_factory=dict)
-    """Told beside text, HTML and files, and not kept here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +195,7 @@ Announced = (
     | MessageFailed
     | MessageEdited
     | MessageErased
+    | MessageFilesChanged
     | WindowChanged
     | RequestCallback
     | ConnectAssignment
