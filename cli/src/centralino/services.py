@@ -12,10 +12,6 @@ from centralino.prepare import application_url
 
 DOMAIN_PARTITIONS: Final = 4
 ENGINE: Final = "router-engine"
-SMTP: Final = "email-gateway.smtp"
-"""Name of the port that takes mail."""
-RELAY: Final = "email-gateway.relay"
-"""Of the mail server that would deliver it: nobody is there until somebody starts one."""
 DRAIN_SECONDS: Final = 5
 GROUP_SESSION_SECONDS: Final = 6
 """The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
@@ -93,22 +89,11 @@ def services() -> list[ServiceSpec]:
             page="customer-page",
             own=lambda setting: {
                 "CENTRALINO_VISITOR_SECRET": setting.home.secret("visitor-secret"),
-                "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
-            },
-        ),
-        ServiceSpec(
-            name="email-gateway",
-            command=["-m", "email_gateway.app"],
-            schema="email_gateway",
-            prefix="/mail/v1",
-            own=lambda setting: {
-                "CENTRALINO_REPLY_SECRET": setting.home.secret("reply-secret"),
                 "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
-                "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-links"),
-                "CENTRALINO_SECRETS_PATH": str(setting.home.folder / "secrets"),
-                "CENTRALINO_SMTP_PORT": str(setting.ports[SMTP]),
-                "CENTRALINO_RELAY_PORT": str(setting.ports[RELAY]),
-                "CENTRALINO_RELAY_TLS": "none",
+                "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
+                "CENTRALINO_SECRETS_PATH": str(setting.home.folder / "tenants"),
+                "CENTRALINO_PUBLIC_URL": setting.origins("chat-gateway")[0],
+                "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
             },
         ),
         ServiceSpec(
@@ -135,8 +120,7 @@ def with_engines(specs: Sequence[ServiceSpec], count: int) -> list[ServiceSpec]:
 
 def port_names(specs: Sequence[ServiceSpec]) -> list[str]:
     """Names of the ports that the services need; `<service>.health` is the operators' page."""
-    own = [name for spec in specs for name in (spec.name, health_port(spec))]
-    return [*own, SMTP, RELAY] if any(spec.name == "email-gateway" for spec in specs) else own
+    return [name for spec in specs for name in (spec.name, health_port(spec))]
 
 
 def health_port(spec: ServiceSpec) -> str:

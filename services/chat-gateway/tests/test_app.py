@@ -9,6 +9,7 @@ from chat_gateway.app import open_service
 from chat_gateway.consumers import GROUP
 from chat_gateway.consumers import TOPICS as CONSUMED
 from chat_gateway.settings import ChatSettings
+from chat_gateway.testing import backends
 from chat_gateway.testing.client import open_window, page
 from chat_gateway.testing.samples import assigned, configuration, queued, spoken
 from contracts import Event, decode, encode
@@ -79,10 +80,9 @@ def settings_of(bootstrap: str, redis_url: str, database_url: str) -> tuple[str,
         "kafka_bootstrap": bootstrap,
         "redis_url": redis_url,
         "database_url": database_url,
-        "visitor_secret": "a-secret-of-thirty-two-characters",
         "port": port,
     }
-    return f"http://127.0.0.1:{port}", ChatSettings.model_validate(values)
+    return f"http://127.0.0.1:{port}", backends.settings_of(**values)
 
 
 async def opened(url: str) -> Mapping[str, object] | None:

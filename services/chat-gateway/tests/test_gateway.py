@@ -14,8 +14,8 @@ from chat_gateway.app import Gateway, assemble
 from chat_gateway.consumers import GROUP
 from chat_gateway.consumers import TOPICS as CONSUMED
 from chat_gateway.live import RedisSignals
-from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
+from chat_gateway.testing.backends import backends_of, settings_of
 from chat_gateway.testing.client import open_window, page, token_of
 from chat_gateway.testing.samples import ADDRESS, SHOP, assigned, completed, configuration, queued, spoken
 from chat_gateway.testing.transfers import HELPER, asked, decided, given_up, joined
@@ -56,6 +56,7 @@ class LosingStore:
 
     def __init__(self, store: ChatStore) -> None:
         self.losses = 0
+        self.wakes = store.wakes
         self._store = store
 
     @asynccontextmanager
@@ -88,14 +89,8 @@ class World:
         signals = RedisSignals(self.redis)
         store = LosingStore(PostgresChatStore(self._kept.database, signals.changed))
         shell = Shell(SystemClock(), SystemIds(), SystemChance(), self.log, Telemetry("chat-gateway"))
-        values = {"visitor_secret": "a-secret-of-thirty-two-characters", **settings}
-        gateway = assemble(
-            ChatSettings.model_validate(values),
-            shell,
-            store=store,
-            outbox=PostgresOutbox(self._kept.database),
-            signals=signals,
-        )
+        backends = backends_of(store, PostgresOutbox(self._kept.database), signals)
+        gateway = assemble(settings_of(**settings), shell, backends)
         loops = [loop for loop in gateway.loops if relays or loop.name != "outbox relay"]
         await self._stack.enter_async_context(running([loop.run for loop in loops]))
         url = await self._stack.enter_async_context(http_server(gateway.app, "127.0.0.1", 0, drain_seconds=1))

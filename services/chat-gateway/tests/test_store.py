@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from chat_gateway import handlers
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import LineTask
+from chat_gateway.domain.records import LineTask, PendingFile
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
+from gatewaykit.domain.content import MediaRef
 from gatewaykit.testing.conversation_laws import ConversationLaws
 from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.tables import missing_columns
@@ -76,6 +77,19 @@ def task(number: int, *, priority: int = 5, tenant_id: str = "acme") -> LineTask
     )
 
 
+def pending(place: int) -> PendingFile:
+    return PendingFile(
+        tenant_id="acme",
+        message_id="m1",
+        place=place,
+        interaction_id="i1",
+        address="telegram:1",
+        media=MediaRef(id="f1", name="a.pdf", size_bytes=7),
+        created_at_ms=NOW_MS,
+        due_at_ms=NOW_MS,
+    )
+
+
 class ChatLaws(ConversationLaws):
     """Inherit and give a fixture `keeper`."""
 
@@ -136,6 +150,40 @@ class ChatLaws(ConversationLaws):
         assert before[keys[0]] == PlaceInLine("support-en", 2, 2, 7)
         assert first[keys[0]] == PlaceInLine("support-en", 1, 2, 7)
         assert after == {keys[0]: PlaceInLine("billing", 1, 1), keys[1]: PlaceInLine("support-en", 1, 1)}
+
+    async def test_a_file_is_one_replicas_until_its_lease_ends(self, keeper: Keeper) -> None:
+        later = replace(pending(2), due_at_ms=NOW_MS + 1)
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            for file in (pending(1), later, replace(pending(3), state="failed", media=None)):
+                await tx.put_pending_file(file)
+            told = tx.put_file
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            first = await tx.claim_pending_files(NOW_MS, until_ms=NOW_MS + 1000, rows_max=10)
+            again = await tx.claim_pending_files(NOW_MS, until_ms=NOW_MS + 1000, rows_max=10)
+            others = await tx.claim_pending_files(NOW_MS + 1000, until_ms=NOW_MS + 2000, rows_max=1)
+            waiting = await tx.files_waiting()
+
+        assert told
+        assert first == [replace(pending(1), attempts=1, due_at_ms=NOW_MS + 1000)]
+        assert again == []
+        assert others == [replace(later, attempts=1, due_at_ms=NOW_MS + 2000)]
+        assert waiting == (2, NOW_MS)
+
+    async def test_what_is_to_be_done_with_a_file_may_change(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.put_pending_file(pending(2))
+            await tx.put_pending_file(pending(1))
+            await tx.put_pending_file(replace(pending(1), state="delete", media=None, attempts=5, due_at_ms=0))
+        async with keeper.transaction("acme") as tx:
+            changed = await tx.pending_files_of("acme", "m1")
+            await tx.remove_pending_file(pending(1))
+            left = await tx.pending_files_of("acme", "m1")
+        async with keeper.transaction("other") as tx:
+            foreign = await tx.pending_files_of("acme", "m1")
+
+        assert changed[0] == replace(pending(1), state="delete", media=None, attempts=5, due_at_ms=0)
+        assert left == changed[1:] == [pending(2)]
+        assert foreign == []
 
 
 class TestMemoryInbound(InboundLaws):

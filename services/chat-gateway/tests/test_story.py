@@ -6,8 +6,8 @@ from chat_gateway import handlers
 from chat_gateway.app import assemble
 from chat_gateway.consumers import GROUP
 from chat_gateway.consumers import TOPICS as CONSUMED
-from chat_gateway.settings import ChatSettings
 from chat_gateway.testing import MemoryChatStore, MemorySignals
+from chat_gateway.testing.backends import backends_of, settings_of
 from chat_gateway.testing.samples import place, visit
 from contracts import decode
 from contracts.interactions import InteractionEnded, InteractionStarted
@@ -33,8 +33,7 @@ async def leaving_customer() -> tuple[set[str], set[str]]:
     signals = MemorySignals(clock)
     store = MemoryChatStore(signals.changed)
     shell = Shell(clock, SeededIds(), chance, log, Telemetry("chat-gateway"))
-    settings = ChatSettings.model_validate({"visitor_secret": "a-secret-of-thirty-two-characters"})
-    gateway = assemble(settings, shell, store=store, outbox=store.database.outbox, signals=signals)
+    gateway = assemble(settings_of(), shell, backends_of(store, store.database.outbox, signals))
     stop = asyncio.Event()
     tasks = [asyncio.create_task(loop.run(stop)) for loop in gateway.loops]
     async with store.transaction("acme") as tx:

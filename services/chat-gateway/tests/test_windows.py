@@ -6,8 +6,8 @@ import httpx
 from chat_gateway import api
 from chat_gateway.app import assemble
 from chat_gateway.limits import Limits
-from chat_gateway.settings import ChatSettings
 from chat_gateway.testing import MemoryChatStore, MemorySignals
+from chat_gateway.testing.backends import backends_of, settings_of
 from chat_gateway.testing.samples import ADDRESS, DOMAIN, configuration
 from contracts.configuration import WEB_CHAT
 from contracts.configuration_records import ConfigurationRecord
@@ -45,8 +45,7 @@ async def test_a_providers_address_opens_no_chat_window() -> None:
     signals = MemorySignals(clock)
     store = MemoryChatStore(signals.changed)
     shell = Shell(clock, SeededIds(), SeededChance(1), MemoryLog({}), telemetry)
-    settings = ChatSettings.model_validate({"visitor_secret": "a-secret-of-thirty-two-characters"})
-    gateway = assemble(settings, shell, store=store, outbox=store.database.outbox, signals=signals)
+    gateway = assemble(settings_of(), shell, backends_of(store, store.database.outbox, signals))
     parts, limits = replace(gateway.parts, directory=directory()), Limits(clock, burst=10, every_ms=1)
     app = create_app("test", "/chat/v1", routers=[api.create_router(parts, shell.ids, limits)], telemetry=telemetry)
 

@@ -10,15 +10,25 @@ from typing import Final
 from contracts.configuration import WEB_CHAT
 from fastapi import FastAPI
 from gatewaykit.agent_messages import AgentMessages
+from gatewaykit.blobs import Blobs
 from gatewaykit.configuration_reader import ConfigurationReader
 from gatewaykit.directory import Directory
+from gatewaykit.fetch import Fetcher, Resolve
+from gatewaykit.links_api import files_router
+from gatewaykit.outgoing_store import sweeps
+from gatewaykit.outgoings import Outgoings
 from gatewaykit.routing import Routing
+from gatewaykit.secrets import Secrets
+from gatewaykit.sending import Sending, SendingMetrics
+from gatewaykit.settings import blobs_of
 from gatewaykit.timers import Timers
+from gatewaykit.writing import Writing
 from servicekit.consume import ConsumerLoop
 from servicekit.database import open_database
+from servicekit.http_client import http_client, resolve
 from servicekit.live import open_redis
 from servicekit.outbox import OutboxRelay, PostgresOutbox
-from servicekit.ports import Loop
+from servicekit.ports import Http, Loop
 from servicekit.run import Service, Shell, run
 from servicekit.store import Outbox
 from servicekit.sweep import inbox_sweep
@@ -26,17 +36,22 @@ from servicekit.transactional import TransactionalProcessor
 from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
 
-from chat_gateway import api, sockets
+from chat_gateway import api, sockets, webhooks
+from chat_gateway.carriers import PROVIDERS, Carriers, carriers_of
 from chat_gateway.consumers import GROUP, TOPICS, reactions
+from chat_gateway.files import FileFetching
 from chat_gateway.limits import Limits
 from chat_gateway.live import RedisSignals, Signals
 from chat_gateway.loops import Hearing, Looking, Presence, drain, present
-from chat_gateway.metrics import ChatMetrics
+from chat_gateway.media import Media
+from chat_gateway.metrics import ChatMetrics, ProviderMetrics
 from chat_gateway.origins import AddressOrigins, Origins
 from chat_gateway.parts import Parts
+from chat_gateway.receiving import Receiving
 from chat_gateway.rooms import Rooms
-from chat_gateway.settings import ChatSettings
-from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore
+from chat_gateway.senders import ProviderSender
+from chat_gateway.settings import PREFIX, ChatSettings
+from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore, files_sweep
 from chat_gateway.tokens import VisitTokens
 
 PAGES_POLICY: Final = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
@@ -53,11 +68,32 @@ async def open_service(settings: ChatSettings, shell: Shell) -> AsyncGenerator[S
     async with (
         open_database(settings.database_url, schema="chat_gateway") as database,
         open_redis(settings.redis_url) as redis,
+        http_client(ca_file=settings.ca_file) as http,
     ):
         signals = RedisSignals(redis)
-        store = PostgresChatStore(database, signals.changed)
-        gateway = assemble(settings, shell, store=store, outbox=PostgresOutbox(database), signals=signals)
-        yield Service(app=gateway.app, loops=[*gateway.loops, inbox_sweep(database)], drain=gateway.drain)
+        backends = Backends(
+            store=PostgresChatStore(database, signals.changed),
+            outbox=PostgresOutbox(database),
+            signals=signals,
+            http=http,
+            resolve=resolve,
+            blobs=blobs_of(settings, http, shell.clock, shell.ids),
+        )
+        gateway = assemble(settings, shell, backends)
+        kept = [inbox_sweep(database), *sweeps(database), files_sweep(database)]
+        yield Service(app=gateway.app, loops=[*gateway.loops, *kept], drain=gateway.drain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backends:
+    """What the gateway works on: real parts in `open_service`, fakes in a simulated story."""
+
+    store: ChatStore
+    outbox: Outbox
+    signals: Signals
+    http: Http
+    resolve: Resolve
+    blobs: Blobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +110,14 @@ class Gateway:
         await drain(self.parts.rooms, self.shell.clock, self.shell.chance)
 
 
-def assemble(settings: ChatSettings, shell: Shell, *, store: ChatStore, outbox: Outbox, signals: Signals) -> Gateway:
-    """The gateway on given parts: real ones here, fakes in a simulated story."""
-    directory, rooms = Directory([WEB_CHAT]), Rooms(sockets_max=settings.sockets_max)
+def assemble(settings: ChatSettings, shell: Shell, backends: Backends) -> Gateway:
+    """The gateway on given parts."""
+    directory = Directory([WEB_CHAT], {name for name, _ in PROVIDERS})
+    rooms = Rooms(sockets_max=settings.sockets_max)
     parts = Parts(
         settings=settings,
-        store=store,
-        signals=signals,
+        store=backends.store,
+        signals=backends.signals,
         rooms=rooms,
         directory=directory,
         tokens=VisitTokens(settings.visitor_secret.get_secret_value(), shell.clock),
@@ -89,15 +126,72 @@ def assemble(settings: ChatSettings, shell: Shell, *, store: ChatStore, outbox: 
         telemetry=shell.telemetry,
         metrics=ChatMetrics(shell.telemetry, rooms),
     )
-    return Gateway(_app(settings, shell, parts), _loops(shell, parts, outbox), parts, shell)
+    carriers = carriers_of(directory, settings, Secrets(settings.secrets_path, shell.clock))
+    social = _Social(settings, shell, backends, parts, carriers)
+    return Gateway(_app(settings, shell, parts, social), _loops(shell, parts, backends, social), parts, shell)
 
 
-def _app(settings: ChatSettings, shell: Shell, parts: Parts) -> FastAPI:
+class _Social:
+    """What providers' channels need."""
+
+    def __init__(
+        self, settings: ChatSettings, shell: Shell, backends: Backends, parts: Parts, carriers: Carriers
+    ) -> None:
+        metrics, outgoings = ProviderMetrics(shell.telemetry), Outgoings()
+        capabilities = {key: provider.capabilities for key, provider in PROVIDERS.items()}
+        self.writing = Writing[ChatTransaction](parts.directory, capabilities, outgoings)
+        self.webhooks = webhooks.Webhooks(
+            carriers,
+            parts.directory,
+            Receiving(backends.store, outgoings, shell.clock, metrics),
+            clock=shell.clock,
+            metrics=metrics,
+            at_once=settings.deliveries_at_once,
+            waiting_max=settings.deliveries_waiting,
+        )
+        sender = ProviderSender(
+            carriers,
+            backends.store,
+            backends.http,
+            backends.blobs,
+            links=settings.link_keys,
+            files_url=f"{settings.public_url}{PREFIX}",
+            clock=shell.clock,
+        )
+        self.sending = Sending(
+            backends.store,
+            sender,
+            carriers.provider,
+            clock=shell.clock,
+            chance=shell.chance,
+            metrics=SendingMetrics(shell.telemetry),
+            wake=backends.store.wakes.sending,
+        )
+        fetcher = Fetcher(backends.http, backends.resolve, hosts_allowed=settings.fetch_hosts_allowed)
+        self.fetching = FileFetching(
+            carriers,
+            backends.store,
+            Media(backends.http, fetcher, bytes_max=settings.customer_file_bytes_max),
+            backends.blobs,
+            clock=shell.clock,
+            chance=shell.chance,
+            metrics=metrics,
+        )
+        self.files = files_router(backends.blobs, settings.link_keys, shell.clock)
+
+
+def _app(settings: ChatSettings, shell: Shell, parts: Parts, social: _Social) -> FastAPI:
     windows = Limits(shell.clock, burst=settings.windows_burst, every_ms=60_000 // settings.windows_per_minute)
     app = create_app(
         "Centralino chat gateway",
-        "/chat/v1",
-        routers=[api.create_router(parts, shell.ids, windows), sockets.create_socket_router(parts)],
+        PREFIX,
+        routers=[
+            api.create_router(parts, shell.ids, windows),
+            sockets.create_socket_router(parts),
+            social.webhooks.router(),
+            social.files,
+        ],
+        larger_bodies=webhooks.BODIES,
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
         telemetry=shell.telemetry,
     )
@@ -108,12 +202,12 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts) -> FastAPI:
     return app
 
 
-def _loops(shell: Shell, parts: Parts, outbox: Outbox) -> list[Loop]:
-    routing = Routing[ChatTransaction](parts.directory, shell.clock)
+def _loops(shell: Shell, parts: Parts, backends: Backends, social: _Social) -> list[Loop]:
+    routing = Routing[ChatTransaction](parts.directory, shell.clock, social.writing)
     processor = TransactionalProcessor(
         group=GROUP,
         store=parts.store,
-        reactions=reactions(routing, AgentMessages(shell.clock)),
+        reactions=reactions(routing, AgentMessages(shell.clock, social.writing)),
         telemetry=shell.telemetry,
     )
     consumer = ConsumerLoop(
@@ -128,11 +222,13 @@ def _loops(shell: Shell, parts: Parts, outbox: Outbox) -> list[Loop]:
     return [
         ConfigurationReader(GROUP, shell.log, parts.directory, shell.clock, shell.chance),
         consumer,
-        OutboxRelay(outbox, log=shell.log, clock=shell.clock, chance=shell.chance, telemetry=shell.telemetry),
+        OutboxRelay(backends.outbox, log=shell.log, clock=shell.clock, chance=shell.chance, telemetry=shell.telemetry),
         Hearing(parts.signals, parts.rooms, shell.clock, shell.chance),
         Looking(parts.store, parts.rooms),
         Presence(parts.signals, parts.rooms),
         Timers(parts.store, partial(present, parts.signals), shell.clock),
+        social.sending,
+        social.fetching,
     ]
 
 

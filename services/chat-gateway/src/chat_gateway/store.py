@@ -1,19 +1,27 @@
-"""Keeps the lines of waiting tasks in PostgreSQL (schema `chat_gateway`), beside conversations."""
+"""Keeps lines of waiting tasks and files to be fetched in PostgreSQL (schema `chat_gateway`), beside conversations and
+what goes to providers."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Final, Protocol
 
+from gatewaykit.domain.content import MediaRef
+from gatewaykit.outgoing_store import OutgoingTransaction, PostgresOutgoings
 from gatewaykit.store import Committed, ConversationTransaction, Key, PostgresConversations, columns
-from servicekit.database import Database
+from servicekit.database import Database, Row, kept_as
 from servicekit.statements import statements
 from servicekit.store import Tenant
+from servicekit.sweep import Sweep
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chat_gateway.domain.records import LineTask
+from chat_gateway.domain.records import LineTask, PendingFile
 
 SOURCE: Final = "/chat-gateway"
+FAILED_KEEP_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +34,11 @@ class PlaceInLine:
     expected_at_ms: int | None = None
 
 
-class ChatTransaction(ConversationTransaction, Protocol):
+class ChatTransaction(ConversationTransaction, OutgoingTransaction, Protocol):
     """One unit of work."""
+
+    put_file: bool
+    """A file waits to be fetched since this transaction: whoever commits it wakes the fetcher."""
 
     async def add_line_task(self, task: LineTask) -> None:
         """It stands in line; a second time changes nothing."""
@@ -49,19 +60,65 @@ class ChatTransaction(ConversationTransaction, Protocol):
         """Places in line of those interactions that wait."""
         ...
 
+    async def put_pending_file(self, file: PendingFile) -> None:
+        """Keep it, or replace what may change of it."""
+        ...
+
+    async def remove_pending_file(self, file: PendingFile) -> None:
+        """Nothing is to be done any more; succeeds if it is gone already."""
+        ...
+
+    async def pending_files_of(self, tenant_id: str, message_id: str) -> Sequence[PendingFile]:
+        """Those of a message, in their order; not locked."""
+        ...
+
+    async def claim_pending_files(self, now_ms: int, *, until_ms: int, rows_max: int) -> Sequence[PendingFile]:
+        """Those that are due, longest first, for the caller alone until then; an attempt more each."""
+        ...
+
+    async def files_waiting(self) -> tuple[int, int | None]:
+        """How many are to be fetched, counted no further than 100,000, and since when the oldest is."""
+        ...
+
 
 class ChatStore(Protocol):
     """Opens transactions."""
+
+    @property
+    def wakes(self) -> "Wakes":
+        """Who has to know of what was put."""
+        ...
 
     def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
         """Begin; see TransactionBase."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Wakes:
+    """Set after commits that put something to be done."""
+
+    sending: asyncio.Event
+    fetching: asyncio.Event
+
+    @classmethod
+    def new(cls) -> "Wakes":
+        """Not set."""
+        return cls(asyncio.Event(), asyncio.Event())
+
+    def after(self, tx: ChatTransaction) -> None:
+        """The transaction is committed."""
+        if tx.put_outgoing:
+            self.sending.set()
+        if tx.put_file:
+            self.fetching.set()
+
+
 class PostgresChatStore:
     """The real ChatStore; `committed` is called after each commit that changed conversations."""
 
     def __init__(self, database: Database, committed: Committed) -> None:
+        self.wakes = Wakes.new()
         self._database = database
         self._committed = committed
 
@@ -70,14 +127,19 @@ class PostgresChatStore:
         """See ChatStore."""
         async with self._database.transaction(tenant, PostgresChatTransaction) as transaction:
             yield transaction
+        self.wakes.after(transaction)
         if transaction.changed:
             await self._committed(transaction.changed)
 
 
-class PostgresChatTransaction(PostgresConversations):
+class PostgresChatTransaction(PostgresConversations, PostgresOutgoings):
     """The real ChatTransaction; its methods are described there."""
 
     source = SOURCE
+
+    def __init__(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        super().__init__(connection, tenant)
+        self.put_file = False
 
     async def add_line_task(self, task: LineTask) -> None:
         """See ChatTransaction."""
@@ -107,7 +169,44 @@ class PostgresChatTransaction(PostgresConversations):
             for row in rows
         }
 
+    async def put_pending_file(self, file: PendingFile) -> None:
+        """See ChatTransaction."""
+        values = asdict(file)
+        await self.execute(_sql()["put_pending_file"], **values | {"media": file.media and json.dumps(values["media"])})
+        self.put_file = True
+
+    async def remove_pending_file(self, file: PendingFile) -> None:
+        """See ChatTransaction."""
+        await self.execute(
+            _sql()["remove_pending_file"], tenant_id=file.tenant_id, message_id=file.message_id, place=file.place
+        )
+
+    async def pending_files_of(self, tenant_id: str, message_id: str) -> Sequence[PendingFile]:
+        """See ChatTransaction."""
+        rows = await self.all(_sql()["pending_files_of"], tenant_id=tenant_id, message_id=message_id)
+        return [_pending_file(row) for row in rows]
+
+    async def claim_pending_files(self, now_ms: int, *, until_ms: int, rows_max: int) -> Sequence[PendingFile]:
+        """See ChatTransaction."""
+        values = {"now_ms": now_ms, "until_ms": until_ms, "rows_max": rows_max}
+        return [_pending_file(row) for row in await self.all(_sql()["claim_pending_files"], **values)]
+
+    async def files_waiting(self) -> tuple[int, int | None]:
+        """See ChatTransaction."""
+        row = await self.one(_sql()["files_waiting"])
+        return (int(row["files"]), row["oldest_ms"]) if row else (0, None)
+
+
+def files_sweep(database: Database) -> Sweep:
+    """Forget after a month which files could not be had."""
+    return Sweep(database, "failed files sweep", _sql()["sweep_failed_files"], keep_days=FAILED_KEEP_DAYS)
+
+
+def _pending_file(row: Row) -> PendingFile:
+    media = row["media"]
+    return replace(kept_as(PendingFile, row), media=MediaRef(**json.loads(media)) if media else None)
+
 
 @cache
 def _sql() -> Mapping[str, str]:
-    return statements("chat_gateway", "sql/lines.sql")
+    return {**statements("chat_gateway", "sql/lines.sql"), **statements("chat_gateway", "sql/files.sql")}

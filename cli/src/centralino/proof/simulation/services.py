@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat_gateway.app import Gateway, assemble
-from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatTransaction
 from chat_gateway.testing import MemoryChatStore, MemorySignals
+from chat_gateway.testing.backends import backends_of, settings_of
 from contracts.topics import TOPICS, dead_letter_topic
 from crm.app import relay
 from crm.consumers import consumer
 from crm.testing import MemoryCrmStore
 from crm.transaction import CrmTransaction
-from pydantic import SecretStr
 from router.api.alerts import AlertNews
 from router.api.command_log import CommandLog
 from router.api.conversations import Conversations
@@ -112,15 +111,19 @@ async def open_engine(
                     world.happened[f"step-down: {sample.labels['reason']}"] += round(sample.value)
 
 
+class _DoomedChats(DoomedStore[ChatTransaction]):
+    def __init__(self, chats: MemoryChatStore, doom: Doom) -> None:
+        super().__init__(chats, doom)
+        self.wakes = chats.wakes
+
+
 @asynccontextmanager
 async def open_gateway(world: World, doom: Doom) -> AsyncGenerator[tuple[Gateway, list[Loop]]]:
     """A chat gateway, whole; visitors come through its sockets."""
     gateway = assemble(
-        ChatSettings(visitor_secret=SecretStr(SECRET)),
+        settings_of(visitor_secret=SECRET),
         world.shell(doom),
-        store=DoomedStore[ChatTransaction](world.chats, doom),
-        outbox=DoomedOutbox(world.chats.database.outbox, doom),
-        signals=world.signals,
+        backends_of(_DoomedChats(world.chats, doom), DoomedOutbox(world.chats.database.outbox, doom), world.signals),
     )
     yield gateway, list(gateway.loops)
 

@@ -1,7 +1,9 @@
-"""What only a web chat has: visitors' windows, and places in line, which are shown them."""
+"""What only a chat has: visitors' windows, places in line, which are shown them, and files that are not here yet."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+from gatewaykit.domain.content import MediaRef
 from gatewaykit.domain.records import Opening
 
 
@@ -50,3 +52,30 @@ class LineTask:
     band: int = 0
     expected_at_ms: int | None = None
     """When an agent was expected to come, as far as the router could tell."""
+
+
+FileState = Literal["fetch", "delete", "failed"]
+"""It waits to be fetched, or to be deleted; or it cannot be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFile:
+    """A file of a customer's message that is not here, or is not to be here any more."""
+
+    tenant_id: str
+    message_id: str
+    place: int
+    """Its place in the message: 1, 2, ..."""
+    interaction_id: str
+    address: str
+    state: FileState = "fetch"
+    media: MediaRef | None
+    """As the provider names it, while it is to be fetched."""
+    attempts: int = 0
+    created_at_ms: int
+    due_at_ms: int
+
+    @property
+    def blob_id(self) -> str:
+        """Where it is kept: it follows from the message, so that a second attempt is the same file."""
+        return f"{self.message_id}.{self.place}"

@@ -1,22 +1,24 @@
 """The in-memory twin of the store; passes the same suite."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from gatewaykit.store import Committed, Key
 from gatewaykit.testing.memory import ConversationTables, MemoryConversations
+from gatewaykit.testing.outgoing_memory import MemoryOutgoings, OutgoingTables
 from servicekit.store import MemoryDatabase, Tenant
 
-from chat_gateway.domain.records import LineTask
-from chat_gateway.store import SOURCE, ChatTransaction, PlaceInLine
+from chat_gateway.domain.records import LineTask, PendingFile
+from chat_gateway.store import SOURCE, ChatTransaction, PlaceInLine, Wakes
 
 
 @dataclass(frozen=True, slots=True)
-class ChatTables(ConversationTables):
-    """The tables; keys are tenant and task for waiting ones."""
+class ChatTables(ConversationTables, OutgoingTables):
+    """The tables; keys are tenant and task for waiting ones; tenant, message and place for files."""
 
     line_tasks: dict[Key, LineTask] = field(default_factory=dict)
+    pending_files: dict[tuple[str, str, int], PendingFile] = field(default_factory=dict)
 
 
 class MemoryChatStore:
@@ -24,6 +26,7 @@ class MemoryChatStore:
 
     def __init__(self, committed: Committed) -> None:
         self.database = MemoryDatabase(ChatTables())
+        self.wakes = Wakes.new()
         self._committed = committed
 
     @asynccontextmanager
@@ -31,14 +34,19 @@ class MemoryChatStore:
         """See ChatStore."""
         async with self.database.transaction(tenant, MemoryChatTransaction) as transaction:
             yield transaction
+        self.wakes.after(transaction)
         if transaction.changed:
             await self._committed(transaction.changed)
 
 
-class MemoryChatTransaction(MemoryConversations[ChatTables]):
+class MemoryChatTransaction(MemoryConversations[ChatTables], MemoryOutgoings[ChatTables]):
     """The twin of PostgresChatTransaction."""
 
     source = SOURCE
+
+    def __init__(self, database: MemoryDatabase[ChatTables], tenant: Tenant) -> None:
+        super().__init__(database, tenant)
+        self.put_file = False
 
     async def add_line_task(self, task: LineTask) -> None:
         """See ChatTransaction."""
@@ -72,6 +80,42 @@ class MemoryChatTransaction(MemoryConversations[ChatTables]):
                 line.sort(key=_order)
                 found[key] = PlaceInLine(task.queue, line.index(task) + 1, len(line), task.expected_at_ms)
         return found
+
+    async def put_pending_file(self, file: PendingFile) -> None:
+        """See ChatTransaction."""
+        kept = self.tables.pending_files.get(_key(file), file)
+        changed = replace(kept, state=file.state, media=file.media, attempts=file.attempts, due_at_ms=file.due_at_ms)
+        self.tables.pending_files[_key(file)] = changed
+        self.put_file = True
+
+    async def remove_pending_file(self, file: PendingFile) -> None:
+        """See ChatTransaction."""
+        self.tables.pending_files.pop(_key(file), None)
+
+    async def pending_files_of(self, tenant_id: str, message_id: str) -> Sequence[PendingFile]:
+        """See ChatTransaction."""
+        found = [each for each in self._files() if (each.tenant_id, each.message_id) == (tenant_id, message_id)]
+        return sorted(found, key=lambda each: each.place)
+
+    async def claim_pending_files(self, now_ms: int, *, until_ms: int, rows_max: int) -> Sequence[PendingFile]:
+        """See ChatTransaction."""
+        due = [each for each in self._files() if each.state != "failed" and each.due_at_ms <= now_ms]
+        due = sorted(due, key=lambda each: each.due_at_ms)[:rows_max]
+        claimed = [replace(each, due_at_ms=until_ms, attempts=each.attempts + 1) for each in due]
+        self.tables.pending_files.update({_key(each): each for each in claimed})
+        return claimed
+
+    async def files_waiting(self) -> tuple[int, int | None]:
+        """See ChatTransaction."""
+        waiting = [each.created_at_ms for each in self._files() if each.state == "fetch"]
+        return len(waiting), min(waiting, default=None)
+
+    def _files(self) -> list[PendingFile]:
+        return [each for each in self.tables.pending_files.values() if self.sees(each)]
+
+
+def _key(file: PendingFile) -> tuple[str, str, int]:
+    return (file.tenant_id, file.message_id, file.place)
 
 
 def _line(task: LineTask) -> tuple[str, str, str]:

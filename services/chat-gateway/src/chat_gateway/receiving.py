@@ -1,0 +1,154 @@
+"""Takes what a delivery of a provider says, in as few transactions as may be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gatewaykit.domain.provider import (
+    Echo,
+    Item,
+    NotUnderstoodError,
+    Passed,
+    Received,
+    StatusReport,
+    Unsent,
+)
+from gatewaykit.domain.records import Place
+from gatewaykit.inbound import Accepted, accept
+from gatewaykit.outgoings import Outgoings
+from servicekit.ports import Clock
+
+from chat_gateway.domain.records import PendingFile
+from chat_gateway.metrics import ProviderMetrics
+from chat_gateway.store import ChatStore, ChatTransaction
+
+ITEMS_AT_ONCE: Final = 100
+"""Of one transaction: conversations are locked until its end."""
+FILES_MAX: Final = 20
+"""Of one message; further ones are not fetched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """One thing of a delivery, and the address that it is about."""
+
+    provider: str
+    place: Place
+    item: Item
+
+
+class Receiving:
+    """Takes deliveries that were verified."""
+
+    def __init__(self, store: ChatStore, outgoings: Outgoings, clock: Clock, metrics: ProviderMetrics) -> None:
+        self._store = store
+        self._outgoings = outgoings
+        self._clock = clock
+        self._metrics = metrics
+
+    async def take(self, landed: Sequence[Landed]) -> None:
+        """Take all of it; what was taken before is not taken again. Acknowledge only after this has returned.
+
+        Raises RetryLaterError; a part of a large delivery may be taken by then.
+        """
+        # Each conversation's in the order of the delivery, and conversations in one order everywhere: who takes two
+        # deliveries at once cannot wait for itself.
+        ordered = sorted(landed, key=_conversation)
+        for start in range(0, len(ordered), ITEMS_AT_ONCE):
+            some = ordered[start : start + ITEMS_AT_ONCE]
+            async with self._store.transaction(some[0].place.tenant_id) as tx:
+                outcomes = await self._take(tx, some)
+            for each, outcome in zip(some, outcomes, strict=True):
+                self._metrics.items.labels(each.provider, outcome).inc()
+
+    async def _take(self, tx: ChatTransaction, landed: Sequence[Landed]) -> list[str]:
+        now_ms = self._clock.now_ms()
+        if len(landed) > 1:
+            # A first message locks no conversation until there is one, but its id in the inbox.
+            keys = dict.fromkeys("\n".join(("conversation", *_conversation(each))) for each in landed)
+            await tx.lock_provider_ids((landed[0].place.tenant_id, ""), keys)
+        outcomes: list[str] = []
+        told: dict[str, list[StatusReport | Echo]] = {}
+        for each in landed:
+            item = await _known_by_reference(tx, each)
+            done = await _accepted(tx, each.place, item, now_ms)
+            outcomes.append(done.outcome if done else "not_understood")
+            if done and done.outcome == "sending" and isinstance(item, StatusReport | Echo):
+                told.setdefault(each.place.address, []).append(item)
+        for address, items in sorted(told.items()):
+            await self._outgoings.told(tx, (landed[0].place.tenant_id, address), items, now_ms)
+        return outcomes
+
+
+async def _accepted(tx: ChatTransaction, place: Place, item: Item, now_ms: int) -> Accepted | None:
+    """None: its ids cannot be kept, so nobody can know it again; others of the delivery must not suffer."""
+    media = item.media[:FILES_MAX] if isinstance(item, Received) else ()
+    if isinstance(item, Received) and media:
+        item = replace(item, attributes={"files_pending": str(len(media)), **item.attributes})
+    try:
+        done = await accept(tx, place, item, (), now_ms, ours=_ours)
+    except NotUnderstoodError:
+        return None
+    if done.outcome != "accepted" or done.interaction_id is None or done.message_id is None:
+        return done
+    if isinstance(item, Received) and item.edits is None:
+        for number, ref in enumerate(media, start=1):
+            await tx.put_pending_file(
+                PendingFile(
+                    tenant_id=place.tenant_id,
+                    message_id=done.message_id,
+                    place=number,
+                    interaction_id=done.interaction_id,
+                    address=place.address,
+                    media=ref,
+                    created_at_ms=now_ms,
+                    due_at_ms=now_ms,
+                )
+            )
+    elif isinstance(item, Unsent):
+        await _forget_files(tx, place, done, now_ms)
+    return done
+
+
+async def _forget_files(tx: ChatTransaction, place: Place, done: Accepted, now_ms: int) -> None:
+    """Of a message that was taken back: those that are kept, and those that are being fetched."""
+    message_id, interaction_id = done.message_id or "", done.interaction_id or ""
+    pending = {file.blob_id: file for file in await tx.pending_files_of(place.tenant_id, message_id)}
+    for blob_id in done.blob_ids:
+        number = int(blob_id.rpartition(".")[2])
+        pending[blob_id] = PendingFile(
+            tenant_id=place.tenant_id,
+            message_id=message_id,
+            place=number,
+            interaction_id=interaction_id,
+            address=place.address,
+            media=None,
+            created_at_ms=now_ms,
+            due_at_ms=now_ms,
+        )
+    for file in pending.values():
+        # A fetch under way may keep it once more before its lease ends.
+        due_at_ms = max(now_ms, file.due_at_ms)
+        await tx.put_pending_file(replace(file, state="delete", media=None, attempts=0, due_at_ms=due_at_ms))
+
+
+async def _known_by_reference(tx: ChatTransaction, landed: Landed) -> Item:
+    """An echo that names a reference of somebody else's is a person's, from the vendor's inbox."""
+    item = landed.item
+    if not isinstance(item, Echo) or item.reference is None or "\x00" in item.reference:
+        return item
+    row = await tx.outgoing(landed.place.tenant_id, item.reference)
+    return item if row and row.address == landed.place.address else replace(item, reference=None)
+
+
+async def _ours(tx: ChatTransaction, tenant_id: str, address: str, provider_message_id: str) -> str | None:
+    """See gatewaykit.inbound.Ours."""
+    if "\x00" in provider_message_id:
+        return None
+    rows = await tx.outgoing_of_provider((tenant_id, address), provider_message_id)
+    return rows[0].message_id if rows else None
+
+
+def _conversation(landed: Landed) -> tuple[str, str]:
+    counterpart = None if isinstance(landed.item, Passed) else landed.item.counterpart
+    return (landed.place.address, counterpart or "")

@@ -1,0 +1,35 @@
+-- name: put_pending_file
+INSERT INTO pending_file (
+  tenant_id, message_id, place, interaction_id, address, state, media, attempts, created_at_ms, due_at_ms
+) VALUES (
+  :tenant_id, :message_id, :place, :interaction_id, :address, :state, :media, :attempts, :created_at_ms, :due_at_ms
+) ON CONFLICT (tenant_id, message_id, place) DO UPDATE SET
+  state = EXCLUDED.state, media = EXCLUDED.media, attempts = EXCLUDED.attempts, due_at_ms = EXCLUDED.due_at_ms
+
+-- name: remove_pending_file
+DELETE FROM pending_file WHERE tenant_id = :tenant_id AND message_id = :message_id AND place = :place
+
+-- name: pending_files_of
+SELECT * FROM pending_file WHERE tenant_id = :tenant_id AND message_id = :message_id ORDER BY place
+
+-- name: claim_pending_files
+WITH due AS (
+  SELECT tenant_id, message_id, place FROM pending_file
+  WHERE state <> 'failed' AND due_at_ms <= :now_ms
+  ORDER BY due_at_ms LIMIT :rows_max FOR UPDATE SKIP LOCKED
+)
+UPDATE pending_file AS file SET due_at_ms = :until_ms, attempts = file.attempts + 1
+FROM due WHERE (file.tenant_id, file.message_id, file.place) = (due.tenant_id, due.message_id, due.place)
+RETURNING file.*
+
+-- name: files_waiting
+SELECT count(*) AS files, min(created_at_ms) AS oldest_ms FROM (
+  SELECT created_at_ms FROM pending_file WHERE state = 'fetch' LIMIT 100000
+) AS waiting
+
+-- name: sweep_failed_files
+DELETE FROM pending_file WHERE (tenant_id, message_id, place) IN (
+  SELECT tenant_id, message_id, place FROM pending_file
+  WHERE state = 'failed' AND created_at_ms < extract(epoch FROM now()) * 1000 - :keep_days * 86400000.0
+  LIMIT :rows_max
+)
