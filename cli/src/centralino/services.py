@@ -1,5 +1,6 @@
 """The services of the embedded stack: how each is started, and its settings by environment."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -7,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from centralino import simulators
 from centralino.home import Home
 from centralino.prepare import application_url
+from centralino.providers.catalogue import VENDORS
 
 DOMAIN_PARTITIONS: Final = 4
 ENGINE: Final = "router-engine"
@@ -55,6 +58,8 @@ class ServiceSpec:
     schema: str | None = None
     prefix: str | None = None
     page: str | None = None
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Further ones: path by name."""
     own: Callable[[Setting], Mapping[str, str]] = field(default=_nothing)
 
 
@@ -91,8 +96,10 @@ def services() -> list[ServiceSpec]:
                 "CENTRALINO_VISITOR_SECRET": setting.home.secret("visitor-secret"),
                 "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
                 "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
-                "CENTRALINO_SECRETS_PATH": str(setting.home.folder / "tenants"),
+                "CENTRALINO_SECRETS_PATH": simulators.write_secrets(setting.home),
                 "CENTRALINO_PUBLIC_URL": setting.origins("chat-gateway")[0],
+                "CENTRALINO_PROVIDER_URLS": json.dumps(simulators.provider_urls(setting.origins(simulators.NAME)[0])),
+                "CENTRALINO_FETCH_HOSTS": setting.origins(simulators.NAME)[0].removeprefix("http://"),
                 "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
             },
         ),
@@ -103,6 +110,12 @@ def services() -> list[ServiceSpec]:
             prefix="/crm/v1",
             # The agent's page, which the router's API serves, shows the customer's story.
             own=lambda setting: {"CENTRALINO_ALLOWED_ORIGINS": ",".join(setting.origins("router-api"))},
+        ),
+        ServiceSpec(
+            name=simulators.NAME,
+            command=["-m", "centralino.simulators"],
+            pages={f"simulated-{name}": "/page/" for name in VENDORS},
+            own=lambda setting: simulators.environment(setting.home, setting.origins("chat-gateway")[0]),
         ),
     ]
 

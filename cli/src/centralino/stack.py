@@ -116,6 +116,7 @@ class Stack:
                 addresses[spec.name] = f"{self.origin(spec.name)}{spec.prefix}"
             if spec.page:
                 addresses[spec.page] = f"{self.origin(spec.name)}/{spec.page.removesuffix('-page')}/"
+            addresses |= {name: f"{self.origin(spec.name)}{path}" for name, path in spec.pages.items()}
         return addresses
 
     def _start_backends(self) -> None:

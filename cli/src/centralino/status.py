@@ -120,7 +120,7 @@ def _in_words(report: Report) -> str:
     if not report.running:
         return f"Nothing runs on the data in {report.data}."
     lines = [f"Centralino runs as process {report.pid} on the data in {report.data}.", ""]
-    lines += [f"  {name:<14} {url}" for name, url in report.addresses.items()]
+    lines += [f"  {name:<26} {url}" for name, url in report.addresses.items()]
     lines.append("")
     for part in report.parts:
         lines.append(f"  {part.name:<14} {part.health:<10} {part.memory_bytes / 2**20:6.0f} MiB   process {part.pid}")
