@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from chat_gateway import handlers
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import LineTask, PendingFile
+from chat_gateway.domain.records import LineTask, PendingFile, WebhookNote
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
@@ -168,6 +168,21 @@ class ChatLaws(ConversationLaws):
         assert again == []
         assert others == [replace(later, attempts=1, due_at_ms=NOW_MS + 2000)]
         assert waiting == (2, NOW_MS)
+
+    async def test_of_webhooks_the_latest_is_known(self, keeper: Keeper) -> None:
+        first = WebhookNote(tenant_id="acme", address="a", delivered_at_ms=5, refused_at_ms=3, refused_because="stale")
+        later = WebhookNote(tenant_id="acme", address="a", refused_at_ms=4, refused_because="forged")
+        older = WebhookNote(tenant_id="acme", address="a", delivered_at_ms=2, refused_at_ms=1, refused_because="stale")
+        for note in (first, later, older):
+            async with keeper.transaction(EVERY_TENANT) as tx:
+                await tx.keep_webhook_notes([note])
+        async with keeper.transaction("acme") as tx:
+            kept = await tx.webhook_notes("acme")
+        async with keeper.transaction("other") as tx:
+            foreign = await tx.webhook_notes("acme")
+
+        assert kept == [replace(later, delivered_at_ms=5)]
+        assert foreign == []
 
     async def test_what_is_to_be_done_with_a_file_may_change(self, keeper: Keeper) -> None:
         async with keeper.transaction("acme") as tx:

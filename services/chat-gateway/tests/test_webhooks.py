@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from chat_gateway import webhooks
+from chat_gateway.notes import WebhookNotes
 from chat_gateway.providers.meta import hub_signature
 from chat_gateway.testing.samples import TENANT
 from chat_gateway.testing.written import WrittenGateway
@@ -116,7 +117,12 @@ async def test_a_wrong_and_a_missing_signature_are_told_the_same_and_counted(pag
         missing = await client.post("/chat/v1/webhooks/messenger:one", content=b"{}")
     wrong = await pages.deliver(b"{}", secret="no")
 
+    [notes] = [loop for loop in pages.written.gateway.loops if isinstance(loop, WebhookNotes)]
+    await notes.keep()
+    [note] = pages.written.store.database.tables.webhook_notes.values()
+
     assert missing.json() == wrong.json()
+    assert (note.address, note.refused_because, note.delivered_at_ms) == ("messenger:one", "forged", None)
     assert pages.counted("provider_deliveries_refused", address="messenger:one", reason="forged") == 2
 
 

@@ -77,6 +77,10 @@ class Directory:
         """The address of a provider's account."""
         return self._accounts.get((tenant_id, provider, account_id))
 
+    def accounts_of(self, tenant_id: str) -> list[str]:
+        """The tenant's addresses that have a provider's account."""
+        return [address for (tenant, _, _), address in self._accounts.items() if tenant == tenant_id]
+
     def template(self, tenant_id: str, domain: str, template_id: str) -> Template | None:
         """A text that a provider has approved, as configured."""
         return self._templates.get((tenant_id, f"{domain}/{template_id}"))

@@ -23,6 +23,7 @@ from gatewaykit.sending import Sending, SendingMetrics
 from gatewaykit.settings import blobs_of
 from gatewaykit.timers import Timers
 from gatewaykit.writing import Writing
+from servicekit.auth import TokenVerifier, jwks_source
 from servicekit.consume import ConsumerLoop
 from servicekit.database import open_database
 from servicekit.http_client import http_client, resolve
@@ -37,6 +38,7 @@ from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
 
 from chat_gateway import api, sockets, webhooks
+from chat_gateway.accounts_api import AccountsApi
 from chat_gateway.carriers import PROVIDERS, Carriers, carriers_of
 from chat_gateway.consumers import GROUP, TOPICS, reactions
 from chat_gateway.files import FileFetching
@@ -45,6 +47,7 @@ from chat_gateway.live import RedisSignals, Signals
 from chat_gateway.loops import Hearing, Looking, Presence, drain, present
 from chat_gateway.media import Media
 from chat_gateway.metrics import ChatMetrics, ProviderMetrics
+from chat_gateway.notes import WebhookNotes
 from chat_gateway.origins import AddressOrigins, Origins
 from chat_gateway.parts import Parts
 from chat_gateway.receiving import Receiving
@@ -140,10 +143,13 @@ class _Social:
         metrics, outgoings = ProviderMetrics(shell.telemetry), Outgoings()
         capabilities = {key: provider.capabilities for key, provider in PROVIDERS.items()}
         self.writing = Writing[ChatTransaction](parts.directory, capabilities, outgoings)
+        self.notes = WebhookNotes(backends.store, shell.clock)
+        self.accounts = AccountsApi(carriers, parts.directory, backends.store, backends.http, settings)
         self.webhooks = webhooks.Webhooks(
             carriers,
             parts.directory,
             Receiving(backends.store, outgoings, shell.clock, metrics),
+            self.notes,
             clock=shell.clock,
             metrics=metrics,
             at_once=settings.deliveries_at_once,
@@ -186,12 +192,14 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts, social: _Social) ->
         "Centralino chat gateway",
         PREFIX,
         routers=[
+            *([social.accounts.router()] if settings.jwks_url else []),
             api.create_router(parts, shell.ids, windows),
             sockets.create_socket_router(parts),
             social.webhooks.router(),
             social.files,
         ],
         larger_bodies=webhooks.BODIES,
+        verifier=_verifier(settings, shell),
         content_security_policy=PAGES_POLICY if settings.pages_directory else NO_CONTENT_POLICY,
         telemetry=shell.telemetry,
     )
@@ -200,6 +208,14 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts, social: _Social) ->
         for name in ("customer", "shared"):
             app.mount(f"/{name}", StaticFiles(directory=Path(settings.pages_directory) / name, html=True))
     return app
+
+
+def _verifier(settings: ChatSettings, shell: Shell) -> TokenVerifier | None:
+    """None: nobody looks after accounts here."""
+    if not settings.jwks_url:
+        return None
+    issuer, audience = settings.token_issuer, settings.token_audience
+    return TokenVerifier(jwks_source(settings.jwks_url), issuer=issuer, audience=audience, clock=shell.clock)
 
 
 def _loops(shell: Shell, parts: Parts, backends: Backends, social: _Social) -> list[Loop]:
@@ -229,6 +245,7 @@ def _loops(shell: Shell, parts: Parts, backends: Backends, social: _Social) -> l
         Timers(parts.store, partial(present, parts.signals), shell.clock),
         social.sending,
         social.fetching,
+        social.notes,
     ]
 
 

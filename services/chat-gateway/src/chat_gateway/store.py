@@ -18,7 +18,7 @@ from servicekit.store import Tenant
 from servicekit.sweep import Sweep
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chat_gateway.domain.records import LineTask, PendingFile
+from chat_gateway.domain.records import LineTask, PendingFile, WebhookNote
 
 SOURCE: Final = "/chat-gateway"
 FAILED_KEEP_DAYS: Final = 30
@@ -78,6 +78,14 @@ class ChatTransaction(ConversationTransaction, OutgoingTransaction, Protocol):
 
     async def files_waiting(self) -> tuple[int, int | None]:
         """How many are to be fetched, counted no further than 100,000, and since when the oldest is."""
+        ...
+
+    async def keep_webhook_notes(self, notes: Sequence[WebhookNote]) -> None:
+        """What is later stands. Give them in the order of their addresses: others keep some, too."""
+        ...
+
+    async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
+        """Of the tenant."""
         ...
 
 
@@ -196,6 +204,15 @@ class PostgresChatTransaction(PostgresConversations, PostgresOutgoings):
         row = await self.one(_sql()["files_waiting"])
         return (int(row["files"]), row["oldest_ms"]) if row else (0, None)
 
+    async def keep_webhook_notes(self, notes: Sequence[WebhookNote]) -> None:
+        """See ChatTransaction."""
+        for note in notes:
+            await self.execute(_sql()["keep_webhook_note"], **asdict(note))
+
+    async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
+        """See ChatTransaction."""
+        return [kept_as(WebhookNote, row) for row in await self.all(_sql()["webhook_notes"], tenant_id=tenant_id)]
+
 
 def files_sweep(database: Database) -> Sweep:
     """Forget after a month which files could not be had."""
@@ -209,4 +226,4 @@ def _pending_file(row: Row) -> PendingFile:
 
 @cache
 def _sql() -> Mapping[str, str]:
-    return {**statements("chat_gateway", "sql/lines.sql"), **statements("chat_gateway", "sql/files.sql")}
+    return {**statements("chat_gateway", "sql/lines.sql"), **statements("chat_gateway", "sql/providers.sql")}

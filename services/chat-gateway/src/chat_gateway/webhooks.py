@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from chat_gateway.carriers import Carried, Carriers
 from chat_gateway.metrics import ProviderMetrics
+from chat_gateway.notes import WebhookNotes
 from chat_gateway.receiving import Landed, Receiving
 from chat_gateway.settings import PREFIX
 
@@ -45,6 +46,7 @@ class Webhooks:
         carriers: Carriers,
         directory: Directory,
         receiving: Receiving,
+        notes: WebhookNotes,
         *,
         clock: Clock,
         metrics: ProviderMetrics,
@@ -54,6 +56,7 @@ class Webhooks:
         self._carriers = carriers
         self._directory = directory
         self._receiving = receiving
+        self._notes = notes
         self._clock = clock
         self._metrics = metrics
         self._turns = asyncio.Semaphore(at_once)
@@ -103,7 +106,7 @@ class Webhooks:
         try:
             carried = self._carriers.at(address)
         except RetryLaterError:  # secrets are missing: the operator learns it from the log and the metric
-            self._metrics.refused.labels(address, "secret_missing").inc()
+            self._refuse(address, "secret_missing")
             raise
         if carried is None:
             if not self._directory.complete:
@@ -115,10 +118,11 @@ class Webhooks:
         except (ForgedError, StaleError) as error:
             reason, status = ("forged", 401) if isinstance(error, ForgedError) else ("stale", 403)
             self._count(carried, reason)
-            self._metrics.refused.labels(address, reason).inc()
+            self._refuse(address, reason)
             raise ProblemError(status, "delivery_refused", "This is not believed to be the provider's.") from None
         except NotUnderstoodError as error:
             self._count(carried, "not_understood")
+            self._refuse(address, "not_understood")
             told = {"provider": carried.provider.name, "tenant": carried.account.tenant_id, "bytes": len(body)}
             LOG.warning("delivery_not_understood", extra={**told, "reason": str(error)[:100]})
             raise ProblemError(400, "delivery_not_understood", "This is not as the provider's documents say.") from None
@@ -126,6 +130,7 @@ class Webhooks:
             self._count(carried, "away")
             raise
         self._count(carried, outcome)
+        self._notes.delivered(carried.account.tenant_id, address)
         return answer
 
     async def _understood(self, carried: Carried, asked: WebRequest) -> tuple[str, WebAnswer]:
@@ -176,6 +181,13 @@ class Webhooks:
 
     def _count(self, carried: Carried, outcome: str) -> None:
         self._metrics.deliveries.labels(carried.provider.name, outcome).inc()
+
+    def _refuse(self, address: str, because: str) -> None:
+        """Of a configured address, so that strangers cannot make labels."""
+        found = self._directory.address(address)
+        if found is not None:
+            self._metrics.refused.labels(address, because).inc()
+            self._notes.refused(found[0], address, because)
 
     def _provider_of(self, address: str) -> str:
         found = self._directory.address(address)

@@ -79,3 +79,15 @@ class PendingFile:
     def blob_id(self) -> str:
         """Where it is kept: it follows from the message, so that a second attempt is the same file."""
         return f"{self.message_id}.{self.place}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookNote:
+    """What was seen last of an address' webhooks."""
+
+    tenant_id: str
+    address: str
+    delivered_at_ms: int | None = None
+    refused_at_ms: int | None = None
+    refused_because: str | None = None
+    """`forged`, `stale`, `not_understood`, `secret_missing`."""

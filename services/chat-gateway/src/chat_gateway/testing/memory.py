@@ -9,7 +9,7 @@ from gatewaykit.testing.memory import ConversationTables, MemoryConversations
 from gatewaykit.testing.outgoing_memory import MemoryOutgoings, OutgoingTables
 from servicekit.store import MemoryDatabase, Tenant
 
-from chat_gateway.domain.records import LineTask, PendingFile
+from chat_gateway.domain.records import LineTask, PendingFile, WebhookNote
 from chat_gateway.store import SOURCE, ChatTransaction, PlaceInLine, Wakes
 
 
@@ -18,6 +18,7 @@ class ChatTables(ConversationTables, OutgoingTables):
     """The tables; keys are tenant and task for waiting ones; tenant, message and place for files."""
 
     line_tasks: dict[Key, LineTask] = field(default_factory=dict)
+    webhook_notes: dict[Key, WebhookNote] = field(default_factory=dict)
     pending_files: dict[tuple[str, str, int], PendingFile] = field(default_factory=dict)
 
 
@@ -109,6 +110,19 @@ class MemoryChatTransaction(MemoryConversations[ChatTables], MemoryOutgoings[Cha
         """See ChatTransaction."""
         waiting = [each.created_at_ms for each in self._files() if each.state == "fetch"]
         return len(waiting), min(waiting, default=None)
+
+    async def keep_webhook_notes(self, notes: Sequence[WebhookNote]) -> None:
+        """See ChatTransaction."""
+        for note in notes:
+            kept = self.tables.webhook_notes.get((note.tenant_id, note.address), note)
+            latest = max(kept, note, key=lambda each: each.refused_at_ms or 0)
+            delivered_at_ms = max(kept.delivered_at_ms or 0, note.delivered_at_ms or 0) or None
+            self.tables.webhook_notes[note.tenant_id, note.address] = replace(latest, delivered_at_ms=delivered_at_ms)
+
+    async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
+        """See ChatTransaction."""
+        kept = sorted(self.tables.webhook_notes.values(), key=lambda each: each.address)
+        return [each for each in kept if each.tenant_id == tenant_id and self.sees(each)]
 
     def _files(self) -> list[PendingFile]:
         return [each for each in self.tables.pending_files.values() if self.sees(each)]

@@ -17,3 +17,14 @@ CREATE TABLE pending_file (
 SELECT protect_tenants('pending_file');
 CREATE INDEX pending_file_due ON pending_file (due_at_ms) WHERE state <> 'failed';
 CREATE INDEX pending_file_failed ON pending_file (created_at_ms) WHERE state = 'failed';
+
+-- What was seen last of an address' webhooks.
+CREATE TABLE webhook_note (
+  tenant_id text NOT NULL,
+  address text NOT NULL,
+  delivered_at_ms bigint,
+  refused_at_ms bigint,
+  refused_because text,
+  PRIMARY KEY (tenant_id, address)
+);
+SELECT protect_tenants('webhook_note');

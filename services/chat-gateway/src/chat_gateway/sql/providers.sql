@@ -33,3 +33,18 @@ DELETE FROM pending_file WHERE (tenant_id, message_id, place) IN (
   WHERE state = 'failed' AND created_at_ms < extract(epoch FROM now()) * 1000 - :keep_days * 86400000.0
   LIMIT :rows_max
 )
+
+-- name: keep_webhook_note
+-- Of several replicas the latest stands.
+INSERT INTO webhook_note AS note (tenant_id, address, delivered_at_ms, refused_at_ms, refused_because)
+VALUES (:tenant_id, :address, :delivered_at_ms, :refused_at_ms, :refused_because)
+ON CONFLICT (tenant_id, address) DO UPDATE SET
+  delivered_at_ms = GREATEST(note.delivered_at_ms, EXCLUDED.delivered_at_ms),
+  refused_because = CASE
+    WHEN EXCLUDED.refused_at_ms >= COALESCE(note.refused_at_ms, 0) THEN EXCLUDED.refused_because
+    ELSE note.refused_because
+  END,
+  refused_at_ms = GREATEST(note.refused_at_ms, EXCLUDED.refused_at_ms)
+
+-- name: webhook_notes
+SELECT * FROM webhook_note WHERE tenant_id = :tenant_id ORDER BY address
