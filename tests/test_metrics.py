@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from chat_gateway.metrics import ChatMetrics
+from chat_gateway.metrics import ChatMetrics, ProviderMetrics
 from chat_gateway.rooms import Rooms
 from contracts.commands import AcceptOffer, SetAgentState
 from contracts.offers import OfferIssued
 from contracts.tasks import TaskAssigned
+from gatewaykit.sending import SendingMetrics
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from router.domain.facts import PUBLIC
@@ -149,6 +150,8 @@ def test_page_names_every_metric_with_its_kind_and_labels(told: tuple[CollectorR
     registry, _, after = told
     telemetry = Telemetry("tests")
     ChatMetrics(telemetry, Rooms(sockets_max=1))
+    ProviderMetrics(telemetry)
+    SendingMetrics(telemetry)
     families = {family.name: family.type for each in (registry, telemetry.registry) for family in each.collect()}
     existing = {
         name + ("_total" if kind == "counter" else ""): kind

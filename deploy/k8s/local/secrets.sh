@@ -24,7 +24,7 @@ valkey=${valkey#requirepass }
 secret centralino-redis --from-literal=url="redis://:${valkey:?is not in the Secret valkey}@valkey:6379/0"
 secret centralino-admin --from-literal=database-url="$(database postgres "${postgresql:?is not in the Secret postgresql}")"
 secret centralino-router --from-literal=database-url="$(database centralino_router "$(random)")" --from-literal=api-key-pepper="$(random)"
-secret centralino-chat-gateway --from-literal=database-url="$(database centralino_chat_gateway "$(random)")" --from-literal=visitor-secret="$(random)"
+secret centralino-chat-gateway --from-literal=database-url="$(database centralino_chat_gateway "$(random)")" --from-literal=visitor-secret="$(random)" --from-literal=file-link-secrets="$(random)"
 secret centralino-email-gateway --from-literal=database-url="$(database centralino_email_gateway "$(random)")" --from-literal=reply-secret="$(random)" --from-literal=file-link-secrets="$(random)"
 secret centralino-crm --from-literal=database-url="$(database centralino_crm "$(random)")"
 if ! exists secret centralino-signing-key; then
