@@ -1,10 +1,12 @@
 """Handing messages to a mail server that does what servers do."""
 
+import asyncio
 import ssl
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 from email_gateway.domain.smtp_replies import LOGIN_RETRY_MS, RETRY_MS
 from email_gateway.relay import AWAY_MS, Delivery, Envelope, Relay, RelayServer
 from email_gateway.testing.smtp_server import Listening, Script, Step, smtp_server
@@ -62,6 +64,28 @@ async def test_a_message_that_is_refused_before_its_end_is_refused() -> None:
     found = await outcome(Script(hang_up_at="body", answers={"body": "552 5.3.4 too large"}), LARGE)
 
     assert found == Refused(code="message_too_large", detail="data: 552 5.3.4")
+
+
+@pytest.mark.parametrize(
+    ("script", "mail", "expected"),
+    [
+        (Script(), MAIL, SENT),
+        (Script(), replace(MAIL, raw=b"Subject: x\r\n\r\n" + (b"x" * 76 + b"\r\n") * 100_000), SENT),
+        (
+            Script(hang_up_at="body", answers={"body": "552 5.3.4 too large"}),
+            LARGE,
+            Refused(code="message_too_large", detail="data: 552 5.3.4"),
+        ),
+    ],
+    ids=["taken", "large", "refused"],
+)
+def test_on_the_loop_that_services_run_on(script: Script, mail: Envelope, expected: Outcome) -> None:
+    """uvloop's transports are not asyncio's."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found = runner.run(outcome(script, mail))
+
+    assert found == expected
+    assert [each.content for each in script.taken] == ([mail.raw] if found == SENT else [])
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -435,19 +435,26 @@ async def test_a_broken_connection_is_accepted_once_or_not_at_all(said: str) -> 
         assert it.server.turnstile.held == 0
 
 
-async def test_stopping_ends_what_is_under_way_and_takes_nothing_new() -> None:
-    async with running() as it:
-        idle, at_work = await it.by_hand(), await it.by_hand()
-        it.taker.gate.clear()
-        await at_work.to_data()
-        at_work.writer.write(b"x\r\n.\r\n")
-        await eventually(lambda: it.taker.begun)
-        it.stop.set()
-        assert (await idle.answer())[:3] == "421"
-        it.taker.gate.set()
-        assert (await at_work.answer())[:3] == "250"
-        assert (await at_work.answer())[:3] == "421"
-        await it.task
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_stopping_ends_what_is_under_way_and_takes_nothing_new(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def story() -> None:
+        async with running() as it:
+            idle, at_work = await it.by_hand(), await it.by_hand()
+            it.taker.gate.clear()
+            await at_work.to_data()
+            at_work.writer.write(b"x\r\n.\r\n")
+            await eventually(lambda: it.taker.begun)
+            it.stop.set()
+            assert (await idle.answer())[:3] == "421"
+            it.taker.gate.set()
+            assert (await at_work.answer())[:3] == "250"
+            assert (await at_work.answer())[:3] == "421"
+            await it.task
 
-        with pytest.raises(ConnectionRefusedError):
-            await it.by_hand()
+            with pytest.raises(ConnectionRefusedError):
+                await it.by_hand()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(story())

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from gatewaykit.domain.provider import Again, Outcome, Refused, Sent, Uncertain
@@ -268,8 +268,10 @@ class Relay:
     async def _hand_over(self, client: SMTP, envelope: Envelope, progress: _Progress) -> Outcome:
         """The message itself; its end is written only when all before has left."""
         await self._command(client, "data", b"DATA", good=range(354, 355))
-        protocol, transport = client.protocol, client.transport
-        if protocol is None or not isinstance(transport, asyncio.WriteTransport):
+        protocol = client.protocol
+        # Never to be asked for its class: uvloop's transports are of none of asyncio's.
+        transport = cast("asyncio.WriteTransport | None", client.transport)
+        if protocol is None or transport is None:
             raise ConnectionResetError("lost before the message")
         reading = asyncio.create_task(protocol.read_response(timeout=self._server.deliver_seconds))
         try:

@@ -9,7 +9,7 @@ smuggling).
 import asyncio
 import ssl
 from collections import defaultdict
-from typing import AnyStr, Final, Protocol
+from typing import AnyStr, Final, Protocol, cast
 
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as SmtpEnvelope
@@ -127,9 +127,11 @@ class SmtpSession(SMTP):
 
     def turn_away(self, reason: str) -> None:
         """Answer 421 and hang up."""
-        if isinstance(self.transport, asyncio.WriteTransport) and not self.transport.is_closing():
-            self.transport.write(f"421 {reason}\r\n".encode())
-            self.transport.close()
+        # Never to be asked for its class: uvloop's transports are of none of asyncio's.
+        transport = cast("asyncio.WriteTransport | None", self.transport)
+        if transport is not None and not transport.is_closing():
+            transport.write(f"421 {reason}\r\n".encode())
+            transport.close()
 
     async def handle_EHLO(  # noqa: N802  # aiosmtpd's name
         self, server: SMTP, session: Session, envelope: SmtpEnvelope, hostname: str, responses: list[str]

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session, syntax
 from typing_extensions import override
@@ -138,8 +138,8 @@ class _Server(SMTP):
             self._script.connections += 1
             self._script.open += 1
             self._script.open_most = max(self._script.open_most, self._script.open)
-        if isinstance(transport, asyncio.Transport):
-            self._script.transports.append(transport)
+        # Not asked for its class: uvloop's are of none of asyncio's.
+        self._script.transports.append(cast("asyncio.Transport", transport))
         super().connection_made(transport)
 
     @override
