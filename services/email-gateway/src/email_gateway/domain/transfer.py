@@ -7,7 +7,7 @@ from email_gateway.domain.limits import Notes
 from email_gateway.domain.words import base64_bytes
 
 _AS_IS: Final = frozenset(("", "7bit", "8bit", "binary", "7-bit", "8-bit"))
-_BASE64_LINES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t ")
+_BASE64_LINES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
 _UU_LINES_MAX: Final = 1_000_000
 
 
@@ -29,7 +29,7 @@ def decode_transfer(body: bytes, encoding: str, decoded_bytes_max: int, notes: N
 def _base64(body: bytes, notes: Notes) -> bytes:
     head, padding, rest = body.partition(b"=")
     data = base64_bytes(head)
-    if not _BASE64_LINES.issuperset(body):
+    if _not_base64(body):
         notes.add("base64_broken")
     # Some programs encode piece by piece, with padding in the middle; and lists add a footer in plain text.
     pieces = [piece for piece in rest.split(b"=") if piece.strip()] if padding else []
@@ -44,7 +44,11 @@ def _base64(body: bytes, notes: Notes) -> bytes:
 def _is_base64(piece: bytes) -> bool:
     """Long lines without spaces in them."""
     lines = piece.split()
-    return _BASE64_LINES.issuperset(piece) and all(len(line) % 4 == 0 for line in lines[:-1])
+    return not _not_base64(piece) and all(len(line) % 4 == 0 for line in lines[:-1])
+
+
+def _not_base64(piece: bytes) -> bytes:
+    return piece.translate(None, _BASE64_LINES)
 
 
 def _without_odd_ends(body: bytes) -> bytes:
