@@ -17,7 +17,7 @@ from contracts.messages import (
     MessageReceived,
     MessageSent,
 )
-from contracts.written import MessageEdited, MessageErased, MessageFilesChanged, WindowChanged
+from contracts.written import MessageEdited, MessageErased, MessageFilesChanged, MessagesMoved, WindowChanged
 
 from gatewaykit.domain.records import Announced, Change, Conversation
 from gatewaykit.store import ConversationTransaction
@@ -86,6 +86,8 @@ def event_id(data: Announced) -> str:
             return f"{data.message_id}.erased"
         case MessageFilesChanged():
             return f"{data.message_id}.files.{data.fetched + data.failed}"
+        case MessagesMoved():
+            return f"{data.to_interaction_id}.moved.{data.moved[0].number}"
         case MessageReceived() | MessageSent() | MessageNoted() | MessageAnnounced():
             return data.message_id
 

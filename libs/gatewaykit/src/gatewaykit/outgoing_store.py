@@ -50,6 +50,11 @@ class OutgoingTransaction(TransactionBase, Protocol):
         """Replace it, under the lock."""
         ...
 
+    async def move_outgoings(self, line: Line, counterpart: str, message_ids: Collection[str], to: str) -> None:
+        """The parts of these messages, which were to this counterpart, are of that interaction now. They go on in the
+        order and at the rate of the counterpart."""
+        ...
+
     async def parts_of(self, tenant_id: str, message_id: str, *, lock: bool) -> Sequence[OutgoingRow]:
         """All rows of a message, in their order."""
         ...
@@ -166,6 +171,12 @@ class PostgresOutgoings(Transaction):
         unchanging = fixed | {"created_at_ms", "request_id"}
         values = {name: value for name, value in _columns(row).items() if name not in unchanging}
         await self.execute(_sql()["save_outgoing"], **values)
+
+    async def move_outgoings(self, line: Line, counterpart: str, message_ids: Collection[str], to: str) -> None:
+        """See OutgoingTransaction."""
+        await self.lock_pair(*line, counterpart)
+        values = {"tenant_id": line[0], "message_ids": list(message_ids), "interaction_id": to}
+        await self.execute(_sql()["move_outgoings"], **values)
 
     async def parts_of(self, tenant_id: str, message_id: str, *, lock: bool) -> Sequence[OutgoingRow]:
         """See OutgoingTransaction."""

@@ -80,6 +80,15 @@ class ConversationTransaction(TransactionBase, Protocol):
         """The message, if it was accepted."""
         ...
 
+    async def move_messages(self, messages: Sequence[Message]) -> None:
+        """They are of these interactions and have these numbers now, which no other message has; under the locks of the
+        conversations that they leave and come to."""
+        ...
+
+    async def join_counterparts(self, tenant_id: str, address: str, counterpart: str, into: str) -> None:
+        """All conversations of the one counterpart, of which none is open, are the other's now."""
+        ...
+
     async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
         """The next messages behind a number, in order, at most MESSAGES_MAX."""
         ...
@@ -167,6 +176,22 @@ class PostgresConversations(Transaction):
         """See ConversationTransaction."""
         row = await self.one(_sql()["message"], tenant_id=tenant_id, message_id=message_id)
         return _message(row) if row else None
+
+    async def move_messages(self, messages: Sequence[Message]) -> None:
+        """See ConversationTransaction."""
+        for each in messages:
+            await self.execute(
+                _sql()["move_message"],
+                tenant_id=each.tenant_id,
+                message_id=each.message_id,
+                interaction_id=each.interaction_id,
+                number=each.number,
+            )
+
+    async def join_counterparts(self, tenant_id: str, address: str, counterpart: str, into: str) -> None:
+        """See ConversationTransaction."""
+        values = {"tenant_id": tenant_id, "address": address, "counterpart": counterpart, "into": into}
+        await self.execute(_sql()["join_counterparts"], **values)
 
     async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
         """See ConversationTransaction."""

@@ -16,6 +16,7 @@ from gatewaykit.configuration_reader import ConfigurationReader
 from gatewaykit.directory import Directory
 from gatewaykit.domain.records import Conversation
 from gatewaykit.links_api import files_router
+from gatewaykit.moves import Moves
 from gatewaykit.outgoings import Outgoings
 from gatewaykit.routing import Routing
 from gatewaykit.secrets import Secrets
@@ -41,6 +42,7 @@ from email_gateway.domain.parse import parse_mail
 from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.imap_in import ImapReading, ImapRules
 from email_gateway.mailboxes import ConfiguredMailboxes, Mailboxes, SigningKeys
+from email_gateway.moving_mail import MailIndex
 from email_gateway.parts import Parts
 from email_gateway.relay import Relay, RelayServer
 from email_gateway.settings import EmailSettings
@@ -173,7 +175,11 @@ def _consumer(shell: Shell, store: MailStore, directory: Directory, writing: Mai
     processor = TransactionalProcessor(
         group=GROUP,
         store=store,
-        reactions=reactions(Routing(directory, shell.clock, writing), AgentMessages(shell.clock, writing)),
+        reactions=reactions(
+            Routing(directory, shell.clock, writing),
+            AgentMessages(shell.clock, writing),
+            Moves(shell.clock, MailIndex()),
+        ),
         telemetry=shell.telemetry,
     )
     return ConsumerLoop(

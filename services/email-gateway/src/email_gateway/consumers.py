@@ -4,7 +4,7 @@ from typing import Final
 
 from contracts.agents import CommandResult
 from contracts.assignments import AssignmentRoleChanged, TransferChanged
-from contracts.commands import AddNote, ResendMessage, SendMessage
+from contracts.commands import AddNote, JoinInteraction, ResendMessage, SendMessage, SplitInteraction
 from contracts.tasks import (
     TaskAbandoned,
     TaskAssigned,
@@ -20,6 +20,7 @@ from contracts.tasks import (
 )
 from contracts.topics import COMMANDS_EMAIL, ROUTING_EVENTS
 from gatewaykit.agent_messages import AgentMessages
+from gatewaykit.moves import Moves
 from gatewaykit.routing import Routing
 from servicekit.transactional import TransactionalReactions
 
@@ -30,7 +31,7 @@ TOPICS: Final = (ROUTING_EVENTS.name, COMMANDS_EMAIL.name)
 
 
 def reactions(
-    routing: Routing[MailTransaction], agents: AgentMessages[MailTransaction]
+    routing: Routing[MailTransaction], agents: AgentMessages[MailTransaction], moves: Moves[MailTransaction]
 ) -> TransactionalReactions[MailTransaction]:
     """Who reacts to what."""
     return (
@@ -52,4 +53,6 @@ def reactions(
         .on(SendMessage, agents.send)
         .on(AddNote, agents.send)
         .on(ResendMessage, agents.resend)
+        .on(SplitInteraction, moves.split)
+        .on(JoinInteraction, moves.join)
     )

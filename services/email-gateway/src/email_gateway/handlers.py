@@ -267,6 +267,10 @@ class Receiving:
         joined = await self._joined(tx, place, judged, envelope)
         thread = joined.thread if joined else f"mail:{claimed.id_hash[:40]}"
         open_now = await tx.lock_open(place.tenant_id, place.address, thread)
+        if joined and open_now is None:  # perhaps it has just been joined to another
+            joined = await self._joined(tx, place, judged, envelope)
+            thread = joined.thread if joined else thread
+            open_now = await tx.lock_open(place.tenant_id, place.address, thread)
         placed = Placed(
             id_hash=claimed.id_hash,
             address=place.address,
@@ -337,7 +341,7 @@ class Receiving:
         )
         hashes = {hash_of_id(each.message_id) for each in candidates if each.message_id and not each.signed}
         known = await tx.known_mail(place.tenant_id, place.address, hashes)
-        for candidate in candidates:
+        for candidate in sorted(candidates, key=_may_be_stale):
             unsigned = known.get(hash_of_id(candidate.message_id)) if candidate.message_id else None
             if candidate.signed:
                 joined = await self._joined_signed(tx, place, candidate)
@@ -358,6 +362,11 @@ class Receiving:
         if home is None or (home.tenant_id, home.address) != (place.tenant_id, place.address):
             return None
         return _Joined(home.thread, candidate.reason, ours.message_id if ours else None)
+
+
+def _may_be_stale(candidate: Candidate) -> bool:
+    """A reply address names the interaction of the day on which it was sent: the message may be another's by now."""
+    return not (candidate.signed and candidate.reason == "in_reply_to")
 
 
 @dataclass(frozen=True, slots=True)

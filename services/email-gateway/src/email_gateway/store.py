@@ -37,6 +37,16 @@ class MailTransaction(ConversationTransaction, OutgoingTransaction, SendingTrans
         """It belongs to this thread and interaction."""
         ...
 
+    async def move_mail(
+        self, tenant_id: str, address: str, hashes: Collection[str], *, thread: str, interaction_id: str
+    ) -> None:
+        """These belong to this thread and interaction now."""
+        ...
+
+    async def join_threads(self, tenant_id: str, address: str, thread: str, into: str) -> None:
+        """Whatever belongs to the one thread belongs to the other now."""
+        ...
+
     async def home_of(self, interaction_id: str) -> Home | None:
         """Where the interaction belongs, also long after its end; for a transaction of every tenant."""
         ...
@@ -110,6 +120,17 @@ class PostgresMailTransaction(PostgresConversations, PostgresOutgoings, Postgres
             thread=mail.thread,
             interaction_id=mail.interaction_id,
         )
+
+    async def move_mail(
+        self, tenant_id: str, address: str, hashes: Collection[str], *, thread: str, interaction_id: str
+    ) -> None:
+        """See MailTransaction."""
+        values = {"tenant_id": tenant_id, "address": address, "hashes": list(hashes)}
+        await self.execute(_sql()["move_mail"], **values, thread=thread, interaction_id=interaction_id)
+
+    async def join_threads(self, tenant_id: str, address: str, thread: str, into: str) -> None:
+        """See MailTransaction."""
+        await self.execute(_sql()["join_threads"], tenant_id=tenant_id, address=address, thread=thread, into=into)
 
     async def home_of(self, interaction_id: str) -> Home | None:
         """See MailTransaction."""

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
-from contracts.commands import AddNote, ConnectAssignment, RequestCallback, ResendMessage, SendMessage
+from contracts.commands import (
+    AddNote,
+    ConnectAssignment,
+    JoinInteraction,
+    RequestCallback,
+    ResendMessage,
+    SendMessage,
+    SplitInteraction,
+)
 from contracts.interactions import ActivityChanged, AttentionRequested, EndReason, InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageFailed, MessageNoted, MessageReceived, MessageSent
 
@@ -28,7 +36,8 @@ ASKED: Final = ".callback."
 """Between interaction and position in the id of a request for a callback."""
 
 
-Command = SendMessage | AddNote | ResendMessage
+Request = ResendMessage | SplitInteraction | JoinInteraction
+Command = SendMessage | AddNote | Request
 
 
 def customer_says(before: Conversation, opening: Opening, said: Said, now_ms: int) -> Change:
@@ -52,7 +61,7 @@ def customer_says(before: Conversation, opening: Opening, said: Said, now_ms: in
     received, message = taken(before, said, now_ms)
     announce: tuple[Announced, ...] = (received,)
     if number == 1:
-        announce = (_started(before, opening, said.text, now_ms), received)
+        announce = (started(before, opening, said.text, now_ms), received)
     elif before.state == "open" or before.parked:
         asked = attention(before, f"{before.interaction_id}.m{number}", said.message_id, now_ms)
         announce = (received, asked)
@@ -208,10 +217,10 @@ def may_say(conversation: Conversation, command: Command) -> bool | None:
 
 
 def refused(command: Command, *, reason: str, detail: str, now_ms: int) -> MessageFailed:
-    """What an agent learns of a message that was not sent. To send one again was a request of its own, and its message
-    is part of the conversation: the request has failed."""
+    """What an agent learns of a message that was not sent. To send one again, to split and to join are requests of
+    their own, about messages that are part of the conversation: the request has failed."""
     return MessageFailed(
-        message_id=command.request_id if isinstance(command, ResendMessage) else command.message_id,
+        message_id=command.request_id if isinstance(command, Request) else command.message_id,
         interaction_id=command.interaction_id,
         domain=command.domain,
         agent_id=command.agent_id,
@@ -351,7 +360,7 @@ def _personal(text: str, files: Sequence[File], html: str | None = None) -> dict
     return personal
 
 
-def _started(conversation: Conversation, opening: Opening, text: str, now_ms: int) -> InteractionStarted:
+def started(conversation: Conversation, opening: Opening, text: str, now_ms: int) -> InteractionStarted:
     """With the customer's first words, by which the router classifies."""
     personal: dict[str, object] = {"identifiers": opening.identifiers, "text": text}
     if opening.name:

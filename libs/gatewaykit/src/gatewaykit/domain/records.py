@@ -22,7 +22,7 @@ from contracts.messages import (
     MessageSent,
 )
 from contracts.tasks import Role
-from contracts.written import MessageEdited, MessageErased, MessageFilesChanged, WindowChanged
+from contracts.written import MessageEdited, MessageErased, MessageFilesChanged, MessagesMoved, WindowChanged
 
 from gatewaykit.domain.content import File, Identifier, Window
 
@@ -196,6 +196,7 @@ Announced = (
     | MessageEdited
     | MessageErased
     | MessageFilesChanged
+    | MessagesMoved
     | WindowChanged
     | RequestCallback
     | ConnectAssignment

@@ -67,6 +67,14 @@ WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id AND number = :
 -- name: message
 SELECT * FROM message WHERE tenant_id = :tenant_id AND message_id = :message_id
 
+-- name: move_message
+UPDATE message SET interaction_id = :interaction_id, number = :number
+WHERE tenant_id = :tenant_id AND message_id = :message_id
+
+-- name: join_counterparts
+UPDATE conversation SET counterpart = :into
+WHERE tenant_id = :tenant_id AND address = :address AND counterpart = :counterpart AND state = 'ended'
+
 -- name: messages_after
 SELECT * FROM message
 WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id AND number > :number

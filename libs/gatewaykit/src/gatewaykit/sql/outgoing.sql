@@ -28,6 +28,15 @@ UPDATE outgoing SET
   reason = :reason, detail = :detail
 WHERE tenant_id = :tenant_id AND outgoing_id = :outgoing_id
 
+-- name: move_outgoings
+-- In one order for everybody.
+WITH moved AS (
+  SELECT tenant_id, outgoing_id FROM outgoing
+  WHERE tenant_id = :tenant_id AND message_id = ANY(CAST(:message_ids AS text[])) ORDER BY number FOR UPDATE
+)
+UPDATE outgoing SET interaction_id = :interaction_id FROM moved
+WHERE outgoing.tenant_id = moved.tenant_id AND outgoing.outgoing_id = moved.outgoing_id
+
 -- name: parts_of
 SELECT * FROM outgoing WHERE tenant_id = :tenant_id AND message_id = :message_id ORDER BY number
 

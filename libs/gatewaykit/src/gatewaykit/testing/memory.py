@@ -121,6 +121,21 @@ class MemoryConversations(MemoryTransaction[Tables]):
         found = (each for each in self.tables.messages.values() if each.message_id == message_id and self.sees(each))
         return next((each for each in found if each.tenant_id == tenant_id), None)
 
+    async def move_messages(self, messages: Sequence[Message]) -> None:
+        """See ConversationTransaction."""
+        kept = self.tables.messages
+        places = {(each.tenant_id, each.message_id): place for place, each in kept.items()}
+        for each in messages:
+            before = kept.pop(places[each.tenant_id, each.message_id])
+            place = (each.tenant_id, each.interaction_id, each.number)
+            kept[place] = replace(before, interaction_id=each.interaction_id, number=each.number)
+
+    async def join_counterparts(self, tenant_id: str, address: str, counterpart: str, into: str) -> None:
+        """See ConversationTransaction."""
+        for each in list(self._of(tenant_id, address, counterpart)):
+            if each.state == "ended":
+                self.tables.conversations[tenant_id, each.interaction_id] = replace(each, counterpart=into)
+
     async def messages_after(self, tenant_id: str, interaction_id: str, number: int) -> Sequence[Message]:
         """See ConversationTransaction."""
         found = [

@@ -50,6 +50,12 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
         """See OutgoingTransaction."""
         self.tables.outgoings[row.tenant_id, row.outgoing_id] = row
 
+    async def move_outgoings(self, line: Line, counterpart: str, message_ids: Collection[str], to: str) -> None:
+        """See OutgoingTransaction."""
+        for row in self._rows():
+            if row.tenant_id == line[0] and row.message_id in message_ids:
+                self.tables.outgoings[row.tenant_id, row.outgoing_id] = replace(row, interaction_id=to)
+
     async def parts_of(self, tenant_id: str, message_id: str, *, lock: bool) -> Sequence[OutgoingRow]:
         """See OutgoingTransaction."""
         return [row for row in self._rows() if (row.tenant_id, row.message_id) == (tenant_id, message_id)]

@@ -42,6 +42,11 @@ def hash_of_id(message_id: str) -> str:
     return sha256(f"id:{message_id}".encode("utf-8", "replace")).hexdigest()
 
 
+def hash_of_interaction(interaction_id: str) -> str:
+    """Of no message: marks where an interaction went that was joined to another."""
+    return sha256(f"interaction:{interaction_id}".encode()).hexdigest()
+
+
 def hash_of_content(message_id: str | None, content_sha256: str) -> str:
     """Of a message without an id, or with one that another message had before."""
     return sha256(f"content:{content_sha256}:{message_id or ''}".encode("utf-8", "replace")).hexdigest()

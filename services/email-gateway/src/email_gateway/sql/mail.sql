@@ -11,6 +11,14 @@ WHERE tenant_id = :tenant_id AND address = :address AND id_hash = ANY(CAST(:hash
 UPDATE mail_message SET thread = :thread, interaction_id = :interaction_id
 WHERE tenant_id = :tenant_id AND address = :address AND id_hash = :id_hash
 
+-- name: move_mail
+UPDATE mail_message SET thread = :thread, interaction_id = :interaction_id
+WHERE tenant_id = :tenant_id AND address = :address AND id_hash = ANY(CAST(:hashes AS text[]))
+
+-- name: join_threads
+UPDATE mail_message SET thread = :into
+WHERE tenant_id = :tenant_id AND address = :address AND thread = :thread
+
 -- name: home_by_conversation
 SELECT tenant_id, address, counterpart AS thread FROM conversation
 WHERE interaction_id = :interaction_id AND counterpart IS NOT NULL LIMIT 1

@@ -70,6 +70,19 @@ class MemoryMailTransaction(MemoryConversations[MailTables], MemoryOutgoings[Mai
                 self.tables.mail[key], thread=mail.thread, interaction_id=mail.interaction_id
             )
 
+    async def move_mail(
+        self, tenant_id: str, address: str, hashes: Collection[str], *, thread: str, interaction_id: str
+    ) -> None:
+        """See MailTransaction."""
+        for mail in (await self.known_mail(tenant_id, address, hashes)).values():
+            await self.attach_mail(replace(mail, thread=thread, interaction_id=interaction_id))
+
+    async def join_threads(self, tenant_id: str, address: str, thread: str, into: str) -> None:
+        """See MailTransaction."""
+        for mail in list(self.tables.mail.values()):
+            if (mail.tenant_id, mail.address, mail.thread) == (tenant_id, address, thread):
+                await self.attach_mail(replace(mail, thread=into))
+
     async def home_of(self, interaction_id: str) -> Home | None:
         """See MailTransaction."""
         for (tenant_id, kept_id), conversation in self.tables.conversations.items():
