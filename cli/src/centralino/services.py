@@ -15,6 +15,10 @@ from centralino.providers.catalogue import VENDORS
 
 DOMAIN_PARTITIONS: Final = 4
 ENGINE: Final = "router-engine"
+SMTP: Final = "email-gateway.smtp"
+"""Name of the port that takes mail."""
+RELAY: Final = "email-gateway.relay"
+"""Of the mail server that would deliver it: nobody is there until somebody starts one."""
 DRAIN_SECONDS: Final = 5
 GROUP_SESSION_SECONDS: Final = 6
 """The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
@@ -104,6 +108,21 @@ def services() -> list[ServiceSpec]:
             },
         ),
         ServiceSpec(
+            name="email-gateway",
+            command=["-m", "email_gateway.app"],
+            schema="email_gateway",
+            prefix="/mail/v1",
+            own=lambda setting: {
+                "CENTRALINO_REPLY_SECRET": setting.home.secret("reply-secret"),
+                "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
+                "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
+                "CENTRALINO_SECRETS_PATH": simulators.write_secrets(setting.home),
+                "CENTRALINO_SMTP_PORT": str(setting.ports[SMTP]),
+                "CENTRALINO_RELAY_PORT": str(setting.ports[RELAY]),
+                "CENTRALINO_RELAY_TLS": "none",
+            },
+        ),
+        ServiceSpec(
             name="crm",
             command=["-m", "crm.app"],
             schema="crm",
@@ -133,7 +152,8 @@ def with_engines(specs: Sequence[ServiceSpec], count: int) -> list[ServiceSpec]:
 
 def port_names(specs: Sequence[ServiceSpec]) -> list[str]:
     """Names of the ports that the services need; `<service>.health` is the operators' page."""
-    return [name for spec in specs for name in (spec.name, health_port(spec))]
+    own = [name for spec in specs for name in (spec.name, health_port(spec))]
+    return [*own, SMTP, RELAY] if any(spec.name == "email-gateway" for spec in specs) else own
 
 
 def health_port(spec: ServiceSpec) -> str:

@@ -85,6 +85,10 @@ class Directory:
         """A text that a provider has approved, as configured."""
         return self._templates.get((tenant_id, f"{domain}/{template_id}"))
 
+    def all_addresses(self) -> list[tuple[str, ChannelAddress]]:
+        """Every configured address with its tenant."""
+        return list(self._addresses.values())
+
     def queues(self, address: str) -> list[dict[str, str]]:
         """The queues that a visitor of the address may choose from: id and name, the usual one first."""
         found = self.address(address)

@@ -93,7 +93,7 @@ async def _received(
     in_reply_to = await _answered(tx, place, item.reply_to, ours)
     said = inbound.said_by(item, files, message_id=message_id, in_reply_to=in_reply_to)
     conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
-    if inbound.is_reaction(item):
+    if inbound.is_aside(item):
         if conversation is None:
             return PASSED
         return await _kept(tx, conversation, inbound.reacted(conversation, said, now_ms), now_ms)

@@ -78,14 +78,8 @@ def event_id(data: Announced) -> str:
             return data.request_id
         case MessageDelivered():
             return f"{data.interaction_id}.delivered.{data.number}"
-        case MessageFailed():
-            return f"{data.message_id}.failed"
-        case MessageEdited():
-            return f"{data.message_id}.edited.{data.edited_at_ms}"
-        case MessageErased():
-            return f"{data.message_id}.erased"
-        case MessageFilesChanged():
-            return f"{data.message_id}.files.{data.fetched + data.failed}"
+        case MessageFailed() | MessageEdited() | MessageErased() | MessageFilesChanged():
+            return f"{data.message_id}.{_news(data)}"
         case MessagesMoved():
             return f"{data.to_interaction_id}.moved.{data.moved[0].number}"
         case MessageReceived() | MessageSent() | MessageNoted() | MessageAnnounced():
@@ -104,3 +98,15 @@ def _turn(data: InteractionStarted | InteractionEnded | InteractionUpdated | Act
             return f"{'active' if data.active else 'silent'}.{data.changed_at_ms}"
         case WindowChanged():
             return f"window.{data.opens_at_ms}.{data.closes_at_ms}.{data.basis}"
+
+
+def _news(data: MessageFailed | MessageEdited | MessageErased | MessageFilesChanged) -> str:
+    match data:
+        case MessageFailed():
+            return "failed"
+        case MessageEdited():
+            return f"edited.{data.edited_at_ms}"
+        case MessageErased():
+            return "erased"
+        case MessageFilesChanged():
+            return f"files.{data.fetched + data.failed}"

@@ -78,7 +78,7 @@ def taken(before: Conversation, said: Said, now_ms: int) -> tuple[MessageReceive
         channel=before.channel,
         number=number,
         received_at_ms=now_ms,
-        personal=_personal(said.text, said.files, said.html),
+        personal={**said.personal, **_personal(said.text, said.files, said.html)},
         in_reply_to=said.in_reply_to,
         attributes=dict(said.attributes),
     )

@@ -25,9 +25,9 @@ ATTRIBUTE_LENGTH_MAX: Final = 500
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
-def is_reaction(item: Received) -> bool:
-    """A thumb under a message: part of the story, and no reason to call an agent."""
-    return item.attributes.get("kind") == "reaction"
+def is_aside(item: Received) -> bool:
+    """A thumb under a message, a machine's answer: part of the story, and no reason to call an agent."""
+    return item.attributes.get("kind") in ("reaction", "automatic")
 
 
 def said_by(item: Received, files: Sequence[File], *, message_id: str, in_reply_to: str | None) -> Said:
@@ -39,6 +39,8 @@ def said_by(item: Received, files: Sequence[File], *, message_id: str, in_reply_
         files=tuple(files),
         in_reply_to=in_reply_to,
         attributes=_attributes(item.attributes),
+        html=None if item.html is None else storable(item.html),
+        personal=item.personal,
     )
 
 
@@ -62,6 +64,7 @@ def opened(
         active_at_ms=now_ms,
         check_at_ms=now_ms + min(QUIET_CHECK_MS, place.idle_close_seconds * 1000),
         counterpart=item.counterpart,
+        subject=storable(item.subject or "") or None,
         continues=_continued(place, previous, now_ms),
         reopen_seconds=place.reopen_seconds,
         reply_window=_still_open(previous, now_ms),
@@ -88,7 +91,7 @@ def received(before: Conversation, item: Received, said: Said, now_ms: int) -> C
 
 
 def reacted(before: Conversation, said: Said, now_ms: int) -> Change:
-    """A reaction takes a number; nobody has to answer it."""
+    """What is said aside takes a number; nobody has to answer it."""
     event, message = taken(before, said, now_ms)
     return Change(replace(before, last_number=event.number, active_at_ms=now_ms), (event,), message)
 

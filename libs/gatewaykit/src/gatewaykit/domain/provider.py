@@ -93,7 +93,13 @@ class Received:
     """Open since this message, beside any that is open longer; none: it opened none, or the channel has none."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """For routing rules, without personal data: `referral`, `payload`, ... `kind` says what it is if neither text nor
-    file: `reaction`, `unsupported`, ..."""
+    file: `reaction`, `unsupported`, ...; or `automatic`: a machine's, to which nobody has to answer."""
+    html: str | None = None
+    """Safe to show."""
+    subject: str | None = None
+    """Of an e-mail: the conversation that it opens gets it."""
+    personal: Mapping[str, object] = field(default_factory=dict)
+    """What else agents see of the message: `from`, `to`, `cc`, ... of an e-mail."""
 
 
 StatusWord = Literal["sent", "delivered", "read", "failed"]

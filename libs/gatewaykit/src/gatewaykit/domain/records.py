@@ -84,6 +84,8 @@ class Said:
     html: str | None = None
     in_reply_to: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    personal: Mapping[str, object] = field(default_factory=dict)
+    """Told beside text, HTML and files, and not kept here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
