@@ -57,7 +57,7 @@ class ConversationTransaction(TransactionBase, Protocol):
         ...
 
     async def save_conversation(self, conversation: Conversation) -> None:
-        """Replace it, under its lock; its revision rises."""
+        """Replace it, under its lock; its revision rises, and `active_at_ms` never falls, whichever clock it is of."""
         ...
 
     async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:

@@ -37,7 +37,7 @@ ORDER BY check_at_ms LIMIT :rows_max FOR UPDATE SKIP LOCKED
 
 -- name: save_conversation
 UPDATE conversation SET
-  state = :state, active_at_ms = :active_at_ms, check_at_ms = :check_at_ms, silent = :silent,
+  state = :state, active_at_ms = greatest(active_at_ms, :active_at_ms), check_at_ms = :check_at_ms, silent = :silent,
   unanswered_since_ms = :unanswered_since_ms, gone_at_ms = :gone_at_ms,
   task_id = :task_id, assignment_id = :assignment_id, agent_id = :agent_id, agent_name = :agent_name,
   helpers = :helpers, parked = :parked, awaits_answer = :awaits_answer, routed_sequence = :routed_sequence,

@@ -262,3 +262,44 @@ class ConversationLaws(TransactionLaws):
         assert kept is not None
         assert set(said) == {kept.interaction_id}
         assert kept.last_number == 5
+
+    async def test_messages_move_with_their_words_to_new_places(self, keeper: ConversationKeeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            for name in ("i1", "i2"):
+                await tx.open_conversation(replace(FRESH, interaction_id=name))
+                for number in (1, 2):
+                    await tx.add_message(message(number, interaction_id=name))
+            moved = [replace(message(number), interaction_id="i2", number=number + 2) for number in (1, 2)]
+        async with keeper.transaction("acme") as tx:
+            await tx.move_messages([replace(each, text="other words") for each in moved])
+        async with keeper.transaction("acme") as tx:
+            left, found = await tx.messages_after("acme", "i1", 0), await tx.messages_after("acme", "i2", 0)
+
+        assert left == []
+        assert found == [message(1, interaction_id="i2"), message(2, interaction_id="i2"), *moved]
+
+    async def test_conversations_of_one_counterpart_become_anothers(self, keeper: ConversationKeeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            for number, counterpart in enumerate(("a", "a", "b")):
+                opened = replace(WRITTEN, interaction_id=f"i{number}", counterpart=counterpart)
+                await tx.open_conversation(opened)
+                await tx.save_conversation(replace(opened, state="ended", ended_at_ms=NOW_MS + number))
+            await tx.open_conversation(replace(WRITTEN, interaction_id="i9", counterpart="b"))
+            await tx.join_counterparts("acme", "elsewhere", "a", "c")
+            await tx.join_counterparts("acme", WRITTEN.address, "a", "b")
+        async with keeper.transaction("acme") as tx:
+            kept = [await tx.conversation("acme", name) for name in ("i0", "i1", "i2", "i9")]
+            nobody = await tx.last_ended("acme", WRITTEN.address, "a")
+
+        assert [each.counterpart for each in kept if each] == ["b"] * 4
+        assert nobody is None
+
+    async def test_activity_is_never_taken_back_by_another_clock(self, keeper: ConversationKeeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.open_conversation(FRESH)
+            for at_ms in (NOW_MS + 5, NOW_MS + 1):
+                await tx.save_conversation(replace(FRESH, active_at_ms=at_ms))
+            kept = await tx.conversation("acme", "i1")
+
+        assert kept is not None
+        assert kept.active_at_ms == NOW_MS + 5

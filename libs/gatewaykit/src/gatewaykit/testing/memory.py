@@ -84,8 +84,10 @@ class MemoryConversations(MemoryTransaction[Tables]):
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """See ConversationTransaction."""
-        saved = replace(conversation, revision=conversation.revision + 1)
-        self.tables.conversations[conversation.tenant_id, conversation.interaction_id] = saved
+        key = (conversation.tenant_id, conversation.interaction_id)
+        active_at_ms = max(conversation.active_at_ms, self.tables.conversations[key].active_at_ms)
+        saved = replace(conversation, revision=conversation.revision + 1, active_at_ms=active_at_ms)
+        self.tables.conversations[key] = saved
         self.changed.add(conversation.interaction_id)
 
     async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:

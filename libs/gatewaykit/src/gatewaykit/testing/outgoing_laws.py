@@ -358,3 +358,16 @@ class OutgoingLaws:
             await Outgoings().put(tx, SampleMessage(message_id="m1"), SampleConversation(), PARTS)
 
             assert (before, tx.put_outgoing) == (False, True)
+
+    async def test_parts_move_with_their_message_and_go_on_in_their_line(self, keeper: OutgoingKeeper) -> None:
+        await put(keeper, "m1", *PARTS)
+        await put(keeper, "m2")
+        first = (await claimed(keeper))[0]
+        async with keeper.transaction("acme") as tx:
+            await tx.move_outgoings(LINE, "anna", ["m1", "m9"], "i9")
+        await answered(keeper, first, Sent(provider_message_id="w1"))
+        rest = await claimed(keeper)
+
+        assert [row.interaction_id for row in await rows_of(keeper, "m1")] == ["i9", "i9"]
+        assert [row.interaction_id for row in await rows_of(keeper, "m2")] == ["i-anna"]
+        assert [(row.message_id, row.part) for row in rest] == [("m1", 2)]
