@@ -77,6 +77,13 @@ def test_candidates_come_in_the_order_of_what_they_prove() -> None:
     ]
 
 
+def test_our_message_that_is_answered_comes_before_the_reply_address() -> None:
+    own = own_message_id("m1", "shop.example", KEYS)
+    found = candidates(recipients=(reply_address(ID, "shop.example", KEYS),), parents=("p@x.example", own))
+
+    assert [one.interaction_id or one.message_id for one in found] == [own, ID, "p@x.example"]
+
+
 def test_an_id_of_ours_in_the_references_is_known_as_signed() -> None:
     own = own_message_id("m1", "shop.example", KEYS)
 

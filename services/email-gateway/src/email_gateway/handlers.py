@@ -341,7 +341,7 @@ class Receiving:
         )
         hashes = {hash_of_id(each.message_id) for each in candidates if each.message_id and not each.signed}
         known = await tx.known_mail(place.tenant_id, place.address, hashes)
-        for candidate in sorted(candidates, key=_may_be_stale):
+        for candidate in candidates:
             unsigned = known.get(hash_of_id(candidate.message_id)) if candidate.message_id else None
             if candidate.signed:
                 joined = await self._joined_signed(tx, place, candidate)
@@ -362,11 +362,6 @@ class Receiving:
         if home is None or (home.tenant_id, home.address) != (place.tenant_id, place.address):
             return None
         return _Joined(home.thread, candidate.reason, ours.message_id if ours else None)
-
-
-def _may_be_stale(candidate: Candidate) -> bool:
-    """A reply address names the interaction of the day on which it was sent: the message may be another's by now."""
-    return not (candidate.signed and candidate.reason == "in_reply_to")
 
 
 @dataclass(frozen=True, slots=True)

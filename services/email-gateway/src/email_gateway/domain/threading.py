@@ -116,7 +116,12 @@ def join_candidates(
     for message_id in _quoted_ids(text, domain):
         if is_own_message_id(message_id, domain, keys):
             add("quoted_message_id", message_id=message_id)
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=_may_be_stale))
+
+
+def _may_be_stale(candidate: Candidate) -> bool:
+    """A reply address names the interaction of the day on which it was sent: the message may be another's by now."""
+    return not (candidate.signed and candidate.reason == "in_reply_to")
 
 
 def _quoted_ids(text: str, domain: str) -> Iterator[str]:
