@@ -184,4 +184,4 @@ class Moving(RuleBasedStateMachine):
 
 
 TestMoving = Moving.TestCase
-TestMoving.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestMoving.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
