@@ -60,7 +60,8 @@ async def test_a_customer_is_answered_and_goes_on(up: Up, name: str) -> None:
         await control("POST", "/say", {"customer": "Ann", "text": "My stove does not burn"})
         offer = await eventually(lambda: _offer(desk), timeout_seconds=SECONDS)
         assert await desk.accept(str(offer), f"accept-{name}") == "ok"
-        held = (await desk.look()).held[-1]
+        assignment_id = f"{offer}.a"
+        held = next(each for each in (await desk.look()).held if each.assignment_id == assignment_id)
         assert await desk.say(held.assignment_id, f"answer-{name}", "Is there gas?") == "ok"
         told = await control("GET", "/messages?side=centre&wait_ms=20000")
         if "read" in VENDORS[name].can:

@@ -12,8 +12,12 @@ from chat_gateway.notes import WebhookNotes
 from chat_gateway.providers.meta import hub_signature
 from chat_gateway.testing.samples import TENANT
 from chat_gateway.testing.written import WrittenGateway
-from contracts.messages import MessageReceived
+from contracts.messages import MessageAnnounced, MessageReceived
+from gatewaykit.domain.provider import Capabilities, Sent
+from gatewaykit.sending import SendingLimits, claim, settle
 from httpx import ASGITransport, AsyncClient, Response
+from servicekit.store import EVERY_TENANT
+from servicekit.testing.eventually import eventually
 from servicekit.testing.fake_http import FakeHttp, programmed
 
 SECRETS = {"app_secret": ["app"], "access_token": ["token"], "verify_token": ["verify"]}
@@ -181,3 +185,36 @@ async def test_no_more_wait_than_may_and_nobody_waits_longer_than_a_provider(tmp
     assert pages.counted("provider_deliveries", provider="messenger", outcome="late") == 2
     assert after.status_code == 200
     assert pages.texts() == ["hi"]
+
+
+async def test_an_echo_before_the_providers_answer_waits_for_it(pages: Pages) -> None:
+    store = pages.written.store
+    await pages.deliver(body_of(said("1001", "m1", "c1")))
+    [conversation] = pages.written.conversations("messenger:one")
+    await pages.written.assign(conversation.interaction_id)
+    await pages.written.write(conversation.interaction_id, "a1", "hello")
+    now_ms = pages.written.clock.now_ms()
+    async with store.transaction(EVERY_TENANT) as tx:
+        line, limits = (TENANT, "messenger:one"), SendingLimits()
+        [row] = await claim(tx, line, Capabilities(text_max=1), now_ms, rows_max=1, limits=limits)
+    echo = said("1001", "m2", "1001", "hello")
+    echo["messaging"][0] |= {"sender": {"id": "1001"}, "recipient": {"id": "c1"}}
+    echo["messaging"][0]["message"]["is_echo"] = True
+    waiting = asyncio.create_task(pages.deliver(body_of(echo)))
+    await eventually(lambda: pages.written.interrupted.begun > 2)
+    async with store.transaction(EVERY_TENANT) as tx:
+        await settle(tx, row, Sent(provider_message_id="m2"), Capabilities(text_max=1), now_ms=now_ms, jitter=0)
+    answer = await waiting
+
+    assert answer.status_code == 200
+    assert pages.written.announced(MessageAnnounced) == []
+
+
+async def test_an_echo_of_somebody_else_is_taken_when_nothing_is_awaited(pages: Pages) -> None:
+    await pages.deliver(body_of(said("1001", "m1", "c1")))
+    echo = said("1001", "m2", "1001", "from the inbox")
+    echo["messaging"][0] |= {"sender": {"id": "1001"}, "recipient": {"id": "c1"}}
+    echo["messaging"][0]["message"] |= {"is_echo": True, "metadata": "somebody's reference"}
+    await pages.deliver(body_of(echo))
+
+    assert [each.personal["text"] for each in pages.written.announced(MessageAnnounced)] == ["from the inbox"]

@@ -83,6 +83,10 @@ class OutgoingTransaction(TransactionBase, Protocol):
         """How many of its parts are with the provider."""
         ...
 
+    async def pair_in_flight(self, line: Line, counterpart: str) -> bool:
+        """Whether one of the pair's parts is with the provider: what that has made of it is not kept yet."""
+        ...
+
     async def due_heads(
         self, line: Line, *, now_ms: int, pair_full_at_ms: float, rows_max: int
     ) -> Sequence[OutgoingRow]:
@@ -220,6 +224,10 @@ class PostgresOutgoings(Transaction):
         """See OutgoingTransaction."""
         row = await self.one(_sql()["in_flight"], **_line(line))
         return int(row["rows"]) if row else 0
+
+    async def pair_in_flight(self, line: Line, counterpart: str) -> bool:
+        """See OutgoingTransaction."""
+        return await self.one(_sql()["pair_in_flight"], **_line(line), counterpart=counterpart) is not None
 
     async def due_heads(
         self, line: Line, *, now_ms: int, pair_full_at_ms: float, rows_max: int

@@ -16,6 +16,7 @@ from gatewaykit.domain.provider import (
 from gatewaykit.domain.records import Place
 from gatewaykit.inbound import Accepted, accept
 from gatewaykit.outgoings import Outgoings
+from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 
 from chat_gateway.domain.records import PendingFile
@@ -26,6 +27,14 @@ ITEMS_AT_ONCE: Final = 100
 """Of one transaction: conversations are locked until its end."""
 FILES_MAX: Final = 20
 """Of one message; further ones are not fetched."""
+
+
+EARLY_MS: Final = 1500
+EARLY_PAUSE_SECONDS: Final = 0.05
+
+
+class EarlyEchoError(RetryLaterError):
+    """Something to the same customer is with the provider just now: nobody can say whether this is its echo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +65,21 @@ class Receiving:
         ordered = sorted(landed, key=_conversation)
         for start in range(0, len(ordered), ITEMS_AT_ONCE):
             some = ordered[start : start + ITEMS_AT_ONCE]
-            async with self._store.transaction(some[0].place.tenant_id) as tx:
-                outcomes = await self._take(tx, some)
+            outcomes = await self._taken(some)
             for each, outcome in zip(some, outcomes, strict=True):
                 self._metrics.items.labels(each.provider, outcome).inc()
+
+    async def _taken(self, landed: Sequence[Landed]) -> list[str]:
+        """Of an echo that came before the provider's answer was kept, which names its id: as soon as that is."""
+        until_ms = self._clock.now_ms() + EARLY_MS
+        while True:
+            try:
+                async with self._store.transaction(landed[0].place.tenant_id) as tx:
+                    return await self._take(tx, landed)
+            except EarlyEchoError:
+                if self._clock.now_ms() >= until_ms:
+                    raise
+            await self._clock.sleep(EARLY_PAUSE_SECONDS)
 
     async def _take(self, tx: ChatTransaction, landed: Sequence[Landed]) -> list[str]:
         now_ms = self._clock.now_ms()
@@ -70,7 +90,7 @@ class Receiving:
         outcomes: list[str] = []
         told: dict[str, list[StatusReport | Echo]] = {}
         for each in landed:
-            item = await _known_by_reference(tx, each)
+            item = await _recognised(tx, each)
             done = await _accepted(tx, each.place, item, now_ms)
             outcomes.append(done.outcome if done else "not_understood")
             if done and done.outcome == "sending" and isinstance(item, StatusReport | Echo):
@@ -132,13 +152,20 @@ async def _forget_files(tx: ChatTransaction, place: Place, done: Accepted, now_m
         await tx.put_pending_file(replace(file, state="delete", media=None, attempts=0, due_at_ms=due_at_ms))
 
 
-async def _known_by_reference(tx: ChatTransaction, landed: Landed) -> Item:
-    """An echo that names a reference of somebody else's is a person's, from the vendor's inbox."""
-    item = landed.item
-    if not isinstance(item, Echo) or item.reference is None or "\x00" in item.reference:
+async def _recognised(tx: ChatTransaction, landed: Landed) -> Item:
+    """An echo that is not ours is a person's, from the vendor's inbox. Raises EarlyEchoError."""
+    item, line = landed.item, (landed.place.tenant_id, landed.place.address)
+    if not isinstance(item, Echo):
         return item
-    row = await tx.outgoing(landed.place.tenant_id, item.reference)
-    return item if row and row.address == landed.place.address else replace(item, reference=None)
+    if item.reference is not None and "\x00" not in item.reference:
+        row = await tx.outgoing(line[0], item.reference)
+        if row and row.address == line[1]:
+            return item
+    # First whether an answer is awaited, then whether there is one: between the two it may be kept.
+    awaited = await tx.pair_in_flight(line, item.counterpart)
+    if awaited and await _ours(tx, *line, item.provider_message_id) is None:
+        raise EarlyEchoError
+    return replace(item, reference=None)
 
 
 async def _ours(tx: ChatTransaction, tenant_id: str, address: str, provider_message_id: str) -> str | None:

@@ -73,6 +73,11 @@ ORDER BY full_at_ms LIMIT :rows_max
 SELECT * FROM sending_rate WHERE tenant_id = :tenant_id AND address = :address AND counterpart = ''
 FOR UPDATE SKIP LOCKED
 
+-- name: pair_in_flight
+SELECT 1 FROM outgoing
+WHERE tenant_id = :tenant_id AND address = :address AND counterpart = :counterpart AND lease_until_ms IS NOT NULL
+LIMIT 1
+
 -- name: in_flight
 SELECT count(*) AS rows FROM outgoing
 WHERE tenant_id = :tenant_id AND address = :address AND lease_until_ms IS NOT NULL

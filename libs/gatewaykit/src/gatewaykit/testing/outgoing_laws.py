@@ -65,6 +65,8 @@ class OutgoingLaws:
         await put(keeper, "m3", counterpart="bob")
         first = await claimed(keeper)
         while_sending = await claimed(keeper)
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            in_flight = [await tx.pair_in_flight(LINE, each) for each in ("anna", "bob", "cid")]
         for row in first:
             await answered(keeper, row, Sent(provider_message_id=f"w-{row.message_id}"))
         second = await claimed(keeper)
@@ -74,6 +76,7 @@ class OutgoingLaws:
 
         assert [(row.message_id, row.part) for row in first] == [("m1", 1), ("m3", 1)]
         assert while_sending == []
+        assert in_flight == [True, True, False]
         assert [(row.message_id, row.part) for row in second] == [("m1", 2)]
         assert [(row.message_id, row.part) for row in third] == [("m2", 1)]
         assert await states(keeper, "m1") == ["sent", "failed"]
@@ -200,9 +203,12 @@ class OutgoingLaws:
         rows = await claimed(keeper)
         await told(keeper, report("delivered", reference=rows[0].outgoing_id))
         while_sending = await claimed(keeper)
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            in_flight = [await tx.pair_in_flight(LINE, each) for each in ("anna", "bob", "cid")]
         await answered(keeper, rows[0], Uncertain())
 
         assert while_sending == []
+        assert in_flight == [True, True, False]
         assert await states(keeper, "m1") == ["delivered", "pending"]
         assert [row.part for row in await claimed(keeper)] == [2]
 

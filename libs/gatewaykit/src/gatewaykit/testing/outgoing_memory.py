@@ -98,6 +98,11 @@ class MemoryOutgoings(MemoryTransaction[Tables]):
         """See OutgoingTransaction."""
         return sum(row.lease_until_ms is not None for row in self._of_line(line))
 
+    async def pair_in_flight(self, line: Line, counterpart: str) -> bool:
+        """See OutgoingTransaction."""
+        rows = self._of_line(line)
+        return any(row.counterpart == counterpart and row.lease_until_ms is not None for row in rows)
+
     async def due_heads(
         self, line: Line, *, now_ms: int, pair_full_at_ms: float, rows_max: int
     ) -> Sequence[OutgoingRow]:

@@ -40,10 +40,11 @@ SEQUENCE = 7
 
 
 class Interrupted:
-    """The store; with `away` it cannot be reached, and until it is `open` nothing begins."""
+    """The store; with `away` it cannot be reached, and until it is `open` none goes on; `begun` counts."""
 
     def __init__(self, store: MemoryChatStore) -> None:
         self.away = False
+        self.begun = 0
         self.open = asyncio.Event()
         self.open.set()
         self.wakes = store.wakes
@@ -54,6 +55,7 @@ class Interrupted:
         """See ChatStore."""
         if self.away:
             raise DatabaseAwayError("away on purpose")
+        self.begun += 1
         await self.open.wait()
         async with self._store.transaction(tenant) as transaction:
             yield transaction
