@@ -237,6 +237,22 @@ async def test_what_cannot_be_sent_is_told_at_once(
     assert len(at.server.given) == before
 
 
+async def test_what_the_agents_see_of_an_answer_is_what_is_sent_and_nothing_that_runs(at: Desk) -> None:
+    await at.get(letter("m1", "Subject: Kettle", f"To: {HELP}"))
+    html = "<p>Soon, <b>really</b>.</p><script>alert(1)</script>"
+    said = {"text": "Soon, really.", "html": html, "cc": ["bo@customer.example"]}
+    await at.answer(await at.assign(), personal=said)
+    [sent] = await at.said(MessageSent)
+
+    assert sent.personal == {
+        "text": "Soon, really.",
+        "html": "<p>Soon, <b>really</b>.</p>",
+        "subject": "Re: Kettle",
+        "to": [ANNA],
+        "cc": ["bo@customer.example"],
+    }
+
+
 async def test_everybody_is_answered_if_the_agent_says_so(at: Desk) -> None:
     await at.get(letter("m1", f"To: {HELP}, sales@shop.example", "Cc: Bert <bert@customer.example>"))
     await at.answer(await at.assign(), mode="reply_all", personal={"text": "Hi", "bcc": ["chef@customer.example"]})

@@ -88,7 +88,9 @@ class AgentMessages(Fenced[Tx]):
         composed = await self._writing.compose(tx, conversation, command, now_ms)
         if isinstance(composed, Refusal):
             return composed
-        change = decisions.agent_says(conversation, command, composed.text, now_ms, files=composed.files)
+        change = decisions.agent_says(
+            conversation, command, composed.text, now_ms, files=composed.files, personal=composed.personal
+        )
         await keep(tx, conversation, change, now_ms, causation_id=causation_id)
         if change.message:
             await self._writing.outgoings.put(tx, change.message, change.conversation, composed.parts)

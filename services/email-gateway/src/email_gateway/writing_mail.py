@@ -14,9 +14,12 @@ from gatewaykit.outgoings import Outgoings
 from gatewaykit.writing import Writing
 from typing_extensions import override
 
+from email_gateway.domain.compose import subject_of
 from email_gateway.domain.incoming import Judged
+from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.markup import read_markup
-from email_gateway.domain.outgoing import Original, UnfitError, recipients_of
+from email_gateway.domain.outgoing import Draft, Original, Recipients, UnfitError, recipients_of
+from email_gateway.domain.sanitise import sanitised
 from email_gateway.domain.suppression import suppression_of
 from email_gateway.mailboxes import Mailboxes
 from email_gateway.outgoing_mail import acknowledgement_of, mail_from, mail_of, part_of
@@ -54,16 +57,16 @@ class MailWriting(Writing[MailTransaction]):
             mail = mail_from(
                 command, original=original, counterpart=_address_of(conversation), files=words.files, values=values
             )
-            recipients = recipients_of(mail.draft, mailbox.own).addresses
+            recipients = recipients_of(mail.draft, mailbox.own)
         except UnfitError as error:
             return Refusal(error.code, str(error))
-        barred = await tx.suppressed(tenant_id, recipients, now_ms=now_ms)
-        if barred >= set(recipients):
+        barred = await tx.suppressed(tenant_id, recipients.addresses, now_ms=now_ms)
+        if barred >= set(recipients.addresses):
             return Refusal(SUPPRESSED, "Mail to this address is stopped; a supervisor can lift that.")
         text = mail.draft.text or "\n".join(line.text for line in read_markup(mail.draft.html).lines)
         if not text.strip() and not words.files:
             return Refusal("text_invalid", "The message says nothing.")
-        return Composed(text=text, files=words.files, parts=(part_of(mail),))
+        return Composed(text=text, files=words.files, parts=(part_of(mail),), personal=_told(mail.draft, recipients))
 
 
 class MailSending(OutgoingReports):
@@ -130,6 +133,18 @@ def original_of(judged: Judged) -> Original:
         html=mail.visible_html,
         hops=judged.automatic.hops,
     )
+
+
+def _told(draft: Draft, recipients: Recipients) -> dict[str, object]:
+    """What the agents see of it beside its text and files."""
+    told: dict[str, object] = {
+        "subject": subject_of(draft),
+        "html": sanitised(draft.html, read_markup(draft.html), Limits(), Notes()),
+        "to": [each.address for each in recipients.to],
+        "cc": [each.address for each in recipients.cc],
+        "bcc": [each.address for each in recipients.bcc],
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _address_of(conversation: Conversation) -> str:

@@ -1,7 +1,7 @@
 """From an agent's words to what goes to a provider, or why it cannot go: pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -44,6 +44,8 @@ class Composed:
     text: str
     files: tuple[File, ...]
     parts: tuple[Part, ...]
+    personal: Mapping[str, object] = field(default_factory=dict)
+    """What else `message.sent` tells of it, as `message.received` does: `subject`, `html`, `to`, ..."""
 
 
 def words_of(personal: Mapping[str, object]) -> Words | Refusal:

@@ -1,6 +1,6 @@
 """Pure functions from what is and what came to what is then, and what to announce."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
@@ -117,9 +117,15 @@ def agent_notes(before: Conversation, command: AddNote, text: str, now_ms: int) 
 
 
 def agent_says(
-    before: Conversation, command: SendMessage, text: str, now_ms: int, *, files: Sequence[File] = ()
+    before: Conversation,
+    command: SendMessage,
+    text: str,
+    now_ms: int,
+    *,
+    files: Sequence[File] = (),
+    personal: Mapping[str, object] | None = None,
 ) -> Change:
-    """The next message, from an agent who may say it."""
+    """The next message, from an agent who may say it; `personal` is what it has beside text and files."""
     number = before.last_number + 1
     sent = MessageSent(
         message_id=command.message_id,
@@ -130,7 +136,7 @@ def agent_says(
         agent_id=command.agent_id,
         assignment_id=command.assignment_id,
         sent_at_ms=now_ms,
-        personal=_personal(text, files),
+        personal={**(personal or {}), **_personal(text, files)},
     )
     seat = seat_of(before, command.assignment_id, command.agent_id)
     message = Message(
@@ -352,12 +358,8 @@ def _owner(conversation: Conversation) -> Seat | None:
 
 
 def _personal(text: str, files: Sequence[File], html: str | None = None) -> dict[str, object]:
-    personal: dict[str, object] = {"text": text}
-    if files:
-        personal["files"] = [asdict(file) for file in files]
-    if html is not None:
-        personal["html"] = html
-    return personal
+    told: dict[str, object] = {"text": text, "files": [asdict(file) for file in files] or None, "html": html}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def started(conversation: Conversation, opening: Opening, text: str, now_ms: int) -> InteractionStarted:
