@@ -6,6 +6,8 @@ from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
+from contracts.configuration import EMAIL
+
 from centralino.children import StartError
 from centralino.web import call, status_of
 
@@ -38,6 +40,32 @@ def load_sample(token: str, router: str) -> bool:
     if status != 200:
         raise StartError(f"the router's API refused the sample tenant ({status}): {text[:2000]}")
     return True
+
+
+def mail_address(token: str, router: str) -> str | None:
+    """The tenant's first e-mail address, whoever configured it; none: it has none."""
+    status, text = call("GET", f"{router}/router/v1/configuration", token=token)
+    if status != 200:
+        raise StartError(f"the router's API does not tell the configuration ({status}): {text[:2000]}")
+    return next((each["address"] for each in json.loads(text)["channels"] if each["channel"] == EMAIL), None)
+
+
+def wait_for_mailbox(token: str, gateway: str, address: str) -> None:
+    """Until the e-mail gateway has read the configuration: before, it takes no mail for the address. Raises StartError
+    after a bound."""
+    url, deadline = f"{gateway}/mail/v1/mailboxes", time.monotonic() + _VISIBLE_SECONDS_MAX
+    while not _is_mailbox(url, token, address):
+        if time.monotonic() > deadline:
+            raise StartError(f"the e-mail gateway does not know {address} after {_VISIBLE_SECONDS_MAX:.0f} s")
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_mailbox(url: str, token: str, address: str) -> bool:
+    try:
+        status, text = call("GET", url, token=token)
+    except OSError:  # it may be between two starts
+        return False
+    return status == 200 and any(each["address"] == address for each in json.loads(text)["mailboxes"])
 
 
 def wait_for_address(gateway: str) -> None:

@@ -18,7 +18,7 @@ ENGINE: Final = "router-engine"
 SMTP: Final = "email-gateway.smtp"
 """Name of the port that takes mail."""
 RELAY: Final = "email-gateway.relay"
-"""Of the mail server that would deliver it: nobody is there until somebody starts one."""
+"""Of the mail server that delivers what is sent: here the sink, which keeps it."""
 DRAIN_SECONDS: Final = 5
 GROUP_SESSION_SECONDS: Final = 6
 """The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
@@ -107,6 +107,26 @@ def services() -> list[ServiceSpec]:
                 "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
             },
         ),
+        *_mail_services(),
+        ServiceSpec(
+            name="crm",
+            command=["-m", "crm.app"],
+            schema="crm",
+            prefix="/crm/v1",
+            # The agent's page, which the router's API serves, shows the customer's story.
+            own=lambda setting: {"CENTRALINO_ALLOWED_ORIGINS": ",".join(setting.origins("router-api"))},
+        ),
+        ServiceSpec(
+            name=simulators.NAME,
+            command=["-m", "centralino.simulators"],
+            pages={f"simulated-{name}": "/page/" for name in VENDORS},
+            own=lambda setting: simulators.environment(setting.home, setting.origins("chat-gateway")[0]),
+        ),
+    ]
+
+
+def _mail_services() -> list[ServiceSpec]:
+    return [
         ServiceSpec(
             name="email-gateway",
             command=["-m", "email_gateway.app"],
@@ -123,18 +143,15 @@ def services() -> list[ServiceSpec]:
             },
         ),
         ServiceSpec(
-            name="crm",
-            command=["-m", "crm.app"],
-            schema="crm",
-            prefix="/crm/v1",
-            # The agent's page, which the router's API serves, shows the customer's story.
-            own=lambda setting: {"CENTRALINO_ALLOWED_ORIGINS": ",".join(setting.origins("router-api"))},
-        ),
-        ServiceSpec(
-            name=simulators.NAME,
-            command=["-m", "centralino.simulators"],
-            pages={f"simulated-{name}": "/page/" for name in VENDORS},
-            own=lambda setting: simulators.environment(setting.home, setting.origins("chat-gateway")[0]),
+            name="mail-sink",
+            command=["-m", "centralino.mail_sink"],
+            prefix="/mailbox/v1",
+            page="mailbox-page",
+            own=lambda setting: {
+                "CENTRALINO_SMTP_PORT": str(setting.ports[RELAY]),
+                "CENTRALINO_MAIL_FOLDER": str(setting.home.folder / "mail"),
+                "CENTRALINO_PAGES_DIRECTORY": str(setting.pages),
+            },
         ),
     ]
 

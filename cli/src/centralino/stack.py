@@ -19,6 +19,7 @@ from centralino.prepare import create_database, create_topics, migrate_schema
 from centralino.services import (
     DOMAIN_PARTITIONS,
     DRAIN_SECONDS,
+    SMTP,
     Backends,
     ServiceSpec,
     Setting,
@@ -70,6 +71,7 @@ class Stack:
         self._ports = home.ports([*BACKENDS, *port_names(specs)])
         self._urls: dict[str, str] = {}
         self._begun: dict[str, str] = {}
+        self._samples: dict[str, str] = {}
         self._backends: list[Part] = []
         self._services: list[Part] = []
 
@@ -107,6 +109,10 @@ class Stack:
         )
         self._home.write_state(state)
 
+    def name_sample(self, name: str, url: str) -> None:
+        """Let `addresses` name something of the sample tenant, too."""
+        self._samples[name] = url
+
     def addresses(self) -> dict[str, str]:
         """Every address as a URL."""
         addresses = {"kafka": f"kafka://{self._urls['kafka']}"} if "kafka" in self._urls else {}
@@ -117,7 +123,9 @@ class Stack:
             if spec.page:
                 addresses[spec.page] = f"{self.origin(spec.name)}/{spec.page.removesuffix('-page')}/"
             addresses |= {name: f"{self.origin(spec.name)}{path}" for name, path in spec.pages.items()}
-        return addresses
+        if SMTP in self._ports:
+            addresses["smtp"] = f"smtp://127.0.0.1:{self._ports[SMTP]}"
+        return addresses | self._samples
 
     def _start_backends(self) -> None:
         start: Mapping[str, starters.Start] = {

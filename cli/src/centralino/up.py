@@ -10,7 +10,7 @@ from typing import Final
 
 from centralino.children import StartError
 from centralino.home import FolderRefusedError, Home, InUseError
-from centralino.sample import TENANT, load_sample, wait_for_address
+from centralino.sample import TENANT, load_sample, mail_address, wait_for_address, wait_for_mailbox
 from centralino.services import ServiceSpec
 from centralino.stack import Given, Stack, StepTimer
 from centralino.supervisor import watch
@@ -20,7 +20,12 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_RUNNING: Final = 3
 
-_PAGES: Final = {"customer-page": "the customer's page", "agent-page": "the agent's page"}
+_PAGES: Final = {
+    "customer-page": "the customer's page",
+    "agent-page": "the agent's page",
+    "mailbox-page": "what is sent by mail",
+}
+SAMPLE_MAILBOX: Final = "sample-mailbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +68,7 @@ def _run(home: Home, options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
         with stack.opened():
             if options.sample:
                 with StepTimer("sample tenant"):
-                    token = development_token(home, role="admin", subject="centralino-up", tenant=TENANT)
-                    load_sample(token, stack.origin("router-api"))
-                    wait_for_address(stack.origin("chat-gateway"))
+                    _sample(home, stack)
             stack.tell()
             _print_addresses(stack.addresses(), time.monotonic() - began)
             _watch(stack)
@@ -74,6 +77,17 @@ def _run(home: Home, options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
         return EXIT_FAILED
     print("Everything is stopped; the data stay.", flush=True)
     return 0
+
+
+def _sample(home: Home, stack: Stack) -> None:
+    token = development_token(home, role="admin", subject="centralino-up", tenant=TENANT)
+    router = stack.origin("router-api")
+    load_sample(token, router)
+    wait_for_address(stack.origin("chat-gateway"))
+    address = mail_address(token, router)
+    if address:
+        wait_for_mailbox(token, stack.origin("email-gateway"), address)
+        stack.name_sample(SAMPLE_MAILBOX, f"mailto:{address}")
 
 
 def _watch(stack: Stack) -> None:
@@ -91,6 +105,9 @@ def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
     for name, title in _PAGES.items():
         if name in addresses:
             print(f"  {title:<20} {addresses[name]}")
+    if SAMPLE_MAILBOX in addresses:
+        where, address = addresses["smtp"].removeprefix("smtp://"), addresses[SAMPLE_MAILBOX].removeprefix("mailto:")
+        print(f"\nMail for {address} is taken by SMTP at {where}.")
     print(f"\n`{_called()} status` names everything else and issues tokens. Ctrl-C stops everything.", flush=True)
 
 
