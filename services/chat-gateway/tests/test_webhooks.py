@@ -17,17 +17,19 @@ from gatewaykit.domain.provider import Capabilities, Sent
 from gatewaykit.sending import SendingLimits, claim, settle
 from httpx import ASGITransport, AsyncClient, Response
 from servicekit.store import EVERY_TENANT
+from servicekit.system import SystemClock
 from servicekit.testing.eventually import eventually
 from servicekit.testing.fake_http import FakeHttp, programmed
 
 SECRETS = {"app_secret": ["app"], "access_token": ["token"], "verify_token": ["verify"]}
+NOW_MS = SystemClock().now_ms()
 PAGES = {"messenger:one": "1001", "messenger:two": "1002", "messenger:other-app": "1003"}
 
 
 def said(page: str, mid: str, customer: str = "c1", text: str = "hi") -> dict[str, Any]:
     words = {"mid": mid, "text": text}
-    event = {"sender": {"id": customer}, "recipient": {"id": page}, "timestamp": 1_790_000_000_000, "message": words}
-    return {"id": page, "time": 1_790_000_000_000, "messaging": [event]}
+    event = {"sender": {"id": customer}, "recipient": {"id": page}, "timestamp": NOW_MS, "message": words}
+    return {"id": page, "time": NOW_MS, "messaging": [event]}
 
 
 def body_of(*entries: dict[str, Any]) -> bytes:
