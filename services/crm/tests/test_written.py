@@ -14,6 +14,7 @@ from contracts.messages import MessageReceived, MessageSent
 from contracts.written import (
     MessageEdited,
     MessageErased,
+    MessageFilesChanged,
     MessagesMoved,
     MessageStatus,
     MessageStatusChanged,
@@ -88,6 +89,13 @@ def erased(message_id: str, at_ms: int = 2_500) -> MessageErased:
     return MessageErased(**place(message_id), erased_at_ms=at_ms)
 
 
+def files_changed(message_id: str, *names: str) -> MessageFilesChanged:
+    files = [{**FILE, "blob_id": f"{message_id}.{place}", "name": name} for place, name in enumerate(names, start=1)]
+    return MessageFilesChanged(
+        **place(message_id), changed_at_ms=2_100, fetched=len(files), pending=0, failed=0, personal={"files": files}
+    )
+
+
 def status(message_id: str, status: MessageStatus, at_ms: int) -> MessageStatusChanged:
     return MessageStatusChanged(**place(message_id), status=status, changed_at_ms=at_ms)
 
@@ -129,7 +137,10 @@ TOLD: list[object] = [
     edited("i-a-2", "Better said", 2_000),
     edited("i-a-2", "Best said", 2_001),
     edited("i-a-3", "Not for you", 2_002),
+    files_changed("i-a-3", "lost.png"),
     erased("i-a-3"),
+    files_changed("i-a-4", "tent.png"),
+    files_changed("i-a-4", "tent.png", "pole.png"),
     status("i-a-5", "read", 2_002),
     moved("i-a", "i-b", 3_000, {"i-a-2": 1, "i-a-3": 2}),
     moved("i-b", "i-c", 4_000, {"i-a-2": 1}),
@@ -179,6 +190,10 @@ def test_what_is_expected_here_is_right() -> None:
     assert EXPECTED.statuses["acme", "i-a-5"].status == "read"
     assert EXPECTED.windows["acme", "i-a"].closes_at_ms == 19_000
     assert EXPECTED.changes["acme", "i-a-3"].text is None
+    assert [[file["name"] for file in EXPECTED.messages["acme", *at].files] for at in (("i-a", 4), ("i-b", 2))] == [
+        ["tent.png", "pole.png"],
+        [],
+    ]
 
 
 def test_a_mail_is_kept_with_all_that_was_told() -> None:
@@ -309,6 +324,7 @@ class StoreSuite:
     @pytest.mark.parametrize("added_before", [True, False])
     async def test_a_message_is_changed_by_what_became_of_it(self, store: CrmStore, *, added_before: bool) -> None:
         change = Change(tenant_id="acme", message_id="m-1", edited_at_ms=5, text="b", interaction_id="i-b", number=4)
+        change = replace(change, files='[{"name": "a.png"}]', files_told=1)
         if added_before:
             async with store.transaction(EVERY_TENANT) as tx:
                 await tx.add_message(MESSAGE)
@@ -320,7 +336,7 @@ class StoreSuite:
         async with store.transaction(EVERY_TENANT) as tx:
             assert await tx.change("acme", "m-1") == change
             assert await tx.change("acme", "m-2") is None
-            expected = replace(MESSAGE, interaction_id="i-b", number=4, text="b")
+            expected = replace(MESSAGE, interaction_id="i-b", number=4, text="b", files=[{"name": "a.png"}])
             assert await tx.message("acme", "m-1") == expected
 
     async def test_a_number_that_stands_for_another_message_is_refused(self, store: CrmStore) -> None:

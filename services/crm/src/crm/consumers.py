@@ -12,7 +12,14 @@ from contracts.messages import (
     MessageSent,
 )
 from contracts.topics import INTERACTIONS, MESSAGES, ROUTING_EVENTS
-from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged, WindowChanged
+from contracts.written import (
+    MessageEdited,
+    MessageErased,
+    MessageFilesChanged,
+    MessagesMoved,
+    MessageStatusChanged,
+    WindowChanged,
+)
 from servicekit.consume import ConsumerLimits, ConsumerLoop
 from servicekit.lane import LaneLimits
 from servicekit.ports import Clock
@@ -46,6 +53,7 @@ def reactions(clock: Clock) -> TransactionalReactions[CrmTransaction]:
     table.on(MessageStatusChanged, handlers.message_status_changed)
     table.on(MessageEdited, handlers.message_edited)
     table.on(MessageErased, handlers.message_erased)
+    table.on(MessageFilesChanged, handlers.message_files_changed)
     table.on(MessagesMoved, handlers.messages_moved)
     table.on(WindowChanged, handlers.window_changed)
     for changed in get_args(TaskEvent):

@@ -12,7 +12,14 @@ from contracts import Event
 from contracts.commands import CustomerFacts
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.messages import MessageDelivered, MessageFailed
-from contracts.written import MessageEdited, MessageErased, MessagesMoved, MessageStatusChanged, WindowChanged
+from contracts.written import (
+    MessageEdited,
+    MessageErased,
+    MessageFilesChanged,
+    MessagesMoved,
+    MessageStatusChanged,
+    WindowChanged,
+)
 from servicekit.ports import Clock
 from servicekit.reactions import Delivery
 
@@ -41,7 +48,7 @@ async def expect(tx: CrmTransaction, deliveries: Sequence[Delivery[object]]) -> 
                 if not isinstance(data, InteractionEnded):
                     domains.add((tenant_id, data.domain))
                     identifiers |= {(tenant_id, *claim.key) for claim in identity.claims_of(data.personal)}
-            case MessageEdited() | MessageErased() | MessagesMoved():
+            case MessageEdited() | MessageErased() | MessageFilesChanged() | MessagesMoved():
                 changes = True
                 messages |= {(tenant_id, message_id) for message_id in _changed_by(data)}
             case _ if isinstance(data, Said):
@@ -148,6 +155,12 @@ async def message_erased(tx: CrmTransaction, delivery: Delivery[MessageErased]) 
     await _save_change(tx, before, written.erased(before, delivery.data))
 
 
+async def message_files_changed(tx: CrmTransaction, delivery: Delivery[MessageFilesChanged]) -> None:
+    """Files of the message have come after it."""
+    before = await _change(tx, delivery.event, delivery.data.message_id)
+    await _save_change(tx, before, written.files_changed(before, delivery.data))
+
+
 async def messages_moved(tx: CrmTransaction, delivery: Delivery[MessagesMoved]) -> None:
     """An agent split a conversation or joined two. Raises RejectError when a new number stands for another message."""
     for place in delivery.data.moved:
@@ -229,7 +242,7 @@ async def _keep_step(tx: CrmTransaction, event: Event, data: StepEvent) -> None:
     await tx.add_step(step)
 
 
-def _changed_by(data: MessageEdited | MessageErased | MessagesMoved) -> list[str]:
+def _changed_by(data: MessageEdited | MessageErased | MessageFilesChanged | MessagesMoved) -> list[str]:
     return [each.message_id for each in data.moved] if isinstance(data, MessagesMoved) else [data.message_id]
 
 

@@ -198,6 +198,9 @@ const CHANGES = {
   }),
   "message.edited": (desk, data) => desk.addMessage(data.interaction_id, { ...said(data.personal), id: data.message_id, edited: true }),
   "message.erased": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, ...ERASED }),
+  "message.files_changed": (desk, data) => desk.addMessage(data.interaction_id, {
+    id: data.message_id, files: data.personal.files ?? [],
+  }),
   "message.moved": moveMessages,
   "window.changed": (desk, data) => {
     for (const found of desk.of(data.interaction_id)) found.windowChanged = true;

@@ -135,7 +135,7 @@ def message_of(tenant_id: str, data: Said) -> Message:
         in_reply_to=received.in_reply_to if received else None,
         attributes=_cleaned(received.attributes) if received else {},
         parties={kind: addresses for kind in PARTIES if (addresses := _addresses(personal.get(kind)))},
-        files=_files(personal.get("files")),
+        files=files_of(personal.get("files")),
     )
 
 
@@ -173,7 +173,7 @@ def _addresses(told: object) -> list[str]:
     return [cleaned(address) for address in each if isinstance(address, str)][:PARTIES_MAX]
 
 
-def _files(told: object) -> list[Mapping[str, object]]:
+def files_of(told: object) -> list[Mapping[str, object]]:
     """What has no name or no bytes that could be asked for is no file."""
     files = [_file(each) for each in (told if isinstance(told, list) else [])]
     return [file for file in files if file][:FILES_MAX]

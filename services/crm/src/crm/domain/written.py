@@ -5,11 +5,13 @@ So edits, erasures, moves and windows have an order of their own, and what is ke
 message stand in one partition, in the order in which its gateway tells them: the one that was read last stands.
 """
 
+import json
 from dataclasses import dataclass, replace
 
 from contracts.written import (
     MessageEdited,
     MessageErased,
+    MessageFilesChanged,
     MessagesMoved,
     MessageStatus,
     MessageStatusChanged,
@@ -17,7 +19,7 @@ from contracts.written import (
     WindowChanged,
 )
 
-from crm.domain.stories import Message
+from crm.domain.stories import Message, files_of
 from crm.domain.words import cleaned
 
 
@@ -61,6 +63,10 @@ class Change:
     interaction_id: str | None = None
     """Where it is since it was moved, under this `number`."""
     number: int | None = None
+    files: str | None = None
+    """JSON: all that it has, where they came after it; none: as it was told, or once it is erased."""
+    files_told: int = 0
+    """How many had come or failed by then; rises."""
 
 
 def status_of(tenant_id: str, data: MessageStatusChanged) -> Status:
@@ -98,7 +104,15 @@ def edited(before: Change, data: MessageEdited) -> Change:
 def erased(before: Change, data: MessageErased) -> Change:
     """Taken back, for good; nothing of what it was stays here either."""
     at_ms = min(data.erased_at_ms, before.erased_at_ms or data.erased_at_ms)
-    return replace(before, erased_at_ms=at_ms, edited_at_ms=None, text=None)
+    return replace(before, erased_at_ms=at_ms, edited_at_ms=None, text=None, files=None, files_told=0)
+
+
+def files_changed(before: Change, data: MessageFilesChanged) -> Change:
+    """More of its files are here; what was told later has more of them come or failed."""
+    told = data.fetched + data.failed
+    if before.erased_at_ms is not None or told <= before.files_told:
+        return before
+    return replace(before, files_told=told, files=json.dumps(files_of(data.personal.get("files"))))
 
 
 def moved(before: Change, data: MessagesMoved, place: Moved) -> Change:
@@ -120,6 +134,8 @@ def changed(message: Message, change: Change) -> Message:
         message = replace(message, interaction_id=change.interaction_id, number=change.number)
     if change.erased_at_ms is not None:
         return replace(message, text="", subject=None, html=None, quoted=None, parties={}, files=[])
+    if change.files is not None:
+        message = replace(message, files=json.loads(change.files))
     if change.edited_at_ms is not None:
         return replace(message, text=change.text or "", html=None)
     return message

@@ -178,17 +178,18 @@ SELECT found.* FROM unnest(CAST(:tenants AS text[]), CAST(:ids AS text[])) AS wa
 
 -- name: save_changes
 INSERT INTO message_change (
-  tenant_id, message_id, edited_at_ms, text, erased_at_ms, moved_at_ms, moved_from, interaction_id, number
+  tenant_id, message_id, edited_at_ms, text, erased_at_ms, moved_at_ms, moved_from, interaction_id, number, files,
+  files_told
 )
 SELECT * FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:edited_at_ms AS bigint[]), CAST(:text AS text[]),
   CAST(:erased_at_ms AS bigint[]), CAST(:moved_at_ms AS bigint[]), CAST(:moved_from AS text[]),
-  CAST(:interaction_id AS text[]), CAST(:number AS bigint[])
+  CAST(:interaction_id AS text[]), CAST(:number AS bigint[]), CAST(:files AS text[]), CAST(:files_told AS bigint[])
 )
 ON CONFLICT (tenant_id, message_id) DO UPDATE SET
   edited_at_ms = excluded.edited_at_ms, text = excluded.text, erased_at_ms = excluded.erased_at_ms,
   moved_at_ms = excluded.moved_at_ms, moved_from = excluded.moved_from, interaction_id = excluded.interaction_id,
-  number = excluded.number
+  number = excluded.number, files = excluded.files, files_told = excluded.files_told
 
 -- name: remove_message_words
 DELETE FROM message_word AS kept
