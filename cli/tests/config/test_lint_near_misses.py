@@ -13,6 +13,18 @@ VOICEMAIL: Final[Json] = {"after_seconds": 60, "overflow": {"to": "voicemail"}}
 BEN: Final[Json] = ANA | {"id": "ben", "name": "Ben"}
 
 
+WHATSAPP: Final[Json] = {
+    **address("help"),
+    "address": "w",
+    "channel": "whatsapp",
+    "account": {
+        "provider": "whatsapp",
+        "account_id": "1",
+        "secrets": {use: ["now", "before"] for use in ("app_secret", "access_token", "verify_token")},
+    },
+}
+
+
 def es(minimum: int) -> list[Json]:
     return [{"skill": "es", "minimum": minimum}]
 
@@ -137,6 +149,21 @@ NEAR_MISSES: list[tuple[str, Json]] = [
             "plans": [plan(at(9, requirements=es(1)))],
             "agents": [ANA, BEN | {"skills": {"es": 1}}],
         },
+    ),
+    ("account_without_its_secrets", {"channels": [WHATSAPP]}),
+    ("account_that_nothing_speaks_to", {"channels": [address("help") | {"address": "tel:1", "channel": "voice"}]}),
+    (
+        "template_that_cannot_be_sent",
+        {
+            "channels": [WHATSAPP],
+            "templates": [
+                {"id": "t", "domain": "main", "address": "w", "name": "t", "language": "es", "text": "Hola {name}"}
+            ],
+        },
+    ),
+    (
+        "reply_with_an_unknown_variable",
+        {"replies": [{"id": "r", "domain": "main", "name": "R", "text": "{agent_name}, {{name}}"}]},
     ),
 ]
 
