@@ -155,10 +155,12 @@ class _Social:
             at_once=settings.deliveries_at_once,
             waiting_max=settings.deliveries_waiting,
         )
+        fetcher = Fetcher(backends.http, backends.resolve, hosts_allowed=settings.fetch_hosts_allowed)
         sender = ProviderSender(
             carriers,
             backends.store,
             backends.http,
+            fetcher,
             backends.blobs,
             links=settings.link_keys,
             files_url=f"{settings.public_url}{PREFIX}",
@@ -173,7 +175,6 @@ class _Social:
             metrics=SendingMetrics(shell.telemetry),
             wake=backends.store.wakes.sending,
         )
-        fetcher = Fetcher(backends.http, backends.resolve, hosts_allowed=settings.fetch_hosts_allowed)
         self.fetching = FileFetching(
             carriers,
             backends.store,

@@ -15,6 +15,7 @@ from chat_gateway.providers.instagram import Instagram
 from chat_gateway.providers.line import API_URL as LINE_URL
 from chat_gateway.providers.line import Line
 from chat_gateway.providers.messenger import Messenger
+from chat_gateway.providers.open import Open
 from chat_gateway.providers.slack import Slack
 from chat_gateway.providers.telegram import Telegram
 from chat_gateway.providers.twilio import TwilioSms, TwilioWhatsApp
@@ -32,6 +33,7 @@ _ALL: Final[tuple[Provider, ...]] = (
     Slack(),
     Line(),
     Viber(),
+    Open(),
 )
 PROVIDERS: Final[Mapping[tuple[str, str], Provider]] = {(each.name, each.channel): each for each in _ALL}
 """By name and channel: Twilio has two."""

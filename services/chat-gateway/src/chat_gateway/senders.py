@@ -7,8 +7,18 @@ from gatewaykit.blobs import BlobMissingError, Blobs
 from gatewaykit.domain.composing import window_now
 from gatewaykit.domain.content import File, Window
 from gatewaykit.domain.outgoing import OutgoingRow, Part
-from gatewaykit.domain.provider import Again, Outcome, Outgoing, OutgoingFile, RefusedError, Uncertain
+from gatewaykit.domain.provider import (
+    Again,
+    HttpReply,
+    HttpRequest,
+    Outcome,
+    Outgoing,
+    OutgoingFile,
+    RefusedError,
+    Uncertain,
+)
 from gatewaykit.domain.records import Conversation
+from gatewaykit.fetch import Fetcher, FetchRefusedError
 from gatewaykit.links import Link, LinkKeys
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock, Http, HttpNotSentError, HttpTooLargeError, HttpUnknownError
@@ -35,6 +45,7 @@ class ProviderSender:
         carriers: Carriers,
         store: ChatStore,
         http: Http,
+        fetcher: Fetcher,
         blobs: Blobs,
         *,
         links: LinkKeys,
@@ -45,6 +56,7 @@ class ProviderSender:
         self._carriers = carriers
         self._store = store
         self._http = http
+        self._fetcher = fetcher
         self._blobs = blobs
         self._links = links
         self._files_url = files_url
@@ -60,7 +72,9 @@ class ProviderSender:
         outgoing = await self._outgoing(carried, row, row.payload)
         request = carried.provider.request_of(outgoing, carried.account)
         try:
-            reply = await ask(self._http, request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX)
+            reply = await self._asked(carried, request)
+        except FetchRefusedError as error:
+            raise RefusedError("not_authorised", f"where the answer would go is not allowed: {error.code}") from None
         except HttpNotSentError as error:
             return Again(after_ms=0, scope="pair", detail=str(error))
         except HttpUnknownError as error:
@@ -70,6 +84,12 @@ class ProviderSender:
         except ValueError:
             raise RefusedError("content_refused", "it makes no request of HTTP") from None
         return carried.provider.outcome_of(reply, outgoing)
+
+    async def _asked(self, carried: Carried, request: HttpRequest) -> HttpReply:
+        """A URL of a tenant's own choosing is looked at first: it may lead inside."""
+        if carried.provider.capabilities.guarded:
+            return await self._fetcher.deliver(request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX)
+        return await ask(self._http, request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX)
 
     async def _outgoing(self, carried: Carried, row: OutgoingRow, part: Part) -> Outgoing:
         async with self._store.transaction(row.tenant_id) as tx:
@@ -83,6 +103,8 @@ class ProviderSender:
             reply_to=part.reply_to,
             window=self._window(carried, conversation),
             identifiers=conversation.identifiers if conversation else (),
+            said_at_ms=row.created_at_ms,
+            attempt_at_ms=self._clock.now_ms(),
         )
 
     def _window(self, carried: Carried, conversation: Conversation | None) -> Window | None:

@@ -68,7 +68,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 class Open:
     """One system of a tenant. `account_id` is what the tenant likes to call it; the option `url` is where the system
-    is told of answers. Without it the channel only takes in."""
+    is told of answers. Without it, and without an operator's URL (a simulator's), the channel only takes in."""
 
     name = "open"
     channel = "open"
@@ -113,7 +113,7 @@ class Open:
     def request_of(self, outgoing: Outgoing, account: Account) -> HttpRequest:
         """The message under the id that it has at each attempt, signed with both secrets while one is rotated."""
         check(outgoing, self.capabilities)
-        url = account.options.get("url")
+        url = account.options.get("url") or (account.api_url and f"{account.api_url}/messages")
         if not url:
             raise RefusedError("not_authorised", "the account has no option `url`")
         body = json_bytes(_sent(outgoing, account))
