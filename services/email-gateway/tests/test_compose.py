@@ -75,7 +75,7 @@ def test_the_answer_to_what_we_sent_joins_the_conversation() -> None:
         recipients=[sent.sender], in_reply_to=[sent.message_id], references=(), text="", domain="example.org", keys=KEYS
     )
 
-    assert [(each.reason, each.signed) for each in found] == [("reply_address", True), ("in_reply_to", True)]
+    assert [(each.reason, each.signed) for each in found] == [("in_reply_to", True), ("reply_address", True)]
 
 
 def test_the_original_is_quoted_below() -> None:

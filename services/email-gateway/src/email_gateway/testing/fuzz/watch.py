@@ -19,6 +19,19 @@ from email_gateway.domain.parse import parse_mail
 from email_gateway.domain.threading import Keys, join_candidates
 
 FOLDER: Final = str(Path(email_gateway.domain.__file__).parent)
+AFTER_READING: Final = frozenset(
+    {
+        "compose.py",
+        "dkim.py",
+        "incoming.py",
+        "outgoing.py",
+        "records.py",
+        "smtp_replies.py",
+        "suppression.py",
+        "writing.py",
+    }
+)
+"""What is done with a message that was read, or sent: no stranger's bytes get there unread."""
 LIMITS: Final = Limits()
 _KEYS: Final = Keys(active=b"a" * 32, previous=b"b" * 32)
 _SERVER: Final = "mx.shop.example"
@@ -162,7 +175,7 @@ class Coverage:
         found = {}
         for path in sorted(Path(FOLDER).glob("*.py")):
             lines = _lines_of(compile(path.read_text(), str(path), "exec"), top=True)
-            if lines:
+            if lines and path.name not in AFTER_READING:
                 missing = sorted(line for line in lines if (str(path), line) not in self.reached)
                 found[path.name] = (len(lines) - len(missing), len(lines), missing)
         return found
