@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 from centralino.development import lay_out_pages
 from centralino.home import Home
-from centralino.services import Backends, ServiceSpec, Setting, command, database_url, environment, port_names, services
+from centralino.services import (
+    RELAY,
+    Backends,
+    ServiceSpec,
+    Setting,
+    command,
+    database_url,
+    environment,
+    port_names,
+    services,
+)
 from servicekit.migrate import apply, ensure_application_role, migrations_of, role_of
 from servicekit.testing.parts import part
 
@@ -31,7 +41,7 @@ async def test_a_service_is_not_ready_before_its_last_migration(
     assert spec.schema is not None
     admin_url = own_postgres_url
     backends = Backends(kafka=kafka_url, redis=redis_url, postgres=admin_url)
-    ports = dict.fromkeys(port_names([spec]), 0) | {"router-api": 0}
+    ports = dict.fromkeys(port_names(services()), 0) | {RELAY: 25}  # where nobody is
     setting = Setting(home=Home.open(tmp_path), backends=backends, ports=ports, pages=tmp_path / "pages")
     lay_out_pages(setting.pages, {})
     release, url = migrations_of(spec.schema), database_url(spec.schema, setting)

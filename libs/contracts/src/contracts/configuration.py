@@ -111,11 +111,11 @@ class ChannelAddress(Part):
     account: Account | None = None
     """The provider's, for an address of a provider's channel."""
     mailbox: Mailbox | None = None
-    """For an e-mail address."""
+    """For an e-mail address; without it a mail gateway of your own serves the address."""
 
     @model_validator(mode="after")
     def _of_its_channel(self) -> Self:
-        if (self.channel == EMAIL) != (self.mailbox is not None):
+        if self.mailbox is not None and self.channel != EMAIL:
             raise ValueError("`mailbox` belongs to the channel `email`, and to no other")
         if self.account is not None and self.channel in (EMAIL, WEB_CHAT):
             raise ValueError("`account` belongs to a channel of a provider")
