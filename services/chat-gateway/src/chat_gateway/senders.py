@@ -94,6 +94,7 @@ class ProviderSender:
     async def _outgoing(self, carried: Carried, row: OutgoingRow, part: Part) -> Outgoing:
         async with self._store.transaction(row.tenant_id) as tx:
             conversation = await tx.conversation(row.tenant_id, row.interaction_id)
+            message = await tx.message(row.tenant_id, row.message_id)
         return Outgoing(
             reference=row.outgoing_id,
             counterpart=row.counterpart,
@@ -103,6 +104,7 @@ class ProviderSender:
             reply_to=part.reply_to,
             window=self._window(carried, conversation),
             identifiers=conversation.identifiers if conversation else (),
+            author=message.agent_name if message else None,
             said_at_ms=row.created_at_ms,
             attempt_at_ms=self._clock.now_ms(),
         )

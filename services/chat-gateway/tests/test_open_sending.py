@@ -1,0 +1,93 @@
+"""The open channel's way out: a tenant's system that is posted what agents say, and answers as it is told."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from chat_gateway.providers.standard_webhooks import headers_of
+from chat_gateway.testing.samples import AGENT, TENANT
+from chat_gateway.testing.written import WrittenGateway
+from contracts.messages import MessageReceived
+from contracts.written import MessageStatusChanged
+from httpx import ASGITransport, AsyncClient
+from servicekit.ports import HttpReply
+from servicekit.testing.eventually import eventually
+from servicekit.testing.fake_http import FakeHttp, programmed
+
+APP = "app"
+URL = "https://93.184.216.34/hook"
+IN, OUT = ("whsec_" + b64encode(bytes([n]) * 32).decode() for n in range(2))
+
+
+def account(url: str = URL) -> Mapping[str, object]:
+    secrets = {"inbound_secret": ["in"], "outbound_secret": ["out"]}
+    return {"provider": "open", "account_id": "app", "secrets": secrets, "options": {"url": url}}
+
+
+def says(status: int, **headers: str) -> HttpReply:
+    return HttpReply(status=status, headers=headers, body=b"")
+
+
+class App:
+    """A gateway with one address of the open channel, before a system that gives these answers."""
+
+    def __init__(self, folder: Path, *answers: HttpReply | Exception, **settings: Any) -> None:
+        self.http = FakeHttp(programmed(*answers))
+        self.written = WrittenGateway(self.http, folder, **settings)
+        (folder / TENANT).mkdir()
+        (folder / TENANT / "in").write_text(IN)
+        (folder / TENANT / "out").write_text(OUT)
+        self.written.address(APP, "open", account())
+
+    async def post(self, body: object) -> int:
+        raw = json.dumps(body).encode()
+        headers = headers_of(f"w{uuid4().hex}", raw, [IN], at_ms=self.written.clock.now_ms())
+        transport = ASGITransport(self.written.gateway.app)
+        async with AsyncClient(transport=transport, base_url="http://test") as client:
+            return (await client.post(f"/chat/v1/webhooks/{APP}", content=raw, headers=headers)).status_code
+
+    async def customer_says(self, text: str = "hi", customer: str = "u1") -> str:
+        """The interaction, which the sample agent has."""
+        assert await self.post({"type": "message.received", "customer": {"id": customer}, "text": text}) == 200
+        interaction_id: str = self.written.announced(MessageReceived)[-1].interaction_id
+        await self.written.assign(interaction_id)
+        return interaction_id
+
+    async def while_running(self, until: Callable[[], object]) -> None:
+        running = asyncio.create_task(self.written.run())
+        await eventually(until)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async def agent_says(self, interaction_id: str, *message_ids: str) -> list[tuple[str, str | None]]:
+        """What becomes of these, at last: status and reason."""
+        for message_id in message_ids:
+            await self.written.write(interaction_id, message_id, "hello")
+
+        def told() -> list[tuple[str, str | None]]:
+            changes = self.written.announced(MessageStatusChanged)
+            return [(each.status, each.reason) for each in changes if each.message_id in message_ids]
+
+        await self.while_running(lambda: len(told()) >= len(message_ids) or (self.written.hurry() and False))
+        return told()
+
+
+@pytest.mark.parametrize(("configured", "told"), [({"id": AGENT, "name": "Ana"}, {"name": "Ana"}), (None, None)])
+async def test_the_agents_name_goes_with_their_words_if_configuration_gives_one(
+    tmp_path: Path, configured: Mapping[str, object] | None, told: object
+) -> None:
+    app = App(tmp_path, says(200))
+    if configured:
+        app.written.configure("agent", AGENT, configured)
+    outcome = await app.agent_says(await app.customer_says(), "m1")
+    [asked] = app.http.requests
+
+    assert outcome == [("sent", None)]
+    assert json.loads(asked.body).get("agent") == told
