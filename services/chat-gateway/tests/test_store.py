@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from chat_gateway import handlers
@@ -168,6 +169,24 @@ class ChatLaws(ConversationLaws):
         assert again == []
         assert others == [replace(later, attempts=1, due_at_ms=NOW_MS + 2000)]
         assert waiting == (2, NOW_MS)
+
+    async def test_a_counterparts_open_interaction_is_found_at_its_own_address_alone(self, keeper: Keeper) -> None:
+        async with keeper.transaction(EVERY_TENANT) as tx:
+            for name, changed in (
+                ("i1", {}),
+                ("i2", {"state": "ended", "counterpart": "u2", "ended_at_ms": NOW_MS}),
+                ("i3", {"address": "other"}),
+                ("i4", {"tenant_id": "other"}),
+                ("i5", {"counterpart": None}),
+            ):
+                values: dict[str, Any] = {"address": "app", "counterpart": "u1", "interaction_id": name, **changed}
+                await tx.open_conversation(replace(FRESH, **values))
+        async with keeper.transaction("acme") as tx:
+            found = await tx.open_interactions(("acme", "app"), ["u1", "u2", "u3"])
+            foreign = await tx.open_interactions(("other", "app"), ["u1"])
+
+        assert found == ["i1"]
+        assert foreign == []
 
     async def test_of_webhooks_the_latest_is_known(self, keeper: Keeper) -> None:
         first = WebhookNote(tenant_id="acme", address="a", delivered_at_ms=5, refused_at_ms=3, refused_because="stale")

@@ -14,6 +14,7 @@ from gatewaykit.domain.provider import (
     Passed,
     Received,
     StatusReport,
+    Typing,
     Unsent,
     WindowChanged,
 )
@@ -72,7 +73,7 @@ async def accept(
             return await _echoed(tx, place, item, now_ms, ours)
         case StatusReport():
             return SENDING
-        case Passed():
+        case Typing() | Passed():
             return PASSED
 
 

@@ -56,6 +56,7 @@ from chat_gateway.senders import ProviderSender
 from chat_gateway.settings import PREFIX, ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore, files_sweep
 from chat_gateway.tokens import VisitTokens
+from chat_gateway.typing_hints import TypingHints
 
 PAGES_POLICY: Final = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 
@@ -145,10 +146,11 @@ class _Social:
         self.writing = Writing[ChatTransaction](parts.directory, capabilities, outgoings)
         self.notes = WebhookNotes(backends.store, shell.clock)
         self.accounts = AccountsApi(carriers, parts.directory, backends.store, backends.http, settings)
+        typing = TypingHints(backends.store, backends.signals, metrics)
         self.webhooks = webhooks.Webhooks(
             carriers,
             parts.directory,
-            Receiving(backends.store, outgoings, shell.clock, metrics),
+            Receiving(backends.store, outgoings, shell.clock, metrics, typing),
             self.notes,
             clock=shell.clock,
             metrics=metrics,

@@ -22,6 +22,7 @@ from servicekit.ports import Clock
 from chat_gateway.domain.records import PendingFile
 from chat_gateway.metrics import ProviderMetrics
 from chat_gateway.store import ChatStore, ChatTransaction
+from chat_gateway.typing_hints import TypingHints
 
 ITEMS_AT_ONCE: Final = 100
 """Of one transaction: conversations are locked until its end."""
@@ -49,7 +50,10 @@ class Landed:
 class Receiving:
     """Takes deliveries that were verified."""
 
-    def __init__(self, store: ChatStore, outgoings: Outgoings, clock: Clock, metrics: ProviderMetrics) -> None:
+    def __init__(
+        self, store: ChatStore, outgoings: Outgoings, clock: Clock, metrics: ProviderMetrics, typing: TypingHints
+    ) -> None:
+        self.typing = typing
         self._store = store
         self._outgoings = outgoings
         self._clock = clock

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final, Protocol
 
 from gatewaykit.domain.content import MediaRef
-from gatewaykit.outgoing_store import OutgoingTransaction, PostgresOutgoings
+from gatewaykit.outgoing_store import Line, OutgoingTransaction, PostgresOutgoings
 from gatewaykit.store import Committed, ConversationTransaction, Key, PostgresConversations, columns
 from servicekit.database import Database, Row, kept_as
 from servicekit.statements import statements
@@ -78,6 +78,10 @@ class ChatTransaction(ConversationTransaction, OutgoingTransaction, Protocol):
 
     async def files_waiting(self) -> tuple[int, int | None]:
         """How many are to be fetched, counted no further than 100,000, and since when the oldest is."""
+        ...
+
+    async def open_interactions(self, line: Line, counterparts: Collection[str]) -> Sequence[str]:
+        """Of these counterparts at the address, not locked."""
         ...
 
     async def keep_webhook_notes(self, notes: Sequence[WebhookNote]) -> None:
@@ -203,6 +207,11 @@ class PostgresChatTransaction(PostgresConversations, PostgresOutgoings):
         """See ChatTransaction."""
         row = await self.one(_sql()["files_waiting"])
         return (int(row["files"]), row["oldest_ms"]) if row else (0, None)
+
+    async def open_interactions(self, line: Line, counterparts: Collection[str]) -> Sequence[str]:
+        """See ChatTransaction."""
+        values = {"tenant_id": line[0], "address": line[1], "counterparts": list(counterparts)}
+        return [row["interaction_id"] for row in await self.all(_sql()["open_interactions"], **values)]
 
     async def keep_webhook_notes(self, notes: Sequence[WebhookNote]) -> None:
         """See ChatTransaction."""

@@ -13,6 +13,7 @@ from gatewaykit.domain.provider import (
     NotUnderstoodError,
     Passed,
     StaleError,
+    Typing,
     WebAnswer,
     WebRequest,
 )
@@ -143,9 +144,10 @@ class Webhooks:
         now_ms = self._clock.now_ms()
         provider.verify(asked, account, now_ms=now_ms)
         items = provider.parse(asked, account, now_ms=now_ms)
-        landed = self._landed(carried, asked, items)
+        landed = self._landed(carried, asked, [item for item in items if not isinstance(item, Typing)])
         if landed:
             await self._receiving.take(landed)
+        await self._receiving.typing.pass_on(account, items)
         return "accepted", provider.answer(asked)
 
     def _landed(self, carried: Carried, asked: WebRequest, items: Sequence[Item]) -> list[Landed]:

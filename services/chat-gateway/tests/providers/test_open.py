@@ -29,6 +29,7 @@ from gatewaykit.domain.provider import (
     Sent,
     StaleError,
     StatusReport,
+    Typing,
     Uncertain,
     Unsent,
     WebRequest,
@@ -194,7 +195,7 @@ def _received(items: list[Item]) -> list[Received]:
 def test_a_batch_is_told_in_its_order() -> None:
     items = parsed({"events": EVENTS})
 
-    assert [type(item) for item in items] == [Received, Received, Unsent, StatusReport, StatusReport, Passed]
+    assert [type(item) for item in items] == [Received, Received, Unsent, StatusReport, StatusReport, Typing]
     assert parsed({"events": []}) == []
 
 
@@ -211,6 +212,10 @@ def test_statuses_name_our_reference_or_their_id() -> None:
         StatusReport(account_id="app", status="read", provider_message_id="x1", reference="r1", at_ms=AT_MS),
         StatusReport(account_id="app", status="failed", reference="r1", code="recipient_unknown", detail="no"),
     ]
+
+
+def test_who_types_is_named_or_it_is_of_no_use() -> None:
+    assert parsed(TYPING) == [Typing(account_id="app", counterpart="u1")]
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,7 @@ def test_what_is_new_is_passed(kind: str, counted: str) -> None:
         {**MESSAGE, "customer": {"id": "u1", "identifiers": [{"type": "email"}]}},
         {**MESSAGE, "customer": {"id": "u1", "name": "x" * 201}},
         {**MESSAGE, "at_ms": -1},
+        {**TYPING, "customer": {}},
         {**EDIT, "message_id": None},
         {**UNSENT, "message_id": ""},
         {**STATUS, "status": "sent"},

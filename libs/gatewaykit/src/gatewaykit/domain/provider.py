@@ -155,13 +155,21 @@ class WindowChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Typing:
+    """The customer is writing: a hint for the moment, which nobody keeps."""
+
+    account_id: str
+    counterpart: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
     """Something that concerns nobody's conversation (`kind`, as the provider calls it); counted and forgotten."""
 
     kind: str
 
 
-Item = Received | StatusReport | Echo | Unsent | WindowChanged | Passed
+Item = Received | StatusReport | Echo | Unsent | WindowChanged | Typing | Passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

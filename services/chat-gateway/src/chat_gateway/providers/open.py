@@ -26,6 +26,7 @@ from gatewaykit.domain.provider import (
     RefusedError,
     Sent,
     StatusReport,
+    Typing,
     Uncertain,
     Unsent,
     WebAnswer,
@@ -174,6 +175,8 @@ def _item(event: Node, own_id: str, account_id: str) -> Item:
             )
         case "message.status":
             return _status(event, account_id)
+        case "customer.typing" if "customer" in event:
+            return Typing(account_id=account_id, counterpart=id_of(node_of(event, "customer"), "id"))
         case _:
             return passed(kind.replace(".", "_"))
 

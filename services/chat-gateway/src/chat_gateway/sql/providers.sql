@@ -34,6 +34,11 @@ DELETE FROM pending_file WHERE (tenant_id, message_id, place) IN (
   LIMIT :rows_max
 )
 
+-- name: open_interactions
+SELECT interaction_id FROM conversation
+WHERE tenant_id = :tenant_id AND address = :address AND counterpart = ANY(CAST(:counterparts AS text[]))
+  AND state <> 'ended'
+
 -- name: keep_webhook_note
 -- Of several replicas the latest stands.
 INSERT INTO webhook_note AS note (tenant_id, address, delivered_at_ms, refused_at_ms, refused_because)

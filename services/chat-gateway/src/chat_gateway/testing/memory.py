@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from gatewaykit.outgoing_store import Line
 from gatewaykit.store import Committed, Key
 from gatewaykit.testing.memory import ConversationTables, MemoryConversations
 from gatewaykit.testing.outgoing_memory import MemoryOutgoings, OutgoingTables
@@ -110,6 +111,15 @@ class MemoryChatTransaction(MemoryConversations[ChatTables], MemoryOutgoings[Cha
         """See ChatTransaction."""
         waiting = [each.created_at_ms for each in self._files() if each.state == "fetch"]
         return len(waiting), min(waiting, default=None)
+
+    async def open_interactions(self, line: Line, counterparts: Collection[str]) -> Sequence[str]:
+        """See ChatTransaction."""
+        kept = [each for each in self.tables.conversations.values() if self.sees(each) and each.state != "ended"]
+        return [
+            each.interaction_id
+            for each in kept
+            if (each.tenant_id, each.address) == line and each.counterpart in counterparts
+        ]
 
     async def keep_webhook_notes(self, notes: Sequence[WebhookNote]) -> None:
         """See ChatTransaction."""

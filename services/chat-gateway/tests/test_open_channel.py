@@ -1,4 +1,4 @@
-"""The open channel's way out: a tenant's system that is posted what agents say, and answers as it is told."""
+"""The open channel with a tenant's system on the other side, which answers as it is told."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from chat_gateway.live import Signal
 from chat_gateway.providers.standard_webhooks import headers_of
 from chat_gateway.testing.samples import AGENT, TENANT
 from chat_gateway.testing.written import WrittenGateway
@@ -91,3 +92,31 @@ async def test_the_agents_name_goes_with_their_words_if_configuration_gives_one(
 
     assert outcome == [("sent", None)]
     assert json.loads(asked.body).get("agent") == told
+
+
+def typing(customer: str) -> Mapping[str, object]:
+    return {"type": "customer.typing", "customer": {"id": customer}}
+
+
+async def test_that_a_customer_types_is_passed_on_once_and_kept_nowhere(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    interaction_id = await app.customer_says()
+    told, tables = len(app.written.announced()), app.written.store.database.tables
+    before = [dict(tables.conversations), dict(tables.messages)]
+    async with app.written.gateway.parts.signals.listen() as heard:
+        status = await app.post({"events": [typing("u1"), typing("stranger"), typing("u1"), typing("u1")]})
+        first, then = await anext(heard), await anext(heard)
+
+    assert status == 200
+    assert (first, then) == (Signal(interaction_id, "customer"), None)
+    assert [dict(tables.conversations), dict(tables.messages)] == before
+    assert len(app.written.announced()) == told
+
+
+async def test_a_hint_that_cannot_be_passed_on_is_taken_and_forgotten(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    await app.customer_says()
+    app.written.interrupted.away = True
+
+    assert await app.post(typing("u1")) == 200
+    assert await app.post({"type": "message.received", "customer": {"id": "u1"}, "text": "hi"}) == 503
