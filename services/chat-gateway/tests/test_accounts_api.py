@@ -5,27 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_gateway.testing.managers import SUBJECT, Managers
 from chat_gateway.testing.samples import TENANT
 from chat_gateway.testing.written import WrittenGateway
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import Response
 from servicekit.auth import Role
 from servicekit.ports import HttpNotSentError, HttpReply
-from servicekit.system import SystemClock
 from servicekit.testing.fake_http import FakeHttp, programmed
-from servicekit.testing.tokens import TokenIssuer
-
-ISSUER = TokenIssuer.generate()
 
 
 class Managed:
     def __init__(self, folder: Path, *answers: HttpReply | Exception) -> None:
-        (folder / "jwks.json").write_text(json.dumps(ISSUER.jwks()))
+        self.managers = Managers(folder)
         (folder / TENANT).mkdir()
         (folder / TENANT / "token").write_text("77:secret")
         (folder / TENANT / "hook").write_text("hook-secret")
         self.http = FakeHttp(programmed(*answers))
-        jwks_url = (folder / "jwks.json").as_uri()
-        self.written = WrittenGateway(self.http, folder, jwks_url=jwks_url, public_url="https://chat.example")
+        settings = {"jwks_url": self.managers.jwks_url, "public_url": "https://chat.example"}
+        self.written = WrittenGateway(self.http, folder, **settings)
         secrets = {"bot_token": ["token"], "webhook_secret": ["hook"]}
         self.written.address(
             "telegram:bot", "telegram", {"provider": "telegram", "account_id": "77", "secrets": secrets}
@@ -34,12 +31,12 @@ class Managed:
             "slack:acme", "slack", {"provider": "slack", "account_id": "T1", "secrets": {"bot_token": ["none"]}}
         )
 
-    async def ask(self, method: str, path: str, *, role: Role = "supervisor", tenant_id: str = TENANT) -> Response:
-        token = ISSUER.token(subject="ann", tenant_id=tenant_id, roles=[role], now_ms=SystemClock().now_ms())
-        headers = {"authorization": f"Bearer {token}"}
-        transport = ASGITransport(self.written.gateway.app, raise_app_exceptions=False)
-        async with AsyncClient(transport=transport, base_url="http://test/chat/v1", headers=headers) as client:
-            return await client.request(method, path)
+    async def ask(self, method: str, path: str, body: object = None, **who: Any) -> Response:
+        return await self.managers.ask(self.written.gateway.app, method, path, body, **who)
+
+    def audited(self) -> list[tuple[str, str, str, object]]:
+        rows = self.written.store.database.tables.audit.values()
+        return [(row.actor, row.action, row.target, row.content) for row in rows]
 
 
 async def test_addresses_stand_there_with_what_they_lack_and_no_secret(tmp_path: Path) -> None:
@@ -86,6 +83,31 @@ async def test_the_provider_is_told_where_to_deliver(tmp_path: Path, reply: Any,
     assert answer.json()["registered"] is registered
     assert json.loads(asked.body)["url"] == "https://chat.example/chat/v1/webhooks/telegram:bot"
     assert "77:secret" not in answer.text
+    assert managed.audited() == [(SUBJECT, "address.register", "telegram:bot", {})]
+
+
+async def test_what_cannot_be_audited_is_not_done(tmp_path: Path) -> None:
+    managed = Managed(tmp_path)
+    managed.written.interrupted.away = True
+    answer = await managed.ask("POST", "/addresses/telegram:bot/register")
+
+    assert answer.status_code == 503
+    assert managed.http.requests == []
+
+
+async def test_nothing_is_handed_over_again_where_it_would_be_another_message(tmp_path: Path) -> None:
+    managed = Managed(tmp_path)
+    answer = await managed.ask("POST", "/addresses/telegram:bot/replay", {"since_ms": 0})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "cannot_replay")
+    assert managed.audited() == []
+
+
+async def test_before_the_configuration_is_read_nobody_says_that_an_address_is_unknown(tmp_path: Path) -> None:
+    managed = Managed(tmp_path)
+    managed.written.directory.complete = False
+
+    assert (await managed.ask("POST", "/addresses/other/replay", {"since_ms": 0})).status_code == 503
 
 
 async def test_what_cannot_be_told_by_a_call_says_so(tmp_path: Path) -> None:
@@ -100,4 +122,5 @@ async def test_what_cannot_be_told_by_a_call_says_so(tmp_path: Path) -> None:
         409,
         "https://chat.example/chat/v1/webhooks/slack:b",
     )
+    assert [target for _, _, target, _ in managed.audited()] == ["telegram:bot"]
     assert (away.status_code, away.json()["code"]) == (502, "provider_away")

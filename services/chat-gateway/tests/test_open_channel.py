@@ -12,11 +12,12 @@ from uuid import uuid4
 import pytest
 from chat_gateway.live import Signal
 from chat_gateway.providers.standard_webhooks import headers_of
+from chat_gateway.testing.managers import SUBJECT, Managers
 from chat_gateway.testing.samples import AGENT, TENANT
 from chat_gateway.testing.written import WrittenGateway
 from contracts.messages import MessageReceived
 from contracts.written import MessageStatusChanged
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 from servicekit.ports import HttpReply
 from servicekit.testing.eventually import eventually
 from servicekit.testing.fake_http import FakeHttp, programmed
@@ -38,13 +39,20 @@ def says(status: int, **headers: str) -> HttpReply:
 class App:
     """A gateway with one address of the open channel, before a system that gives these answers."""
 
-    def __init__(self, folder: Path, *answers: HttpReply | Exception, **settings: Any) -> None:
-        self.http = FakeHttp(programmed(*answers))
-        self.written = WrittenGateway(self.http, folder, **settings)
+    def __init__(self, folder: Path, *answers: HttpReply | Exception) -> None:
+        self.http, self.managers = FakeHttp(programmed(*answers)), Managers(folder)
+        self.written = WrittenGateway(self.http, folder, jwks_url=self.managers.jwks_url)
         (folder / TENANT).mkdir()
         (folder / TENANT / "in").write_text(IN)
         (folder / TENANT / "out").write_text(OUT)
         self.written.address(APP, "open", account())
+
+    async def ask(self, act: str, body: object = None, *, address: str = APP, **who: Any) -> Response:
+        return await self.managers.ask(self.written.gateway.app, "POST", f"/addresses/{address}/{act}", body, **who)
+
+    def audited(self) -> list[tuple[str, str, str, object]]:
+        rows = self.written.store.database.tables.audit.values()
+        return [(row.actor, row.action, row.target, row.content) for row in rows]
 
     async def post(self, body: object) -> int:
         raw = json.dumps(body).encode()
@@ -120,3 +128,47 @@ async def test_a_hint_that_cannot_be_passed_on_is_taken_and_forgotten(tmp_path: 
 
     assert await app.post(typing("u1")) == 200
     assert await app.post({"type": "message.received", "customer": {"id": "u1"}, "text": "hi"}) == 503
+
+
+async def test_what_was_taken_is_handed_over_once_more_under_the_same_id(tmp_path: Path) -> None:
+    app = App(tmp_path, *[says(200)] * 4, says(503, **{"retry-after": "9"}), says(200))
+    await app.agent_says(await app.customer_says(), "m1", "m2")
+    whole = await app.ask("replay", {"since_ms": 0})
+    none = await app.ask("replay", {"since_ms": whole.json()["since_ms"], "after": whole.json()["after"]})
+    busy = await app.ask("replay", {"since_ms": 0}, role="admin")
+    ids = [request.headers["webhook-id"] for request in app.http.requests]
+    bodies = [request.body for request in app.http.requests]
+
+    assert [each.status_code for each in (whole, none, busy)] == [200, 200, 200]
+    assert (whole.json()["taken"], whole.json()["ended"]) == (2, True)
+    assert (none.json()["taken"], none.json()["ended"]) == (0, True)
+    assert (busy.json()["taken"], busy.json()["ended"], busy.json()["wait_ms"]) == (0, False, 9000)
+    assert ids[2:4] == ids[:2]
+    assert bodies[2:4] == bodies[:2]
+    assert len(ids) == 5
+    assert await app.written.states("m1") == ["sent"]
+    [first, *_] = app.audited()
+    assert first == (SUBJECT, "address.replay", APP, {"since_ms": 0})
+    assert len(app.audited()) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"role": "agent"}, 403),
+        ({"role": "integrator"}, 403),
+        ({"tenant_id": "other"}, 404),
+        ({"address": "unknown"}, 404),
+        ({"body": {}}, 422),
+        ({"body": {"since_ms": -1}}, 422),
+        ({"body": {"since_ms": 0, "after": "x"}}, 422),
+        ({"body": {"since_ms": 0, "until_ms": 1}}, 422),
+    ],
+)
+async def test_nobody_else_has_anything_handed_over(tmp_path: Path, asked: dict[str, Any], status: int) -> None:
+    app = App(tmp_path, says(200))
+    await app.agent_says(await app.customer_says(), "m1")
+
+    assert (await app.ask("replay", **{"body": {"since_ms": 0}, **asked})).status_code == status
+    assert len(app.http.requests) == 1
+    assert app.audited() == []

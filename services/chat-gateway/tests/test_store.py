@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chat_gateway import handlers
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import LineTask, PendingFile, WebhookNote
+from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, WebhookNote
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
@@ -17,6 +17,7 @@ from gatewaykit.testing.conversation_laws import ConversationLaws
 from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.tables import missing_columns
 from gatewaykit.timers import look_at
+from servicekit.database import kept_as
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
@@ -24,6 +25,7 @@ from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.set_clock import NOW_MS
 from servicekit.testing.store_laws import WantedError, waiting_ids
 from servicekit.testing.tenants import unguarded_tables
+from sqlalchemy.exc import DBAPIError
 from typing_extensions import override
 
 FRESH = decisions.opened(visit(), place(idle_release_seconds=600), NOW_MS)
@@ -43,6 +45,9 @@ class Keeper:
     def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
         raise NotImplementedError
 
+    async def audited(self) -> list[AuditRow]:
+        raise NotImplementedError
+
 
 class MemoryKeeper(Keeper):
     def __init__(self) -> None:
@@ -54,16 +59,26 @@ class MemoryKeeper(Keeper):
     def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
         return self._store.transaction(tenant)
 
+    @override
+    async def audited(self) -> list[AuditRow]:
+        return list(self._store.database.tables.audit.values())
+
 
 class PostgresKeeper(Keeper):
     def __init__(self, kept: MigratedDatabase) -> None:
         super().__init__()
+        self._database = kept.database
         self._store = PostgresChatStore(kept.database, self.committed)
         self.outbox = PostgresOutbox(kept.database)
 
     @override
     def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
         return self._store.transaction(tenant)
+
+    @override
+    async def audited(self) -> list[AuditRow]:
+        async with self._database.transaction("acme") as tx:
+            return [kept_as(AuditRow, row) for row in await tx.all("SELECT * FROM audit")]
 
 
 def task(number: int, *, priority: int = 5, tenant_id: str = "acme") -> LineTask:
@@ -203,6 +218,21 @@ class ChatLaws(ConversationLaws):
         assert kept == [replace(later, delivered_at_ms=5)]
         assert foreign == []
 
+    async def test_an_act_is_written_down(self, keeper: Keeper) -> None:
+        row = AuditRow(
+            tenant_id="acme",
+            audit_id="1",
+            at_ms=NOW_MS,
+            actor="ann",
+            action="address.replay",
+            target="app",
+            content={"since_ms": 0, "after": "\u00e9"},
+        )
+        async with keeper.transaction("acme") as tx:
+            await tx.audit(row)
+
+        assert await keeper.audited() == [row]
+
     async def test_what_is_to_be_done_with_a_file_may_change(self, keeper: Keeper) -> None:
         async with keeper.transaction("acme") as tx:
             await tx.put_pending_file(pending(2))
@@ -244,6 +274,14 @@ class TestPostgresChatStore(ChatLaws):
     async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[Keeper]:
         async with migrated(postgres.admin_url, "chat_gateway") as kept:
             yield PostgresKeeper(kept)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM audit", "UPDATE audit SET actor = 'eve'"])
+async def test_the_audit_only_grows(postgres: FreshDatabase, statement: str) -> None:
+    async with migrated(postgres.admin_url, "chat_gateway") as kept:
+        with pytest.raises(DBAPIError, match="permission denied"):
+            async with kept.database.transaction("acme") as tx:
+                await tx.execute(statement)
 
 
 async def test_without_a_tenant_every_table_is_empty(postgres: FreshDatabase) -> None:

@@ -1,23 +1,27 @@
-"""For supervisors and administrators: how each provider's address stands, and telling a provider our webhook's URL."""
+"""For supervisors and administrators: how each provider's address stands, telling a provider our webhook's URL, and
+handing to a tenant's system once more what it has taken. What is done is audited before it is done (S10)."""
 
 import builtins
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Final
 
+from contracts.fields import InstantMs
 from fastapi import APIRouter, Depends
 from gatewaykit.ask import ask
 from gatewaykit.directory import Directory
 from gatewaykit.domain.provider import HttpReply, NotUnderstoodError, RefusedError
+from gatewaykit.replay import Replay
 from gatewaykit.secrets import SecretMissingError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from servicekit.auth import Principal, require
 from servicekit.errors import RetryLaterError
-from servicekit.ports import Http, HttpNotSentError, HttpTooLargeError, HttpUnknownError
+from servicekit.ports import Clock, Http, HttpNotSentError, HttpTooLargeError, HttpUnknownError, Ids
 from servicekit.problems import ProblemError
 from servicekit.telemetry import log
 
-from chat_gateway.carriers import PROVIDERS, AccountIncompleteError, Carriers, webhook_url
-from chat_gateway.domain.records import WebhookNote
+from chat_gateway.carriers import PROVIDERS, AccountIncompleteError, Carried, Carriers, webhook_url
+from chat_gateway.domain.records import AuditRow, WebhookNote
 from chat_gateway.providers.reading import reply_object, text_in, whole_in
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore
@@ -59,17 +63,51 @@ class Registered(BaseModel):
     detail: str
 
 
+class ReplayRequest(BaseModel):
+    """Since when, and how far the call before came."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since_ms: InstantMs = Field(description="What was handed over at this instant or later.")
+    after: str = Field(
+        "", pattern=r"^([0-9a-f-]{36})?$", description="Both from the answer of the call before; none at first."
+    )
+
+
+class ReplayAnswer(BaseModel):
+    """How far this call came."""
+
+    since_ms: int = Field(description="With `after` where the next call goes on.")
+    after: str
+    taken: int = Field(description="So many were taken again.")
+    refused: int = Field(description="So many the system would not have again.")
+    ended: bool = Field(description="There is nothing more.")
+    wait_ms: int = Field(description="The system answered that it wants no more for so long, or not at all.")
+
+
 class AccountsApi:
     """Asks nothing of a provider but what it is told to."""
 
     def __init__(
-        self, carriers: Carriers, directory: Directory, store: ChatStore, http: Http, settings: ChatSettings
+        self,
+        carriers: Carriers,
+        directory: Directory,
+        store: ChatStore,
+        http: Http,
+        settings: ChatSettings,
+        *,
+        replay: Replay,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._carriers = carriers
         self._directory = directory
         self._store = store
         self._http = http
         self._settings = settings
+        self._replay = replay
+        self._clock = clock
+        self._ids = ids
 
     def router(self) -> APIRouter:
         """Routes under `/chat/v1`."""
@@ -80,6 +118,12 @@ class AccountsApi:
             self.register,
             methods=["POST"],
             summary="Tell the provider where to deliver",
+        )
+        router.add_api_route(
+            "/addresses/{address:path}/replay",
+            self.replay,
+            methods=["POST"],
+            summary="Hand over once more what the tenant's system has taken",
         )
         return router
 
@@ -93,12 +137,7 @@ class AccountsApi:
 
     async def register(self, address: str, manager: Manager) -> Registered:
         """Where the provider has a call for it; repeating it changes nothing."""
-        found = self._directory.address(address)
-        if found is None or found[0] != manager.tenant_id or found[1].account is None:
-            raise ProblemError(404, "address_unknown", "There is no such address of a provider.")
-        carried = self._carriers.at(address)
-        if carried is None:
-            raise ProblemError(404, "address_unknown", "There is no such address of a provider.")
+        carried = self._carried(address, manager)
         try:
             request = carried.provider.registration(carried.account)
         except RefusedError as error:
@@ -106,6 +145,7 @@ class AccountsApi:
         if request is None:
             detail = "Paste webhook_url into the provider's console; it cannot be told by a call."
             raise ProblemError(409, "registered_by_hand", detail, webhook_url=carried.account.webhook_url)
+        await self._audited(manager, "address.register", address)
         try:
             reply = await ask(self._http, request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX)
         except (HttpNotSentError, HttpUnknownError, HttpTooLargeError) as error:
@@ -116,6 +156,45 @@ class AccountsApi:
         return Registered(
             address=address, webhook_url=carried.account.webhook_url, registered=registered, detail=detail
         )
+
+    async def replay(self, address: str, wanted: ReplayRequest, manager: Manager) -> ReplayAnswer:
+        """At most 200 messages and about 20 seconds of them; what has failed, was reported as delivered, or is older
+        than a week is not among them. Only where the same reference is the same message however late: the open
+        channel."""
+        carried = self._carried(address, manager)
+        if not carried.provider.capabilities.replays:
+            detail = f"{carried.provider.name} would make two messages of one: nothing can be handed over again."
+            raise ProblemError(409, "cannot_replay", detail)
+        asked = wanted.model_dump(exclude_defaults=True)
+        await self._audited(manager, "address.replay", address, asked)
+        line = (manager.tenant_id, address)
+        done = await self._replay.step(line, since_ms=wanted.since_ms, after=wanted.after)
+        return ReplayAnswer(**asdict(done))
+
+    def _carried(self, address: str, manager: Principal) -> Carried:
+        """Raises ProblemError 404 and 503, and what `Carriers.at` raises."""
+        found = self._directory.address(address)
+        carried = self._carriers.at(address) if found and found[0] == manager.tenant_id else None
+        if carried is None:
+            if not self._directory.complete:
+                raise ProblemError(503, "starting", "The configuration is not read yet.").with_headers(retry_after="1")
+            raise ProblemError(404, "address_unknown", "There is no such address of a provider.")
+        return carried
+
+    async def _audited(
+        self, manager: Principal, action: str, address: str, content: Mapping[str, object] | None = None
+    ) -> None:
+        row = AuditRow(
+            tenant_id=manager.tenant_id,
+            audit_id=self._ids.new_id(),
+            at_ms=self._clock.now_ms(),
+            actor=manager.subject,
+            action=action,
+            target=address,
+            content=content or {},
+        )
+        async with self._store.transaction(manager.tenant_id) as tx:
+            await tx.audit(row)
 
     def _status(self, address: str, note: WebhookNote | None) -> AddressStatus | None:
         found = self._directory.address(address)

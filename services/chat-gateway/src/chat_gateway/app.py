@@ -17,6 +17,7 @@ from gatewaykit.fetch import Fetcher, Resolve
 from gatewaykit.links_api import files_router
 from gatewaykit.outgoing_store import sweeps
 from gatewaykit.outgoings import Outgoings
+from gatewaykit.replay import Replay
 from gatewaykit.routing import Routing
 from gatewaykit.secrets import Secrets
 from gatewaykit.sending import Sending, SendingMetrics
@@ -145,7 +146,6 @@ class _Social:
         capabilities = {key: provider.capabilities for key, provider in PROVIDERS.items()}
         self.writing = Writing[ChatTransaction](parts.directory, capabilities, outgoings)
         self.notes = WebhookNotes(backends.store, shell.clock)
-        self.accounts = AccountsApi(carriers, parts.directory, backends.store, backends.http, settings)
         typing = TypingHints(backends.store, backends.signals, metrics)
         self.webhooks = webhooks.Webhooks(
             carriers,
@@ -167,6 +167,16 @@ class _Social:
             links=settings.link_keys,
             files_url=f"{settings.public_url}{PREFIX}",
             clock=shell.clock,
+        )
+        self.accounts = AccountsApi(
+            carriers,
+            parts.directory,
+            backends.store,
+            backends.http,
+            settings,
+            replay=Replay(backends.store, sender, shell.clock),
+            clock=shell.clock,
+            ids=shell.ids,
         )
         self.sending = Sending(
             backends.store,

@@ -18,7 +18,7 @@ from servicekit.store import Tenant
 from servicekit.sweep import Sweep
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chat_gateway.domain.records import LineTask, PendingFile, WebhookNote
+from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, WebhookNote
 
 SOURCE: Final = "/chat-gateway"
 FAILED_KEEP_DAYS: Final = 30
@@ -90,6 +90,10 @@ class ChatTransaction(ConversationTransaction, OutgoingTransaction, Protocol):
 
     async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
         """Of the tenant."""
+        ...
+
+    async def audit(self, row: AuditRow) -> None:
+        """Keep who does what; it is never changed."""
         ...
 
 
@@ -221,6 +225,10 @@ class PostgresChatTransaction(PostgresConversations, PostgresOutgoings):
     async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
         """See ChatTransaction."""
         return [kept_as(WebhookNote, row) for row in await self.all(_sql()["webhook_notes"], tenant_id=tenant_id)]
+
+    async def audit(self, row: AuditRow) -> None:
+        """See ChatTransaction."""
+        await self.execute(_sql()["audit"], **asdict(row) | {"content": json.dumps(row.content)})
 
 
 def files_sweep(database: Database) -> Sweep:

@@ -1,6 +1,7 @@
 """What only a chat has: visitors' windows, places in line, which are shown them, and files that are not here yet."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gatewaykit.domain.content import MediaRef
@@ -79,6 +80,22 @@ class PendingFile:
     def blob_id(self) -> str:
         """Where it is kept: it follows from the message, so that a second attempt is the same file."""
         return f"{self.message_id}.{self.place}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """A privileged action, written down before it is done."""
+
+    tenant_id: str
+    audit_id: str
+    at_ms: int
+    actor: str
+    action: str
+    """`address.register`, `address.replay`, ..."""
+    target: str
+    """The address."""
+    content: Mapping[str, object] = field(default_factory=dict)
+    """What was asked beside it, in JSON's types; no personal data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

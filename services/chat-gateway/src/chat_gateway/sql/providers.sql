@@ -51,5 +51,9 @@ ON CONFLICT (tenant_id, address) DO UPDATE SET
   END,
   refused_at_ms = GREATEST(note.refused_at_ms, EXCLUDED.refused_at_ms)
 
+-- name: audit
+INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target, content)
+VALUES (:tenant_id, :audit_id, :at_ms, :actor, :action, :target, CAST(:content AS jsonb))
+
 -- name: webhook_notes
 SELECT * FROM webhook_note WHERE tenant_id = :tenant_id ORDER BY address

@@ -10,7 +10,7 @@ from gatewaykit.testing.memory import ConversationTables, MemoryConversations
 from gatewaykit.testing.outgoing_memory import MemoryOutgoings, OutgoingTables
 from servicekit.store import MemoryDatabase, Tenant
 
-from chat_gateway.domain.records import LineTask, PendingFile, WebhookNote
+from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, WebhookNote
 from chat_gateway.store import SOURCE, ChatTransaction, PlaceInLine, Wakes
 
 
@@ -20,6 +20,7 @@ class ChatTables(ConversationTables, OutgoingTables):
 
     line_tasks: dict[Key, LineTask] = field(default_factory=dict)
     webhook_notes: dict[Key, WebhookNote] = field(default_factory=dict)
+    audit: dict[Key, AuditRow] = field(default_factory=dict)
     pending_files: dict[tuple[str, str, int], PendingFile] = field(default_factory=dict)
 
 
@@ -133,6 +134,10 @@ class MemoryChatTransaction(MemoryConversations[ChatTables], MemoryOutgoings[Cha
         """See ChatTransaction."""
         kept = sorted(self.tables.webhook_notes.values(), key=lambda each: each.address)
         return [each for each in kept if each.tenant_id == tenant_id and self.sees(each)]
+
+    async def audit(self, row: AuditRow) -> None:
+        """See ChatTransaction."""
+        self.tables.audit[row.tenant_id, row.audit_id] = row
 
     def _files(self) -> list[PendingFile]:
         return [each for each in self.tables.pending_files.values() if self.sees(each)]
