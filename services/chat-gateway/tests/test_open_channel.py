@@ -12,12 +12,16 @@ from uuid import uuid4
 import pytest
 from chat_gateway.live import Signal
 from chat_gateway.providers.standard_webhooks import headers_of
+from chat_gateway.tenant_systems import TenantSystems
 from chat_gateway.testing.managers import SUBJECT, Managers
 from chat_gateway.testing.samples import AGENT, TENANT
 from chat_gateway.testing.written import WrittenGateway
 from contracts.messages import MessageReceived
 from contracts.written import MessageStatusChanged
+from gatewaykit.domain.provider import Account, HttpRequest
+from gatewaykit.fetch import Fetcher
 from httpx import ASGITransport, AsyncClient, Response
+from servicekit.database import DatabaseAwayError
 from servicekit.ports import HttpReply
 from servicekit.testing.eventually import eventually
 from servicekit.testing.fake_http import FakeHttp, programmed
@@ -27,7 +31,12 @@ URL = "https://93.184.216.34/hook"
 IN, OUT = ("whsec_" + b64encode(bytes([n]) * 32).decode() for n in range(2))
 
 
-def account(url: str = URL) -> Mapping[str, object]:
+ACCOUNT = Account(
+    tenant_id=TENANT, address=APP, channel="open", provider="open", account_id="app", api_url="", webhook_url=""
+)
+
+
+def account(url: str = URL) -> dict[str, object]:
     secrets = {"inbound_secret": ["in"], "outbound_secret": ["out"]}
     return {"provider": "open", "account_id": "app", "secrets": secrets, "options": {"url": url}}
 
@@ -46,6 +55,10 @@ class App:
         (folder / TENANT / "in").write_text(IN)
         (folder / TENANT / "out").write_text(OUT)
         self.written.address(APP, "open", account())
+
+    async def stopped(self) -> bool:
+        [status] = (await self.managers.ask(self.written.gateway.app, "GET", "/addresses")).json()["addresses"]
+        return status["stopped_at_ms"] is not None
 
     async def ask(self, act: str, body: object = None, *, address: str = APP, **who: Any) -> Response:
         return await self.managers.ask(self.written.gateway.app, "POST", f"/addresses/{address}/{act}", body, **who)
@@ -172,3 +185,90 @@ async def test_nobody_else_has_anything_handed_over(tmp_path: Path, asked: dict[
     assert (await app.ask("replay", **{"body": {"since_ms": 0}, **asked})).status_code == status
     assert len(app.http.requests) == 1
     assert app.audited() == []
+
+
+async def test_after_410_nothing_is_asked_any_more_and_each_message_fails(tmp_path: Path) -> None:
+    app = App(tmp_path, says(410))
+    interaction_id = await app.customer_says()
+    before = await app.stopped()
+    outcomes = await app.agent_says(interaction_id, "m1", "m2", "m3")
+
+    assert outcomes == [("failed", "gone")] * 3
+    assert len(app.http.requests) == 1
+    assert (before, await app.stopped()) == (False, True)
+    assert await app.post({"type": "message.received", "customer": {"id": "u1"}, "text": "still here"}) == 200
+
+
+async def test_an_operator_has_it_sent_to_again_and_an_agent_what_had_failed(tmp_path: Path) -> None:
+    app = App(tmp_path, says(410), says(200))
+    interaction_id = await app.customer_says()
+    await app.agent_says(interaction_id, "m1")
+    answers = [await app.ask("resume"), await app.ask("resume")]
+    await app.written.write_again(interaction_id, "m1")
+    await app.while_running(lambda: len(app.http.requests) == 2)
+
+    assert [(each.status_code, each.json()["resumed"]) for each in answers] == [(200, True), (200, False)]
+    assert not await app.stopped()
+    assert app.audited() == [(SUBJECT, "address.resume", APP, {})]
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [
+        (account("https://93.184.216.34/new"), 2),
+        (account() | {"secrets": {"inbound_secret": ["in"], "outbound_secret": ["in", "out"]}}, 1),
+    ],
+)
+async def test_another_url_is_sent_to_and_another_secret_is_no_other_system(
+    tmp_path: Path, changed: Mapping[str, object], asked: int
+) -> None:
+    app = App(tmp_path, says(410), says(200))
+    interaction_id = await app.customer_says()
+    await app.agent_says(interaction_id, "m1")
+    app.written.address(APP, "open", changed)
+    stopped = await app.stopped()
+    await app.agent_says(interaction_id, "m2")
+
+    assert (len(app.http.requests), stopped) == (asked, asked == 1)
+
+
+async def test_a_stop_that_cannot_be_kept_is_no_answer(tmp_path: Path) -> None:
+    app = App(tmp_path, says(410))
+    parts, clock = app.written.gateway.parts, app.written.clock
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return [host]
+
+    class Away:
+        """PostgreSQL goes away while the system answers."""
+
+        async def send(self, *_: Any, **__: Any) -> HttpReply:
+            app.written.interrupted.away = True
+            return says(410)
+
+    systems = TenantSystems(parts.store, parts.directory, Fetcher(Away(), resolve), clock)
+    with pytest.raises(DatabaseAwayError):
+        await systems.deliver(ACCOUNT, HttpRequest(method="POST", url=URL), timeout_seconds=1, bytes_max=1)
+
+
+async def test_nothing_is_handed_over_again_where_nothing_is_sent(tmp_path: Path) -> None:
+    app = App(tmp_path, says(200), says(200), says(410))
+    await app.agent_says(await app.customer_says(), "m1", "m2")
+    during = await app.ask("replay", {"since_ms": 0})
+    later = await app.ask("replay", {"since_ms": 0})
+    await app.ask("resume")
+
+    assert [(each.status_code, each.json()["code"]) for each in (during, later)] == [(409, "sending_stopped")] * 2
+    assert len(app.http.requests) == 3
+    assert [action for _, action, _, _ in app.audited()] == ["address.replay", "address.resume"]
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [({"role": "agent"}, 403), ({"tenant_id": "other"}, 404), ({"address": "unknown"}, 404)]
+)
+async def test_nobody_else_resumes(tmp_path: Path, who: dict[str, Any], status: int) -> None:
+    app = App(tmp_path, says(410))
+    await app.agent_says(await app.customer_says(), "m1")
+
+    assert (await app.ask("resume", **who)).status_code == status
+    assert await app.stopped()

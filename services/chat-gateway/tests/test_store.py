@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chat_gateway import handlers
 from chat_gateway.domain import decisions
-from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, WebhookNote
+from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, SendingStop, WebhookNote
 from chat_gateway.store import ChatTransaction, PlaceInLine, PostgresChatStore
 from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
@@ -217,6 +217,24 @@ class ChatLaws(ConversationLaws):
 
         assert kept == [replace(later, delivered_at_ms=5)]
         assert foreign == []
+
+    async def test_the_first_stop_of_an_account_stands_until_it_is_resumed(self, keeper: Keeper) -> None:
+        first = SendingStop(tenant_id="acme", address="app", mark="x", at_ms=1)
+        other = replace(first, tenant_id="other", at_ms=7)
+        for stop in (first, replace(first, at_ms=2), other):
+            async with keeper.transaction(stop.tenant_id) as tx:
+                await tx.stop_sending(stop)
+        async with keeper.transaction("acme") as tx:
+            kept = await tx.sending_stops("acme")
+            foreign = await tx.sending_stops("other")
+            await tx.stop_sending(replace(first, mark="y", at_ms=3))
+            anew = await tx.sending_stops("acme")
+            done = [await tx.resume_sending("acme", "app"), await tx.resume_sending("acme", "app")]
+            left = await tx.sending_stops("acme")
+
+        assert (kept, foreign) == ([first], [])
+        assert anew == [replace(first, mark="y", at_ms=3)]
+        assert (done, left) == ([True, False], [])
 
     async def test_an_act_is_written_down(self, keeper: Keeper) -> None:
         row = AuditRow(

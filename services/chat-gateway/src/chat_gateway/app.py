@@ -39,6 +39,7 @@ from servicekit.web import NO_CONTENT_POLICY, create_app
 from starlette.staticfiles import StaticFiles
 
 from chat_gateway import api, sockets, webhooks
+from chat_gateway.account_acts import AccountActs
 from chat_gateway.accounts_api import AccountsApi
 from chat_gateway.carriers import PROVIDERS, Carriers, carriers_of
 from chat_gateway.consumers import GROUP, TOPICS, reactions
@@ -56,6 +57,8 @@ from chat_gateway.rooms import Rooms
 from chat_gateway.senders import ProviderSender
 from chat_gateway.settings import PREFIX, ChatSettings
 from chat_gateway.store import ChatStore, ChatTransaction, PostgresChatStore, files_sweep
+from chat_gateway.systems_api import SystemsApi
+from chat_gateway.tenant_systems import TenantSystems
 from chat_gateway.tokens import VisitTokens
 from chat_gateway.typing_hints import TypingHints
 
@@ -158,26 +161,28 @@ class _Social:
             waiting_max=settings.deliveries_waiting,
         )
         fetcher = Fetcher(backends.http, backends.resolve, hosts_allowed=settings.fetch_hosts_allowed)
+        systems = TenantSystems(backends.store, parts.directory, fetcher, shell.clock)
         sender = ProviderSender(
             carriers,
             backends.store,
             backends.http,
-            fetcher,
+            systems,
             backends.blobs,
             links=settings.link_keys,
             files_url=f"{settings.public_url}{PREFIX}",
             clock=shell.clock,
         )
+        acts = AccountActs(carriers, parts.directory, backends.store, clock=shell.clock, ids=shell.ids)
         self.accounts = AccountsApi(
             carriers,
             parts.directory,
             backends.store,
             backends.http,
             settings,
-            replay=Replay(backends.store, sender, shell.clock),
-            clock=shell.clock,
-            ids=shell.ids,
+            acts=acts,
+            systems=systems,
         )
+        self.systems = SystemsApi(acts, backends.store, systems, Replay(backends.store, sender, shell.clock))
         self.sending = Sending(
             backends.store,
             sender,
@@ -205,7 +210,7 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts, social: _Social) ->
         "Centralino chat gateway",
         PREFIX,
         routers=[
-            *([social.accounts.router()] if settings.jwks_url else []),
+            *([social.accounts.router(), social.systems.router()] if settings.jwks_url else []),
             api.create_router(parts, shell.ids, windows),
             sockets.create_socket_router(parts),
             social.webhooks.router(),

@@ -18,13 +18,14 @@ from gatewaykit.domain.provider import (
     Uncertain,
 )
 from gatewaykit.domain.records import Conversation
-from gatewaykit.fetch import Fetcher, FetchRefusedError
+from gatewaykit.fetch import FetchRefusedError
 from gatewaykit.links import Link, LinkKeys
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock, Http, HttpNotSentError, HttpTooLargeError, HttpUnknownError
 
 from chat_gateway.carriers import Carried, Carriers
 from chat_gateway.store import ChatStore
+from chat_gateway.tenant_systems import TenantSystems
 
 ANSWER_SECONDS: Final = 20.0
 """Less than gatewaykit's SEND_MS, so that reading a file has time as well."""
@@ -45,7 +46,7 @@ class ProviderSender:
         carriers: Carriers,
         store: ChatStore,
         http: Http,
-        fetcher: Fetcher,
+        systems: TenantSystems,
         blobs: Blobs,
         *,
         links: LinkKeys,
@@ -56,7 +57,7 @@ class ProviderSender:
         self._carriers = carriers
         self._store = store
         self._http = http
-        self._fetcher = fetcher
+        self._systems = systems
         self._blobs = blobs
         self._links = links
         self._files_url = files_url
@@ -88,7 +89,9 @@ class ProviderSender:
     async def _asked(self, carried: Carried, request: HttpRequest) -> HttpReply:
         """A URL of a tenant's own choosing is looked at first: it may lead inside."""
         if carried.provider.capabilities.guarded:
-            return await self._fetcher.deliver(request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX)
+            return await self._systems.deliver(
+                carried.account, request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX
+            )
         return await ask(self._http, request, timeout_seconds=ANSWER_SECONDS, bytes_max=ANSWER_BYTES_MAX)
 
     async def _outgoing(self, carried: Carried, row: OutgoingRow, part: Part) -> Outgoing:

@@ -18,7 +18,7 @@ from servicekit.store import Tenant
 from servicekit.sweep import Sweep
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, WebhookNote
+from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, SendingStop, WebhookNote
 
 SOURCE: Final = "/chat-gateway"
 FAILED_KEEP_DAYS: Final = 30
@@ -90,6 +90,18 @@ class ChatTransaction(ConversationTransaction, OutgoingTransaction, Protocol):
 
     async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
         """Of the tenant."""
+        ...
+
+    async def sending_stops(self, tenant_id: str) -> Sequence[SendingStop]:
+        """Of the tenant's addresses, in the order of their names."""
+        ...
+
+    async def stop_sending(self, stop: SendingStop) -> None:
+        """Replaces one of another mark."""
+        ...
+
+    async def resume_sending(self, tenant_id: str, address: str) -> bool:
+        """Forget the stop; false: there was none."""
         ...
 
     async def audit(self, row: AuditRow) -> None:
@@ -225,6 +237,18 @@ class PostgresChatTransaction(PostgresConversations, PostgresOutgoings):
     async def webhook_notes(self, tenant_id: str) -> Sequence[WebhookNote]:
         """See ChatTransaction."""
         return [kept_as(WebhookNote, row) for row in await self.all(_sql()["webhook_notes"], tenant_id=tenant_id)]
+
+    async def sending_stops(self, tenant_id: str) -> Sequence[SendingStop]:
+        """See ChatTransaction."""
+        return [kept_as(SendingStop, row) for row in await self.all(_sql()["sending_stops"], tenant_id=tenant_id)]
+
+    async def stop_sending(self, stop: SendingStop) -> None:
+        """See ChatTransaction."""
+        await self.execute(_sql()["stop_sending"], **asdict(stop))
+
+    async def resume_sending(self, tenant_id: str, address: str) -> bool:
+        """See ChatTransaction."""
+        return await self.execute(_sql()["resume_sending"], tenant_id=tenant_id, address=address) == 1
 
     async def audit(self, row: AuditRow) -> None:
         """See ChatTransaction."""

@@ -99,6 +99,17 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendingStop:
+    """Nothing is sent by an address any more, since its system answered that it wants nothing."""
+
+    tenant_id: str
+    address: str
+    mark: str
+    """A digest of the account as it was configured then."""
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookNote:
     """What was seen last of an address' webhooks."""
 

@@ -51,6 +51,18 @@ ON CONFLICT (tenant_id, address) DO UPDATE SET
   END,
   refused_at_ms = GREATEST(note.refused_at_ms, EXCLUDED.refused_at_ms)
 
+-- name: sending_stops
+SELECT * FROM sending_stop WHERE tenant_id = :tenant_id ORDER BY address
+
+-- name: stop_sending
+-- The first instant stands while the account is the same.
+INSERT INTO sending_stop AS kept (tenant_id, address, mark, at_ms) VALUES (:tenant_id, :address, :mark, :at_ms)
+ON CONFLICT (tenant_id, address) DO UPDATE SET mark = EXCLUDED.mark, at_ms = EXCLUDED.at_ms
+WHERE kept.mark <> EXCLUDED.mark
+
+-- name: resume_sending
+DELETE FROM sending_stop WHERE tenant_id = :tenant_id AND address = :address
+
 -- name: audit
 INSERT INTO audit (tenant_id, audit_id, at_ms, actor, action, target, content)
 VALUES (:tenant_id, :audit_id, :at_ms, :actor, :action, :target, CAST(:content AS jsonb))

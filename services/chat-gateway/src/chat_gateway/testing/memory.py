@@ -10,7 +10,7 @@ from gatewaykit.testing.memory import ConversationTables, MemoryConversations
 from gatewaykit.testing.outgoing_memory import MemoryOutgoings, OutgoingTables
 from servicekit.store import MemoryDatabase, Tenant
 
-from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, WebhookNote
+from chat_gateway.domain.records import AuditRow, LineTask, PendingFile, SendingStop, WebhookNote
 from chat_gateway.store import SOURCE, ChatTransaction, PlaceInLine, Wakes
 
 
@@ -20,6 +20,7 @@ class ChatTables(ConversationTables, OutgoingTables):
 
     line_tasks: dict[Key, LineTask] = field(default_factory=dict)
     webhook_notes: dict[Key, WebhookNote] = field(default_factory=dict)
+    sending_stops: dict[Key, SendingStop] = field(default_factory=dict)
     audit: dict[Key, AuditRow] = field(default_factory=dict)
     pending_files: dict[tuple[str, str, int], PendingFile] = field(default_factory=dict)
 
@@ -134,6 +135,21 @@ class MemoryChatTransaction(MemoryConversations[ChatTables], MemoryOutgoings[Cha
         """See ChatTransaction."""
         kept = sorted(self.tables.webhook_notes.values(), key=lambda each: each.address)
         return [each for each in kept if each.tenant_id == tenant_id and self.sees(each)]
+
+    async def sending_stops(self, tenant_id: str) -> Sequence[SendingStop]:
+        """See ChatTransaction."""
+        kept = sorted(self.tables.sending_stops.values(), key=lambda each: each.address)
+        return [each for each in kept if each.tenant_id == tenant_id and self.sees(each)]
+
+    async def stop_sending(self, stop: SendingStop) -> None:
+        """See ChatTransaction."""
+        kept = self.tables.sending_stops.get((stop.tenant_id, stop.address))
+        if kept is None or kept.mark != stop.mark:
+            self.tables.sending_stops[stop.tenant_id, stop.address] = stop
+
+    async def resume_sending(self, tenant_id: str, address: str) -> bool:
+        """See ChatTransaction."""
+        return self.tables.sending_stops.pop((tenant_id, address), None) is not None
 
     async def audit(self, row: AuditRow) -> None:
         """See ChatTransaction."""
