@@ -117,6 +117,12 @@ def test_a_sound_story_of_mails_has_no_fault(mail: Mail) -> None:
     assert _s6(mail.faults()) == []
 
 
+def test_the_same_status_again_is_news_of_another_of_several_recipients(mail: Mail) -> None:
+    mail.later[2:4] = [replace(status("sent"), recipients_failed=each) for each in (0, 1)]
+
+    assert _s6(mail.faults()) == []
+
+
 def test_repeats_are_no_fault(mail: Mail) -> None:
     history = mail.history()
     again = replace(history, messages=[*history.messages, *history.messages[2:]])

@@ -11,7 +11,6 @@ from contracts.written import MessageStatus
 from gatewaykit.domain.outgoing import (
     GIVE_UP_MS,
     OutgoingRow,
-    State,
     lapsed,
     news,
     reported,
@@ -19,6 +18,7 @@ from gatewaykit.domain.outgoing import (
     to_send_again,
 )
 from gatewaykit.domain.provider import Again, Capabilities, Refused, Sent, StatusReport, StatusWord, Uncertain
+from gatewaykit.domain.recipients import State
 
 ROUNDS_MAX = 2
 PARTS = 2

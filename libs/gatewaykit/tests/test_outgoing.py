@@ -15,7 +15,6 @@ from gatewaykit.domain.outgoing import (
     OutgoingRow,
     Part,
     Rate,
-    State,
     message_status,
     news,
     pause_ms,
@@ -24,6 +23,7 @@ from gatewaykit.domain.outgoing import (
     turn,
 )
 from gatewaykit.domain.provider import Again, Capabilities, Echo, Outcome, Refused, Sent, StatusReport, Uncertain
+from gatewaykit.domain.recipients import State
 from hypothesis import given
 from hypothesis import strategies as st
 from servicekit.testing.set_clock import NOW_MS

@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Protocol
 
 import pytest
 from email_gateway.domain.addresses import Address
 from email_gateway.domain.outgoing import Original
 from email_gateway.domain.suppression import suppression_of
-from email_gateway.sending_tables import PostgresSending, RecipientResult, SendingTransaction, sweeps
+from email_gateway.sending_tables import PostgresSending, SendingTransaction, sweeps
 from email_gateway.testing.sending_memory import MemorySending, SendingTables
 from servicekit.store import EVERY_TENANT, MemoryDatabase, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
@@ -100,21 +99,6 @@ class SendingLaws:
         assert await may("help@example.org", ANNA, NOW_MS + DAY_MS)
         assert not await may("help@example.org", ANNA, NOW_MS + DAY_MS + 1)
 
-    async def test_results_are_kept_for_each_recipient(self, keeper: Keeper) -> None:
-        one = RecipientResult(
-            tenant_id="acme", outgoing_id="o1", address=ANNA, message_id="m1", code="smtp_550", at_ms=NOW_MS
-        )
-        two = replace(one, address="bert@example.net", code=None, at_ms=NOW_MS + 1)
-        third = replace(one, outgoing_id="o2", at_ms=NOW_MS + 2)
-        async with keeper.transaction("acme") as tx:
-            await tx.keep_results([replace(one, code=None), two, third])
-            await tx.keep_results([one])
-
-        async with keeper.transaction("acme") as tx:
-            assert await tx.results("acme", "o1") == {ANNA: one, "bert@example.net": two}
-            assert await tx.results_of_message("acme", "m1") == [one, two, third]
-            assert await tx.results("acme", "o3") == {}
-
     async def test_what_an_answer_needs_is_kept_and_moved(self, keeper: Keeper) -> None:
         first = Original(
             message_id="q@x",
@@ -168,9 +152,6 @@ async def test_what_has_run_out_is_forgotten(postgres: FreshDatabase) -> None:
             await tx.suppress(suppression_of("acme", ANNA, "bounced", now_ms=0))
             await tx.may_acknowledge("acme", "help@example.org", ANNA, now_ms=0)
             await tx.keep_original("acme", "i1", "m1", Original(), at_ms=0)
-            await tx.keep_results(
-                [RecipientResult(tenant_id="acme", outgoing_id="o", address=ANNA, message_id="m", code=None, at_ms=0)]
-            )
         swept = [await each.run_once() for each in sweeps(kept.database)]
 
-    assert swept == [1, 1, 1, 1]
+    assert swept == [1, 1, 1]

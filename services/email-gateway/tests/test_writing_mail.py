@@ -195,7 +195,7 @@ async def test_a_bounce_fails_the_message_and_stops_mail_to_who_is_not_there(at:
     await at.get(bounce(sent.message_id, ANNA, "2"), HELP, mail_from="")
     await at.answer(interaction_id, "m2")
 
-    news = [each for each in await at.said(MessageStatusChanged) if each.message_id == "m1"]
+    news = await news_of(at, "m1")
     assert [(each.status, each.reason) for each in news] == [("sent", None), ("failed", "recipient_unknown")]
     assert [(each.message_id, each.reason) for each in await at.said(MessageFailed)] == [("m2", SUPPRESSED)]
     async with at.store.transaction(TENANT) as tx:
@@ -203,12 +203,17 @@ async def test_a_bounce_fails_the_message_and_stops_mail_to_who_is_not_there(at:
     assert barred == {ANNA}
 
 
-def bounce(message_id: str, recipient: str, name: str = "1") -> bytes:
+async def news_of(at: Desk, message_id: str) -> list[MessageStatusChanged]:
+    return [each for each in await at.said(MessageStatusChanged) if each.message_id == message_id]
+
+
+def bounce(message_id: str, recipient: str, name: str = "1", named: str = "") -> bytes:
+    original = f"Original-Recipient: rfc822;{named}\n" if named else ""
     return (
         f"From: MAILER-DAEMON@relay.example\nTo: {HELP}\nMessage-ID: <b{name}@relay.example>\n"
         "Content-Type: multipart/report; report-type=delivery-status; boundary=x\n\n"
         f"--x\n\nNot there {name}.\n--x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; relay.example\n\n"
-        f"Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: 5.1.1\n\n"
+        f"{original}Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: 5.1.1\n\n"
         f"--x\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{message_id}>\nSubject: x\n\n--x--\n"
     ).encode()
 
@@ -265,8 +270,43 @@ async def test_part_of_the_recipients_suppressed_does_not_stop_the_others(at: De
         await tx.suppress(suppression_of(TENANT, "bert@customer.example", "asked", now_ms=NOW_MS))
     await at.get(letter("m1"))
     await at.answer(await at.assign(), personal={"text": "Hi", "cc": ["bert@customer.example"]})
-    async with at.store.transaction(TENANT) as tx:
-        found = await tx.results_of_message(TENANT, "m1")
+    [news] = await news_of(at, "m1")
 
     assert at.server.given[-1].recipients == (ANNA,)
-    assert [(each.address, each.code) for each in found] == [(ANNA, None), ("bert@customer.example", SUPPRESSED)]
+    assert (news.status, news.recipients_failed) == ("sent", 1)
+    assert news.personal["recipients"] == [
+        {"address": ANNA, "status": "sent"},
+        {"address": "bert@customer.example", "status": "failed", "reason": SUPPRESSED},
+    ]
+
+
+async def test_the_bounce_of_one_of_several_is_the_failure_of_that_one(at: Desk) -> None:
+    await at.get(letter("m1"))
+    interaction_id = await at.assign()
+    await at.answer(interaction_id, personal={"text": "Hi", "cc": ["bert@customer.example"]})
+    ours = at.server.given[-1].message_id
+    await at.get(bounce(ours, "bert@elsewhere.example", "1"), HELP, mail_from="")
+    await at.get(bounce(ours, "bert@elsewhere.example", "2", "bert@customer.example"), HELP, mail_from="")
+    await at.get(bounce(ours, ANNA, "3"), HELP, mail_from="")
+    news = await news_of(at, "m1")
+
+    assert [(each.status, each.reason, each.recipients_failed) for each in news] == [
+        ("sent", None, 0),
+        ("sent", None, 1),
+        ("failed", "recipient_unknown", 2),
+    ]
+    assert news[1].personal["recipients"] == [
+        {"address": ANNA, "status": "sent"},
+        {"address": "bert@customer.example", "status": "failed", "reason": "recipient_unknown"},
+    ]
+
+
+async def test_a_bounce_that_names_none_of_several_is_shown_in_the_conversation(at: Desk) -> None:
+    await at.get(letter("m1"))
+    await at.answer(await at.assign(), personal={"text": "Hi", "cc": ["bert@customer.example"]})
+    sent = at.server.given[-1]
+    await at.get(bounce(sent.message_id, "bert@elsewhere.example"), sent.sender, mail_from="")
+    shown = (await at.said(MessageReceived))[-1]
+
+    assert [each.status for each in await news_of(at, "m1")] == ["sent"]
+    assert (shown.attributes["automatic"], shown.attributes["kind"]) == ("bounce", "automatic")

@@ -55,5 +55,5 @@ Personal = dict[str, object]
 It stands only in `data.personal` of `interactions`, `messages` and `customers`. Keys in the plain form:
 `text` (what was said), `subject` (of an e-mail), `name`, `identifiers` (`[{type, value, verified}]`), `html`
 (sanitised), `quoted` (what an e-mail repeats), `files` (`[{blob_id, name, mime, size_bytes, sha256, inline_id}]`),
-`from`, `to`, `cc`, `bcc` (e-mail addresses), `variables` (of a template).
+`from`, `to`, `cc`, `bcc` (e-mail addresses), `variables` (of a template), `recipients` (`[{address, status, reason}]`).
 """

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.fields import Code, Id, InstantMs, Number, Personal, Text
+from contracts.fields import Code, Count, Id, InstantMs, Number, Personal, Text
 
 MessageStatus = Literal["sent", "delivered", "read", "failed", "unknown"]
 """unknown: nobody can say whether the provider has it; it is never sent again blindly."""
@@ -15,7 +15,10 @@ MessageStatus = Literal["sent", "delivered", "read", "failed", "unknown"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatusChanged:
     """What became of a message to the customer. Only news: a status never goes back, but after `failed` and `unknown`
-    it may turn out delivered after all, or an agent has it sent again."""
+    it may turn out delivered after all, or an agent has it sent again.
+
+    A message to several recipients is failed if nobody got it, else as far as the last of those who did; it is told
+    again with the same status when one more of them failed or has it."""
 
     message_id: Id
     interaction_id: Id
@@ -24,6 +27,10 @@ class MessageStatusChanged:
     changed_at_ms: InstantMs
     reason: Code | None = None
     detail: Text | None = None
+    recipients_failed: Count | None = None
+    """How many of several recipients did not get it; none: it went to one."""
+    personal: Personal = field(default_factory=dict)
+    """`recipients`: of several, what became of it for each, `[{address, status, reason}]`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

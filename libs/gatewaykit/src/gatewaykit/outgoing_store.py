@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gatewaykit.domain.content import File, TemplateUse
 from gatewaykit.domain.outgoing import GIVE_UP_MS, EarlyReport, OutgoingRow, Part, Rate
+from gatewaykit.domain.recipients import Recipient
 
 ROWS_MAX: Final = 1000
 WORDS_KEEP_DAYS: Final = 7
@@ -310,17 +311,21 @@ def _pair(row: OutgoingRow) -> dict[str, object]:
 def _columns(row: OutgoingRow) -> dict[str, object]:
     """The payload goes in as text: what people wrote may hold what `jsonb` does not take (NUL, lone surrogates)."""
     values = asdict(row)
-    return values | {"payload": json.dumps(values["payload"]) if row.payload else None}
+    recipients = json.dumps(values["recipients"]) if row.recipients else None
+    return values | {"payload": json.dumps(values["payload"]) if row.payload else None, "recipients": recipients}
 
 
 def _outgoing(row: Row) -> OutgoingRow:
     kept = kept_as(OutgoingRow, row)
-    return replace(kept, payload=_part(json.loads(row["payload"])) if row["payload"] else None)
+    recipients = [kept_as(Recipient, each) for each in json.loads(row["recipients"] or "[]")]
+    payload = _part(json.loads(row["payload"])) if row["payload"] else None
+    return replace(kept, payload=payload, recipients=tuple(recipients))
 
 
 def _part(kept: Mapping[str, object]) -> Part:
     file, template = kept["file"], kept["template"]
-    part = kept_as(Part, kept)
+    part = kept_as(Part, {"recipients": (), **kept})
+    part = replace(part, recipients=tuple(part.recipients))
     if isinstance(file, dict):
         part = replace(part, file=kept_as(File, file))
     if isinstance(template, dict):

@@ -18,6 +18,7 @@ from gatewaykit.domain.outgoing import (
     to_send_again,
 )
 from gatewaykit.domain.provider import Echo, StatusReport
+from gatewaykit.domain.recipients import RANK, Recipient, once_more
 from gatewaykit.outgoing_store import Line, OutgoingTransaction
 
 LOG: Final = log("outgoings")
@@ -95,6 +96,7 @@ class Outgoings:
                 created_at_ms=message.at_ms,
                 due_at_ms=message.at_ms,
                 changed_at_ms=message.at_ms,
+                recipients=tuple(Recipient(address=each) for each in part.recipients),
             )
             await tx.add_outgoing(row)
 
@@ -224,7 +226,7 @@ async def change(
     data = news(before, after, now_ms)
     if data is not None:
         event = Event(
-            id=f"{moved[0].outgoing_id}.{moved[0].state}",  # of which a part enters each once
+            id=_id_of_news(moved[0]),
             source=tx.source,
             tenant_id=tenant_id,
             subject=data.interaction_id,
@@ -252,7 +254,14 @@ def _once_more(row: OutgoingRow, number: int, request_id: str, now_ms: int) -> O
         reason=None,
         detail=None,
         request_id=request_id,
+        recipients=once_more(row.recipients),
     )
+
+
+def _id_of_news(row: OutgoingRow) -> str:
+    """A part enters each state once, and each of its recipients only moves on."""
+    steps = sum(RANK[each.state] for each in row.recipients)
+    return f"{row.outgoing_id}.{row.state}" + (f".{steps}" if row.recipients else "")
 
 
 def _same(one: OutgoingRow, other: OutgoingRow) -> bool:

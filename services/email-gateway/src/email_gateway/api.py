@@ -68,12 +68,12 @@ class RecipientLine(BaseModel):
     """What became of a message for one recipient."""
 
     address: str
-    code: str | None = Field(description="Why not; none: the mail server has taken it.")
-    at_ms: int
+    status: str = Field(description="`pending`, or as `message.status_changed` has it.")
+    reason: str | None = Field(description="Why it failed.")
 
 
 class RecipientList(BaseModel):
-    """Of a message whose recipients fared differently; empty: of all the same, or unknown."""
+    """Of a message to several; empty: it went to one, or is not known (any more)."""
 
     recipients: list[RecipientLine]
 
@@ -162,12 +162,12 @@ class _Actions:
             )
 
     async def recipients(self, principal: Reader, message_id: MessageId) -> RecipientList:
-        """Where a mail server took a message for some of its recipients alone."""
+        """As it is now, and when it was sent last."""
         async with self._parts.store.transaction(principal.tenant_id) as tx:
-            rows = await tx.results_of_message(principal.tenant_id, message_id)
-        return RecipientList(
-            recipients=[RecipientLine(address=row.address, code=row.code, at_ms=row.at_ms) for row in rows]
-        )
+            rows = await tx.parts_of(principal.tenant_id, message_id, lock=False)
+        found = rows[-1].recipients if rows else ()
+        lines = [RecipientLine(address=each.address, status=each.state, reason=each.reason) for each in found]
+        return RecipientList(recipients=lines)
 
 
 def _checked(wanted: AddressRequest) -> str:

@@ -68,7 +68,8 @@ class SendingSide(Protocol):
         self, tx: MailTransaction, place: Place, unique: str, report: DeliveryReport, now_ms: int
     ) -> bool:
         """What became of a message of ours for one recipient: its status changes, and who is not there for good is
-        written to no more, if the message went to them. False: we know of no such message."""
+        written to no more, if the message went to them. False: we know of no such message, or the report names none
+        of its several recipients."""
         ...
 
 

@@ -1,5 +1,6 @@
 """What became of messages of ours, as bounces tell it."""
 
+from dataclasses import replace
 from typing import Final
 
 from gatewaykit.domain.outgoing import OutgoingRow
@@ -35,8 +36,12 @@ class OutgoingReports(NoSending):
         row = await tx.outgoing(place.tenant_id, unique)
         if row is None or row.address != place.address:
             return False
+        recipient = _recipient(row, report)
         told = _told(place, unique, report, now_ms)
+        if told and row.recipients and recipient is None:
+            return False
         if told:
+            told = replace(told, recipient=recipient)
             await self._outgoings.told(tx, (place.tenant_id, place.address), [told], now_ms)
         if report.is_permanent and report.final_recipient:
             await self.gone(tx, row, report.final_recipient, now_ms)
@@ -45,6 +50,13 @@ class OutgoingReports(NoSending):
     async def gone(self, tx: MailTransaction, row: OutgoingRow, recipient: str, now_ms: int) -> None:
         """Nobody is there for good, says whoever has a Message-ID of ours: whoever heeds it looks whether the message
         went there."""
+
+
+def _recipient(row: OutgoingRow, report: DeliveryReport) -> str | None:
+    """Which of several it is about: whom we named, else who it became on the way."""
+    named = {each.address.lower(): each.address for each in row.recipients}
+    said = [each.lower() for each in (report.original_recipient, report.final_recipient) if each]
+    return next((named[each] for each in said if each in named), None)
 
 
 def _told(place: Place, unique: str, report: DeliveryReport, now_ms: int) -> StatusReport | None:

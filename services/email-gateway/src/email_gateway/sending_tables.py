@@ -1,9 +1,9 @@
 """Keeps what sending needs beside conversations and outgoing parts: whom not to write to, whom we have acknowledged,
-what became of a message for each recipient, and what supervisors did."""
+what an answer needs of a message, and what supervisors did."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from typing import Final, Protocol
 
@@ -16,21 +16,8 @@ from servicekit.sweep import Sweep
 from email_gateway.domain.outgoing import Original
 from email_gateway.domain.suppression import ACKNOWLEDGE_EVERY_MS, Suppression, hash_of
 
-RESULTS_MAX: Final = 1000
 _ORIGINAL: Final = TypeAdapter(Original)
-_KEEP_DAYS: Final = {"suppressions": 0, "acknowledgements": 2, "results": 30, "originals": 90}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientResult:
-    """What became of a message for one of several recipients. `code` none: the server has taken it."""
-
-    tenant_id: str
-    outgoing_id: str
-    address: str
-    message_id: str
-    code: str | None
-    at_ms: int
+_KEEP_DAYS: Final = {"suppressions": 0, "acknowledgements": 2, "originals": 90}
 
 
 class SendingTransaction(TransactionBase, Protocol):
@@ -55,18 +42,6 @@ class SendingTransaction(TransactionBase, Protocol):
     async def may_acknowledge(self, tenant_id: str, address: str, sender: str, *, now_ms: int) -> bool:
         """Whether the mailbox has not acknowledged this sender within a day; it has now. At once with others it is true
         for one of them."""
-        ...
-
-    async def keep_results(self, results: Collection[RecipientResult]) -> None:
-        """What became of it for these; replaces what was known."""
-        ...
-
-    async def results(self, tenant_id: str, outgoing_id: str) -> Mapping[str, RecipientResult]:
-        """By address."""
-        ...
-
-    async def results_of_message(self, tenant_id: str, message_id: str) -> Sequence[RecipientResult]:
-        """Of all its parts and times, oldest first, at most RESULTS_MAX."""
         ...
 
     async def keep_original(
@@ -129,23 +104,6 @@ class PostgresSending(Transaction):
             before_ms=now_ms - ACKNOWLEDGE_EVERY_MS,
         )
         return changed == 1
-
-    async def keep_results(self, results: Collection[RecipientResult]) -> None:
-        """See SendingTransaction."""
-        for result in results:
-            await self.execute(_sql()["keep_result"], **asdict(result))
-
-    async def results(self, tenant_id: str, outgoing_id: str) -> Mapping[str, RecipientResult]:
-        """See SendingTransaction."""
-        rows = await self.all(_sql()["results"], tenant_id=tenant_id, outgoing_id=outgoing_id)
-        return {row["address"]: kept_as(RecipientResult, row) for row in rows}
-
-    async def results_of_message(self, tenant_id: str, message_id: str) -> Sequence[RecipientResult]:
-        """See SendingTransaction."""
-        rows = await self.all(
-            _sql()["results_of_message"], tenant_id=tenant_id, message_id=message_id, rows_max=RESULTS_MAX
-        )
-        return [kept_as(RecipientResult, row) for row in rows]
 
     async def keep_original(
         self, tenant_id: str, interaction_id: str, message_id: str, original: Original, *, at_ms: int

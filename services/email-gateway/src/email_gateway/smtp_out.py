@@ -1,8 +1,9 @@
-"""Sends what waits: composes the message, signs it, hands it to the relay, and keeps what became of it for each
+"""Sends what waits: composes the message, signs it, hands it to the relay, and tells what became of it for each
 recipient. Who has it never gets it again because somebody else has not."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -18,6 +19,7 @@ from gatewaykit.domain.provider import (
     Sent,
     Uncertain,
 )
+from gatewaykit.domain.recipients import Recipient
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 from servicekit.telemetry import log
@@ -31,7 +33,7 @@ from email_gateway.domain.threading import Keys
 from email_gateway.mailboxes import Mailboxes, OwnMailbox, SigningKeys
 from email_gateway.outgoing_mail import Mail, mail_of, put
 from email_gateway.relay import Delivery, Envelope
-from email_gateway.sending_tables import RecipientResult, SendingStore
+from email_gateway.sending_tables import SendingStore
 
 LOG: Final = log("smtp_out")
 SUPPRESSED: Final = "recipient_suppressed"
@@ -107,15 +109,14 @@ class EmailSender:
             return Again(after_ms=LOGIN_RETRY_MS, scope="account", detail="dkim_key_unfit")
         wanted = composed.recipients.addresses
         async with self._store.transaction(row.tenant_id) as tx:
-            known = await tx.results(row.tenant_id, row.outgoing_id) if row.attempts > 1 else {}
             barred = await tx.suppressed(row.tenant_id, wanted, now_ms=self._clock.now_ms())
-        outcomes = _settled_before(known, barred, wanted, composed.message_id)
+        outcomes = _settled_before(row.recipients, barred, wanted, composed.message_id)
         left = tuple(address for address in wanted if address not in outcomes)
-        if not left:
-            return _in_all(outcomes)
-        delivery = await self._relay.deliver(_envelope(row, composed, raw, left))
-        outcomes |= delivery.outcomes
-        return await self._kept(row, outcomes, delivery.gone)
+        if left:
+            delivery = await self._relay.deliver(_envelope(row, composed, raw, left))
+            outcomes |= delivery.outcomes
+            await self._barred(row.tenant_id, delivery.gone)
+        return _in_all({address: outcomes[address] for address in wanted})
 
     async def _composed(self, row: OutgoingRow, mail: Mail, mailbox: OwnMailbox) -> Composed:
         files = await self._files(row.tenant_id, mail.files)
@@ -163,58 +164,53 @@ class EmailSender:
             return raw
         return signed(raw, self._signing.key(row.tenant_id, dkim), now_ms=self._clock.now_ms())
 
-    async def _kept(self, row: OutgoingRow, outcomes: Mapping[str, Outcome], gone: Collection[str]) -> Outcome:
-        """The outcome of all; where it is not the same for everybody, only once each one's is kept."""
-        outcome, now_ms = _in_all(outcomes), self._clock.now_ms()
-        done = {address: each for address, each in outcomes.items() if isinstance(each, Sent | Refused)}
-        differs = len({type(each) for each in outcomes.values()}) > 1
-        try:
-            async with self._store.transaction(row.tenant_id) as tx:
+    async def _barred(self, tenant_id: str, gone: Collection[str]) -> None:
+        """Nobody is there. If that cannot be kept now, the next mail to them will tell it again."""
+        if not gone:
+            return
+        with suppress(RetryLaterError):
+            async with self._store.transaction(tenant_id) as tx:
                 for address in sorted(gone):
-                    await tx.suppress(suppression_of(row.tenant_id, address, "bounced", now_ms=now_ms))
-                if differs:
-                    await tx.keep_results([_result(row, address, each, now_ms) for address, each in done.items()])
-        except RetryLaterError:
-            # Later would be again for those, too, who have it by now.
-            if isinstance(outcome, Again) and any(isinstance(each, Sent) for each in done.values()):
-                return Uncertain(detail="what became of it for each recipient was not kept")
-        return outcome
+                    now_ms = self._clock.now_ms()
+                    await tx.suppress(suppression_of(tenant_id, address, "bounced", now_ms=now_ms))
 
 
 def _settled_before(
-    known: Mapping[str, RecipientResult], barred: frozenset[str], wanted: Collection[str], message_id: str
+    known: Collection[Recipient], barred: frozenset[str], wanted: Collection[str], message_id: str
 ) -> dict[str, Outcome]:
-    found: dict[str, Outcome] = {}
-    for address in wanted:
-        result = known.get(address)
-        if result is not None:
-            code = result.code
-            found[address] = Sent(provider_message_id=message_id) if code is None else Refused(code=code, detail="")
-        elif address in barred:
-            found[address] = Refused(code=SUPPRESSED, detail="Mail to this address is stopped.")
+    found: dict[str, Outcome] = {
+        each: Refused(code=SUPPRESSED, detail="Mail to this address is stopped.") for each in barred
+    }
+    by_address = {each.lower(): each for each in wanted}
+    for each in known:
+        address = by_address.get(each.address.lower(), "")
+        if each.has_it:
+            found[address] = Sent(provider_message_id=message_id)
+        elif each.state == "failed":
+            found[address] = Refused(code=each.reason or "", detail="")
     return found
 
 
 def _in_all(outcomes: Mapping[str, Outcome]) -> Outcome:
     """Of a message with several recipients: unknown if it is for any; again while it is for any; sent if anybody has
-    it."""
+    it. What it is for each goes along."""
     each = list(outcomes.values())
-    for kind in (Uncertain, Again, Sent):
-        found = [one for one in each if isinstance(one, kind)]
-        if found:
-            return found[0]
-    return each[0]
+    found = [one for kind in (Uncertain, Again, Sent, Refused) for one in each if isinstance(one, kind)]
+    if len(outcomes) == 1:
+        return found[0]
+    return replace(found[0], recipients=tuple(_recipient(*item) for item in outcomes.items()))
 
 
-def _result(row: OutgoingRow, address: str, outcome: Sent | Refused, now_ms: int) -> RecipientResult:
-    return RecipientResult(
-        tenant_id=row.tenant_id,
-        outgoing_id=row.outgoing_id,
-        address=address,
-        message_id=row.message_id,
-        code=outcome.code if isinstance(outcome, Refused) else None,
-        at_ms=now_ms,
-    )
+def _recipient(address: str, outcome: Outcome) -> Recipient:
+    match outcome:
+        case Sent():
+            return Recipient(address=address, state="sent")
+        case Refused(code=code):
+            return Recipient(address=address, state="failed", reason=code)
+        case Uncertain():
+            return Recipient(address=address, state="unknown")
+        case _:
+            return Recipient(address=address)
 
 
 def _envelope(row: OutgoingRow, composed: Composed, raw: bytes, recipients: tuple[str, ...]) -> Envelope:

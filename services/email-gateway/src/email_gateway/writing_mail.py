@@ -66,7 +66,8 @@ class MailWriting(Writing[MailTransaction]):
         text = mail.draft.text or "\n".join(line.text for line in read_markup(mail.draft.html).lines)
         if not text.strip() and not words.files:
             return Refusal("text_invalid", "The message says nothing.")
-        return Composed(text=text, files=words.files, parts=(part_of(mail),), personal=_told(mail.draft, recipients))
+        part = part_of(mail, recipients.addresses)
+        return Composed(text=text, files=words.files, parts=(part,), personal=_told(mail.draft, recipients))
 
 
 class MailSending(OutgoingReports):

@@ -10,7 +10,7 @@ So reports may come twice and in any order. `failed` gives way to a provider tha
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
 from contracts.written import MessageStatus, MessageStatusChanged
 
@@ -26,6 +26,7 @@ from gatewaykit.domain.provider import (
     StatusWord,
     Uncertain,
 )
+from gatewaykit.domain.recipients import RANK, Recipient, State, advanced, in_doubt_are, of_all, told_of
 
 SEND_MS: Final = 25_000
 """So long a provider may take to answer; then nobody can say whether it was sent. A stopping service waits longer."""
@@ -41,16 +42,6 @@ JITTER: Final = 0.25
 """Share of a pause by which it may be longer."""
 PROVIDER_AWAY: Final = "provider_away"
 
-State = Literal["pending", "sending", "unknown", "sent", "failed", "delivered", "read"]
-_RANK: Final[Mapping[State, int]] = {
-    "pending": 0,
-    "sending": 0,
-    "unknown": 1,
-    "sent": 2,
-    "failed": 3,
-    "delivered": 4,
-    "read": 5,
-}
 _BEST: Final[Sequence[State]] = ("failed", "unknown", "pending", "sending", "sent", "delivered", "read")
 """Of a part that was sent more than once: what is true of it if this is true of one of the times."""
 
@@ -66,6 +57,8 @@ class Part:
     """The provider's id of the message that is answered."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """What only one channel needs, in JSON's types: `subject`, `html`, `to`, `cc`, `bcc`, ... of an e-mail."""
+    recipients: tuple[str, ...] = ()
+    """Their addresses, where it goes to several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +96,8 @@ class OutgoingRow:
     detail: str | None = None
     request_id: str | None = None
     """By which an agent had it sent again."""
+    recipients: tuple[Recipient, ...] = ()
+    """What became of it for each, where they are several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +167,8 @@ def settled(
     was sent counts for a row that has gone on since.
     """
     row = replace(row, lease_until_ms=None) if row.attempts == attempt else row
+    told = outcome.recipients if row.attempts == attempt else [each for each in outcome.recipients if each.has_it]
+    row = replace(row, recipients=advanced(row.recipients, told))
     if isinstance(outcome, Sent):
         known = _identified(row, outcome.provider_message_id)
         after = _advanced(known, "sent", now_ms)
@@ -212,6 +209,8 @@ def reported(row: OutgoingRow, report: StatusReport | EarlyReport | Echo, now_ms
     known = _identified(row, report.provider_message_id)
     if isinstance(report, Echo):
         return _advanced(known, "sent", now_ms)
+    if isinstance(report, StatusReport) and report.recipient is not None and row.recipients:
+        return _for_one(known, report, report.recipient, now_ms)
     if report.status == "failed":
         return _failed(known, report.code or "", report.detail or "", now_ms)
     return _advanced(known, report.status, now_ms)
@@ -238,8 +237,8 @@ def message_status(rows: Iterable[OutgoingRow]) -> MessageStatus | None:
 
 def news(before: Sequence[OutgoingRow], after: Sequence[OutgoingRow], now_ms: int) -> MessageStatusChanged | None:
     """What to tell of a message whose rows these are, if anything."""
-    status = message_status(after)
-    if status is None or status == message_status(before):
+    status, recipients = message_status(after), _recipients(after)
+    if status is None or (status, recipients) == (message_status(before), _recipients(before)):
         return None
     cause = next(row for row in _parts(after) if row.state == status)
     return MessageStatusChanged(
@@ -250,6 +249,8 @@ def news(before: Sequence[OutgoingRow], after: Sequence[OutgoingRow], now_ms: in
         changed_at_ms=now_ms,
         reason=cause.reason,
         detail=cause.detail,
+        recipients_failed=sum(each.state == "failed" for each in recipients) if recipients else None,
+        personal={"recipients": told_of(recipients)} if recipients else {},
     )
 
 
@@ -268,20 +269,40 @@ def _parts(rows: Iterable[OutgoingRow]) -> list[OutgoingRow]:
     return [best[part] for part in sorted(best)]
 
 
+def _recipients(rows: Iterable[OutgoingRow]) -> list[Recipient]:
+    return [each for row in _parts(rows) for each in row.recipients]
+
+
 def _open(states: Iterable[State]) -> bool:
     return any(state in ("pending", "sending") for state in states)
 
 
-def _advanced(row: OutgoingRow, state: State, now_ms: int) -> OutgoingRow:
-    if _RANK[state] <= _RANK[row.state]:
+def _advanced(
+    row: OutgoingRow, state: State, now_ms: int, *, reason: str | None = None, detail: str | None = None
+) -> OutgoingRow:
+    if row.recipients:
+        row = replace(row, recipients=in_doubt_are(row.recipients, state, reason))
+        state = of_all(row.recipients)
+        reason = row.recipients[0].reason if state == "failed" else None
+        detail = detail if state == "failed" else None
+    if RANK[state] <= RANK[row.state]:
         return row
-    after = replace(row, state=state, changed_at_ms=now_ms, reason=None, detail=None)
+    after = replace(row, state=state, changed_at_ms=now_ms, reason=reason, detail=detail)
     return _without_words(after) if state in ("delivered", "read") else after
 
 
 def _failed(row: OutgoingRow, code: str, detail: str, now_ms: int) -> OutgoingRow:
-    after = _advanced(row, "failed", now_ms)
-    return row if after is row else replace(after, reason=_code(code), detail=_text(detail))
+    return _advanced(row, "failed", now_ms, reason=_code(code), detail=_text(detail))
+
+
+def _for_one(row: OutgoingRow, report: StatusReport, address: str, now_ms: int) -> OutgoingRow:
+    """Of one of several recipients, if it went to them."""
+    failed = report.status == "failed"
+    told = Recipient(address=address, state=report.status, reason=_code(report.code or "") if failed else None)
+    if address.lower() not in {each.address.lower() for each in row.recipients}:
+        return row
+    row = replace(row, recipients=advanced(row.recipients, [told]))
+    return _advanced(row, of_all(row.recipients), now_ms, detail=_text(report.detail or "") if failed else None)
 
 
 def _pending(row: OutgoingRow, due_at_ms: int, now_ms: int) -> OutgoingRow:

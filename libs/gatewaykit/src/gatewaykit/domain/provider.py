@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from gatewaykit.domain.content import Identifier, MediaRef, TemplateUse, Window
+from gatewaykit.domain.recipients import Recipient
 
 ITEMS_MAX: Final = 2000
 """So many things one delivery may hold; Meta batches up to 1,000."""
@@ -121,6 +122,8 @@ class StatusReport:
     code: str | None = None
     """Why it failed, as in Refused."""
     detail: str | None = None
+    recipient: str | None = None
+    """For which of several recipients it is so; none: for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,14 +229,20 @@ class HttpReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class _Answer:
+    recipients: tuple[Recipient, ...] = ()
+    """What it means for each of several recipients."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(_Answer):
     """The provider has it."""
 
     provider_message_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(_Answer):
     """The provider will not send it, however often it is asked. `code` is ours where the cause is a known one
     (`window_closed`, `recipient_unknown`, `recipient_opted_out`, `content_refused`, `not_authorised`), else the
     provider's; `detail` holds no personal data."""
@@ -243,7 +252,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
+class Again(_Answer):
     """Not now, and certainly not sent: after so long, and until then nothing else of the account or of the pair."""
 
     after_ms: int
@@ -252,7 +261,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Uncertain:
+class Uncertain(_Answer):
     """Nobody can say whether it was sent: never sent again blindly."""
 
     detail: str = ""

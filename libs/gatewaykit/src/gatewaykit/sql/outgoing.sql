@@ -14,18 +14,18 @@ ON CONFLICT DO NOTHING
 INSERT INTO outgoing (
   tenant_id, outgoing_id, message_id, interaction_id, domain, address, counterpart, part, round, number, payload, state,
   attempts, created_at_ms, due_at_ms, changed_at_ms, tried_at_ms, lease_until_ms, provider_message_id, reason, detail,
-  request_id
+  request_id, recipients
 ) VALUES (
   :tenant_id, :outgoing_id, :message_id, :interaction_id, :domain, :address, :counterpart, :part, :round, :number,
   :payload, :state, :attempts, :created_at_ms, :due_at_ms, :changed_at_ms, :tried_at_ms, :lease_until_ms,
-  :provider_message_id, :reason, :detail, :request_id
+  :provider_message_id, :reason, :detail, :request_id, :recipients
 ) ON CONFLICT DO NOTHING
 
 -- name: save_outgoing
 UPDATE outgoing SET
   payload = :payload, state = :state, attempts = :attempts, due_at_ms = :due_at_ms, changed_at_ms = :changed_at_ms,
   tried_at_ms = :tried_at_ms, lease_until_ms = :lease_until_ms, provider_message_id = :provider_message_id,
-  reason = :reason, detail = :detail
+  reason = :reason, detail = :detail, recipients = :recipients
 WHERE tenant_id = :tenant_id AND outgoing_id = :outgoing_id
 
 -- name: move_outgoings

@@ -15,6 +15,7 @@ from gatewaykit.domain.provider import (
     Sent,
     Uncertain,
 )
+from gatewaykit.domain.recipients import Recipient
 from gatewaykit.outgoings import Outgoings
 from gatewaykit.sending import lapse
 from gatewaykit.testing.outgoing_samples import (
@@ -295,6 +296,22 @@ class OutgoingLaws:
         assert (rows[2].payload, rows[2].request_id, rows[2].reason) == (PARTS[1], "r1", None)
         assert [row.message_id for row in queue] == ["m2", "m1"]
         assert await news(keeper) == [("m1", "failed"), ("m2", "sent"), ("m1", "sent")]
+
+    async def test_what_became_of_it_for_each_of_several_is_kept_and_told(self, keeper: OutgoingKeeper) -> None:
+        await put(keeper, "m1", Part(text="hi", recipients=("a@x.example", "b@x.example")))
+        [row] = await claimed(keeper)
+        found = (Recipient(address="a@x.example", state="sent"), Recipient(address="b@x.example", state="sent"))
+        await answered(keeper, row, Sent(provider_message_id="w1", recipients=found))
+        for each in ("a@x.example", "a@x.example", "b@x.example"):
+            await told(keeper, replace(report("failed", reference=row.outgoing_id), recipient=each, code="bounced"))
+        [kept] = await rows_of(keeper, "m1")
+        await resent(keeper, "m1")
+        again = (await rows_of(keeper, "m1"))[1]
+
+        assert row.recipients == tuple(replace(each, state="pending") for each in found)
+        assert kept.recipients == tuple(replace(each, state="failed", reason="bounced") for each in found)
+        assert again.recipients == row.recipients
+        assert await news(keeper) == [("m1", "sent"), ("m1", "sent"), ("m1", "failed")]
 
     async def test_what_was_forgotten_is_not_sent_again(self, keeper: OutgoingKeeper) -> None:
         await put(keeper, "m1")

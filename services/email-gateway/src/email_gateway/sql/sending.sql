@@ -26,18 +26,6 @@ VALUES (:tenant_id, :address, :sender_hash, :at_ms)
 ON CONFLICT (tenant_id, address, sender_hash) DO UPDATE SET at_ms = excluded.at_ms
 WHERE kept.at_ms <= :before_ms
 
--- name: keep_result
-INSERT INTO recipient_result (tenant_id, outgoing_id, address, message_id, code, at_ms)
-VALUES (:tenant_id, :outgoing_id, :address, :message_id, :code, :at_ms)
-ON CONFLICT (tenant_id, outgoing_id, address) DO UPDATE SET code = excluded.code, at_ms = excluded.at_ms
-
--- name: results
-SELECT * FROM recipient_result WHERE tenant_id = :tenant_id AND outgoing_id = :outgoing_id ORDER BY address
-
--- name: results_of_message
-SELECT * FROM recipient_result WHERE tenant_id = :tenant_id AND message_id = :message_id
-ORDER BY at_ms, address LIMIT :rows_max
-
 -- name: keep_original
 INSERT INTO mail_original (tenant_id, message_id, interaction_id, at_ms, original)
 VALUES (:tenant_id, :message_id, :interaction_id, :at_ms, :original)
@@ -74,11 +62,5 @@ DELETE FROM suppression WHERE ctid = ANY(ARRAY(
 -- name: sweep_acknowledgements
 DELETE FROM acknowledgement WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM acknowledgement
-  WHERE at_ms < (extract(epoch FROM now()) - :keep_days * 86400) * 1000 LIMIT :rows_max
-))
-
--- name: sweep_results
-DELETE FROM recipient_result WHERE ctid = ANY(ARRAY(
-  SELECT ctid FROM recipient_result
   WHERE at_ms < (extract(epoch FROM now()) - :keep_days * 86400) * 1000 LIMIT :rows_max
 ))

@@ -1,6 +1,6 @@
 """The in-memory twin of what sending keeps; passes the same suite."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -8,7 +8,6 @@ from servicekit.store import MemoryTransaction
 
 from email_gateway.domain.outgoing import Original
 from email_gateway.domain.suppression import ACKNOWLEDGE_EVERY_MS, Suppression, hash_of
-from email_gateway.sending_tables import RESULTS_MAX, RecipientResult
 
 
 @dataclass(frozen=True)  # no slots: a gateway's tables have several such bases
@@ -17,7 +16,6 @@ class SendingTables:
 
     suppressions: dict[tuple[str, str], Suppression] = field(default_factory=dict)
     acknowledged_at_ms: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    results: dict[tuple[str, str, str], RecipientResult] = field(default_factory=dict)
     originals: dict[tuple[str, str], tuple[str, int, Original]] = field(default_factory=dict)
     audit: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Tenant, actor, action, target."""
@@ -67,28 +65,6 @@ class MemorySending(MemoryTransaction[Tables]):
             return False
         self.tables.acknowledged_at_ms[key] = now_ms
         return True
-
-    async def keep_results(self, results: Collection[RecipientResult]) -> None:
-        """See SendingTransaction."""
-        for result in results:
-            self.tables.results[result.tenant_id, result.outgoing_id, result.address] = result
-
-    async def results(self, tenant_id: str, outgoing_id: str) -> Mapping[str, RecipientResult]:
-        """See SendingTransaction."""
-        return {
-            address: result
-            for (tenant, outgoing, address), result in self.tables.results.items()
-            if (tenant, outgoing) == (tenant_id, outgoing_id)
-        }
-
-    async def results_of_message(self, tenant_id: str, message_id: str) -> Sequence[RecipientResult]:
-        """See SendingTransaction."""
-        found = [
-            result
-            for result in self.tables.results.values()
-            if (result.tenant_id, result.message_id) == (tenant_id, message_id)
-        ]
-        return sorted(found, key=lambda result: (result.at_ms, result.address))[:RESULTS_MAX]
 
     async def keep_original(
         self, tenant_id: str, interaction_id: str, message_id: str, original: Original, *, at_ms: int
