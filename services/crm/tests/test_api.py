@@ -289,7 +289,12 @@ ABOUT: Json = {"interaction_id": "chat-1", "domain": "acme.main"}
 
 
 async def test_a_mail_is_shown_with_what_was_told_of_it_and_what_became_of_the_answer(crm: Crm) -> None:
-    read = MessageStatusChanged(**ABOUT, message_id="chat-1-2", status="read", changed_at_ms=7)
+    recipients = [
+        {"address": "maria@example.org", "status": "read"},
+        {"address": "zo\x00e@example.org", "status": "failed", "reason": "bounced"},
+    ]
+    told: Json = {"recipients": [*recipients, {"address": "x@example.org", "status": "lost"}, "nobody"]}
+    read = MessageStatusChanged(**ABOUT, message_id="chat-1-2", status="read", changed_at_ms=7, personal=told)
     await crm.read([TENT.event(MAIL, "4"), TENT.event(read, "status")])
 
     _, answer, _, mail = (await crm.found("/interactions/chat-1/messages"))["messages"]
@@ -303,6 +308,11 @@ async def test_a_mail_is_shown_with_what_was_told_of_it_and_what_became_of_the_a
         "chat-1-2",
         {"authenticated": "pass"},
     )
+    assert answer["recipients"] == [
+        {"address": "maria@example.org", "status": "read", "reason": None},
+        {"address": "zoe@example.org", "status": "failed", "reason": "bounced"},
+    ]
+    assert mail["recipients"] == []
     assert (mail["html"], mail["quoted"], mail["status"]) == ("<p>Still no tent</p>", "> On its way.", None)
     assert mail["parties"] == {"from": ["maria@example.org"], "cc": ["zoe@example.org"]}
     assert (entry["message_id"], entry["summary"], entry["has_html"]) == ("mail-4", "Still no tent", True)

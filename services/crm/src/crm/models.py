@@ -138,6 +138,14 @@ class FileLine(BaseModel):
     inline_id: str | None = Field(description="The Content-ID by which `html` names it.")
 
 
+class RecipientLine(BaseModel):
+    """What became of a message for one of several recipients."""
+
+    address: str
+    status: MessageStatus
+    reason: str | None = Field(description="Why it failed.")
+
+
 class Written(BaseModel):
     """What written channels tell of a message beside its words, and what became of it."""
 
@@ -151,6 +159,7 @@ class Written(BaseModel):
     status_at_ms: int | None
     status_reason: str | None
     status_detail: str | None
+    recipients: list[RecipientLine] = Field(description="How far it got for each, where they are several.")
     edited_at_ms: int | None = Field(description="Since when the customer has it worded so; none: from the beginning.")
     erased_at_ms: int | None = Field(description="When the customer took it back: it has no words and files any more.")
     moved_from: str | None = Field(description="The interaction that it was in before an agent split or joined.")

@@ -208,7 +208,8 @@ class Sets:
 
     async def tell_statuses(self, rows: Sequence[Status]) -> None:
         """Instead of what is kept."""
-        await self._write("tell_statuses", rows)
+        recipients = [json.dumps(row.recipients) for row in rows]
+        await self._write("tell_statuses", rows, recipients=recipients)
 
     async def tell_windows(self, rows: Sequence[Window]) -> None:
         """Those that are no older than what is kept."""

@@ -6,7 +6,9 @@ message stand in one partition, in the order in which its gateway tells them: th
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, get_args
 
 from contracts.written import (
     MessageEdited,
@@ -22,6 +24,8 @@ from contracts.written import (
 from crm.domain.stories import Message, files_of
 from crm.domain.words import cleaned
 
+RECIPIENTS_MAX: Final = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -33,6 +37,8 @@ class Status:
     changed_at_ms: int
     reason: str | None = None
     detail: str | None = None
+    recipients: Sequence[Mapping[str, object]] = ()
+    """`{address, status, reason}` of each, where they are several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,19 @@ def status_of(tenant_id: str, data: MessageStatusChanged) -> Status:
         changed_at_ms=data.changed_at_ms,
         reason=data.reason,
         detail=None if data.detail is None else cleaned(data.detail),
+        recipients=_recipients(data.personal.get("recipients")),
     )
+
+
+def _recipients(told: object) -> Sequence[Mapping[str, object]]:
+    found: list[Mapping[str, object]] = []
+    for each in (told if isinstance(told, list) else [])[:RECIPIENTS_MAX]:
+        match each:
+            case {"address": str(address), "status": str(status), **rest} if status in get_args(MessageStatus):
+                reason = rest.get("reason")
+                why = cleaned(reason) if isinstance(reason, str) else None
+                found.append({"address": cleaned(address), "status": status, "reason": why})
+    return tuple(found)
 
 
 def window_of(tenant_id: str, data: WindowChanged) -> Window:

@@ -218,13 +218,14 @@ WHERE kept.tenant_id = given.tenant_id AND kept.message_id = given.message_id
   )
 
 -- name: tell_statuses
-INSERT INTO message_status (tenant_id, message_id, status, changed_at_ms, reason, detail)
-SELECT * FROM unnest(
+INSERT INTO message_status (tenant_id, message_id, status, changed_at_ms, reason, detail, recipients)
+SELECT tenant_id, message_id, status, changed_at_ms, reason, detail, CAST(recipients AS jsonb) FROM unnest(
   CAST(:tenant_id AS text[]), CAST(:message_id AS text[]), CAST(:status AS text[]),
-  CAST(:changed_at_ms AS bigint[]), CAST(:reason AS text[]), CAST(:detail AS text[])
-)
+  CAST(:changed_at_ms AS bigint[]), CAST(:reason AS text[]), CAST(:detail AS text[]), CAST(:recipients AS text[])
+) AS told (tenant_id, message_id, status, changed_at_ms, reason, detail, recipients)
 ON CONFLICT (tenant_id, message_id) DO UPDATE SET
-  status = excluded.status, changed_at_ms = excluded.changed_at_ms, reason = excluded.reason, detail = excluded.detail
+  status = excluded.status, changed_at_ms = excluded.changed_at_ms, reason = excluded.reason, detail = excluded.detail,
+  recipients = excluded.recipients
 
 -- name: tell_windows
 INSERT INTO interaction_window AS kept (

@@ -64,7 +64,7 @@ WHERE tenant_id = :tenant AND interaction_id = :interaction_id ORDER BY failed_a
 
 -- name: messages
 SELECT m.*, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason, s.detail AS status_detail,
-  c.edited_at_ms, c.erased_at_ms, c.moved_from
+  COALESCE(s.recipients, '[]') AS recipients, c.edited_at_ms, c.erased_at_ms, c.moved_from
 FROM message AS m
 LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = m.message_id
 LEFT JOIN message_change AS c ON c.tenant_id = :tenant AND c.message_id = m.message_id
@@ -101,7 +101,7 @@ WITH own AS (
 )
 SELECT page.*, m.direction, m.agent_id, m.text, m.visibility, m.subject, m.in_reply_to, m.attributes, m.parties, m.files,
   m.html IS NOT NULL AS has_html, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason,
-  s.detail AS status_detail, c.edited_at_ms, c.erased_at_ms, c.moved_from
+  s.detail AS status_detail, COALESCE(s.recipients, '[]') AS recipients, c.edited_at_ms, c.erased_at_ms, c.moved_from
 FROM page
 LEFT JOIN message AS m ON m.tenant_id = :tenant AND m.message_id = page.message_id
 LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = page.message_id
@@ -125,7 +125,8 @@ SELECT interaction_id FROM chain LIMIT :rows_max
 -- name: found_messages
 -- The first word gives the order; the message has all the others.
 SELECT m.*, i.customer_id, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason,
-  s.detail AS status_detail, c.edited_at_ms, c.erased_at_ms, c.moved_from, m.html IS NOT NULL AS has_html
+  s.detail AS status_detail, COALESCE(s.recipients, '[]') AS recipients, c.edited_at_ms, c.erased_at_ms, c.moved_from,
+  m.html IS NOT NULL AS has_html
 FROM message_word AS w
 JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = w.interaction_id AND m.number = w.number
 LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = m.message_id
