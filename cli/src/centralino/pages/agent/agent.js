@@ -115,7 +115,7 @@ function kept(message, known) {
   const { subject, html, quoted, files, status, parties = {} } = message;
   const told = {
     subject, html, quoted, files, status: known?.status ?? status, sender: parties.from, to: parties.to, cc: parties.cc, edited: message.edited_at_ms,
-    why: message.status_detail ?? message.status_reason,
+    why: message.status_detail ?? message.status_reason, recipients: known?.recipients ?? message.recipients,
   };
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value));
 }

@@ -194,7 +194,7 @@ const CHANGES = {
   }),
   "message.failed": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, failed: data.detail }),
   "message.status_changed": (desk, data) => desk.addMessage(data.interaction_id, {
-    id: data.message_id, status: data.status, why: data.detail ?? data.reason,
+    id: data.message_id, status: data.status, why: data.detail ?? data.reason, recipients: data.personal?.recipients ?? [],
   }),
   "message.edited": (desk, data) => desk.addMessage(data.interaction_id, { ...said(data.personal), id: data.message_id, edited: true }),
   "message.erased": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, ...ERASED }),

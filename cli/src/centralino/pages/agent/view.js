@@ -2,7 +2,7 @@
 import { byId, drawList, duration, make, setText, timeOfDay, typingDots } from "/shared/dom.js";
 import { isCallback } from "./desk.js";
 import { fileItem, mailFrame, pictureData } from "./mail.js";
-import { MARKS, pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
+import { MARKS, missedSentence, pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
 
 byId("typing").append(typingDots());
 
@@ -171,7 +171,7 @@ function updateMessage(item, message, { found, desk, actions, nameOf }) {
   setText(part("quoted").lastChild, message.quoted ?? "");
   part("quoted").hidden = !message.quoted;
   setText(part("stamp"), [timeOfDay(message.at_ms), whose, message.internal ? "colleagues only" : "", message.edited ? "edited" : "", mark,
-    lost ? message.why : "", message.shortened ? "shortened" : ""].filter(Boolean).join(" · "));
+    lost ? message.why : "", missedSentence(message), message.shortened ? "shortened" : ""].filter(Boolean).join(" · "));
   part("again").hidden = !lost || found.wrapup;
   drawFiles(part("files"), part("mail-part"), message, actions);
 }

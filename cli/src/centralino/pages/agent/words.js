@@ -68,6 +68,12 @@ export const MARKS = {
   sent: "sent", delivered: "delivered", read: "read", failed: "not delivered", unknown: "nobody knows whether it was sent",
 };
 
+/** Who of several did not get a message. */
+export function missedSentence({ recipients = [] }) {
+  const missed = recipients.filter(({ status }) => status === "failed");
+  return missed.length ? `not to ${missed.map(({ address, reason }) => (reason ? `${address} (${reason})` : address)).join(", ")}` : "";
+}
+
 /** Whether and how long the customer may be written to freely; empty where the channel has no such rule. */
 export function windowSentence(shape, nowMs) {
   if (!shape) return "";
