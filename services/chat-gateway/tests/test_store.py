@@ -16,6 +16,7 @@ from gatewaykit.domain.content import MediaRef
 from gatewaykit.testing.conversation_laws import ConversationLaws
 from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.tables import missing_columns
+from gatewaykit.testing.together_laws import TogetherLaws
 from gatewaykit.timers import look_at
 from servicekit.database import kept_as
 from servicekit.outbox import PostgresOutbox
@@ -268,13 +269,13 @@ class ChatLaws(ConversationLaws):
         assert foreign == []
 
 
-class TestMemoryInbound(InboundLaws):
+class TestMemoryInbound(InboundLaws, TogetherLaws):
     @pytest.fixture
     def keeper(self) -> Keeper:
         return MemoryKeeper()
 
 
-class TestPostgresInbound(InboundLaws):
+class TestPostgresInbound(InboundLaws, TogetherLaws):
     @pytest.fixture
     async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[Keeper]:
         async with migrated(postgres.admin_url, "chat_gateway") as kept:

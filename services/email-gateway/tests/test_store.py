@@ -14,6 +14,7 @@ from gatewaykit.testing.conversation_laws import WRITTEN, ConversationLaws
 from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.outgoing_laws import OutgoingLaws
 from gatewaykit.testing.tables import missing_columns
+from gatewaykit.testing.together_laws import TogetherLaws
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.testing.databases import MigratedDatabase, migrated
@@ -146,13 +147,13 @@ class MailLaws:
         assert await kept() == MailboxPosition(validity=8, last_uid=3)
 
 
-class TestMemory(ConversationLaws, InboundLaws, OutgoingLaws, MailLaws):
+class TestMemory(ConversationLaws, InboundLaws, TogetherLaws, OutgoingLaws, MailLaws):
     @pytest.fixture
     def keeper(self) -> MemoryKeeper:
         return MemoryKeeper()
 
 
-class TestPostgres(ConversationLaws, InboundLaws, OutgoingLaws, MailLaws):
+class TestPostgres(ConversationLaws, InboundLaws, TogetherLaws, OutgoingLaws, MailLaws):
     @pytest.fixture
     async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[PostgresKeeper]:
         async with migrated(postgres.admin_url, "email_gateway") as kept:

@@ -87,27 +87,30 @@ async def _received(
 ) -> Accepted:
     _require_short(item.provider_message_id, item.counterpart)
     message_id = message_id_of(place, item.provider_message_id)
+    # The conversation before the inbox, as everywhere: two that take one message must not wait for each other.
+    conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
     if not await _first(tx, place, message_id):
         kept = await tx.message(place.tenant_id, message_id)
         taken_back = kept is None or kept.erased_at_ms is not None
         return Accepted(outcome="repeated", blob_ids=tuple(file.blob_id for file in files) if taken_back else ())
     in_reply_to = await _answered(tx, place, item.reply_to, ours)
     said = inbound.said_by(item, files, message_id=message_id, in_reply_to=in_reply_to)
-    conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
     if inbound.is_aside(item):
         if conversation is None:
             return PASSED
         return await _kept(tx, conversation, inbound.reacted(conversation, said, now_ms), now_ms)
-    conversation = conversation or await _opened(tx, place, item, now_ms)
+    if conversation is None:
+        pair = (place.address, item.counterpart)
+        previous = (await tx.last_ended(place.tenant_id, [pair])).get(pair)
+        # Or the one that somebody else opened meanwhile.
+        conversation = await tx.open_conversation(opened_by(place, item, previous, now_ms))
     return await _kept(tx, conversation, inbound.received(conversation, item, said, now_ms), now_ms)
 
 
-async def _opened(tx: ConversationTransaction, place: Place, item: Received, now_ms: int) -> Conversation:
-    """A new conversation, or the one that somebody else opened meanwhile."""
+def opened_by(place: Place, item: Received, previous: Conversation | None, now_ms: int) -> Conversation:
+    """The conversation that this message opens; `previous` ended last."""
     name = f"interaction:{place.tenant_id}/{place.address}/{item.provider_message_id}"
-    previous = await tx.last_ended(place.tenant_id, place.address, item.counterpart)
-    fresh = inbound.opened(place, item, interaction_id=uuid5(NAMESPACE_URL, name).hex, previous=previous, now_ms=now_ms)
-    return await tx.open_conversation(fresh)
+    return inbound.opened(place, item, interaction_id=uuid5(NAMESPACE_URL, name).hex, previous=previous, now_ms=now_ms)
 
 
 async def _edited(tx: ConversationTransaction, place: Place, item: Received, now_ms: int) -> Accepted:
@@ -170,10 +173,13 @@ async def _echoed(tx: Tx, place: Place, item: Echo, now_ms: int, ours: Ours[Tx] 
     return await _kept(tx, conversation, change, now_ms)
 
 
+def source_of(place: Place) -> str:
+    """As the inbox calls the address."""
+    return f"provider:{place.address}"
+
+
 async def _first(tx: ConversationTransaction, place: Place, message_id: str) -> bool:
-    """The inbox forgets after some days; what is kept of the conversation lasts longer."""
-    first = await tx.first_time(f"provider:{place.address}", message_id)
-    return first and await tx.message(place.tenant_id, message_id) is None
+    return bool(await tx.first_messages(place.tenant_id, {message_id: source_of(place)}))
 
 
 async def _of_message(
@@ -206,6 +212,11 @@ async def _kept(tx: ConversationTransaction, before: Conversation, change: Chang
     )
 
 
+def short(*ids: str) -> bool:
+    """Whether they can be kept."""
+    return all(len(each.encode()) <= ID_BYTES_MAX for each in ids)
+
+
 def _require_short(*ids: str) -> None:
-    if any(len(each.encode()) > ID_BYTES_MAX for each in ids):
+    if not short(*ids):
         raise NotUnderstoodError(f"an id has more than {ID_BYTES_MAX} bytes")

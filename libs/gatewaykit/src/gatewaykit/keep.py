@@ -27,20 +27,28 @@ async def keep(
     tx: ConversationTransaction, before: Conversation, change: Change, now_ms: int, *, causation_id: str | None = None
 ) -> None:
     """Write what changed and announce it, in this order."""
-    if change.message:
-        await tx.add_message(change.message)
+    saved = [change.conversation] if change.conversation != before else []
+    added = [change.message] if change.message else []
+    if saved or added:
+        await tx.put(saved, added)
     if change.changed:
         await tx.change_message(change.changed)
-    if change.conversation != before:
-        await tx.save_conversation(change.conversation)
+    await announce_all(tx, change, now_ms, causation_id=causation_id)
+
+
+async def announce_all(
+    tx: ConversationTransaction, change: Change, now_ms: int, *, causation_id: str | None = None
+) -> None:
+    """Put what it announces into the outbox."""
+    conversation = change.conversation
     for data in change.announce:
         await announce(
             tx,
             data,
-            tenant_id=before.tenant_id,
+            tenant_id=conversation.tenant_id,
             now_ms=now_ms,
             causation_id=causation_id,
-            partition=before.partition,
+            partition=conversation.partition,
         )
 
 

@@ -23,6 +23,9 @@ OPEN_TRIES: Final = 5
 Key = tuple[str, str]
 """Tenant and interaction."""
 
+Pair = tuple[str, str]
+"""Address and counterpart."""
+
 Committed = Callable[[Collection[str]], Awaitable[None]]
 """Is told, after a commit, which interactions it changed."""
 
@@ -44,8 +47,17 @@ class ConversationTransaction(TransactionBase, Protocol):
         """The counterpart's open conversation, locked until the end of the transaction."""
         ...
 
-    async def last_ended(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
-        """The counterpart's conversation that ended last, not locked."""
+    async def lock_open_free(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation | None]:
+        """The open conversations that nobody else holds, locked; none where there is none. Waits for nobody: what
+        somebody holds is not in the mapping."""
+        ...
+
+    async def open_new(self, conversations: Sequence[Conversation]) -> None:
+        """Keep these new conversations of different counterparts. Raises RetryLaterError if one is there already."""
+        ...
+
+    async def last_ended(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation]:
+        """The counterparts' conversations that ended last, not locked."""
         ...
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
@@ -70,6 +82,15 @@ class ConversationTransaction(TransactionBase, Protocol):
 
     async def add_message(self, message: Message) -> None:
         """Keep a message under its conversation's lock."""
+        ...
+
+    async def put(self, conversations: Sequence[Conversation], messages: Sequence[Message]) -> None:
+        """Save the ones, each once, and add the others, as `save_conversation` and `add_message` do."""
+        ...
+
+    async def first_messages(self, tenant_id: str, sources: Mapping[str, str]) -> Collection[str]:
+        """Take messages of other systems, given with their sources; which of them were neither taken before
+        (see TransactionBase.first_time) nor are kept."""
         ...
 
     async def change_message(self, message: Message) -> None:
@@ -119,7 +140,7 @@ class PostgresConversations(Transaction):
         """See ConversationTransaction."""
         tenant_id, address, counterpart = conversation.tenant_id, conversation.address, conversation.counterpart
         for _ in range(OPEN_TRIES):
-            await self.execute(_sql()["open_conversation"], **_columns_of(conversation))
+            await self.execute(_sql()["open_conversations"], rows=json.dumps([_columns_of(conversation)]))
             kept = await self.lock_conversation(tenant_id, conversation.interaction_id)
             if kept is None and counterpart is not None:
                 kept = await self.lock_open(tenant_id, address, counterpart)
@@ -133,11 +154,27 @@ class PostgresConversations(Transaction):
         row = await self.one(_sql()["locked_open"], **key)
         return _conversation(row) if row else None
 
-    async def last_ended(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+    async def lock_open_free(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation | None]:
         """See ConversationTransaction."""
-        key = {"tenant_id": tenant_id, "address": address, "counterpart": counterpart}
-        row = await self.one(_sql()["last_ended"], **key)
-        return _conversation(row) if row else None
+        found: dict[Pair, Conversation | None] = dict.fromkeys(pairs)
+        for row in await self.all(_sql()["locked_open_free"], tenant_id=tenant_id, **_pairs(pairs)):
+            pair = (row["seen_address"], row["seen_counterpart"])
+            if row["interaction_id"] is None:
+                del found[pair]
+            else:
+                found[pair] = _conversation(row)
+        return found
+
+    async def open_new(self, conversations: Sequence[Conversation]) -> None:
+        """See ConversationTransaction."""
+        rows = json.dumps([_columns_of(each) for each in conversations])
+        if await self.execute(_sql()["open_conversations"], rows=rows) < len(conversations):
+            raise RetryLaterError("somebody else has opened a conversation meanwhile")
+
+    async def last_ended(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation]:
+        """See ConversationTransaction."""
+        rows = await self.all(_sql()["last_ended"], tenant_id=tenant_id, **_pairs(pairs))
+        return {(row["address"], row["counterpart"]): _conversation(row) for row in rows}
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ConversationTransaction."""
@@ -151,9 +188,7 @@ class PostgresConversations(Transaction):
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """See ConversationTransaction."""
-        saved = replace(conversation, revision=conversation.revision + 1)
-        await self.execute(_sql()["save_conversation"], **_columns_of(saved))
-        self.changed.add(conversation.interaction_id)
+        await self.put([conversation], [])
 
     async def remove_conversation(self, tenant_id: str, interaction_id: str) -> None:
         """See ConversationTransaction."""
@@ -166,7 +201,20 @@ class PostgresConversations(Transaction):
 
     async def add_message(self, message: Message) -> None:
         """See ConversationTransaction."""
-        await self.execute(_sql()["add_message"], **_message_columns(message))
+        await self.put([], [message])
+
+    async def put(self, conversations: Sequence[Conversation], messages: Sequence[Message]) -> None:
+        """See ConversationTransaction."""
+        saved = [_columns_of(each) | {"revision": each.revision + 1} for each in conversations]
+        added = [_message_columns(each) for each in messages]
+        await self.execute(_sql()["put"], conversations=json.dumps(saved), messages=json.dumps(added))
+        self.changed.update(each.interaction_id for each in conversations)
+
+    async def first_messages(self, tenant_id: str, sources: Mapping[str, str]) -> Collection[str]:
+        """See ConversationTransaction."""
+        values = {"sources": list(sources.values()), "message_ids": list(sources)}
+        rows = await self.all(_sql()["first_messages"], tenant_id=tenant_id, **values)
+        return [row["message_id"] for row in rows]
 
     async def change_message(self, message: Message) -> None:
         """See ConversationTransaction."""
@@ -237,6 +285,10 @@ def _message_columns(message: Message) -> dict[str, object]:
 
 def _message(row: Row) -> Message:
     return replace(kept_as(Message, row), files=tuple(File(**each) for each in json.loads(row["files"])))
+
+
+def _pairs(pairs: Collection[Pair]) -> dict[str, object]:
+    return {"addresses": [address for address, _ in pairs], "counterparts": [counterpart for _, counterpart in pairs]}
 
 
 def columns(keys: Collection[Key]) -> dict[str, object]:

@@ -1,18 +1,20 @@
--- name: open_conversation
+-- name: open_conversations
+-- Rows are JSON: one parameter for whatever many. In one order everywhere, for two that open the same wait for each other.
 INSERT INTO conversation (
   tenant_id, interaction_id, channel, address, client, domain, partition, queue_hint, idle_close_seconds,
   abandon_seconds, idle_release_seconds,
   state, active_at_ms, check_at_ms, silent, unanswered_since_ms, gone_at_ms, task_id, assignment_id, agent_id,
   agent_name, helpers, parked, awaits_answer, routed_sequence, last_number, customer_number, customer_message_id, delivered_number,
   end_reason, end_cause, revision, counterpart, identifiers, subject, continues, reopen_seconds, reply_window, ended_at_ms
-) VALUES (
-  :tenant_id, :interaction_id, :channel, :address, :client, :domain, :partition, :queue_hint, :idle_close_seconds,
-  :abandon_seconds, :idle_release_seconds,
-  :state, :active_at_ms, :check_at_ms, :silent, :unanswered_since_ms, :gone_at_ms, :task_id, :assignment_id, :agent_id,
-  :agent_name, :helpers, :parked, :awaits_answer, :routed_sequence, :last_number, :customer_number, :customer_message_id,
-  :delivered_number, :end_reason, :end_cause, :revision, :counterpart, :identifiers, :subject, :continues, :reopen_seconds,
-  :reply_window, :ended_at_ms
-) ON CONFLICT DO NOTHING
+) SELECT
+  tenant_id, interaction_id, channel, address, client, domain, partition, queue_hint, idle_close_seconds,
+  abandon_seconds, idle_release_seconds,
+  state, active_at_ms, check_at_ms, silent, unanswered_since_ms, gone_at_ms, task_id, assignment_id, agent_id,
+  agent_name, helpers, parked, awaits_answer, routed_sequence, last_number, customer_number, customer_message_id, delivered_number,
+  end_reason, end_cause, revision, counterpart, identifiers, subject, continues, reopen_seconds, reply_window, ended_at_ms
+FROM json_populate_recordset(CAST(NULL AS conversation), CAST(CAST(:rows AS text) AS json))
+ORDER BY tenant_id, address, counterpart, interaction_id
+ON CONFLICT DO NOTHING
 
 -- name: conversation
 SELECT * FROM conversation WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id
@@ -25,38 +27,74 @@ SELECT * FROM conversation
 WHERE tenant_id = :tenant_id AND address = :address AND counterpart = :counterpart AND state <> 'ended'
 FOR UPDATE
 
+-- name: locked_open_free
+-- Of the counterparts' open conversations those that nobody else holds; of the others only that they are there. Waiting for
+-- one while holding another would be a deadlock with whoever takes them in another order.
+WITH asked AS (
+  SELECT * FROM unnest(CAST(:addresses AS text[]), CAST(:counterparts AS text[])) AS asked (address, counterpart)
+), free AS (
+  SELECT conversation.* FROM asked JOIN conversation USING (address, counterpart)
+  WHERE tenant_id = :tenant_id AND state <> 'ended'
+  FOR UPDATE OF conversation SKIP LOCKED
+)
+SELECT seen.address AS seen_address, seen.counterpart AS seen_counterpart, free.*
+FROM asked JOIN conversation AS seen USING (address, counterpart)
+LEFT JOIN free ON free.tenant_id = seen.tenant_id AND free.interaction_id = seen.interaction_id
+WHERE seen.tenant_id = :tenant_id AND seen.state <> 'ended'
+
 -- name: last_ended
-SELECT * FROM conversation
-WHERE tenant_id = :tenant_id AND address = :address AND counterpart = :counterpart AND state = 'ended'
-ORDER BY ended_at_ms DESC, interaction_id LIMIT 1
+SELECT latest.*
+FROM unnest(CAST(:addresses AS text[]), CAST(:counterparts AS text[])) AS asked (address, counterpart)
+CROSS JOIN LATERAL (
+  SELECT * FROM conversation
+  WHERE tenant_id = :tenant_id AND address = asked.address AND counterpart = asked.counterpart AND state = 'ended'
+  ORDER BY ended_at_ms DESC, interaction_id LIMIT 1
+) AS latest
 
 -- name: due_conversations
 -- Skips what another replica looks at just now, and what a message is being written into.
 SELECT * FROM conversation WHERE check_at_ms <= :now_ms
 ORDER BY check_at_ms LIMIT :rows_max FOR UPDATE SKIP LOCKED
 
--- name: save_conversation
-UPDATE conversation SET
-  state = :state, active_at_ms = greatest(active_at_ms, :active_at_ms), check_at_ms = :check_at_ms, silent = :silent,
-  unanswered_since_ms = :unanswered_since_ms, gone_at_ms = :gone_at_ms,
-  task_id = :task_id, assignment_id = :assignment_id, agent_id = :agent_id, agent_name = :agent_name,
-  helpers = :helpers, parked = :parked, awaits_answer = :awaits_answer, routed_sequence = :routed_sequence,
-  last_number = :last_number,
-  customer_number = :customer_number, customer_message_id = :customer_message_id,
-  delivered_number = :delivered_number, end_reason = :end_reason, end_cause = :end_cause, revision = :revision,
-  identifiers = :identifiers, reply_window = :reply_window, ended_at_ms = :ended_at_ms
-WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id
+-- name: put
+-- Conversations that are others now, and new messages; rows are JSON.
+WITH saved AS (
+  UPDATE conversation SET
+    active_at_ms = greatest(conversation.active_at_ms, new.active_at_ms), state = new.state,
+    check_at_ms = new.check_at_ms, silent = new.silent, unanswered_since_ms = new.unanswered_since_ms,
+    gone_at_ms = new.gone_at_ms, task_id = new.task_id, assignment_id = new.assignment_id, agent_id = new.agent_id,
+    agent_name = new.agent_name, helpers = new.helpers, parked = new.parked, awaits_answer = new.awaits_answer,
+    routed_sequence = new.routed_sequence, last_number = new.last_number, customer_number = new.customer_number,
+    customer_message_id = new.customer_message_id, delivered_number = new.delivered_number,
+    end_reason = new.end_reason, end_cause = new.end_cause, revision = new.revision, identifiers = new.identifiers,
+    reply_window = new.reply_window, ended_at_ms = new.ended_at_ms
+  FROM json_populate_recordset(CAST(NULL AS conversation), CAST(CAST(:conversations AS text) AS json)) AS new
+  WHERE conversation.tenant_id = new.tenant_id AND conversation.interaction_id = new.interaction_id
+)
+INSERT INTO message (
+  tenant_id, interaction_id, number, message_id, sender, text, at_ms, client_message_id, agent_name,
+  address, provider_message_id, files, html, edited_at_ms, erased_at_ms
+) SELECT
+  tenant_id, interaction_id, number, message_id, sender, text, at_ms, client_message_id, agent_name,
+  address, provider_message_id, files, html, edited_at_ms, erased_at_ms
+FROM json_populate_recordset(CAST(NULL AS message), CAST(CAST(:messages AS text) AS json))
 
 -- name: remove_conversation
 DELETE FROM conversation WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id
 
--- name: add_message
-INSERT INTO message (
-  tenant_id, interaction_id, number, message_id, sender, text, at_ms, client_message_id, agent_name,
-  address, provider_message_id, files, html, edited_at_ms, erased_at_ms
-) VALUES (
-  :tenant_id, :interaction_id, :number, :message_id, :sender, :text, :at_ms, :client_message_id, :agent_name,
-  :address, :provider_message_id, :files, :html, :edited_at_ms, :erased_at_ms
+-- name: first_messages
+-- The inbox forgets after some days; what is kept of the conversation lasts longer. In one order everywhere, as two that
+-- take the same message wait for each other.
+WITH taken AS (
+  INSERT INTO inbox (tenant_id, source, message_id)
+  SELECT :tenant_id, source, message_id
+  FROM unnest(CAST(:sources AS text[]), CAST(:message_ids AS text[])) AS asked (source, message_id)
+  ORDER BY source, message_id
+  ON CONFLICT DO NOTHING
+  RETURNING message_id
+)
+SELECT message_id FROM taken WHERE NOT EXISTS (
+  SELECT FROM message WHERE message.tenant_id = :tenant_id AND message.message_id = taken.message_id
 )
 
 -- name: change_message

@@ -42,6 +42,7 @@ WRITTEN: Final = replace(
     reply_window=Window(opens_at_ms=NOW_MS, closes_at_ms=NOW_MS + 86_400_000, basis="customer_message"),
 )
 """Of somebody who writes by a provider."""
+PAIR: Final = (WRITTEN.address, "15550001")
 PHOTO: Final = File(blob_id="b1", name="a.png", mime="image/png", size_bytes=3, sha256="0" * 64, inline_id="c1")
 
 
@@ -237,16 +238,15 @@ class ConversationLaws(TransactionLaws):
             for number in (1, 3, 2):
                 opened = await tx.open_conversation(replace(WRITTEN, interaction_id=f"i{number}"))
                 await tx.save_conversation(replace(opened, state="ended", ended_at_ms=NOW_MS + number))
-            last = await tx.last_ended("acme", WRITTEN.address, "15550001")
+            last = await tx.last_ended("acme", [PAIR, (WRITTEN.address, "15550009")])
             still_open = await tx.lock_open("acme", WRITTEN.address, "15550001")
-            nobody = await tx.last_ended("acme", WRITTEN.address, "15550009")
 
         async with keeper.transaction("other") as tx:
-            hidden = await tx.last_ended("acme", WRITTEN.address, "15550001")
+            hidden = await tx.last_ended("acme", [PAIR])
 
-        assert last is not None
-        assert last.interaction_id == "i3"
-        assert still_open is nobody is hidden is None
+        assert {pair: each.interaction_id for pair, each in last.items()} == {PAIR: "i3"}
+        assert still_open is None
+        assert hidden == {}
 
     async def test_two_first_messages_at_once_make_one_conversation(self, keeper: ConversationKeeper) -> None:
         async def say(name: str) -> str:
@@ -289,10 +289,10 @@ class ConversationLaws(TransactionLaws):
             await tx.join_counterparts("acme", WRITTEN.address, "a", "b")
         async with keeper.transaction("acme") as tx:
             kept = [await tx.conversation("acme", name) for name in ("i0", "i1", "i2", "i9")]
-            nobody = await tx.last_ended("acme", WRITTEN.address, "a")
+            nobody = await tx.last_ended("acme", [(WRITTEN.address, "a")])
 
         assert [each.counterpart for each in kept if each] == ["b"] * 4
-        assert nobody is None
+        assert nobody == {}
 
     async def test_activity_is_never_taken_back_by_another_clock(self, keeper: ConversationKeeper) -> None:
         async with keeper.transaction("acme") as tx:

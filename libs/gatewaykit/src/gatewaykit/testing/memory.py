@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from servicekit.errors import RetryLaterError
 from servicekit.store import MemoryDatabase, MemoryTransaction, Tenant
 
 from gatewaykit.domain.records import Conversation, Message
-from gatewaykit.store import MESSAGES_MAX, Key
+from gatewaykit.store import MESSAGES_MAX, Key, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,24 @@ class MemoryConversations(MemoryTransaction[Tables]):
         """See ConversationTransaction."""
         return next((each for each in self._of(tenant_id, address, counterpart) if each.state != "ended"), None)
 
-    async def last_ended(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
+    async def lock_open_free(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation | None]:
         """See ConversationTransaction."""
-        ended = [each for each in self._of(tenant_id, address, counterpart) if each.state == "ended"]
-        return min(ended, key=lambda each: (-(each.ended_at_ms or 0), each.interaction_id), default=None)
+        return {pair: await self.lock_open(tenant_id, *pair) for pair in pairs}
+
+    async def open_new(self, conversations: Sequence[Conversation]) -> None:
+        """See ConversationTransaction."""
+        for each in conversations:
+            if await self.open_conversation(each) is not each:
+                raise RetryLaterError("there is a conversation already")
+
+    async def last_ended(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation]:
+        """See ConversationTransaction."""
+        ended = {pair: [each for each in self._of(tenant_id, *pair) if each.state == "ended"] for pair in pairs}
+        return {
+            pair: min(found, key=lambda each: (-(each.ended_at_ms or 0), each.interaction_id))
+            for pair, found in ended.items()
+            if found
+        }
 
     async def lock_conversation(self, tenant_id: str, interaction_id: str) -> Conversation | None:
         """See ConversationTransaction."""
@@ -104,6 +119,18 @@ class MemoryConversations(MemoryTransaction[Tables]):
     async def add_message(self, message: Message) -> None:
         """See ConversationTransaction."""
         self.tables.messages[message.tenant_id, message.interaction_id, message.number] = message
+
+    async def put(self, conversations: Sequence[Conversation], messages: Sequence[Message]) -> None:
+        """See ConversationTransaction."""
+        for conversation in conversations:
+            await self.save_conversation(conversation)
+        for message in messages:
+            await self.add_message(message)
+
+    async def first_messages(self, tenant_id: str, sources: Mapping[str, str]) -> Collection[str]:
+        """See ConversationTransaction."""
+        taken = [each for each, source in sources.items() if await self.first_time(source, each)]
+        return [each for each in taken if await self.message(tenant_id, each) is None]
 
     async def change_message(self, message: Message) -> None:
         """See ConversationTransaction."""
