@@ -194,10 +194,13 @@ async def test_what_became_of_a_message_is_marked_and_it_is_sent_again_by_hand(p
     for status, mark in (("sent", "sent"), ("delivered", "delivered"), ("read", "read")):
         router.tell("message.status_changed", message_id="m1", status=status, changed_at_ms=1)
         await expect(stamp).to_have_text(re.compile(rf"· {mark}$"))
-    missed = [{"address": "zoe@x.example", "status": "failed", "reason": "bounced"}, {"address": "a@x.example"}]
+    missed = [{"address": "zoe@x.example", "status": "failed", "reason": "bounced"}]
+    missed += [{"address": "a@x.example", "status": "read", "reason": "complained"}]
     about = {"message_id": "m1", "status": "read", "changed_at_ms": 1}
     router.tell("message.status_changed", **about, personal={"recipients": missed})
-    await expect(stamp).to_have_text(re.compile(r"· read · not to zoe@x.example \(bounced\)$"))
+    await expect(stamp).to_have_text(
+        re.compile(r"· read · not to zoe@x.example \(bounced\) · called unwanted by a@x.example$")
+    )
     router.sent("m2", 2, "Hello?")
     router.tell("message.status_changed", message_id="m2", status="unknown", changed_at_ms=1, detail="No answer.")
     await expect(stamp.nth(1)).to_contain_text("nobody knows whether it was sent · No answer.")

@@ -148,6 +148,19 @@ def test_it_is_told_who_has_it_and_again_when_that_changes() -> None:
     assert news([sent], [replace(sent, lease_until_ms=None)], NOW_MS) is None
 
 
+def test_a_complaint_is_told_though_the_message_was_delivered_before() -> None:
+    sent = row(*people(a="sent"), state="sent")
+    complaint = StatusReport(account_id="1", status="delivered", code="complained", recipient=A)
+    delivered = reported(sent, bounced(A, "delivered"), NOW_MS)
+    complained = reported(delivered, complaint, NOW_MS)
+    data = news([delivered], [complained], NOW_MS)
+
+    assert data is not None
+    assert (data.status, data.reason, data.personal) == ("delivered", "complained", {})
+    assert reported(complained, complaint, NOW_MS) == complained
+    assert reported(sent, complaint, NOW_MS) == complained
+
+
 def test_of_one_recipient_nothing_is_told_apart() -> None:
     data = news([row()], [after(row(), Sent(provider_message_id="w"))], NOW_MS)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from contracts.messages import MessageReceived
 from email_gateway.domain.parse import parse_mail
-from email_gateway.handlers import MailAddresses, NoSending, Receiving, ReceivingRules
+from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.imap_client import (
     HEADER_BYTES_MAX,
     ImapAwayError,
@@ -23,6 +23,7 @@ from email_gateway.imap_client import (
 )
 from email_gateway.imap_in import ACCEPTED, REFUSED, Connect, ImapReading, ImapRules
 from email_gateway.receiving import Answer, Envelope, Later, Refused
+from email_gateway.sending_side import NoSending
 from email_gateway.testing.imap_server import PASSWORD, Dovecot, running_dovecot
 from email_gateway.testing.memory import MemoryMailStore
 from email_gateway.testing.samples import HELP, KEYS, TENANT, address_value, directory, letter

@@ -17,9 +17,10 @@ from email_gateway.domain.incoming import Judged
 from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.parse import parse_mail
 from email_gateway.domain.threading import own_message_id, reply_address
-from email_gateway.handlers import MailAddresses, Ours, Receiving, ReceivingRules
+from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.receiving import Accepted, Answer, Later, Refused
 from email_gateway.reports import OutgoingReports
+from email_gateway.sending_side import NoSending, Ours
 from email_gateway.settings import EmailSettings
 from email_gateway.smtp_in import SmtpServer
 from email_gateway.store import MailStore, MailTransaction, PostgresMailStore
@@ -66,7 +67,7 @@ PASSED = "Authentication-Results: mx.shop.example; dmarc=pass header.from=custom
 
 
 @dataclass
-class Sending:
+class Sending(NoSending):
     """Remembers what it is told; `sent` are messages of ours by the unique part of their ids."""
 
     sent: dict[str, Ours] = field(default_factory=dict)
@@ -74,19 +75,23 @@ class Sending:
     acknowledged: list[str] = field(default_factory=list)
     reports: list[tuple[str, DeliveryReport]] = field(default_factory=list)
 
+    @override
     async def find(self, tx: MailTransaction, tenant_id: str, unique: str) -> Ours | None:
         return self.sent.get(unique)
 
+    @override
     async def keep_original(
         self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
     ) -> None:
         self.originals.append(message_id)
 
+    @override
     async def acknowledge(
         self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
     ) -> None:
         self.acknowledged.append(message_id)
 
+    @override
     async def returned(
         self, tx: MailTransaction, place: Place, unique: str, report: DeliveryReport, now_ms: int
     ) -> bool:

@@ -57,7 +57,7 @@ ROW = OutgoingRow(
     counterpart="mail:1",
     part=1,
     number=1,
-    payload=part_of(MAIL),
+    payload=part_of(MAIL, ()),
     state="sending",
     attempts=1,
     created_at_ms=NOW_MS,
@@ -122,7 +122,7 @@ class Setting:
 
 
 def to(*people: str) -> OutgoingRow:
-    return replace(ROW, payload=part_of(replace(MAIL, draft=replace(DRAFT, to=people))))
+    return replace(ROW, payload=part_of(replace(MAIL, draft=replace(DRAFT, to=people)), people))
 
 
 async def test_what_waits_is_composed_and_handed_over(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_files_go_along(tmp_path: Path) -> None:
     content = bytes(range(256)) * 9000
     kept = await setting.blobs.put("acme", "b1", content, bytes_max=10**8)
     file = File(blob_id="b1", name="a b.bin", mime="application/x", size_bytes=len(content), sha256=kept.sha256)
-    await setting.sender.send(replace(ROW, payload=part_of(replace(MAIL, files=(file,)))))
+    await setting.sender.send(replace(ROW, payload=part_of(replace(MAIL, files=(file,)), ())))
 
     assert [(each.name, each.data) for each in parse_mail(server.given[0].raw).attachments] == [("a b.bin", content)]
 
@@ -153,7 +153,7 @@ async def test_files_go_along(tmp_path: Path) -> None:
 async def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     file = File(blob_id="b1", name="a", mime="a/b", size_bytes=1, sha256="0")
     with pytest.raises(RefusedError) as refused:
-        await Setting(tmp_path, Server()).sender.send(replace(ROW, payload=part_of(replace(MAIL, files=(file,)))))
+        await Setting(tmp_path, Server()).sender.send(replace(ROW, payload=part_of(replace(MAIL, files=(file,)), ())))
 
     assert refused.value.code == "file_gone"
 

@@ -98,14 +98,14 @@ class Afterwards:
                 at = move.to
 
     def _status_faults(self) -> Iterator[Fault]:
-        """Of a message to several the same status comes again when it has become one's who had another."""
+        """The same status comes again when it has become another's of several recipients, or somebody complained."""
         told: defaultdict[tuple[int, str], list[MessageStatus]] = defaultdict(list)
         for stood in self._events.values():
             data = stood.event.data
             if isinstance(data, MessageStatusChanged):
                 before = told[stood.at.number, data.message_id]
-                of_several = data.recipients_failed is not None
-                if not follows(data.status, before) and not (of_several and data.status == before[-1]):
+                again = data.recipients_failed is not None or (data.status == "delivered" and data.reason is not None)
+                if not follows(data.status, before) and not (again and data.status == before[-1]):
                     text = f"message {data.message_id} is {data.status} after it was {', '.join(before)}"
                     yield Fault("S6", stood.place, text)
                 before.append(data.status)

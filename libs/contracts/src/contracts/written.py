@@ -30,7 +30,8 @@ class MessageStatusChanged:
     recipients_failed: Count | None = None
     """How many of several recipients did not get it; none: it went to one."""
     personal: Personal = field(default_factory=dict)
-    """`recipients`: of several, what became of it for each, `[{address, status, reason}]`."""
+    """`recipients`: of several, what became of it for each, `[{address, status, reason}]`. A reason beside `delivered`:
+    `complained`, they called it unwanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,8 +259,8 @@ def _once_more(row: OutgoingRow, number: int, request_id: str, now_ms: int) -> O
 
 
 def _id_of_news(row: OutgoingRow) -> str:
-    """A part enters each state once, and each of its recipients only moves on."""
-    steps = sum(RANK[each.state] for each in row.recipients)
+    """A part enters each state once, and each of its recipients only moves on, at last by a reason."""
+    steps = sum(2 * RANK[each.state] + bool(each.reason) for each in row.recipients)
     return f"{row.outgoing_id}.{row.state}" + (f".{steps}" if row.recipients else "")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final
 
 from contracts.configuration import ChannelAddress
 from gatewaykit import inbound
@@ -18,7 +18,7 @@ from servicekit.telemetry import Telemetry, log
 
 from email_gateway.domain.authentication import judge, without_claims
 from email_gateway.domain.automatic import classify
-from email_gateway.domain.bounces import DeliveryReport
+from email_gateway.domain.complaints import Complaint
 from email_gateway.domain.incoming import Judged, Placed, is_known, received_of
 from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.records import KnownMail, hash_of_content, hash_of_id
@@ -30,71 +30,12 @@ from email_gateway.domain.threading import (
     read_reply_address,
 )
 from email_gateway.receiving import Accepted, Answer, Envelope, Later, Refused
+from email_gateway.sending_side import SendingSide
 from email_gateway.store import MailStore, MailTransaction
 
 LOG: Final = log("receive")
 Read = Callable[[bytes], Awaitable[ParsedMail]]
 _EML: Final = "message/rfc822"
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """A message of ours that went out, by the unique part of its Message-ID."""
-
-    interaction_id: str
-    message_id: str
-
-
-class SendingSide(Protocol):
-    """What receiving needs of sending, each within the accepting transaction."""
-
-    async def find(self, tx: MailTransaction, tenant_id: str, unique: str) -> Ours | None:
-        """The message whose Message-ID (`threading.own_message_id`) begins so."""
-        ...
-
-    async def keep_original(
-        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
-    ) -> None:
-        """What an answer to it will need of its header and words."""
-        ...
-
-    async def acknowledge(
-        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
-    ) -> None:
-        """Have the mailbox's acknowledgement sent, at most once a day to each sender."""
-        ...
-
-    async def returned(
-        self, tx: MailTransaction, place: Place, unique: str, report: DeliveryReport, now_ms: int
-    ) -> bool:
-        """What became of a message of ours for one recipient: its status changes, and who is not there for good is
-        written to no more, if the message went to them. False: we know of no such message, or the report names none
-        of its several recipients."""
-        ...
-
-
-class NoSending:
-    """Nothing is sent yet."""
-
-    async def find(self, tx: MailTransaction, tenant_id: str, unique: str) -> Ours | None:
-        """See SendingSide."""
-        return None
-
-    async def keep_original(
-        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
-    ) -> None:
-        """See SendingSide."""
-
-    async def acknowledge(
-        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
-    ) -> None:
-        """See SendingSide."""
-
-    async def returned(
-        self, tx: MailTransaction, place: Place, unique: str, report: DeliveryReport, now_ms: int
-    ) -> bool:
-        """See SendingSide."""
-        return False
 
 
 class MailAddresses:
@@ -262,9 +203,10 @@ class Receiving:
         if repeated:
             self._taken.labels("repeated").inc()
             return claimed.interaction_id
-        if await self._reports_taken(tx, place, judged, now_ms):
-            self._taken.labels("report").inc()
-            return None
+        for name, taken in (("report", self._reports_taken), ("complaint", self._complaint_taken)):
+            if await taken(tx, place, judged, now_ms):
+                self._taken.labels(name).inc()
+                return None
         joined = await self._joined(tx, place, judged, envelope)
         thread = joined.thread if joined else f"mail:{claimed.id_hash[:40]}"
         open_now = await tx.lock_open(place.tenant_id, place.address, thread)
@@ -272,6 +214,9 @@ class Receiving:
             joined = await self._joined(tx, place, judged, envelope)
             thread = joined.thread if joined else thread
             open_now = await tx.lock_open(place.tenant_id, place.address, thread)
+        if judged.mail.complaint:
+            last = await tx.last_ended(place.tenant_id, place.address, thread) if joined else None
+            await self._complained_in(tx, open_now or last, judged.mail.complaint, now_ms)
         placed = Placed(
             id_hash=claimed.id_hash,
             address=place.address,
@@ -318,20 +263,39 @@ class Receiving:
         """It is a bounce of messages of ours, and their statuses say so now."""
         taken = False
         for report in judged.mail.reports if judged.automatic.bounce else ():
-            unique = self._unique(place, report.original_message_id or "")
+            unique = self._unique(_host(place), report.original_message_id or "")
             if unique is not None:
                 taken |= await self.sending.returned(tx, place, unique, report, now_ms)
         return taken
 
-    def _unique(self, place: Place, message_id: str) -> str | None:
+    async def _complaint_taken(self, tx: MailTransaction, place: Place, judged: Judged, now_ms: int) -> bool:
+        """It is about a message of ours, which says so now. Complaints of all mailboxes may come to any of them."""
+        complaint = judged.mail.complaint
+        message_id = complaint.original_message_id if complaint else None
+        unique = self._unique(message_id.strip("<>").rpartition("@")[2], message_id) if message_id else None
+        if complaint is None or unique is None:
+            return False
+        return await self.sending.complained(tx, place.tenant_id, unique, complaint, now_ms)
+
+    async def _complained_in(
+        self, tx: MailTransaction, conversation: Conversation | None, complaint: Complaint, now_ms: int
+    ) -> None:
+        if conversation is None:
+            self._taken.labels("complaint_unmatched").inc()
+            LOG.warning("complaint_unmatched", extra={"kind": complaint.kind})
+        else:
+            await self.sending.complained_in(tx, conversation, complaint, now_ms)
+
+    def _unique(self, host: str, message_id: str) -> str | None:
         """What is unique in a Message-ID of ours."""
-        if not is_own_message_id(message_id, _host(place), self._keys):
+        if not is_own_message_id(message_id, host, self._keys):
             return None
         return message_id.strip().strip("<>").lower().partition("@")[0].rpartition(".")[0]
 
     async def _joined(self, tx: MailTransaction, place: Place, judged: Judged, envelope: Envelope) -> "_Joined | None":
         mail = judged.mail
         people = [person.address for person in (*mail.to, *mail.cc)]
+        people += mail.complaint.reply_addresses if mail.complaint else ()
         candidates = join_candidates(
             recipients=[*envelope.recipients, *mail.delivered_to, *people],
             in_reply_to=mail.in_reply_to,
@@ -356,7 +320,7 @@ class Receiving:
         ours = None
         interaction_id = candidate.interaction_id
         if candidate.message_id:
-            unique = self._unique(place, candidate.message_id)
+            unique = self._unique(_host(place), candidate.message_id)
             ours = await self.sending.find(tx, place.tenant_id, unique) if unique else None
             interaction_id = ours.interaction_id if ours else None
         home = await tx.home_of(interaction_id) if interaction_id else None

@@ -39,10 +39,9 @@ _MAIL: Final = TypeAdapter(Mail)
 _PERSONAL: Final = TypeAdapter(_Personal)
 
 
-def part_of(mail: Mail, recipients: tuple[str, ...] = ()) -> Part:
-    """As it waits. One part, however many files: it is one e-mail. What becomes of it is kept for each of several."""
-    kept = recipients if len(recipients) > 1 else ()
-    return Part(extra={"mail": _MAIL.dump_python(mail, mode="json")}, recipients=kept)
+def part_of(mail: Mail, recipients: tuple[str, ...]) -> Part:
+    """As it waits. One part, however many files and recipients: it is one e-mail."""
+    return Part(extra={"mail": _MAIL.dump_python(mail, mode="json")}, recipients=recipients)
 
 
 def mail_of(part: Part) -> Mail:

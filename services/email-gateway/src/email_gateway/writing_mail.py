@@ -7,7 +7,6 @@ from contracts.commands import SendMessage
 from gatewaykit.directory import Directory
 from gatewaykit.domain import composing, decisions
 from gatewaykit.domain.composing import Composed, Refusal
-from gatewaykit.domain.outgoing import OutgoingRow
 from gatewaykit.domain.records import Conversation
 from gatewaykit.keep import keep
 from gatewaykit.outgoings import Outgoings
@@ -20,9 +19,8 @@ from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.markup import read_markup
 from email_gateway.domain.outgoing import Draft, Original, Recipients, UnfitError, recipients_of
 from email_gateway.domain.sanitise import sanitised
-from email_gateway.domain.suppression import suppression_of
 from email_gateway.mailboxes import Mailboxes
-from email_gateway.outgoing_mail import acknowledgement_of, mail_from, mail_of, part_of
+from email_gateway.outgoing_mail import acknowledgement_of, mail_from, part_of
 from email_gateway.reports import OutgoingReports
 from email_gateway.smtp_out import SUPPRESSED
 from email_gateway.store import MailTransaction
@@ -105,17 +103,7 @@ class MailSending(OutgoingReports):
         change = decisions.gateway_says(conversation, mail.draft.text, "acknowledged", message_id=own_id, now_ms=now_ms)
         await keep(tx, conversation, change, now_ms)
         if change.message:
-            await self._outgoings.put(tx, change.message, change.conversation, [part_of(mail)])
-
-    @override
-    async def gone(self, tx: MailTransaction, row: OutgoingRow, recipient: str, now_ms: int) -> None:
-        """A report is easily forged by who has the message: only its own recipients are ever written to no more."""
-        mailbox = self._mailboxes.of(row.tenant_id, row.address)
-        if mailbox is None or row.payload is None:
-            return
-        sent_to = recipients_of(mail_of(row.payload).draft, mailbox.own).addresses
-        if recipient.lower() in {each.lower() for each in sent_to}:
-            await tx.suppress(suppression_of(row.tenant_id, recipient, "bounced", now_ms=now_ms))
+            await self._outgoings.put(tx, change.message, change.conversation, [part_of(mail, (sender,))])
 
 
 def original_of(judged: Judged) -> Original:

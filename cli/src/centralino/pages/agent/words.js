@@ -68,10 +68,12 @@ export const MARKS = {
   sent: "sent", delivered: "delivered", read: "read", failed: "not delivered", unknown: "nobody knows whether it was sent",
 };
 
-/** Who of several did not get a message. */
-export function missedSentence({ recipients = [] }) {
-  const missed = recipients.filter(({ status }) => status === "failed");
-  return missed.length ? `not to ${missed.map(({ address, reason }) => (reason ? `${address} (${reason})` : address)).join(", ")}` : "";
+/** Who of several did not get a message, and who called it unwanted. */
+export function missedSentence({ recipients = [], why }) {
+  const named = (found, words) => (found.length ? `${words} ${found.join(", ")}` : "");
+  const missed = recipients.filter(({ status }) => status === "failed").map(({ address, reason }) => (reason ? `${address} (${reason})` : address));
+  const unwanted = recipients.filter(({ reason }) => reason === "complained").map(({ address }) => address);
+  return [named(missed, "not to"), named(unwanted, "called unwanted by"), why === "complained" ? "called unwanted" : ""].filter(Boolean).join(" · ");
 }
 
 /** Whether and how long the customer may be written to freely; empty where the channel has no such rule. */

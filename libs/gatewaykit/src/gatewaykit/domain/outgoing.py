@@ -58,7 +58,7 @@ class Part:
     extra: Mapping[str, object] = field(default_factory=dict)
     """What only one channel needs, in JSON's types: `subject`, `html`, `to`, `cc`, `bcc`, ... of an e-mail."""
     recipients: tuple[str, ...] = ()
-    """Their addresses, where it goes to several."""
+    """The addresses to which it goes, where a channel knows more of them than the counterpart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class OutgoingRow:
     request_id: str | None = None
     """By which an agent had it sent again."""
     recipients: tuple[Recipient, ...] = ()
-    """What became of it for each, where they are several."""
+    """What became of it for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +249,8 @@ def news(before: Sequence[OutgoingRow], after: Sequence[OutgoingRow], now_ms: in
         changed_at_ms=now_ms,
         reason=cause.reason,
         detail=cause.detail,
-        recipients_failed=sum(each.state == "failed" for each in recipients) if recipients else None,
-        personal={"recipients": told_of(recipients)} if recipients else {},
+        recipients_failed=sum(each.state == "failed" for each in recipients) if len(recipients) > 1 else None,
+        personal={"recipients": told_of(recipients)} if len(recipients) > 1 else {},
     )
 
 
@@ -283,9 +283,10 @@ def _advanced(
     if row.recipients:
         row = replace(row, recipients=in_doubt_are(row.recipients, state, reason))
         state = of_all(row.recipients)
-        reason = row.recipients[0].reason if state == "failed" else None
-        detail = detail if state == "failed" else None
-    if RANK[state] <= RANK[row.state]:
+        reason = row.recipients[0].reason if state == "failed" or len(row.recipients) == 1 else None
+        detail = detail if reason else None
+    explained = state == row.state and reason and not row.reason
+    if RANK[state] <= RANK[row.state] and not explained:
         return row
     after = replace(row, state=state, changed_at_ms=now_ms, reason=reason, detail=detail)
     return _without_words(after) if state in ("delivered", "read") else after
@@ -297,12 +298,12 @@ def _failed(row: OutgoingRow, code: str, detail: str, now_ms: int) -> OutgoingRo
 
 def _for_one(row: OutgoingRow, report: StatusReport, address: str, now_ms: int) -> OutgoingRow:
     """Of one of several recipients, if it went to them."""
-    failed = report.status == "failed"
-    told = Recipient(address=address, state=report.status, reason=_code(report.code or "") if failed else None)
+    reason = _code(report.code or "") if report.code or report.status == "failed" else None
+    told = Recipient(address=address, state=report.status, reason=reason)
     if address.lower() not in {each.address.lower() for each in row.recipients}:
         return row
     row = replace(row, recipients=advanced(row.recipients, [told]))
-    return _advanced(row, of_all(row.recipients), now_ms, detail=_text(report.detail or "") if failed else None)
+    return _advanced(row, of_all(row.recipients), now_ms, detail=_text(report.detail or ""))
 
 
 def _pending(row: OutgoingRow, due_at_ms: int, now_ms: int) -> OutgoingRow:

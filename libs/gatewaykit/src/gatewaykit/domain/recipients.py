@@ -28,7 +28,7 @@ class Recipient:
     address: str
     state: State = "pending"
     reason: str | None = None
-    """Why it failed: a Code of contracts."""
+    """Why it failed, a Code of contracts; or `complained`: they have it and called it unwanted."""
 
     @property
     def has_it(self) -> bool:
@@ -41,7 +41,7 @@ def advanced(before: Sequence[Recipient], told: Iterable[Recipient]) -> tuple[Re
     found = {each.address.lower(): each for each in before}
     for each in told:
         was = found.setdefault(each.address.lower(), each)
-        if RANK[each.state] > RANK[was.state]:
+        if RANK[each.state] > RANK[was.state] or (each.state == was.state and each.reason and not was.reason):
             found[was.address.lower()] = replace(was, state=each.state, reason=each.reason)
     return tuple(found.values())
 

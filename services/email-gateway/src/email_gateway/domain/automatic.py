@@ -26,6 +26,8 @@ class Automatic:
     bulk: bool = False
     bounce: bool = False
     """A report on delivery, of whatever outcome: `bounces` reads it."""
+    complaint: bool = False
+    """A feedback report (RFC 5965): `complaints` reads it."""
     loop: bool = False
     """It has been here before, or too often."""
     hops: int = 0
@@ -52,11 +54,13 @@ def classify(
     others = ["x-auto-response-suppress"] if suppressed else []
     others += ["null-sender"] if sender == "" else []
     others += ["sender"] if _is_machine(_from(headers)) or (sender and _is_machine(sender)) else []
-    reasons = dict.fromkeys([*replies, *bulk, *bounce, *loops, *others])
+    complaint = ["feedback-report"] if _is_report(headers, b"feedback-report") else []
+    reasons = dict.fromkeys([*replies, *bulk, *bounce, *complaint, *loops, *others])
     return Automatic(
         auto_reply=bool(replies),
         bulk=bool(bulk),
         bounce=bool(bounce),
+        complaint=bool(complaint),
         loop=bool(loops),
         hops=hops,
         reasons=tuple(reasons),
@@ -84,16 +88,18 @@ def _bulk_reasons(headers: Headers) -> list[str]:
 
 
 def _bounce_reasons(headers: Headers, sender: str | None) -> list[str]:
-    found = []
-    content = headers.first("content-type")[:1000].lower()
-    if content.startswith(b"multipart/report") and b"delivery-status" in content:
-        found.append("delivery-status")
+    found = ["delivery-status"] if _is_report(headers, b"delivery-status") else []
     if headers.has("x-failed-recipients"):
         found.append("x-failed-recipients")
     # Vacation programs send from <> too (RFC 3834 section 3.3): it makes a bounce only with such a sender.
     if sender == "" and _from(headers).partition("@")[0] in ("mailer-daemon", "postmaster", "mailerdaemon"):
         found.append("return-path")
     return found
+
+
+def _is_report(headers: Headers, kind: bytes) -> bool:
+    content = headers.first("content-type")[:1000].lower()
+    return content.startswith(b"multipart/report") and kind in content
 
 
 def _loop_reasons(headers: Headers, hops: int, own_addresses: frozenset[str]) -> list[str]:

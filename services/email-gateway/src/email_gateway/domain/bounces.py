@@ -150,11 +150,10 @@ def _status_in(text: str) -> str | None:
     return next(filter(is_status, words), None) or next(replies, None)
 
 
-def returned_message_id(body: bytes, limits: Limits, notes: Notes) -> str | None:
-    """The Message-ID of a message, or of its header, that was sent back."""
+def returned_headers(body: bytes, limits: Limits, notes: Notes) -> Headers:
+    """Of a message, or of its header, that was sent back."""
     start = len(body) - len(body.lstrip())
-    headers, _ = read_headers(body, start, len(body), limits, notes)
-    return next(iter(parse_message_ids(headers.first("message-id"))), None)
+    return read_headers(body, start, len(body), limits, notes)[0]
 
 
 def read_letter(headers: Headers, text: str, limits: Limits, notes: Notes) -> list[DeliveryReport]:

@@ -39,7 +39,7 @@ class Judged:
         forms and shops write so."""
         reasons = set(self.automatic.reasons) - {"subject"}
         replies = self.automatic.auto_reply and bool(reasons - {"sender", "null-sender"})
-        return replies or self.automatic.bulk or self.automatic.bounce
+        return replies or self.automatic.bulk or self.automatic.bounce or self.automatic.complaint
 
     @property
     def may_be_acknowledged(self) -> bool:
@@ -117,10 +117,15 @@ def _attributes(judged: Judged, placed: Placed) -> dict[str, str]:
         for name, result in (("spf", verdict.spf), ("dkim", verdict.dkim), ("dmarc", verdict.dmarc))
         if result != "unknown"
     }
-    kind = "bounce" if automatic.bounce else "list" if automatic.bulk else "auto_reply" if automatic.auto_reply else ""
+    kinds = {
+        "bounce": automatic.bounce,
+        "complaint": automatic.complaint,
+        "list": automatic.bulk,
+        "auto_reply": automatic.auto_reply,
+    }
     told = {
         "joined_by": placed.joined_by,
-        "automatic": kind,
+        "automatic": next((kind for kind, is_one in kinds.items() if is_one), None),
         "kind": "automatic" if placed.aside else None,
         "sender": "other" if placed.stranger else None,
         "invite": mail.invites[0].method.lower()[:20] if mail.invites else None,

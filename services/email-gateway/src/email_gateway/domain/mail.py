@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from email_gateway.domain.addresses import Address
 from email_gateway.domain.bounces import DeliveryReport
+from email_gateway.domain.complaints import Complaint
 from email_gateway.domain.headers import Headers
 from email_gateway.domain.invites import Invite
 
@@ -60,6 +61,7 @@ class ParsedMail:
     invites: tuple[Invite, ...]
     reports: tuple[DeliveryReport, ...]
     """Of a bounce."""
+    complaint: Complaint | None
     language: str | None
     """A guess, ISO 639-1."""
     content_sha256: str

@@ -13,9 +13,10 @@ from email_gateway.domain.bounces import (
     DeliveryReport,
     read_letter,
     read_status,
-    returned_message_id,
+    returned_headers,
 )
 from email_gateway.domain.charsets import decode
+from email_gateway.domain.complaints import TYPE, Complaint, read_complaint
 from email_gateway.domain.dates import parse_date
 from email_gateway.domain.files import safe_name, sniffed
 from email_gateway.domain.headers import Headers, read_headers
@@ -46,7 +47,13 @@ class _Reading:
     attachments: list[Attachment] = field(default_factory=list)
     invites: dict[tuple[str, str], Invite] = field(default_factory=dict)
     statuses: list[bytes] = field(default_factory=list)
-    returned_id: str | None = None
+    feedback: list[bytes] = field(default_factory=list)
+    returned: Headers = field(default_factory=Headers)
+    """The header of the first message that was sent back."""
+
+    @property
+    def returned_id(self) -> str | None:
+        return next(iter(parse_message_ids(self.returned.first("message-id"))), None)
 
 
 def parse_mail(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> ParsedMail:
@@ -89,6 +96,7 @@ def parse_mail(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> ParsedMail:
         attachments=tuple(_shown(reading.attachments, body.html)),
         invites=tuple(reading.invites.values()),
         reports=tuple(_reports(reading, headers, body.text)),
+        complaint=_complaint(reading, headers),
         language=language_hint(body.visible_text, headers.word("content-language")),
         content_sha256=_content_hash(headers, leaves),
         warnings=notes.all(),
@@ -101,6 +109,8 @@ def _take(reading: _Reading, part: Part) -> None:
     reading.budget -= len(data)
     if kind in STATUS_TYPES:
         reading.statuses.append(data)
+    elif kind == TYPE:
+        reading.feedback.append(data)
     elif kind in RETURNED_TYPES:
         _take_message(reading, part, data)
     elif kind in _CALENDARS:
@@ -131,7 +141,8 @@ def _take_body(reading: _Reading, part: Part, data: bytes) -> None:
 
 def _take_message(reading: _Reading, part: Part, data: bytes) -> None:
     """A message within the message: a file, and in a bounce the one that did not arrive."""
-    reading.returned_id = reading.returned_id or returned_message_id(data, reading.limits, reading.notes)
+    if reading.returned_id is None:
+        reading.returned = returned_headers(data, reading.limits, reading.notes)
     if part.content.main not in ("message/rfc822", "message/global"):
         return
     inner, _ = read_headers(data, 0, len(data), reading.limits, Notes())
@@ -204,6 +215,12 @@ def _reports(reading: _Reading, headers: Headers, text: str) -> list[DeliveryRep
         return found[: reading.limits.reports_max]
     letters = read_letter(headers, text, reading.limits, reading.notes)
     return [_with_id(report, reading.returned_id) for report in letters]
+
+
+def _complaint(reading: _Reading, headers: Headers) -> Complaint | None:
+    if not reading.feedback or not classify(headers, envelope_sender=None).complaint:
+        return None
+    return read_complaint(reading.feedback[0], reading.returned, reading.limits, reading.notes)
 
 
 def _with_id(report: DeliveryReport, message_id: str | None) -> DeliveryReport:

@@ -24,7 +24,7 @@ from email_gateway.domain.parse import parse_mail
 from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.mailboxes import ConfiguredMailboxes
 from email_gateway.moving_mail import MailIndex
-from email_gateway.receiving import Accepted
+from email_gateway.receiving import Accepted, Answer
 from email_gateway.store import MailStore, MailTransaction
 from email_gateway.testing.samples import (
     DOMAIN,
@@ -73,6 +73,10 @@ class Desk:
         [interaction_id] = answer.interaction_ids
         return interaction_id
 
+    async def take(self, raw: bytes, to: str = HELP, **more: Any) -> Answer:  # Any: fields of Envelope
+        """Any message."""
+        return await self._receive(raw, envelope(to, **more))
+
     async def assign(self, interaction_id: str, agent_id: str = "gia") -> None:
         """The agent has the conversation."""
         async with self.store.transaction(TENANT) as tx:
@@ -90,7 +94,8 @@ class Desk:
 
     async def answer(self, interaction_id: str, name: str, **more: Any) -> None:  # Any: fields of the command
         """The agent says their message's name."""
-        command = SendMessage(message_id=name, **_fence(interaction_id, "gia"), personal={"text": name}, **more)
+        personal = {"text": name} | more.pop("personal", {})
+        command = SendMessage(message_id=name, **_fence(interaction_id, "gia"), personal=personal, **more)
         async with self.store.transaction(EVERY_TENANT) as tx:
             await self._agents.send(tx, _delivery(command))
 

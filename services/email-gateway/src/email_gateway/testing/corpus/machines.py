@@ -49,6 +49,55 @@ _AUTOMATIC: Final = [
     ),
     Sample(name="automatic_noreply", raw=mail("From: noreply@x.example", body="x"), expected={"reasons": ["sender"]}),
 ]
+_FEEDBACK: Final = (
+    "Feedback-Type: {kind}\nUser-Agent: Mail/1\nVersion: 1\n"
+    "Original-Mail-From: <reply+0f3c.aaaabbbbccccdddd@shop.example>\n"
+    "Arrival-Date: Mon, 2 Mar 2026 10:00:00 +0000\nReported-Domain: shop.example\n"
+)
+
+
+def _feedback(name: str, kind: str, *more: str, returned: bytes = _RETURNED, complaint: object) -> Sample:
+    fields = _FEEDBACK.format(kind=kind) + "".join(f"{each}\n" for each in more)
+    report = entity("Content-Type: message/feedback-report", body=fields)
+    raw = multipart(
+        "report; report-type=feedback-report", text("Complaint."), report, returned, fields=("From: fbl@isp.example",)
+    )
+    return Sample(
+        name=f"complaint_{name}", raw=raw, expected={"kind": "complaint", "complaint": complaint, "reports": []}
+    )
+
+
+_COMPLAINTS: Final = [
+    _feedback(
+        "abuse",
+        "abuse",
+        "Original-Rcpt-To: <Anna@gone.example>",
+        "Original-Rcpt-To: b@gone.example",
+        complaint=(OWN_ID, "abuse", ["anna@gone.example", "b@gone.example"]),
+    ),
+    _feedback(
+        "redacted",
+        "Abuse",
+        "Removal-Recipient: redacted",
+        returned=entity("Content-Type: text/rfc822-headers", body=f"Subject: x\nMessage-ID: <{OWN_ID}>\n"),
+        complaint=(OWN_ID, "abuse", []),
+    ),
+    _feedback("not_spam", "not-spam", complaint=(OWN_ID, "not-spam", [])),
+    _feedback("without_a_message", "x" * 99, returned=text("gone"), complaint=(None, "x" * 40, [])),
+    _feedback(
+        "many_recipients",
+        "abuse",
+        *[f"Original-Rcpt-To: a{number}@x.example" for number in range(60)],
+        complaint=(OWN_ID, "abuse", [f"a{number}@x.example" for number in range(50)]),
+    ),
+    Sample(
+        name="complaint_sent_on_by_a_person",
+        raw=multipart(
+            "mixed", text("See."), entity("Content-Type: message/feedback-report", body="Feedback-Type: abuse\n")
+        ),
+        expected={"kind": "person", "complaint": None},
+    ),
+]
 _BOUNCES: Final = [
     Sample(
         name="bounce_postfix",
@@ -247,4 +296,4 @@ _VOUCHED: Final = [
     ),
 ]
 
-SAMPLES: Final = [*_AUTOMATIC, *_BOUNCES, *_INVITES, *_VOUCHED]
+SAMPLES: Final = [*_AUTOMATIC, *_BOUNCES, *_COMPLAINTS, *_INVITES, *_VOUCHED]

@@ -8,9 +8,11 @@ from email_gateway.domain.mail import ParsedMail
 
 
 def kind_of(mail: ParsedMail) -> str:
-    """`bounce`, `loop`, `auto_reply`, `bulk`, or `person`."""
+    """`bounce`, `complaint`, `loop`, `auto_reply`, `bulk`, or `person`."""
     found = classify(mail.headers, envelope_sender=None, own_addresses=frozenset({"help@shop.example"}))
-    return next((name for name in ("bounce", "loop", "auto_reply", "bulk") if getattr(found, name)), "person")
+    return next(
+        (name for name in ("bounce", "complaint", "loop", "auto_reply", "bulk") if getattr(found, name)), "person"
+    )
 
 
 VIEWS: Final[dict[str, Callable[[ParsedMail], Any]]] = {
@@ -29,6 +31,9 @@ VIEWS: Final[dict[str, Callable[[ParsedMail], Any]]] = {
     "reports": lambda mail: [
         (one.original_message_id, one.final_recipient, one.action, one.status) for one in mail.reports
     ],
+    "complaint": lambda mail: (
+        mail.complaint and (mail.complaint.original_message_id, mail.complaint.kind, list(mail.complaint.recipients))
+    ),
     "kind": kind_of,
     "reasons": lambda mail: list(classify(mail.headers, envelope_sender=None).reasons),
     "warns": lambda mail: set(mail.warnings),

@@ -78,6 +78,9 @@ def check(raw: bytes, mail: ParsedMail) -> None:
     words += [*mail.references, *mail.in_reply_to, mail.message_id or ""]
     words += [(one.inline_id or "") + one.declared_mime for one in mail.attachments]
     words += [one.summary + one.uid + one.organiser for one in mail.invites] + [one.diagnostic for one in mail.reports]
+    if mail.complaint:
+        words += [mail.complaint.kind, *mail.complaint.recipients, *mail.complaint.reply_addresses]
+        _must(len(mail.complaint.recipients) <= 2 * LIMITS.reports_max**2, "too many")
     _must(all("\0" not in word and word.encode("utf-8") is not None for word in words), "text that no store takes")
     _must(bool(mail.visible_text) == bool(mail.text.strip()), "visible text is lost")
     _must(
