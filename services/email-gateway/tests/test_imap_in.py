@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from contracts.messages import MessageReceived
 from email_gateway.domain.parse import parse_mail
+from email_gateway.domain.records import MailboxPosition
 from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.imap_client import (
     HEADER_BYTES_MAX,
@@ -25,7 +26,7 @@ from email_gateway.imap_in import ACCEPTED, REFUSED, Connect, ImapReading, ImapR
 from email_gateway.receiving import Answer, Envelope, Later, Refused
 from email_gateway.sending_side import NoSending
 from email_gateway.testing.imap_server import PASSWORD, Dovecot, running_dovecot
-from email_gateway.testing.memory import MemoryMailStore
+from email_gateway.testing.memory import Lease, MemoryMailStore
 from email_gateway.testing.samples import HELP, KEYS, TENANT, address_value, directory, letter
 from gatewaykit.secrets import Secrets
 from gatewaykit.testing.conversation_laws import announced
@@ -38,6 +39,7 @@ from servicekit.testing.eventually import eventually
 from typing_extensions import override
 
 USERS = count()
+NEVER = Lease(None, 0, MailboxPosition(validity=None, last_uid=0))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +77,8 @@ class Post:
     def __post_init__(self) -> None:
         (self.folder / TENANT).mkdir()
         (self.folder / TENANT / "imap").write_text(PASSWORD)
-        imap = {"host": "127.0.0.1", "port": self.server.tls_port, "user": self.user, "password": "imap"}
-        self.directory = directory(address_value(HELP, imap=imap | {"poll_seconds": 1}))
+        self.trusted = self.server.certificate.certificate
+        self.configure()
         rules = ReceivingRules(authserv_id="", sealers=frozenset(), automatic_opens=False, file_bytes_max=10**7)
         self.clock = QuickClock()
 
@@ -94,6 +96,16 @@ class Post:
             telemetry=Telemetry("test"),
         )
 
+    def configure(self, **more: object) -> None:
+        imap = {"host": "127.0.0.1", "port": self.server.tls_port, "user": self.user, "password": "imap"}
+        self.directory = directory(address_value(HELP, imap={**imap, "poll_seconds": 1, **more}))
+
+    def lease(self) -> Lease:
+        return self.store.database.tables.mailboxes.get((TENANT, HELP)) or NEVER
+
+    def metric(self, name: str) -> float | None:
+        return self.telemetry.registry.get_sample_value(f"centralino_{name}")
+
     def deliver(self, *names: str) -> None:
         for name in names:
             self.server.deliver(self.user, letter(name, body=f"text of {name}"))
@@ -104,12 +116,13 @@ class Post:
 
     @asynccontextmanager
     async def reading(self, connect: Connect = logged_in, holder: str = "a") -> AsyncGenerator[ImapReading]:
+        self.telemetry = Telemetry("test")
         rules = ImapRules(
             message_bytes_max=self.bytes_max,
             mailboxes_max=10,
             fetches_max=2,
             holder=holder,
-            context=ssl.create_default_context(cafile=str(self.server.certificate.certificate)),
+            context=ssl.create_default_context(cafile=str(self.trusted)),
             connect=connect,
         )
         loop = ImapReading(
@@ -120,7 +133,7 @@ class Post:
             rules=rules,
             clock=self.clock,
             chance=SystemChance(),
-            telemetry=Telemetry("test"),
+            telemetry=self.telemetry,
         )
         stop = asyncio.Event()
         task = asyncio.create_task(loop.run(stop))
@@ -323,6 +336,50 @@ async def test_one_replica_reads_a_mailbox_and_the_other_goes_on(post: Post) -> 
         await post.has("m1", "m2")
 
     assert len(post.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ("password", "login_refused"),
+        ("folder", "folder_refused"),
+        ("certificate", "certificate_untrusted"),
+        ("secret", "secret_missing"),
+        ("port", "server_away"),
+        ("store", "mail_put_off"),
+    ],
+)
+async def test_what_is_wrong_is_told_by_a_word_until_it_is_mended(post: Post, wrong: str, error: str) -> None:
+    post.deliver("m1")
+    secret = post.folder / TENANT / "imap"
+    match wrong:
+        case "password":
+            secret.write_text("wrong")
+        case "secret":
+            secret.unlink()
+        case "folder":
+            post.configure(folder="None such")
+        case "port":
+            post.configure(port=1)
+        case "certificate":
+            post.trusted = make_certificate(post.folder).certificate
+        case _:
+            post.answers = [Later(reason="backend_away")] * 1000
+    async with post.reading() as reading:
+        await eventually(lambda: post.lease().failed_at_ms)
+        told, failing = post.lease().error, post.metric("imap_mailboxes_failing")
+        trouble = reading.trouble()
+    secret.write_text(PASSWORD)
+    post.answers.clear()
+    post.configure()
+    post.trusted = post.server.certificate.certificate
+    async with post.reading():
+        await post.has("m1")
+        await eventually(lambda: (post.lease().position.read_at_ms or 0) >= (post.lease().failed_at_ms or 0))
+        mended = post.metric("imap_mailboxes_failing")
+
+    assert (told, failing, trouble) == (error, 1, None)
+    assert (mended, post.lease().waiting) == (0, 0)
 
 
 async def test_a_wrong_password_and_a_wrong_certificate_are_refused(dovecot: Dovecot, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from email_gateway.domain.records import Home, KnownMail, MailboxPosition
+from email_gateway.domain.records import Home, KnownMail, MailboxHealth, MailboxPosition
 from email_gateway.store import MailTransaction, PostgresMailStore
 from email_gateway.testing.memory import MemoryMailStore
 from email_gateway.testing.samples import HELP, NOW_MS, TENANT
@@ -145,6 +145,42 @@ class MailLaws:
         assert not await keep("b", 7, 50)
         assert await keep("a", 8, 3)
         assert await kept() == MailboxPosition(validity=8, last_uid=3)
+
+    async def test_how_reading_goes_is_known_to_everybody_of_the_tenant(self, keeper: Keeper) -> None:
+        async def health(now_ms: int, tenant_id: str = TENANT) -> MailboxHealth | None:
+            async with keeper.transaction(tenant_id) as tx:
+                return (await tx.mailbox_health(tenant_id, now_ms=now_ms)).get(HELP)
+
+        async def keep(last_uid: int, waiting: int, now_ms: int) -> None:
+            async with keeper.transaction(TENANT) as tx:
+                position = MailboxPosition(validity=7, last_uid=last_uid)
+                await tx.keep_position(TENANT, HELP, "a", position, now_ms=now_ms, waiting=waiting)
+
+        assert await health(1) is None
+        async with keeper.transaction(TENANT) as tx:
+            await tx.mailbox_failed(TENANT, HELP, "server_away", now_ms=1)
+            await tx.lease_mailbox(TENANT, HELP, "a", now_ms=1, until_ms=100)
+        never = await health(99)
+        await keep(3, 0, 5)
+        await keep(4, 2, 6)
+        backlog = await health(100)
+        async with keeper.transaction(TENANT) as tx:
+            await tx.mailbox_failed(TENANT, HELP, "server_away", now_ms=7)
+        failed = await health(100)
+
+        assert never == MailboxHealth(
+            address=HELP,
+            is_read=True,
+            validity=None,
+            last_uid=0,
+            read_at_ms=None,
+            waiting=None,
+            failed_at_ms=None,
+            error=None,
+        )
+        assert backlog == replace(never, is_read=False, validity=7, last_uid=4, read_at_ms=5, waiting=2)
+        assert failed == replace(backlog, failed_at_ms=7, error="server_away")
+        assert await health(100, "other") is None
 
 
 class TestMemory(ConversationLaws, InboundLaws, TogetherLaws, OutgoingLaws, MailLaws):

@@ -8,6 +8,7 @@ from servicekit.auth import Principal, require
 from servicekit.problems import ProblemError
 
 from email_gateway.domain.addresses import valid_address
+from email_gateway.domain.records import MailboxHealth
 from email_gateway.domain.suppression import Suppression, hash_of, suppression_of
 from email_gateway.parts import Parts
 
@@ -18,12 +19,28 @@ Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 MessageId = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
 
 
+class ReadingLine(BaseModel):
+    """How reading a mailbox goes, whichever replica does it."""
+
+    is_read: bool = Field(description="A replica reads it now, or waits for the server to tell of new mail.")
+    read_at_ms: int | None = Field(description="When all that the server told of was kept last; none: never.")
+    waiting: int | None = Field(description="Messages that it told of and that are not kept yet; none: not known.")
+    uid_validity: int | None
+    last_uid: int | None = Field(description="Up to which all is kept.")
+    failed_at_ms: int | None = Field(description="When reading failed last.")
+    error: str | None = Field(
+        description="Why: `server_away`, `certificate_untrusted`, `login_refused`, `folder_refused`, "
+        "`command_refused`, `secret_missing`, `mail_put_off`, `backend_away`. Over, if it is read again."
+    )
+
+
 class MailboxLine(BaseModel):
     """A configured mailbox."""
 
     address: str
     receives: str = Field(description="`imap`: it is read where it is; `smtp`: its mail comes to the gateway.")
     signed: bool = Field(description="What it sends is signed (DKIM).")
+    reading: ReadingLine | None = Field(description="None: its mail comes to the gateway, or it was never tried.")
 
 
 class MailboxList(BaseModel):
@@ -95,13 +112,16 @@ class _Actions:
         self._parts = parts
 
     async def mailboxes(self, principal: Supervisor) -> MailboxList:
-        """As they are configured here by now."""
+        """As they are configured here by now, and how reading them goes."""
+        async with self._parts.store.transaction(principal.tenant_id) as tx:
+            health = await tx.mailbox_health(principal.tenant_id, now_ms=self._parts.clock.now_ms())
         found = [each for holder, each in self._parts.directory.all_addresses() if holder == principal.tenant_id]
         lines = [
             MailboxLine(
                 address=each.address,
                 receives="imap" if each.mailbox.imap else "smtp",
                 signed=each.mailbox.dkim is not None,
+                reading=_reading(health.get(each.address)) if each.mailbox.imap else None,
             )
             for each in sorted(found, key=lambda each: each.address)
             if each.mailbox is not None
@@ -175,6 +195,20 @@ def _checked(wanted: AddressRequest) -> str:
     if address is None:
         raise ProblemError(422, "address_invalid", "This is no e-mail address.")
     return address
+
+
+def _reading(health: MailboxHealth | None) -> ReadingLine | None:
+    if health is None:
+        return None
+    return ReadingLine(
+        is_read=health.is_read,
+        read_at_ms=health.read_at_ms,
+        waiting=health.waiting,
+        uid_validity=health.validity,
+        last_uid=health.last_uid if health.validity is not None else None,
+        failed_at_ms=health.failed_at_ms,
+        error=health.error,
+    )
 
 
 def _line(row: Suppression) -> SuppressionLine:

@@ -30,8 +30,20 @@ class ImapAwayError(RetryLaterError):
     """The server cannot be reached, hung up, or does not speak IMAP as it is written. Names no person."""
 
 
+class CertificateError(ImapAwayError):
+    """It proves by no certificate that we trust that it is the server. An operator must act."""
+
+
 class ImapRefusedError(RetryLaterError):
-    """The server refuses what we must do: to log us in, or to open the folder. An operator must act."""
+    """The server refuses what we must do. An operator must act."""
+
+
+class LoginRefusedError(ImapRefusedError):
+    """It does not log us in."""
+
+
+class FolderRefusedError(ImapRefusedError):
+    """It does not open the folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +94,7 @@ async def logged_in(server: Server) -> AsyncGenerator["ImapClient", None]:
                 server.host, server.port, limit=LINE_BYTES_MAX, ssl=None if server.starttls else server.context
             )
     except (OSError, TimeoutError) as error:
-        raise ImapAwayError(type(error).__name__) from error
+        raise (CertificateError if isinstance(error, ssl.SSLError) else ImapAwayError)(type(error).__name__) from error
     client = ImapClient(reader, writer)
     try:
         await client.log_in(server)
@@ -117,13 +129,19 @@ class ImapClient:
                 await self._start_tls(server)
             await self._read_capabilities()
             if b"LOGINDISABLED" in self._capabilities and b"AUTH=PLAIN" not in self._capabilities:
-                raise ImapRefusedError("no way to log in that we know")
-            await self._authenticate(server)
+                raise LoginRefusedError("no way to log in that we know")
+            try:
+                await self._authenticate(server)
+            except ImapRefusedError as error:
+                raise LoginRefusedError(str(error)) from error
             await self._read_capabilities()
 
     async def select(self, folder: str) -> Folder:
         """Open a folder. Raises ImapRefusedError."""
-        lines = await self._command(b"SELECT " + _quoted(_utf7(folder)))
+        try:
+            lines = await self._command(b"SELECT " + _quoted(_utf7(folder)))
+        except ImapRefusedError as error:
+            raise FolderRefusedError(str(error)) from error
         text = b"\n".join(line.text for line in lines)
         validity = re.search(rb"\[UIDVALIDITY (\d+)\]", text, re.IGNORECASE)
         if validity is None:
@@ -294,7 +312,7 @@ async def _bounded(seconds: float) -> AsyncGenerator[None, None]:
         async with asyncio.timeout(seconds):
             yield
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise ImapAwayError(type(error).__name__) from error
+        raise (CertificateError if isinstance(error, ssl.SSLError) else ImapAwayError)(type(error).__name__) from error
 
 
 def _uid_of(line: Response) -> int | None:

@@ -6,7 +6,7 @@ done by halves where a server only copies and deletes.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from typing import Final
 
 from contracts.channel_parts import Imap
 from gatewaykit.directory import Directory
-from gatewaykit.secrets import Secrets
+from gatewaykit.secrets import SecretMissingError, Secrets
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Chance, Clock
 from servicekit.reactions import BACKEND_AWAY
@@ -22,7 +22,17 @@ from servicekit.store import wait_for_event
 from servicekit.telemetry import Telemetry, log
 
 from email_gateway.domain.records import MailboxPosition
-from email_gateway.imap_client import Folder, ImapClient, Server, logged_in
+from email_gateway.imap_client import (
+    CertificateError,
+    Folder,
+    FolderRefusedError,
+    ImapAwayError,
+    ImapClient,
+    ImapRefusedError,
+    LoginRefusedError,
+    Server,
+    logged_in,
+)
 from email_gateway.receiving import AcceptMail, Envelope, Later, Refused
 from email_gateway.store import MailStore
 
@@ -74,6 +84,23 @@ class LeaseLostError(RetryLaterError):
     """Another replica reads the mailbox, or may by now."""
 
 
+class PutOffError(RetryLaterError):
+    """A message cannot be kept now."""
+
+
+_WORDS: Final[Sequence[tuple[type[Exception], str]]] = (
+    (LoginRefusedError, "login_refused"),
+    (FolderRefusedError, "folder_refused"),
+    (ImapRefusedError, "command_refused"),
+    (CertificateError, "certificate_untrusted"),
+    (ImapAwayError, "server_away"),
+    (SecretMissingError, "secret_missing"),
+    (LeaseLostError, "lease_lost"),
+    (PutOffError, "mail_put_off"),
+)
+_OTHER: Final = "backend_away"
+
+
 class ImapReading:
     """A Loop: reads the configured mailboxes, each in a task, one replica each at a time."""
 
@@ -104,6 +131,10 @@ class ImapReading:
         self._failures = telemetry.counter("imap_failures", "Connections to mailboxes that failed.", "error")
         telemetry.gauge("imap_mailboxes", "Mailboxes that this replica reads or wants to.").set_function(
             lambda: len(self._tasks)
+        )
+        self._failing: set[ReadMailbox] = set()
+        telemetry.gauge("imap_mailboxes_failing", "Those that this replica could not read last.").set_function(
+            lambda: len(self._failing & self._tasks.keys())
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -154,19 +185,27 @@ class ImapReading:
                 if self._clock.now_ms() - began_ms > BACK_OFF_SECONDS[1] * 1000:
                     failures = 0
                 failures += 1
-                self._failures.labels(type(error).__name__).inc()
-                LOG.warning(
-                    "mailbox_failed",
-                    extra={"tenant_id": mailbox.tenant_id, "error": type(error).__name__, "failures": failures},
-                )
+                await self._failed(mailbox, _word(error), failures)
             first, longest = BACK_OFF_SECONDS
             pause = min(first * 2 ** min(failures, 20), longest)
             await self._clock.sleep(self._chance.uniform(pause / 2, pause))
+
+    async def _failed(self, mailbox: ReadMailbox, error: str, failures: int) -> None:
+        """Count, log and keep it by one word everywhere. That another replica reads it is no failure of the mailbox."""
+        self._failures.labels(error).inc()
+        LOG.warning("mailbox_failed", extra={"tenant_id": mailbox.tenant_id, "error": error, "failures": failures})
+        if error == "lease_lost":
+            return
+        self._failing.add(mailbox)
+        with suppress(*BACKEND_AWAY):
+            async with self._store.transaction(mailbox.tenant_id) as tx:
+                await tx.mailbox_failed(mailbox.tenant_id, mailbox.address, error, now_ms=self._clock.now_ms())
 
     async def _read_leased(self, mailbox: ReadMailbox) -> None:
         """Until the lease or the connection is lost; at once if somebody else has the lease."""
         position = await self._leased(mailbox)
         if position is None:
+            self._failing.discard(mailbox)
             return
         reading = asyncio.create_task(self._read(mailbox, position))
         renewing = asyncio.create_task(self._renew(mailbox))
@@ -213,8 +252,13 @@ class ImapReading:
             LOG.info("mailbox_read", extra={"tenant_id": mailbox.tenant_id, "idle": client.can_idle})
             if position.validity != folder.validity:
                 position = await self._catch_up(mailbox, client, folder, position)
+            else:
+                async for uids in _steps(client, position.last_uid + 1, (folder.next_uid or 1) - 1):
+                    position = await self._take_new(mailbox, client, folder, position, uids)
             while True:
-                position = await self._take_new(mailbox, client, folder, position)
+                # `n:*` names the last message even if its UID is below n.
+                found = await client.search(f"UID {position.last_uid + 1}:*")
+                position = await self._take_new(mailbox, client, folder, position, found)
                 if client.can_idle:
                     await client.idle(IDLE_SECONDS)
                 else:
@@ -229,31 +273,27 @@ class ImapReading:
         is kept at the end of it, so that what breaks off begins anew."""
         last_uid = (folder.next_uid or 1) - 1
         criteria = "UNSEEN" if position.read_at_ms is None else f"OR UNSEEN SINCE {_days_before(position.read_at_ms)}"
-        start, step, doubled = 1, STEP_UIDS, 0
-        while start <= last_uid:
-            end = min(start + step - 1, last_uid)
-            uids = await client.search(f"UID {start}:{end} UNKEYWORD {ACCEPTED} {criteria}")
+        async for uids in _steps(client, 1, last_uid, f"UNKEYWORD {ACCEPTED} {criteria}"):
             for uid in uids:
-                await self._take(mailbox, client, folder, uid)
-            start = end + 1
-            doubled = 0 if uids else min(doubled + 1, STEPS_DOUBLED_MAX)
-            step = STEP_UIDS << doubled
+                await self._mark(client, folder, uid, await self._accepted(mailbox, client, uid))
         fresh = MailboxPosition(validity=folder.validity, last_uid=last_uid)
         return await self._kept(mailbox, fresh)
 
     async def _take_new(
-        self, mailbox: ReadMailbox, client: ImapClient, folder: Folder, position: MailboxPosition
+        self,
+        mailbox: ReadMailbox,
+        client: ImapClient,
+        folder: Folder,
+        position: MailboxPosition,
+        found: Sequence[int],
     ) -> MailboxPosition:
-        # `n:*` names the last message even if its UID is below n.
-        found = await client.search(f"UID {position.last_uid + 1}:*")
-        for uid in [each for each in found if each > position.last_uid]:
+        left = [uid for uid in found if uid > position.last_uid]
+        position = await self._kept(mailbox, position, waiting=len(left))
+        for waiting, uid in zip(reversed(range(len(left))), left, strict=True):
             flags = await self._accepted(mailbox, client, uid)
-            position = await self._kept(mailbox, replace(position, last_uid=uid))
+            position = await self._kept(mailbox, replace(position, last_uid=uid), waiting=waiting)
             await self._mark(client, folder, uid, flags)
         return position
-
-    async def _take(self, mailbox: ReadMailbox, client: ImapClient, folder: Folder, uid: int) -> None:
-        await self._mark(client, folder, uid, await self._accepted(mailbox, client, uid))
 
     async def _accepted(self, mailbox: ReadMailbox, client: ImapClient, uid: int) -> tuple[str, ...]:
         """The flags that it gets now. Raises RetryLaterError if it is not certainly kept."""
@@ -272,7 +312,7 @@ class ImapReading:
             answer = await self._accept(raw, self._envelope(mailbox, whole_bytes))
         self._messages.labels(type(answer).__name__.lower()).inc()
         if isinstance(answer, Later):
-            raise RetryLaterError(answer.reason)
+            raise PutOffError(answer.reason)
         if isinstance(answer, Refused):
             # It stays unread, for a person to find.
             LOG.error("mail_refused", extra={"tenant_id": mailbox.tenant_id, "uid": uid, "reason": answer.reason})
@@ -295,15 +335,33 @@ class ImapReading:
         if kept and folder.may_flag:
             await client.add_flags(uid, kept)
 
-    async def _kept(self, mailbox: ReadMailbox, position: MailboxPosition) -> MailboxPosition:
-        now_ms = self._clock.now_ms()
+    async def _kept(self, mailbox: ReadMailbox, position: MailboxPosition, *, waiting: int = 0) -> MailboxPosition:
+        now_ms, name = self._clock.now_ms(), (mailbox.tenant_id, mailbox.address)
         async with self._store.transaction(mailbox.tenant_id) as tx:
-            held = await tx.keep_position(
-                mailbox.tenant_id, mailbox.address, self._rules.holder, position, now_ms=now_ms
-            )
+            held = await tx.keep_position(*name, self._rules.holder, position, now_ms=now_ms, waiting=waiting)
         if not held:
             raise LeaseLostError
+        self._failing.discard(mailbox)
         return replace(position, read_at_ms=now_ms)
+
+
+async def _steps(
+    client: ImapClient, first_uid: int, last_uid: int, criteria: str = ""
+) -> AsyncGenerator[Sequence[int], None]:
+    """UIDs from the first to the last, so many at a time that each answer stays short; empty steps grow."""
+    start, step, doubled = first_uid, STEP_UIDS, 0
+    while start <= last_uid:
+        end = min(start + step - 1, last_uid)
+        uids = await client.search(f"UID {start}:{end} {criteria}".rstrip())
+        if uids:
+            yield uids
+        start = end + 1
+        doubled = 0 if uids else min(doubled + 1, STEPS_DOUBLED_MAX)
+        step = STEP_UIDS << doubled
+
+
+def _word(error: BaseException) -> str:
+    return next((word for kind, word in _WORDS if isinstance(error, kind)), _OTHER)
 
 
 async def _cancelled(tasks: Iterable["asyncio.Task[None]"]) -> None:

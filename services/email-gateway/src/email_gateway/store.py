@@ -13,7 +13,7 @@ from servicekit.statements import statements
 from servicekit.store import Tenant
 from servicekit.sweep import Sweep
 
-from email_gateway.domain.records import Home, KnownMail, MailboxPosition
+from email_gateway.domain.records import Home, KnownMail, MailboxHealth, MailboxPosition
 from email_gateway.sending_tables import PostgresSending, SendingTransaction
 
 SOURCE: Final = "/email-gateway"
@@ -58,9 +58,18 @@ class MailTransaction(ConversationTransaction, OutgoingTransaction, SendingTrans
         ...
 
     async def keep_position(
-        self, tenant_id: str, address: str, holder: str, position: MailboxPosition, *, now_ms: int
+        self, tenant_id: str, address: str, holder: str, position: MailboxPosition, *, now_ms: int, waiting: int = 0
     ) -> bool:
-        """Everything up to there was taken; never goes back within a validity. False: the lease is another's."""
+        """Everything up to there was taken, and so many are to come; never goes back within a validity. `read_at_ms`
+        is now where none are. False: the lease is another's."""
+        ...
+
+    async def mailbox_failed(self, tenant_id: str, address: str, error: str, *, now_ms: int) -> None:
+        """Reading it broke off."""
+        ...
+
+    async def mailbox_health(self, tenant_id: str, *, now_ms: int) -> Mapping[str, MailboxHealth]:
+        """Of those that were ever read or tried, by address."""
         ...
 
     async def release_mailbox(self, tenant_id: str, address: str, holder: str) -> None:
@@ -155,7 +164,7 @@ class PostgresMailTransaction(PostgresConversations, PostgresOutgoings, Postgres
         return kept_as(MailboxPosition, row) if row else None
 
     async def keep_position(
-        self, tenant_id: str, address: str, holder: str, position: MailboxPosition, *, now_ms: int
+        self, tenant_id: str, address: str, holder: str, position: MailboxPosition, *, now_ms: int, waiting: int = 0
     ) -> bool:
         """See MailTransaction."""
         changed = await self.execute(
@@ -166,8 +175,19 @@ class PostgresMailTransaction(PostgresConversations, PostgresOutgoings, Postgres
             validity=position.validity,
             last_uid=position.last_uid,
             read_at_ms=now_ms,
+            waiting=waiting,
         )
         return changed == 1
+
+    async def mailbox_failed(self, tenant_id: str, address: str, error: str, *, now_ms: int) -> None:
+        """See MailTransaction."""
+        values = {"tenant_id": tenant_id, "address": address, "failed_at_ms": now_ms}
+        await self.execute(_sql()["mailbox_failed"], **values, error=error)
+
+    async def mailbox_health(self, tenant_id: str, *, now_ms: int) -> Mapping[str, MailboxHealth]:
+        """See MailTransaction."""
+        rows = await self.all(_sql()["mailbox_health"], tenant_id=tenant_id, now_ms=now_ms)
+        return {row["address"]: kept_as(MailboxHealth, row) for row in rows}
 
     async def release_mailbox(self, tenant_id: str, address: str, holder: str) -> None:
         """See MailTransaction."""

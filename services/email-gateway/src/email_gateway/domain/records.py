@@ -34,7 +34,26 @@ class MailboxPosition:
     validity: int | None
     last_uid: int
     read_at_ms: int | None = field(default=None, compare=False)
-    """When that was kept; none: never."""
+    """When all that was there was kept; none: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxHealth:
+    """How reading a mailbox goes, whichever replica does it."""
+
+    address: str
+    is_read: bool
+    """A replica has the lease now."""
+    validity: int | None
+    """UIDVALIDITY of the folder; none: it was never read."""
+    last_uid: int
+    read_at_ms: int | None
+    """When all that the server told of was kept last."""
+    waiting: int | None
+    """Messages that the server told of and that are not kept yet."""
+    failed_at_ms: int | None
+    error: str | None
+    """What failed last, by a word; over if it is read again."""
 
 
 def hash_of_id(message_id: str) -> str:

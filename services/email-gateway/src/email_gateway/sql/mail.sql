@@ -38,8 +38,18 @@ RETURNING *
 -- A reader that lost its lease does not put back what another has kept.
 UPDATE mailbox SET
   last_uid = CASE WHEN validity = :validity THEN greatest(last_uid, :last_uid) ELSE :last_uid END,
-  validity = :validity, read_at_ms = :read_at_ms
+  validity = :validity, waiting = :waiting,
+  read_at_ms = CASE WHEN CAST(:waiting AS bigint) = 0 THEN :read_at_ms ELSE read_at_ms END
 WHERE tenant_id = :tenant_id AND address = :address AND holder = :holder
+
+-- name: mailbox_failed
+UPDATE mailbox SET failed_at_ms = :failed_at_ms, error = :error
+WHERE tenant_id = :tenant_id AND address = :address
+
+-- name: mailbox_health
+SELECT address, holder IS NOT NULL AND lease_until_ms > :now_ms AS is_read, validity, last_uid, read_at_ms, waiting,
+  failed_at_ms, error
+FROM mailbox WHERE tenant_id = :tenant_id
 
 -- name: release_mailbox
 UPDATE mailbox SET holder = NULL, lease_until_ms = 0

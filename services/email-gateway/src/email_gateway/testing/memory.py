@@ -9,7 +9,7 @@ from gatewaykit.testing.memory import ConversationTables, MemoryConversations
 from gatewaykit.testing.outgoing_memory import MemoryOutgoings, OutgoingTables
 from servicekit.store import MemoryDatabase, Tenant
 
-from email_gateway.domain.records import Home, KnownMail, MailboxPosition
+from email_gateway.domain.records import Home, KnownMail, MailboxHealth, MailboxPosition
 from email_gateway.store import SOURCE, MailTransaction
 from email_gateway.testing.sending_memory import MemorySending, SendingTables
 
@@ -21,6 +21,9 @@ class Lease:
     holder: str | None
     until_ms: int
     position: MailboxPosition
+    waiting: int | None = None
+    failed_at_ms: int | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class MemoryMailTransaction(MemoryConversations[MailTables], MemoryOutgoings[Mai
         return kept.position
 
     async def keep_position(
-        self, tenant_id: str, address: str, holder: str, position: MailboxPosition, *, now_ms: int
+        self, tenant_id: str, address: str, holder: str, position: MailboxPosition, *, now_ms: int, waiting: int = 0
     ) -> bool:
         """See MailTransaction."""
         kept = self.tables.mailboxes.get((tenant_id, address))
@@ -113,8 +116,32 @@ class MemoryMailTransaction(MemoryConversations[MailTables], MemoryOutgoings[Mai
             return False
         if kept.position.validity == position.validity and kept.position.last_uid > position.last_uid:
             position = kept.position
-        self.tables.mailboxes[tenant_id, address] = replace(kept, position=replace(position, read_at_ms=now_ms))
+        position = replace(position, read_at_ms=kept.position.read_at_ms if waiting else now_ms)
+        self.tables.mailboxes[tenant_id, address] = replace(kept, position=position, waiting=waiting)
         return True
+
+    async def mailbox_failed(self, tenant_id: str, address: str, error: str, *, now_ms: int) -> None:
+        """See MailTransaction."""
+        kept = self.tables.mailboxes.get((tenant_id, address))
+        if kept is not None:
+            self.tables.mailboxes[tenant_id, address] = replace(kept, failed_at_ms=now_ms, error=error)
+
+    async def mailbox_health(self, tenant_id: str, *, now_ms: int) -> Mapping[str, MailboxHealth]:
+        """See MailTransaction."""
+        return {
+            address: MailboxHealth(
+                address=address,
+                is_read=kept.holder is not None and kept.until_ms > now_ms,
+                validity=kept.position.validity,
+                last_uid=kept.position.last_uid,
+                read_at_ms=kept.position.read_at_ms,
+                waiting=kept.waiting,
+                failed_at_ms=kept.failed_at_ms,
+                error=kept.error,
+            )
+            for (holder, address), kept in self.tables.mailboxes.items()
+            if holder == tenant_id
+        }
 
     async def release_mailbox(self, tenant_id: str, address: str, holder: str) -> None:
         """See MailTransaction."""
