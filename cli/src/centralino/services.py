@@ -119,7 +119,7 @@ def services() -> list[ServiceSpec]:
         ServiceSpec(
             name=simulators.NAME,
             command=["-m", "centralino.simulators"],
-            pages={f"simulated-{name}": "/page/" for name in VENDORS},
+            pages={f"simulated-{name}": f"/page/?provider={name}" for name in VENDORS},
             own=lambda setting: simulators.environment(setting.home, setting.origins("chat-gateway")[0]),
         ),
     ]

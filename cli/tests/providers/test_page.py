@@ -64,3 +64,16 @@ async def test_somebody_writes_as_a_customer_and_sees_the_answer(browser: Browse
 
     assert b"Where is my parcel?" in got.body
     assert complaints == []
+
+
+async def test_a_providers_own_page_is_about_it_alone(browser: Browser) -> None:
+    async with rigs("telegram", "slack") as made:
+        base = made["slack"].url
+        page = await browser.new_page()
+        await page.goto(f"{base}/page/?provider=slack")
+        await expect(page.locator("#provider option")).to_have_text(["Slack"])
+        await page.goto(f"{base}/page/?provider=none")
+        await expect(page.locator("#problem")).to_have_text("there is no such provider")
+        await page.goto(f"{base}/page/")
+        await expect(page.locator("#provider option")).to_have_count(2)
+        await page.close()

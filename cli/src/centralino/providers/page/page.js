@@ -3,6 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const about = new Map(); // provider name -> what /simulator says of it
 const talks = new Map(); // "provider customer" -> { provider, customer, name, messages }
+const only = new URLSearchParams(location.search).get("provider"); // whose page this is; none: everybody's
 let current = null;
 
 async function ask(method, path, body) {
@@ -161,9 +162,11 @@ byId("block").addEventListener("click", () => attempt(async () => {
 
 await attempt(async () => {
   for (const each of await ask("GET", "")) {
+    if (only !== null && each.name !== only) continue;
     about.set(each.name, each);
     byId("provider").append(make("option", { value: each.name }, each.title));
   }
+  if (about.size === 0) throw new Error("there is no such provider");
   for (const provider of about.keys()) {
     await refreshNames(provider);
     follow(provider);
