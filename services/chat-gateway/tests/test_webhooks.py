@@ -189,6 +189,19 @@ async def test_no_more_wait_than_may_and_nobody_waits_longer_than_a_provider(tmp
     assert pages.texts() == ["hi"]
 
 
+async def test_who_waits_long_for_a_turn_is_put_off_and_who_has_it_is_not_cut_short(tmp_path: Path) -> None:
+    pages = Pages(tmp_path, deliveries_at_once=1)
+    pages.written.interrupted.open.clear()
+    has_it = asyncio.create_task(pages.deliver(body_of(said("1001", "m1", text="first"))))
+    waits = asyncio.create_task(pages.deliver(body_of(said("1001", "m2", text="second"))))
+    put_off = await waits
+    pages.written.interrupted.open.set()
+    taken = await has_it
+
+    assert (taken.status_code, put_off.status_code) == (200, 503)
+    assert pages.texts() == ["first"]
+
+
 async def test_an_echo_before_the_providers_answer_waits_for_it(pages: Pages) -> None:
     store = pages.written.store
     await pages.deliver(body_of(said("1001", "m1", "c1")))

@@ -37,6 +37,8 @@ BODIES: Final = {f"{PREFIX}/webhooks/{{address}}": BODY_BYTES_MAX}
 BODY_SECONDS: Final = 10.0
 DELIVERY_SECONDS: Final = 2.5
 """Less than any provider waits: Slack's 3 s are the least."""
+TURN_SECONDS: Final = 1.0
+"""Who waits longer for a turn is put off: what begins too late is cut short, and with many waiting all would be."""
 
 
 class Webhooks:
@@ -85,7 +87,7 @@ class Webhooks:
             except TimeoutError:
                 raise ProblemError(408, "body_too_slow", "The body did not come in time.") from None
             try:
-                async with asyncio.timeout(DELIVERY_SECONDS), self._turns:
+                async with asyncio.timeout(DELIVERY_SECONDS), self._turn():
                     answer = await self._answered(address, request, body)
             except TimeoutError:
                 self._metrics.deliveries.labels(self._provider_of(address), "late").inc()
@@ -102,6 +104,15 @@ class Webhooks:
             yield
         finally:
             self._present -= 1
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        async with asyncio.timeout(TURN_SECONDS):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _answered(self, address: str, request: Request, body: bytes) -> WebAnswer:
         try:
