@@ -46,7 +46,7 @@ async def collect(places: Places, accepted: Sequence[Said], requests: Sequence[R
         places.kafka, client_id="proof", delivery_timeout_seconds=KAFKA_SECONDS, telemetry=Telemetry("proof")
     )
     async with log.reader("proof") as reader:
-        found = await _read(
+        found = await read_to_end(
             reader, [Partition(name, each) for name, n in (wanted | parked).items() for each in range(n)]
         )
     async with _connected(places.postgres) as database:
@@ -56,7 +56,8 @@ async def collect(places: Places, accepted: Sequence[Said], requests: Sequence[R
     return read_history(records, dead_letters=dead_letters, accepted=accepted, requests=requests, tables=tables)
 
 
-async def _read(reader: LogReader, partitions: Sequence[Partition]) -> list[Record]:
+async def read_to_end(reader: LogReader, partitions: Sequence[Partition]) -> list[Record]:
+    """All that these hold now, by topic, partition and offset."""
     bounds = {at: await reader.bounds(at) for at in partitions}
     ends: Mapping[Partition, int] = {at: end for at, (first, end) in bounds.items() if first < end}
     await reader.assign({at: bounds[at][0] for at in ends})

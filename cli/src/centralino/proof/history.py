@@ -99,11 +99,11 @@ def read_history(
     malformed: list[str] = []
     return History(
         journal=records[ROUTING_JOURNAL.name],
-        routing=list(_events(records[ROUTING_EVENTS.name], malformed)),
-        interactions=list(_events(records[INTERACTIONS.name], malformed)),
-        messages=list(_events(records[MESSAGES.name], malformed)),
-        configuration=list(_events([record for record in records[CONFIG.name] if record.value], malformed)),
-        inputs=list(_events(records.get(ROUTING_INPUTS.name, ()), malformed)),
+        routing=list(read_events(records[ROUTING_EVENTS.name], malformed)),
+        interactions=list(read_events(records[INTERACTIONS.name], malformed)),
+        messages=list(read_events(records[MESSAGES.name], malformed)),
+        configuration=list(read_events([record for record in records[CONFIG.name] if record.value], malformed)),
+        inputs=list(read_events(records.get(ROUTING_INPUTS.name, ()), malformed)),
         malformed=malformed,
         dead_letters=dead_letters,
         accepted=accepted,
@@ -138,7 +138,8 @@ def text_of(personal: Mapping[str, object]) -> str:
     return str(personal.get("text") or "")
 
 
-def _events(records: Iterable[Record], malformed: list[str]) -> Iterator[Stood]:
+def read_events(records: Iterable[Record], malformed: list[str]) -> Iterator[Stood]:
+    """The event of each record; the places of those that are none are added to `malformed`."""
     for record in records:
         try:
             yield Stood(record.at, record.offset, decode(record.value, record.headers), record.timestamp_ms)

@@ -13,11 +13,11 @@ from centralino.proof.history import History, Said, Spoken, Stood, said
 def message_faults(history: History, assignments: Set[tuple[str, str, str]]) -> Iterator[Fault]:
     """`assignments`: interaction, agent and assignment id of every assignment there ever was."""
     faults: list[Fault] = []
-    told = _first_copies(history.messages, faults)
+    told = first_copies(history.messages, faults)
     afterwards = Afterwards(history.messages)
     yield from faults
     yield from afterwards.faults([message for _, message in told])
-    yield from _order_faults(told, afterwards.moves)
+    yield from order_faults(told, afterwards.moves)
     as_told = {(message.interaction_id, message.number): message for _, message in told}
     yield from _promise_faults(history.accepted, as_told)
     now = [afterwards.applied(message) for _, message in told]
@@ -28,8 +28,8 @@ def message_faults(history: History, assignments: Set[tuple[str, str, str]]) -> 
     yield from _sender_faults(history.messages, assignments)
 
 
-def _first_copies(messages: Sequence[Stood], faults: list[Fault]) -> list[tuple[str, Said]]:
-    """Consumers drop repeats by their id; a repeat that differs is a fault."""
+def first_copies(messages: Sequence[Stood], faults: list[Fault]) -> list[tuple[str, Said]]:
+    """What was said, each with its place. Consumers drop repeats by their id; one that differs is added to `faults`."""
     told: dict[str, tuple[str, Said]] = {}
     for stood in messages:
         data = stood.event.data
@@ -42,8 +42,8 @@ def _first_copies(messages: Sequence[Stood], faults: list[Fault]) -> list[tuple[
     return list(told.values())
 
 
-def _order_faults(told: Sequence[tuple[str, Said]], moves: Moves) -> Iterator[Fault]:
-    """Told messages come by number, and those that were moved in fill the gaps."""
+def order_faults(told: Sequence[tuple[str, Said]], moves: Moves) -> Iterator[Fault]:
+    """Of first copies with their places: they come by number, and those that were moved in fill the gaps."""
     last: defaultdict[str, int] = defaultdict(int)
     for place, message in told:
         expected = last[message.interaction_id] + 1
