@@ -1,12 +1,12 @@
 """Who writes, by which provider, and what a gateway must be told to hear them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from centralino.providers.catalogue import configuration, made
 from centralino.providers.people import Message, World
-from centralino.providers.vendor import Attempt, Simulation
+from centralino.providers.vendor import Attempt, Event, Simulation
 from centralino.providers.wire import Parcel
 from chat_gateway.testing.samples import DOMAIN, TENANT
 from gatewaykit.domain.provider import Account, WebRequest
@@ -18,13 +18,13 @@ PATH: Final = "/chat/v1/webhooks/"
 
 
 class Customers:
-    """Of one simulated account."""
+    """Of one simulated account; `now_ms` is its vendor's clock, none: this machine's."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, count: int = CUSTOMERS, *, now_ms: Callable[[], int] | None = None) -> None:
         self.name = name
         self.url = f"{PUBLIC_URL}{PATH}{name}"
-        self.vendor = made(name, World(7), Simulation(), seed=7, secrets={})
-        self._people = [self.vendor.new_customer(f"Customer {number}", None) for number in range(CUSTOMERS)]
+        self.vendor = made(name, World(7, now_ms=now_ms), Simulation(), seed=7, secrets={})
+        self._people = [self.vendor.new_customer(f"Customer {number}", f"+1650{number:07d}") for number in range(count)]
         self._said = 0
 
     @property
@@ -47,18 +47,35 @@ class Customers:
         """So many new texts, signed now; the customers take turns."""
         return [self._delivery() for _ in range(count)]
 
+    def delivery(self, says: Sequence[tuple[int, str]]) -> Parcel:
+        """One with these texts, each of the customer of a number, signed now."""
+        vendor = self.vendor
+        events = []
+        for number, text in says:
+            customer = self._people[number]
+            message = Message(
+                id=vendor.new_message_id(customer),
+                customer=customer.id,
+                from_customer=True,
+                at_ms=vendor.world.now_ms(),
+                text=text,
+            )
+            events.append(vendor.said(customer, message))
+        return self._signed(events)
+
+    def status(self, number: int) -> Parcel | None:
+        """That the customer's device got a message of the centre's; none: the vendor does not tell that by itself."""
+        event = self.vendor.reported(self.vendor.to_customer(self._people[number]), "delivered", None)
+        return None if event is None else self._signed([event])
+
     def _delivery(self) -> Parcel:
         self._said += 1
-        customer, now_ms = self._people[self._said % CUSTOMERS], self.vendor.world.now_ms()
-        message = Message(
-            id=self.vendor.new_message_id(customer),
-            customer=customer.id,
-            from_customer=True,
-            at_ms=now_ms,
-            text=f"Where is my order {self._said}? I have been waiting for a week.",
-        )
-        attempt = Attempt(number=1, key=f"{self._said}", at_ms=now_ms)
-        return self.vendor.parcel([self.vendor.said(customer, message)], attempt, self.url)
+        text = f"Where is my order {self._said}? I have been waiting for a week."
+        return self.delivery([(self._said % len(self._people), text)])
+
+    def _signed(self, events: Sequence[Event]) -> Parcel:
+        number, at_ms = self.vendor.world.next_number(), self.vendor.world.now_ms()
+        return self.vendor.parcel(events, Attempt(number=1, key=f"{number}", at_ms=at_ms), self.url)
 
 
 def as_request(parcel: Parcel) -> WebRequest:
@@ -67,7 +84,9 @@ def as_request(parcel: Parcel) -> WebRequest:
     return WebRequest(method="POST", url=parcel.url, headers=headers, query={}, body=parcel.body)
 
 
-def given(folder: Path, customers: Collection[Customers], database_url: str, redis_url: str) -> Mapping[str, object]:
+def given(
+    folder: Path, customers: Collection[Customers], database_url: str, redis_url: str
+) -> Mapping[str, Any]:  # Any: JSON
     """What a server is told: settings, and addresses with their accounts. Secrets are written where it reads them."""
     secrets = folder / "secrets" / TENANT
     secrets.mkdir(parents=True)
