@@ -28,7 +28,9 @@ class Limits:
     html_chars_max: int = 1_000_000
     html_depth_max: int = 200
     html_work_max: int = 200_000
-    """Elements that a browser would make, roughly: unclosed formatting is repeated in every block."""
+    """Elements that a browser would make, at most: unclosed formatting is repeated in every block."""
+    html_unsure_tags_max: int = 1000
+    """Where scripts, drawings and the like let a browser see other tags than we do: these cannot be measured."""
     html_entities_max: int = 50_000
     """Ampersands: the sanitiser takes quadratic time for those that begin nothing."""
     name_chars_max: int = 120

@@ -5,18 +5,24 @@ What a browser would show differently is no danger here: the text is text, and H
 
 import html as entities
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from email_gateway.domain.plain import Line
+from email_gateway.domain.tree import FORMATTING, VOID, Tree
 
+# Where a tag or a comment ends is what a browser says (https://html.spec.whatwg.org/multipage/parsing.html): what stood
+# in a tag for us and outside of it for the sanitiser would not be measured.
 # Each pattern is one class of characters or one that cannot match in two ways: none can go back.
-_TAG_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9:-]*")
-_QUOTE_OR_END: Final = re.compile(r"[>\"']")
+_TAG_NAME: Final = re.compile(r"[A-Za-z][^ \t\n\r/>]*")
+_ATTRIBUTE_NAME: Final = re.compile(r"[ \t\n\r/]*[^ \t\n\r/>][^ \t\n\r/>=]*[ \t\n\r]*(=?)[ \t\n\r]*")
+_UNQUOTED: Final = re.compile(r"[^ \t\n\r>]*")
+_COMMENT_END: Final = re.compile("--!?>")
 _ATTRIBUTE: Final = re.compile(r"([^\s=>\"'/]+)\s*(?:=\s*(\"[^\"]*\"|'[^']*'|[^\s>]*))?")
-_RAW_ENDS: Final = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title", "textarea")}
+_RAW_ENDS: Final = {
+    name: re.compile(rf"</{name}(?=[ \t\n\r/>])", re.IGNORECASE) for name in ("script", "style", "title", "textarea")
+}
 _ATTRIBUTES_CHARS_MAX: Final = 4096
 
 
@@ -29,9 +35,6 @@ _BLOCKS: Final = _names("""
     h6 header hr li main nav ol p pre section table tbody td tfoot th thead tr ul
 """)
 _SPACED: Final = _names("blockquote h1 h2 h3 h4 h5 h6 ol p pre table ul")
-_VOID: Final = _names("area base br col embed hr img input link meta param source track wbr")
-_CLOSED_BY_THEMSELVES: Final = _names("p li td tr th dd dt option tbody thead tfoot colgroup html body head")
-_FORMATTING: Final = _names("a b big code em font i nobr s small strike strong tt u")
 _LOOKED_INTO: Final = _names("blockquote div hr img span p table td body input a")
 _QUOTE_CLASSES: Final = _names("""
     gmail_attr moz-cite-prefix yahoo_quoted protonmail_quote tutanota_quote zmail_extra
@@ -47,13 +50,12 @@ _REST_STYLES: Final = ("border-top:solid#e1e1e1", "border-top:solid#b5c4df", "bo
 
 @dataclass(slots=True)
 class Markup:
-    """What was read. `cuts`: what is quoted, as ranges of the HTML. `work`: how many elements a browser would make."""
+    """What was read. `cuts`: what is quoted, as ranges of the HTML."""
 
     lines: list[Line] = field(default_factory=list)
     cuts: list[tuple[int, int]] = field(default_factory=list)
     remote_images: bool = False
-    work: int = 0
-    depth: int = 0
+    tree: Tree = field(default_factory=Tree)
 
 
 @dataclass(slots=True)
@@ -74,9 +76,6 @@ class _Reading:
     region: _Region | None = None
     rest_quoted: bool = False
     preformatted: int = 0
-    open: Counter[str] = field(default_factory=Counter)
-    open_all: int = 0
-    open_formatting: int = 0
 
 
 def read_markup(html: str) -> Markup:
@@ -108,11 +107,11 @@ def _tokens(html: str) -> Iterator[tuple[int, int, str, str]]:
         if start >= length:
             return
         follows = html[start + 1 : start + 2]
-        if follows in ("!", "?"):
-            position = _after_comment(html, start)
-            continue
         name_at = start + 1 + (follows == "/")
         match = _TAG_NAME.match(html, name_at)
+        if follows in ("!", "?") or (follows == "/" and match is None):
+            position = _after_comment(html, start)
+            continue
         if match is None:
             yield start, start + 1, "", "<"
             position = start + 1
@@ -122,7 +121,8 @@ def _tokens(html: str) -> Iterator[tuple[int, int, str, str]]:
         if follows == "/":
             yield start, end, f"/{name}", ""
         else:
-            yield start, end, name, html[match.end() : end - 1] if name in _LOOKED_INTO else ""
+            looked_into = name in _LOOKED_INTO or name in FORMATTING or end - start > _ATTRIBUTES_CHARS_MAX
+            yield start, end, name, html[match.end() : end - 1] if looked_into else ""
         position = end
         if name in _RAW_ENDS and follows != "/":
             closing = _RAW_ENDS[name].search(html, end)
@@ -130,36 +130,43 @@ def _tokens(html: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _after_comment(html: str, start: int) -> int:
-    mark, skip = ("-->", 4) if html.startswith("<!--", start) else (">", 1)
+    if not html.startswith("<!--", start):
+        end = html.find(">", start + 1)
+        return len(html) if end < 0 else end + 1
     # `<!-->` is a whole comment.
-    if mark == "-->" and html.startswith((">", "->"), start + 4):
+    if html.startswith((">", "->"), start + 4):
         return html.index(">", start + 4) + 1
-    end = html.find(mark, start + skip)
-    return len(html) if end < 0 else end + len(mark)
+    match = _COMMENT_END.search(html, start + 4)
+    return match.end() if match else len(html)
 
 
 def _tag_end(html: str, position: int, endless: set[str]) -> int:
-    """After the `>` that is in no quotes. A quote that is never closed is none; `endless` remembers those."""
-    while True:
-        match = _QUOTE_OR_END.search(html, position)
-        if match is None:
-            return len(html)
-        char, position = match.group(), match.end()
-        if char == ">":
-            return position
-        if char in endless or html[match.start() - 1] not in "= \t\n\r":
-            continue
-        closing = html.find(char, position)
-        if closing < 0:
-            endless.add(char)
-        else:
-            position = closing + 1
+    """After the `>` that ends the tag. A quote that is never closed is none; `endless` remembers those."""
+    while html[position : position + 1] != ">":
+        name = _ATTRIBUTE_NAME.match(html, position)
+        if name is None:
+            end = html.find(">", position)
+            return len(html) if end < 0 else end + 1
+        position = name.end()
+        if name[1]:
+            position = _value_end(html, position, endless)
+    return position + 1
+
+
+def _value_end(html: str, position: int, endless: set[str]) -> int:
+    quote = html[position : position + 1]
+    if quote in ("'", '"'):
+        closing = -1 if quote in endless else html.find(quote, position + 1)
+        if closing >= 0:
+            return closing + 1
+        endless.add(quote)
+    match = _UNQUOTED.match(html, position)
+    return match.end() if match else position
 
 
 def _open(reading: _Reading, name: str, attributes: str, start: int) -> None:
-    found = reading.found
-    found.work += 1 + reading.open_formatting
-    values = _attributes(attributes) if attributes else {}
+    reading.found.tree.start(name, attributes)
+    values = _attributes(attributes) if attributes and name in _LOOKED_INTO else {}
     if name == "img":
         _image(reading, values)
     elif name == "br" or name in _BLOCKS:
@@ -170,11 +177,6 @@ def _open(reading: _Reading, name: str, attributes: str, start: int) -> None:
     if name == "input":
         reading.pieces.append(" ")
     _mark(reading, name, values, start)
-    if name not in _VOID:
-        reading.open[name] += 1
-        reading.open_all += name not in _CLOSED_BY_THEMSELVES
-        reading.open_formatting += name in _FORMATTING
-        found.depth = max(found.depth, reading.open_all)
 
 
 def _mark(reading: _Reading, name: str, values: dict[str, str], start: int) -> None:
@@ -205,7 +207,7 @@ def _kind_of(name: str, values: dict[str, str]) -> str | None:
     style = "".join(values.get("style", "").lower().split())
     if name == "div" and any(mark in style for mark in _REST_STYLES):
         return "rest"
-    return "hidden" if "display:none" in style and name not in _VOID else None
+    return "hidden" if "display:none" in style and name not in VOID else None
 
 
 def _image(reading: _Reading, values: dict[str, str]) -> None:
@@ -218,11 +220,7 @@ def _image(reading: _Reading, values: dict[str, str]) -> None:
 
 
 def _close(reading: _Reading, name: str, end: int) -> None:
-    reading.found.work += 1
-    if reading.open[name] > 0:
-        reading.open[name] -= 1
-        reading.open_all -= name not in _CLOSED_BY_THEMSELVES
-        reading.open_formatting -= name in _FORMATTING
+    reading.found.tree.end(name)
     if name in _BLOCKS:
         _flush(reading, end, blank=name in _SPACED)
         reading.preformatted = max(0, reading.preformatted - (name == "pre"))

@@ -8,6 +8,7 @@ import nh3
 
 from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.markup import Markup
+from email_gateway.domain.tree import Tree
 
 _TAGS: Final = frozenset(nh3.ALLOWED_TAGS) - {"area", "map", "bdo", "dialog"} | {"font", "u", "center", "s"}
 _CID_CHARS_MAX: Final = 200
@@ -47,15 +48,20 @@ def _cleaner() -> nh3.Cleaner:
 def sanitised(html: str, markup: Markup, limits: Limits, notes: Notes) -> str:
     """Safe HTML, empty where there is none.
 
-    The sanitiser builds a browser's tree, which takes quadratic time for elements that are never closed and for
-    ampersands without a name: what is too deep, would repeat too much unclosed formatting, or has too many of them is
-    shown as its text.
+    The sanitiser builds a browser's tree, which takes quadratic time for elements that are never closed, for many
+    attributes and for ampersands without a name: what would take too long (see Limits) is shown as its text.
     """
-    deep = markup.depth > limits.html_depth_max or markup.work > limits.html_work_max
-    if deep or html.count("&") > limits.html_entities_max:
+    if _is_costly(html, markup.tree, limits):
         notes.add("html_too_costly")
         return as_html("\n".join(line.text for line in markup.lines))
     return _cleaner().clean(html).strip()
+
+
+def _is_costly(html: str, tree: Tree, limits: Limits) -> bool:
+    if tree.unsure and html.count("<") > limits.html_unsure_tags_max:
+        return True
+    deep = tree.depth > limits.html_depth_max or tree.work > limits.html_work_max
+    return deep or html.count("&") > limits.html_entities_max
 
 
 def as_html(text: str) -> str:

@@ -32,6 +32,7 @@ _WORDS: Final = (
     *(b"&#", b"&#x110000;", b"&lt", b"<!--", b"-->", b"<![CDATA[", b"</", b"<b>", b"<div>", b"</p>", b"<table><td>"),
     *(b"<blockquote type=cite>", b"<script>", b"</script>", b"<style>", b"<pre>", b"<img src=http://x>", b"<a href='"),
     *(b"<div class=gmail_quote>", b"<div id=divRplyFwdMsg>", b"<p style='display:none'>", b"\x1b$B", b"\x1b(B", b"~{"),
+    *(b"<!--x--!>", b"</table>", b"</!", b'<p a="', b"<svg><style>", b"<xmp>", b"<font size=1>", b"<html a>", b"<p>x"),
     *(b"begin 644 a\n", b"\nend\n", b"> ", b"-- \n", b"On 1.1. a@b wrote:", b"From: a\nSent: b\nTo: c\nSubject: d\n"),
     *(
         b"-----Original Message-----",
