@@ -127,6 +127,7 @@ async def test_a_refusal_is_1_and_no_answer_2(capsys: pytest.CaptureFixture[str]
         (["send", "--body", "/nowhere/at/all", "--webhook", "http://a.example/"], SECRET, "/nowhere/at/all"),
         (["listen"], "whsec_%", "not base64"),
         (["listen", "--answer", "7"], SECRET, "no status"),
+        (["listen", "--port", "99999"], SECRET, "no port"),
     ],
 )
 async def test_what_cannot_be_used_is_2_and_a_sentence(

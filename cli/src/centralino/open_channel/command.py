@@ -137,6 +137,8 @@ def _secret(options: argparse.Namespace) -> str:
 async def _listen(options: argparse.Namespace) -> int:
     if not 200 <= options.answer <= 599:
         raise UnusableError(f"--answer is no status: {options.answer}")
+    if not 0 <= options.port <= 65_535:
+        raise UnusableError(f"--port is no port: {options.port}")
     secret = _secret(options)
     signed(secret, "", b"", at_seconds=0)  # a secret that is none is told now
     ended = asyncio.Event()
