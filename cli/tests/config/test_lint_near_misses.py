@@ -162,6 +162,26 @@ NEAR_MISSES: list[tuple[str, Json]] = [
         },
     ),
     (
+        "template_that_cannot_be_sent",
+        {
+            "channels": [
+                address("help") | {"address": "help@shop.example", "channel": "email", "mailbox": {"sender_name": "S"}}
+            ],
+            "templates": [
+                {
+                    "id": "t",
+                    "domain": "main",
+                    "address": "help@shop.example",
+                    "name": "t",
+                    "language": "es",
+                    "text": "Hola {name}",
+                    "subject": "Hola",
+                    "html": "<p>Hola {name}</p>",
+                }
+            ],
+        },
+    ),
+    (
         "reply_with_an_unknown_variable",
         {"replies": [{"id": "r", "domain": "main", "name": "R", "text": "{agent_name}, {{name}}"}]},
     ),

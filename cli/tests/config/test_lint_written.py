@@ -78,6 +78,12 @@ def test_what_can_work_is_no_mistake() -> None:
             "line by line has no templates",
         ),
         (
+            {"channels": [reached(WHATSAPP)], "templates": [{**TEMPLATE, "html": "<p>Hi</p>"}]},
+            "template_that_cannot_be_sent",
+            "/templates/0/html",
+            "neither subject nor HTML",
+        ),
+        (
             {"replies": [{**REPLY, "text": "{nmae} {customer_name}"}]},
             "reply_with_an_unknown_variable",
             "/replies/0/text",

@@ -21,7 +21,20 @@ from email_gateway.mailboxes import ConfiguredMailboxes, SigningKeys
 from email_gateway.relay import Delivery, Envelope
 from email_gateway.smtp_out import SUPPRESSED, EmailSender, carrier
 from email_gateway.testing.memory import MemoryMailStore
-from email_gateway.testing.samples import ANNA, DOMAIN, HELP, KEYS, NOW_MS, TENANT, directory, envelope, letter
+from email_gateway.testing.samples import (
+    ANNA,
+    DOMAIN,
+    HELP,
+    KEYS,
+    NOW_MS,
+    SALES,
+    TENANT,
+    address_value,
+    directory,
+    envelope,
+    letter,
+    record,
+)
 from email_gateway.writing_mail import MailSending, MailWriting
 from gatewaykit.agent_messages import AgentMessages
 from gatewaykit.domain import routed
@@ -42,6 +55,17 @@ from servicekit.testing.set_clock import SetClock
 SEAT = Seat(assignment_id="a1", task_id="t1", agent_id="gia", agent_name="Gia", role="owner")
 RECORD = Record(COMMANDS_EMAIL.name, 0, 0, None, None, (), 0)
 AUTHSERV = "mx.shop.example"
+SHIPPED = {
+    "id": "shipped",
+    "domain": DOMAIN,
+    "address": HELP,
+    "name": "Shipped",
+    "language": "en",
+    "text": "Order {order} is on its way, {name}.",
+    "subject": "{name}: shipped",
+    "html": '<p onclick="x()">{order} {{ordered}}</p>',
+}
+TEMPLATES: list[dict[str, object]] = [SHIPPED, {**SHIPPED, "id": "elsewhere", "address": "sales@shop.example"}]
 
 
 class Server:
@@ -112,7 +136,12 @@ class Desk:
 
 @asynccontextmanager
 async def desk(tmp_path: Any) -> AsyncGenerator[Desk]:  # Any: pytest's
-    store, clock, server, known = MemoryMailStore(), SetClock(NOW_MS), Server(), directory()
+    store, clock, server = MemoryMailStore(), SetClock(NOW_MS), Server()
+    mailbox = {"acknowledgement": "We have it.", "signature": "{agent_name}, {client}"}
+    known = directory(address_value(HELP, **mailbox), address_value(SALES))
+    for each in TEMPLATES:
+        known.apply(TENANT, record("template", f"{DOMAIN}/{each['id']}", each))
+    known.apply(TENANT, record("agent", "gia", {"id": "gia", "name": "Gia"}))
     blobs, mailboxes, outgoings = MemoryBlobs(), ConfiguredMailboxes(known), Outgoings()
     telemetry, email = Telemetry("test"), carrier(1000.0)
     signing = SigningKeys(Secrets(tmp_path, clock))
@@ -227,7 +256,10 @@ def bounce(message_id: str, recipient: str, name: str = "1", named: str = "") ->
         ({"text": "x", "html": 7}, {}, "text_invalid"),
         ({"text": "x"}, {"mode": "forward"}, "recipient_missing"),
         ({"text": "x"}, {"in_reply_to": "unknown"}, "message_unknown"),
-        ({"text": "x"}, {"template": "t"}, "template_not_allowed"),
+        ({"text": "x"}, {"template": "t"}, "template_unknown"),
+        ({"text": "x"}, {"template": "elsewhere"}, "template_unknown"),
+        ({"variables": ["7"]}, {"template": "shipped"}, "variables_wrong"),
+        ({"variables": ["7", "A"], "files": ["f"]}, {"template": "shipped"}, "file_not_allowed"),
     ],
 )
 async def test_what_cannot_be_sent_is_told_at_once(
@@ -256,6 +288,35 @@ async def test_what_the_agents_see_of_an_answer_is_what_is_sent_and_nothing_that
         "to": [ANNA],
         "cc": ["bo@customer.example"],
     }
+
+
+async def test_a_template_is_filled_in_text_subject_and_html_and_signed(at: Desk) -> None:
+    await at.get(letter("m1", "Subject: Kettle", f"To: {HELP}"))
+    values = {"variables": ["<b>7\nor 8", "Ann"], "cc": ["bo@customer.example"]}
+    await at.answer(await at.assign(), template="shipped", personal=values)
+    [sent] = await at.said(MessageSent)
+    given = parse_mail(at.server.given[-1].raw)
+
+    assert sent.personal == {
+        "text": "Order <b>7\nor 8 is on its way, Ann.",
+        "html": "<p>&lt;b&gt;7<br>\nor 8 {ordered}</p>",
+        "subject": "Ann: shipped",
+        "to": [ANNA],
+        "cc": ["bo@customer.example"],
+    }
+    assert (given.subject, at.server.given[-1].recipients) == ("Ann: shipped", (ANNA, "bo@customer.example"))
+    assert "is on its way, Ann." in given.text
+    assert "-- \nGia, shop\n" in given.text
+    assert "&lt;b&gt;7<br>" in given.html
+    assert "Gia, shop" in given.html
+
+
+async def test_the_agents_subject_goes_before_the_templates(at: Desk) -> None:
+    await at.get(letter("m1"))
+    values = {"variables": ["7", "Ann"], "subject": "Your parcel"}
+    await at.answer(await at.assign(), template="shipped", personal=values)
+
+    assert parse_mail(at.server.given[-1].raw).subject == "Your parcel"
 
 
 async def test_everybody_is_answered_if_the_agent_says_so(at: Desk) -> None:

@@ -53,13 +53,22 @@ def account_that_nothing_speaks_to(serving: Serving) -> Iterator[Finding]:
 
 
 def template_that_cannot_be_sent(serving: Serving) -> Iterator[Finding]:
-    """A template of an address whose channel takes none."""
+    """A template of an address whose channel takes none, or not all of it."""
     addresses = {(each.domain, each.address): each for each in serving.configuration.channels}
     for index, template in enumerate(serving.configuration.templates):
         address = addresses[template.domain, template.address]
         provider = address.account.provider if address.account else None
-        if not limits_of(address.channel, provider).templates:
-            by = f"{address.channel} by {provider}" if provider else address.channel
+        limits = limits_of(address.channel, provider)
+        by = f"{address.channel} by {provider}" if provider else address.channel
+        if limits.templates and not limits.subject and (template.subject or template.html):
+            yield Finding(
+                rule="template_that_cannot_be_sent",
+                severity="error",
+                path=f"/templates/{index}/{'subject' if template.subject else 'html'}",
+                message=f"{by} has neither subject nor HTML: customers get the text alone",
+                advice="leave them out, or name an address of e-mail",
+            )
+        if not limits.templates:
             yield Finding(
                 rule="template_that_cannot_be_sent",
                 severity="error",

@@ -32,7 +32,7 @@ class ChannelLimits:
     """Characters; none: text alone."""
     subject: bool = False
     templates: bool = False
-    """Approved ones may be sent, also when the window is closed."""
+    """Configured ones may be sent, also when the window is closed."""
     window_hours: int | None = None
     """For so long after a customer's message free text may be sent; none: the channel has no such rule."""
     human_agent_hours: int | None = None
@@ -70,6 +70,7 @@ CHANNELS: Final[Mapping[str, ChannelLimits]] = {
         files_max=20,
         html_max=200_000,
         subject=True,
+        templates=True,
         modes=("reply", "reply_all", "forward"),
         replies=True,
         threads=True,

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.fields import Channel, Code, Id
 from contracts.part import Label, Part, Seconds
+from contracts.placeholders import variables_in
 
 SecretName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Names a secret that the gateway is given by its operator, among the tenant's own; never the secret itself."""
@@ -62,17 +63,27 @@ class Mailbox(Part):
 
 
 class Template(Part):
-    """A text that a provider has approved beforehand: it may be sent when a conversation's window is closed."""
+    """A text that a provider has approved beforehand: it may be sent when a conversation's window is closed. Of an
+    e-mail address: a text that agents send as it is, but for its variables."""
 
     id: Code
     domain: Id
     address: Id
     name: Annotated[str, Field(min_length=1, max_length=512)]
-    """As the provider knows it."""
+    """As the provider knows it; of an e-mail address: as agents choose it."""
     language: Annotated[str, Field(min_length=2, max_length=20)]
     text: Body
     """As customers read it; the variables in their order fill the provider's places."""
     options: dict[Code, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict)
+    subject: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    """E-mail: instead of that of the message that is answered."""
+    html: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
+    """E-mail: the text as HTML, for those who see it."""
+
+    def variables(self) -> list[str]:
+        """The names of all that must be given, each once: those of the text in their order, then the others."""
+        texts = (self.text, self.subject or "", self.html or "")
+        return list(dict.fromkeys(name for text in texts for name in variables_in(text)))
 
 
 class CannedReply(Part):

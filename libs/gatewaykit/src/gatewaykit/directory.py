@@ -82,7 +82,7 @@ class Directory:
         return [address for (tenant, _, _), address in self._accounts.items() if tenant == tenant_id]
 
     def template(self, tenant_id: str, domain: str, template_id: str) -> Template | None:
-        """A text that a provider has approved, as configured."""
+        """A text that may be sent as it is, but for its variables."""
         return self._templates.get((tenant_id, f"{domain}/{template_id}"))
 
     def all_addresses(self) -> list[tuple[str, ChannelAddress]]:

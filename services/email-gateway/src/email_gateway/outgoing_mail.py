@@ -1,12 +1,15 @@
 """An agent's message, and an acknowledgement, as the part that waits to be sent, and back."""
 
+import html as entities
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
-from contracts.channel_parts import Mailbox
+from contracts.channel_parts import Mailbox, Template
 from contracts.commands import SendMessage
 from contracts.placeholders import filled, variables_in
+from gatewaykit.domain import composing
+from gatewaykit.domain.composing import Refusal
 from gatewaykit.domain.content import File
 from gatewaykit.domain.outgoing import Part
 from pydantic import TypeAdapter, ValidationError
@@ -65,6 +68,21 @@ def mail_from(
         raise UnfitError("text_invalid", "Text, HTML and subject are strings, recipients lists of strings.") from error
     draft = Draft(mode=command.mode or "reply", original=original, counterpart=counterpart, **asdict(said))
     return Mail(draft=draft, files=tuple(files), values=values)
+
+
+def templated(template: Template, personal: Mapping[str, object]) -> dict[str, object] | Refusal:
+    """What the agent gives, with the template's words: its own subject stays. Values are text in HTML, too."""
+    values = composing.values_of(template, personal)
+    if isinstance(values, Refusal):
+        return values
+    given = {name: value for name, value in personal.items() if name != "variables"}
+    in_html = {name: entities.escape(value).replace("\n", "<br>\n") for name, value in values.items()}
+    return {
+        "subject": filled(template.subject or "", values).text,
+        **given,
+        "text": filled(template.text, values).text,
+        "html": filled(template.html or "", in_html).text,
+    }
 
 
 def acknowledgement_of(mailbox: Mailbox, original: Original, values: Mapping[str, str]) -> Mail | None:

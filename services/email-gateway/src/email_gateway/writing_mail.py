@@ -1,6 +1,7 @@
 """What sending does in the transactions of others: agents' messages become mail that waits; receiving keeps what an
 answer needs, has acknowledgements sent, and tells what bounced."""
 
+from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts.commands import SendMessage
@@ -20,7 +21,7 @@ from email_gateway.domain.markup import read_markup
 from email_gateway.domain.outgoing import Draft, Original, Recipients, UnfitError, recipients_of
 from email_gateway.domain.sanitise import sanitised
 from email_gateway.mailboxes import Mailboxes
-from email_gateway.outgoing_mail import acknowledgement_of, mail_from, part_of
+from email_gateway.outgoing_mail import acknowledgement_of, mail_from, part_of, templated
 from email_gateway.reports import OutgoingReports
 from email_gateway.smtp_out import SUPPRESSED
 from email_gateway.store import MailTransaction
@@ -42,8 +43,10 @@ class MailWriting(Writing[MailTransaction]):
         mailbox = self._mailboxes.of(tenant_id, conversation.address)
         if mailbox is None:
             return Refusal("address_unknown", "The conversation's address is not configured any more.")
-        if command.template is not None:
-            return Refusal("template_not_allowed", "E-mail has no templates that others approve.")
+        personal = self._said(conversation, command)
+        if isinstance(personal, Refusal):
+            return personal
+        command = replace(command, personal=personal)
         words = composing.words_of(command.personal)
         if isinstance(words, Refusal):
             return words
@@ -66,6 +69,14 @@ class MailWriting(Writing[MailTransaction]):
             return Refusal("text_invalid", "The message says nothing.")
         part = part_of(mail, recipients.addresses)
         return Composed(text=text, files=words.files, parts=(part,), personal=_told(mail.draft, recipients))
+
+    def _said(self, conversation: Conversation, command: SendMessage) -> dict[str, object] | Refusal:
+        if command.template is None:
+            return command.personal
+        template = self._names.template(conversation.tenant_id, conversation.domain, command.template)
+        if template is None or template.address != conversation.address:
+            return Refusal("template_unknown", "There is no such template for this address.")
+        return templated(template, command.personal)
 
 
 class MailSending(OutgoingReports):

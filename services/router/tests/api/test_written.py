@@ -84,6 +84,11 @@ def test_a_template_wants_its_variables_and_no_others() -> None:
         "/variables/when",
         "/variables/what",
     ]
+    mail = HELLO.model_copy(update={"subject": "{order}", "html": "<p>{name} {until}</p>"})
+    assert mail.variables() == ["name", "when", "order", "until"]
+    given = message(template="hello", variables=dict.fromkeys(mail.variables(), "x"), cc=["a@b.example"], subject="Hi")
+    check(given, CHANNELS["email"], OPEN, channel="email", template=mail)
+    assert faults("email", template="hello", variables={"name": "M", "when": "x", "order": "7"}) == ["/variables/order"]
     assert faults("telegram", "telegram", template="hello", variables={"name": "M", "when": "x"}) == ["/template"]
 
 

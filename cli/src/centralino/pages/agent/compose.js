@@ -119,7 +119,7 @@ export class Composer {
     }
     if (this.files.some((file) => !file.blob)) { this.problem("A file is still being uploaded."); return null; }
     if (!text && !this.files.length && byId("mode").value !== "forward") return null;
-    const message = this.template ? { template: this.template.id, variables: this.variables() } : { text, ...this.mail() };
+    const message = { ...(this.template ? { template: this.template.id, variables: this.variables() } : { text }), ...this.mail() };
     if (this.files.length && !this.template) message.files = this.files.map((file) => file.blob.blob_id);
     this.shown = { text, subject: message.subject, files: this.template ? [] : this.files.map((file) => file.blob) };
     byId("text").value = "";

@@ -64,17 +64,28 @@ def words_of(personal: Mapping[str, object]) -> Words | Refusal:
 
 def templated(template: Template, personal: Mapping[str, object]) -> Words | Refusal:
     """The template with `personal.variables` in its places, in their order."""
-    names, given = variables_in(template.text), personal.get("variables", [])
-    values = [each for each in given if _fits(each)] if isinstance(given, list) else []
+    values = values_of(template, personal)
+    if isinstance(values, Refusal):
+        return values
+    use = TemplateUse(
+        name=template.name,
+        language=template.language,
+        variables=tuple(values[name] for name in variables_in(template.text)),
+        attributes=dict(template.options),
+    )
+    return Words(text=filled(template.text, values).text, template=use)
+
+
+def values_of(template: Template, personal: Mapping[str, object]) -> Mapping[str, str] | Refusal:
+    """`personal.variables` by the names that the template has, in their order."""
+    names, given = template.variables(), personal.get("variables", [])
+    values = [str(each) for each in given if _fits(each)] if isinstance(given, list) else []
     if not isinstance(given, list) or len(values) != len(given) or len(given) != len(names):
         detail = f"The template has {len(names)} variables; each is a text of 1 to {VARIABLE_MAX} characters."
         return Refusal("variables_wrong", detail)
     if personal.get("files"):
         return Refusal("file_not_allowed", "A template goes without files.")
-    use = TemplateUse(
-        name=template.name, language=template.language, variables=tuple(values), attributes=dict(template.options)
-    )
-    return Words(text=filled(template.text, dict(zip(names, values, strict=True))).text, template=use)
+    return dict(zip(names, values, strict=True))
 
 
 def composed(words: Words, capabilities: Capabilities, standing: Window | None, now_ms: int) -> Composed | Refusal:

@@ -12,7 +12,7 @@ from contracts.channel_parts import Template
 from contracts.commands import AddNote, JoinInteraction, ResendMessage, SendMessage, SplitInteraction
 from contracts.configuration import ChannelAddress
 from contracts.envelope import adapter_of
-from contracts.placeholders import filled, variables_in
+from contracts.placeholders import filled
 from contracts.topics import command_topic
 from contracts.written import WindowChanged
 from servicekit.ports import Clock
@@ -125,7 +125,9 @@ class Conversations:
                 name=each.name,
                 language=each.language,
                 text=each.text,
-                variables=variables_in(each.text),
+                subject=each.subject,
+                html=each.html,
+                variables=each.variables(),
             )
             for each in _templates(found, seat.domain)
             if fitting_language(each.language, wanted)
@@ -270,10 +272,12 @@ def _wanted(found: Conversation, language: str | None) -> str | None:
 
 
 def _personal(message: MessageRequest, template: Template | None) -> dict[str, object]:
-    """With the words that the customer reads, which of a template are its own; its variables in their order."""
+    """With the words that the customer reads, which of a template are its own; its variables in their order. The
+    gateway makes a template's subject and HTML."""
+    words: dict[str, object] = {"text": message.text}
     if template is not None:
-        values = [message.variables[name] for name in variables_in(template.text)]
-        return {"text": filled(template.text, message.variables).text, "variables": values}
+        values = [message.variables[name] for name in template.variables()]
+        words = {"text": filled(template.text, message.variables).text, "variables": values}
     mail: Mapping[str, object] = {
         "to": message.to,
         "cc": message.cc,
@@ -281,7 +285,7 @@ def _personal(message: MessageRequest, template: Template | None) -> dict[str, o
         "subject": message.subject,
         "html": message.html,
     }
-    return {"text": message.text, **{name: value for name, value in mail.items() if value}}
+    return words | {name: value for name, value in mail.items() if value}
 
 
 def _window(text: str) -> WindowChanged:

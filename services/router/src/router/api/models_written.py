@@ -125,12 +125,14 @@ class ChannelView(View):
 
 
 class TemplateView(View):
-    """A text that may be sent when the window is closed."""
+    """A text that is sent as it is, but for its variables, also when the window is closed."""
 
     id: Code
     name: str
     language: str
     text: str
+    subject: str | None = Field(description="E-mail: it goes with this one, unless the message names another.")
+    html: str | None = Field(description="E-mail: it is shown so.")
     variables: list[str] = Field(description="To be filled, all of them.")
 
 

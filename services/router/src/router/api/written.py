@@ -6,7 +6,6 @@ from typing import Final
 
 from contracts.channel_limits import ChannelLimits
 from contracts.channel_parts import Template
-from contracts.placeholders import variables_in
 from contracts.written import WindowChanged
 from servicekit.problems import Fault, ProblemError
 
@@ -105,7 +104,7 @@ def _of_template(message: MessageRequest, template: Template | None) -> Iterator
     if template is None:
         yield _fault("template", "there is none of this name for the address; GET …/templates lists them")
         return
-    wanted = variables_in(template.text)
+    wanted = template.variables()
     for name in (name for name in wanted if not message.variables.get(name)):
         yield _fault(f"variables/{name}", "the template needs it")
     for name in message.variables.keys() - set(wanted):
