@@ -326,6 +326,31 @@ async def test_everybody_is_answered_if_the_agent_says_so(at: Desk) -> None:
     assert at.server.given[-1].recipients == (ANNA, "bert@customer.example", "chef@customer.example")
 
 
+async def test_who_got_a_blind_copy_stays_unseen_in_all_that_follows(at: Desk) -> None:
+    await at.get(letter("q1", f"To: {HELP}", "Cc: bo@customer.example"))
+    interaction_id = await at.assign()
+    await at.answer(interaction_id, "m1", mode="reply_all", personal={"text": "Hi", "bcc": ["eve@customer.example"]})
+    ours = at.server.given[-1]
+    back = (f"To: {ours.sender}", "Cc: bo@customer.example", f"In-Reply-To: <{ours.message_id}>")
+    await at.get(letter("q2", *back, body=f"Thanks.\n\n> {parse_mail(ours.raw).text}"), ours.sender)
+    answers = (f"To: {ours.sender}", f"In-Reply-To: <{ours.message_id}>")
+    await at.get(letter("q3", *answers, body="I see.\n", sender="eve@customer.example"), ours.sender)
+    anna, eve = [each.message_id for each in await at.said(MessageReceived)][1:]
+    await at.answer(interaction_id, "m2", mode="reply_all", in_reply_to=anna, personal={"text": "Well"})
+    forwarded = {"text": "See", "to": ["boss@shop.example"]}
+    await at.answer(interaction_id, "m3", mode="forward", in_reply_to=anna, personal=forwarded)
+    later = at.server.given[-2:]
+    await at.answer(interaction_id, "m4", mode="reply_all", in_reply_to=eve, personal={"text": "You"})
+
+    assert ours.recipients == (ANNA, "bo@customer.example", "eve@customer.example")
+    assert b"eve@" not in ours.raw
+    assert [each.recipients for each in later] == [(ANNA, "bo@customer.example"), ("boss@shop.example",)]
+    assert [b"eve@" in each.raw for each in later] == [False, False]
+    assert at.server.given[-1].recipients == ("eve@customer.example",)
+    told = {each.message_id: each.personal.get("bcc") for each in await at.said(MessageSent)}
+    assert told == {"m1": ["eve@customer.example"], "m2": None, "m3": None, "m4": None}
+
+
 async def test_part_of_the_recipients_suppressed_does_not_stop_the_others(at: Desk) -> None:
     async with at.store.transaction(TENANT) as tx:
         await tx.suppress(suppression_of(TENANT, "bert@customer.example", "asked", now_ms=NOW_MS))
