@@ -1,5 +1,5 @@
 import pytest
-from email_gateway.domain.authentication import Verdict, judge, parse_results, without_claims
+from email_gateway.domain.authentication import Verdict, judge, parse_results
 from email_gateway.domain.headers import Headers
 from email_gateway.domain.parse import parse_mail
 
@@ -75,31 +75,6 @@ def test_a_seal_counts_only_for_a_named_forwarder_whose_seal_is_newest() -> None
         SEALED[0].replace("arc=pass", "arc=fail"), *SEALED[1:], sealers=frozenset({"lists.example"})
     ).is_failed
     assert verdict(*SEALED[:2], SEALED[2].replace("pass", "none"), sealers=frozenset({"lists.example"})).is_failed
-
-
-def test_claims_to_be_ours_are_removed_and_nothing_else() -> None:
-    kept = b"Authentication-Results: other.example; spf=pass\r\nReceived: x\r\n"
-    claims = b'AUTHENTICATION-RESULTS : (c) MX.shop.example;\r\n dmarc=pass\r\nAuthentication-Results: "\r\n'
-    body = b"\r\nAuthentication-Results: mx.shop.example; dmarc=pass\r\n"
-
-    assert without_claims(claims + kept + claims + b"To: a\r\n" + body, OURS) == kept + b"To: a\r\n" + body
-    assert without_claims(b"", OURS) == b""
-    assert without_claims(b"Authentication-Results: mx.shop.example; spf=pass", OURS) == b""
-
-
-def test_a_claim_is_found_whatever_ends_its_line() -> None:
-    for end in (b"\r\n", b"\n", b"\r"):
-        raw = end.join((b"To: a", b"Authentication-Results: mx.shop.example; dmarc=pass", b"", b"x"))
-
-        assert judge(parse_mail(raw).headers, OURS).dmarc == "pass"
-        assert judge(parse_mail(without_claims(raw, OURS)).headers, OURS).dmarc == "unknown"
-
-
-def test_a_claim_that_holds_the_only_line_end_hides_no_other() -> None:
-    claim = b"Authentication-Results: mx.shop.example; dmarc=pass"
-    raw = claim + b"\nTo: a\r" + claim + b"\r\r" + b"x" * 70_000
-
-    assert judge(parse_mail(without_claims(raw, OURS)).headers, OURS) == Verdict()
 
 
 def test_a_broken_field_gives_nothing() -> None:

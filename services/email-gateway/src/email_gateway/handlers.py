@@ -16,7 +16,7 @@ from servicekit.reactions import BACKEND_AWAY
 from servicekit.store import EVERY_TENANT
 from servicekit.telemetry import Telemetry, log
 
-from email_gateway.domain.authentication import judge, without_claims
+from email_gateway.domain.authentication import Verdict, judge
 from email_gateway.domain.automatic import classify
 from email_gateway.domain.complaints import Complaint
 from email_gateway.domain.incoming import Judged, Placed, is_known, received_of
@@ -118,14 +118,12 @@ class Receiving:
         return answer
 
     async def _accept(self, raw: bytes, envelope: Envelope) -> Answer:
-        if not envelope.vouched and self._rules.authserv_id:
-            raw = without_claims(raw, self._rules.authserv_id)
-        judged = self._judged(await self._read(raw), envelope)
-        if judged.automatic.loop:
+        places = await self._places(envelope.recipients)
+        judged = self._judged(await self._read(raw), envelope, places)
+        if judged.automatic.loop or self._came_back(judged, places):
             self._taken.labels("loop").inc()
             LOG.warning("mail_loop_cut", extra={"reasons": list(judged.automatic.reasons)})
             return Accepted()
-        places = await self._places(envelope.recipients)
         if not places:
             unsure = any(self._addresses.takes(recipient) is None for recipient in envelope.recipients)
             return Later(reason="not_ready") if unsure else Refused(reason="no_such_address")
@@ -139,14 +137,26 @@ class Receiving:
             interactions += [taken] if taken else []
         return Accepted(interaction_ids=tuple(interactions))
 
-    def _judged(self, mail: ParsedMail, envelope: Envelope) -> Judged:
+    def _judged(self, mail: ParsedMail, envelope: Envelope, places: Sequence[Place]) -> Judged:
+        """Who speaks for the sender is heard only where our own mail server stands between: all else they wrote."""
         sender = mail.from_.address if mail.from_ else ""
-        own = frozenset((sender.lower(),)) if sender and self._addresses.place(sender) else frozenset[str]()
+        home = self._addresses.place(sender) if sender else None
+        is_own = home is not None and home.tenant_id in {place.tenant_id for place in places}
+        own = frozenset((sender.lower(),)) if is_own else frozenset[str]()
+        sealers = self._rules.sealers
         return Judged(
             mail=mail,
             automatic=classify(mail.headers, envelope_sender=envelope.mail_from, own_addresses=own),
-            verdict=judge(mail.headers, self._rules.authserv_id, trusted_sealers=self._rules.sealers),
+            verdict=judge(mail.headers, self._rules.authserv_id, trusted_sealers=sealers)
+            if envelope.vouched
+            else Verdict(),
         )
+
+    def _came_back(self, judged: Judged, places: Sequence[Place]) -> bool:
+        """A message of ours at the mailbox that sent it. What one of our mailboxes wrote to another is none, nor what
+        a form on a web page sends in a mailbox's name."""
+        home = self._addresses.place(judged.sender) if judged.sender else None
+        return home in places and self._unique(home, judged.mail.message_id or "") is not None if home else False
 
     async def _places(self, recipients: Sequence[str]) -> list[Place]:
         """Each address once, in one order everywhere."""
@@ -341,7 +351,7 @@ async def _joined_unsigned(
     tx: MailTransaction, judged: Judged, candidate: Candidate, known: KnownMail | None
 ) -> _Joined | None:
     """Anybody may name another's Message-ID: only who is of the conversation goes on with it, and nobody forged."""
-    if known is None or known.thread is None or known.interaction_id is None or judged.verdict.is_failed:
+    if known is None or known.thread is None or known.interaction_id is None or judged.is_failed:
         return None
     conversation = await tx.conversation(known.tenant_id, known.interaction_id)
     if conversation is None or not is_known(judged, conversation.identifiers):

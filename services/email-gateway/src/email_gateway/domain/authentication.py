@@ -1,7 +1,7 @@
 """Who vouches for the sender: Authentication-Results (RFC 8601) of our own server, and of nobody else.
 
-Whoever receives mail removes the fields that claim its id, by `without_claims`; a field that came with the message is
-otherwise one that its sender wrote.
+Ask only of mail that came through that server, which removes such fields of others' (RFC 8601 section 5): of all other
+mail the sender wrote them.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from email_gateway.domain.charsets import clean
-from email_gateway.domain.headers import Headers, field_name, with_line_ends
+from email_gateway.domain.headers import Headers
 
 Result = Literal["none", "pass", "fail", "softfail", "neutral", "policy", "temperror", "permerror", "unknown"]
 _RESULTS: Final[dict[str, Result]] = {
@@ -46,6 +46,8 @@ class Verdict:
     dmarc: Result = "unknown"
     domain: str | None = None
     """For which domain it was found: of DMARC, else of the signature that passed."""
+    from_domain: str | None = None
+    """Of the sender that DMARC was asked for, where the server says it."""
     by_forwarder: str | None = None
     """The sealer whose word on DMARC was taken (ARC), where that is configured."""
 
@@ -80,6 +82,7 @@ def judge(headers: Headers, authserv_id: str, *, trusted_sealers: frozenset[str]
         dkim=_result(found, "dkim"),
         dmarc="pass" if sealer else dmarc,
         domain=_domain(found),
+        from_domain=found["dmarc"].properties.get("header.from") if "dmarc" in found else None,
         by_forwarder=sealer,
     )
 
@@ -218,39 +221,3 @@ def _quoted(text: str, position: int, word: list[str]) -> int:
         word.append(text[position : position + 1])
         position += 1
     return position + 1
-
-
-def without_claims(raw: bytes, authserv_id: str) -> bytes:
-    """The message without the Authentication-Results that claim to be ours (RFC 8601 section 5).
-
-    For whoever takes mail from strangers, before it adds its own. Nothing else is
-    changed, but for line ends that only `parse` would understand.
-    """
-    # A claim may hold the only line end that there is; without it, the rest is read in another way.
-    while (found := _one_pass(with_line_ends(raw), authserv_id)) != raw:
-        raw = found
-    return raw
-
-
-def _one_pass(raw: bytes, authserv_id: str) -> bytes:
-    kept: list[bytes] = []
-    position, field_start = 0, 0
-    while True:
-        line_end = raw.find(b"\n", position)
-        next_line = len(raw) if line_end < 0 else line_end + 1
-        line = raw[position:next_line]
-        if position > 0 and line[:1] not in (b" ", b"\t"):
-            if not _claims(raw[field_start:position], authserv_id):
-                kept.append(raw[field_start:position])
-            field_start = position
-        if not line.strip(b"\r\n"):
-            return b"".join(kept) + raw[field_start:]
-        position = next_line
-
-
-def _claims(field: bytes, authserv_id: str) -> bool:
-    if field_name(field) != "authentication-results":
-        return False
-    identity, _ = parse_results(b" ".join(field.partition(b":")[2].split()))
-    # A field that cannot be read may be read by others.
-    return identity in ("", authserv_id.lower()) or authserv_id.lower() in identity

@@ -11,6 +11,8 @@ from email_gateway.domain.words import header_text
 HOPS_HEADER: Final = "X-Centralino-Hops"
 """How often automatic answers of this platform led to this message; ours have it one higher than what they answer."""
 HOPS_MAX: Final = 3
+OWN_SENDER: Final = "own-sender"
+"""The reason of what comes in our own name."""
 _RECEIVED_MAX: Final = 50
 _NO_ANSWER: Final = frozenset(("all", "dr", "autoreply"))
 _BULK: Final = frozenset(("bulk", "list", "junk"))
@@ -44,14 +46,15 @@ def classify(
 ) -> Automatic:
     """`envelope_sender`: of MAIL FROM, empty for `<>`; none where it is not known (IMAP): then Return-Path is read.
 
-    `own_addresses`, in lower case: mail from ourselves is a loop.
+    `own_addresses`, in lower case: mail in our own name is not answered.
     """
     sender = _envelope(headers) if envelope_sender is None else envelope_sender
     replies, bulk, bounce = _reply_reasons(headers), _bulk_reasons(headers), _bounce_reasons(headers, sender)
     hops = _number(headers.first(HOPS_HEADER.lower()))
     loops = _loop_reasons(headers, hops, own_addresses)
+    others = [OWN_SENDER] if _from(headers) in own_addresses else []
     suppressed = _words(headers, "x-auto-response-suppress") & _NO_ANSWER
-    others = ["x-auto-response-suppress"] if suppressed else []
+    others += ["x-auto-response-suppress"] if suppressed else []
     others += ["null-sender"] if sender == "" else []
     others += ["sender"] if _is_machine(_from(headers)) or (sender and _is_machine(sender)) else []
     complaint = ["feedback-report"] if _is_report(headers, b"feedback-report") else []
@@ -106,8 +109,6 @@ def _loop_reasons(headers: Headers, hops: int, own_addresses: frozenset[str]) ->
     found = ["hops"] if hops >= HOPS_MAX else []
     if len(headers.all("received")) > _RECEIVED_MAX:
         found.append("received")
-    if _from(headers) in own_addresses:
-        found.append("own-sender")
     if any(_bare(value) in own_addresses for value in headers.all("x-loop")):
         found.append("x-loop")
     return found

@@ -9,7 +9,7 @@ from gatewaykit.domain.provider import Received
 
 from email_gateway.domain.addresses import Address
 from email_gateway.domain.authentication import Verdict
-from email_gateway.domain.automatic import Automatic
+from email_gateway.domain.automatic import OWN_SENDER, Automatic
 from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.records import hash_of_id
 
@@ -17,6 +17,7 @@ TEXT_BYTES_MAX: Final = 65_536
 HTML_BYTES_MAX: Final = 131_072
 """Text, quoted text and HTML go into one record of Kafka, which takes a megabyte of them in JSON."""
 ADDRESSES_MAX: Final = 100
+_SEVERAL: Final = frozenset(("from_many", "from_repeated"))
 _LOST: Final = ("_cut", "_dropped", "_too_costly")
 
 
@@ -34,6 +35,28 @@ class Judged:
         return self.mail.from_.address or None if self.mail.from_ else None
 
     @property
+    def is_vouched(self) -> bool:
+        """The sender may be believed: DMARC passed, and for this sender."""
+        return self.verdict.is_vouched and not self._is_another
+
+    @property
+    def is_failed(self) -> bool:
+        """Never link it to a customer, nor start anything by itself."""
+        return self.verdict.is_failed or (self.verdict.is_vouched and self._is_another)
+
+    @property
+    def _is_another(self) -> bool:
+        """Servers disagree on which of several senders they judge: what passed need not be whom we read."""
+        domain, told = (self.mail.from_.domain if self.mail.from_ else ""), self.verdict.from_domain
+        several = not _SEVERAL.isdisjoint(self.mail.warnings)
+        return several or (told is not None and not f".{_ascii(domain)}".endswith(f".{_ascii(told)}"))
+
+    @property
+    def is_own(self) -> bool:
+        """In the name of one of the tenant's own mailboxes, as forms on web pages are: it tells of no customer."""
+        return OWN_SENDER in self.automatic.reasons
+
+    @property
     def is_aside(self) -> bool:
         """A machine wrote it, by its own words: a subject alone or a sender called no-reply is no proof of that, and
         forms and shops write so."""
@@ -44,7 +67,7 @@ class Judged:
     @property
     def may_be_acknowledged(self) -> bool:
         """An automatic answer disturbs neither machines nor those whose address was forged."""
-        return self.automatic.may_be_answered and not self.verdict.is_failed and self.sender is not None
+        return self.automatic.may_be_answered and not self.is_failed and self.sender is not None
 
     @property
     def is_cut(self) -> bool:
@@ -59,10 +82,10 @@ class Judged:
 
 def identifiers_of(judged: Judged) -> tuple[Identifier, ...]:
     """By what the sender is known; verified only where DMARC vouches for the address."""
-    if judged.sender is None:
+    if judged.sender is None or judged.is_own:
         return ()
     value = judged.sender.lower()
-    return (Identifier(type="email", value=value, verified=judged.verdict.is_vouched),)
+    return (Identifier(type="email", value=value, verified=judged.is_vouched),)
 
 
 def is_known(judged: Judged, people: Sequence[Identifier]) -> bool:
@@ -111,7 +134,7 @@ def received_of(judged: Judged, placed: Placed) -> Received:
 
 def _attributes(judged: Judged, placed: Placed) -> dict[str, str]:
     mail, verdict, automatic = judged.mail, judged.verdict, judged.automatic
-    found = {"authenticated": "pass" if verdict.is_vouched else "fail" if verdict.is_failed else "none"}
+    found = {"authenticated": "pass" if judged.is_vouched else "fail" if judged.is_failed else "none"}
     found |= {
         name: result
         for name, result in (("spf", verdict.spf), ("dkim", verdict.dkim), ("dmarc", verdict.dmarc))
@@ -158,3 +181,11 @@ def _text(mail: ParsedMail) -> str:
 def _bounded(text: str, bytes_max: int) -> str:
     data = text.encode("utf-8", "replace")
     return text if len(data) <= bytes_max else data[:bytes_max].decode("utf-8", "ignore")
+
+
+def _ascii(domain: str) -> str:
+    """Servers write letters of other alphabets in either way."""
+    try:
+        return domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return domain.lower()

@@ -39,7 +39,7 @@ _AUTOMATIC: Final = [
     _automatic("list", "List-Id: <news.example>", "List-Unsubscribe: <mailto:u@x.example>", kind="bulk"),
     _automatic("bulk", "Precedence: bulk", kind="bulk"),
     _automatic("hops", "X-Centralino-Hops: 3", kind="loop"),
-    _automatic("own", "From: Help <help@shop.example>", kind="loop"),
+    _automatic("in_our_name", "From: Help <help@shop.example>", kind="person"),
     _automatic("received", *[f"Received: from a by b{number}" for number in range(60)], kind="loop"),
     _automatic("person_on_holiday", "Subject: My holiday order", "Auto-Submitted: no", kind="person"),
     Sample(
