@@ -424,15 +424,17 @@ async def test_only_for_the_one_sender_dmarc_vouches(senders: list[str], told: s
     assert [each["verified"] for each in started.personal["identifiers"]] == [authenticated == "pass"]
 
 
-async def test_two_tenants_of_one_mail_domain_share_no_conversation() -> None:
+@pytest.mark.parametrize("other", [SALES, "desk@shop.example"])
+async def test_two_mailboxes_of_one_mail_domain_share_no_conversation(other: str) -> None:
+    """The second one is another tenant's."""
     here = in_memory(known=two_tenants(theirs="desk@shop.example"))
     ours = only(await here.get(letter()))
     address = reply_address(ours, "shop.example", KEYS)
     here.sending.sent["o1"] = Ours(ours, "o1")
     answer = f"In-Reply-To: <{own_message_id('o1', 'shop.example', KEYS)}>"
 
-    assert only(await here.get(letter("m2", f"Cc: {address}"), "desk@shop.example")) != ours
-    assert only(await here.get(letter("m3", answer), "desk@shop.example")) != ours
+    assert only(await here.get(letter("m2", f"Cc: {address}"), other)) != ours
+    assert only(await here.get(letter("m3", answer), other)) != ours
     assert not any("joined_by" in each.attributes for each in await here.said(InteractionStarted))
 
 

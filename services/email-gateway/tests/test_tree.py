@@ -11,6 +11,7 @@ from email_gateway.domain.parse import parse_mail
 from email_gateway.testing.corpus.writing import mail
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 TAGS = ("div", "p", "b", "i", "a", "span", "table", "tr", "td", "caption", "ul", "li", "dd", "h1", "h2", "form", "font")
 VOID = frozenset(("br", "img"))
@@ -29,12 +30,14 @@ class Depth(HTMLParser):
         super().__init__()
         self.now, self.most, self.elements = 0, 0, 0
 
+    @override
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self.elements += 1
         if tag not in VOID:
             self.now += 1
             self.most = max(self.most, self.now)
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         self.now -= 1
 
