@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from contracts import Event, decode
 from contracts.commands import SendMessage
+from contracts.configuration_records import ConfigurationPart
 from contracts.interactions import InteractionStarted
 from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent
 from contracts.topics import COMMANDS_EMAIL
@@ -55,7 +56,7 @@ from servicekit.testing.set_clock import SetClock
 SEAT = Seat(assignment_id="a1", task_id="t1", agent_id="gia", agent_name="Gia", role="owner")
 RECORD = Record(COMMANDS_EMAIL.name, 0, 0, None, None, (), 0)
 AUTHSERV = "mx.shop.example"
-SHIPPED = {
+SHIPPED: dict[str, object] = {
     "id": "shipped",
     "domain": DOMAIN,
     "address": HELP,
@@ -65,7 +66,7 @@ SHIPPED = {
     "subject": "{name}: shipped",
     "html": '<p onclick="x()">{order} {{ordered}}</p>',
 }
-TEMPLATES: list[dict[str, object]] = [SHIPPED, {**SHIPPED, "id": "elsewhere", "address": "sales@shop.example"}]
+TEMPLATES = [SHIPPED, {**SHIPPED, "id": "elsewhere", "address": "sales@shop.example"}]
 
 
 class Server:
@@ -140,7 +141,8 @@ async def desk(tmp_path: Any) -> AsyncGenerator[Desk]:  # Any: pytest's
     mailbox = {"acknowledgement": "We have it.", "signature": "{agent_name}, {client}"}
     known = directory(address_value(HELP, **mailbox), address_value(SALES))
     for each in TEMPLATES:
-        known.apply(TENANT, record("template", f"{DOMAIN}/{each['id']}", each))
+        name = f"template:{DOMAIN}/{each['id']}"
+        known.apply(TENANT, ConfigurationPart(id=name, kind="template", domain=DOMAIN, version=1, value=each))
     known.apply(TENANT, record("agent", "gia", {"id": "gia", "name": "Gia"}))
     blobs, mailboxes, outgoings = MemoryBlobs(), ConfiguredMailboxes(known), Outgoings()
     telemetry, email = Telemetry("test"), carrier(1000.0)

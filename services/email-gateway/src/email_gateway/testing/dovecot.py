@@ -1,154 +1,164 @@
-"""A real mailbox for tests: Debian's dovecot (packages dovecot-imapd and dovecot-lmtpd) as a process of its own, its
-files in one folder. It takes mail by LMTP, which is SMTP but for the greeting, and is read where it keeps it."""
+"""Dovecot 2.3 (Debian's package dovecot-imapd) as a process in a folder of its own: a real mailbox for tests."""
 
-import asyncio
 import getpass
-import grp
 import os
-import pwd
 import shutil
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
-PROGRAM: Final = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-READY_SECONDS: Final = 20
-PASSWORD: Final = "open"  # noqa: S105 - of mailboxes that live as long as a test
+import pytest
+from servicekit.testing.certificates import Certificate, make_certificate
+
+PASSWORD: Final = 'p"ss\\wörd'  # noqa: S105 - of mailboxes that live as long as a test
+START_SECONDS: Final = 20
+_MAIL_ID: Final = 8
+"""Debian's user and group `mail`: Dovecot opens no mailbox as root."""
 _CONFIGURATION: Final = """
 base_dir = {folder}/run
 state_dir = {folder}/state
-log_path = {folder}/dovecot.log
-protocols = imap lmtp
+log_path = {folder}/log
 listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-mail_location = maildir:{folder}/mail/%Lu
-mail_uid = {user}
-mail_gid = {group}
-first_valid_uid = 1
-first_valid_gid = 1
-default_internal_user = {user}
-default_internal_group = {group}
-default_login_user = {login_user}
-auth_mechanisms = plain login
+protocols = imap
+ssl = required
+ssl_cert = <{certificate}
+ssl_key = <{key}
+mail_location = maildir:~/Maildir
+first_valid_uid = {uid}
 passdb {{
-  driver = static
-  args = password={password}
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {folder}/users
 }}
 userdb {{
   driver = static
-  args = uid={user} gid={group} home={folder}/home/%Lu allow_all_users=yes
+  args = uid={uid} gid={gid} home={folder}/mail/%u
 }}
-service anvil {{
-  chroot =
+namespace inbox {{
+  inbox = yes
+  separator = /
 }}
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = {imap}
+    port = {port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {tls_port}
+    ssl = yes
   }}
 }}
-service lmtp {{
-  inet_listener lmtp {{
-    address = 127.0.0.1
-    port = {lmtp}
-  }}
-}}
-protocol lmtp {{
-  auth_username_format = %Lu
-}}
-service stats {{
-  chroot =
-}}
+{as_who}
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dovecot:
-    """Where it listens; anybody logs in with `password`, each address has a mailbox."""
+    """A running server; whoever logs in with PASSWORD as one of `users` has a mailbox."""
 
-    imap: int
-    lmtp: int
-    password: str
     folder: Path
+    port: int
+    """Of STARTTLS."""
+    tls_port: int
+    certificate: Certificate
+
+    def deliver(self, user: str, raw: bytes, folder: str = "INBOX") -> None:
+        """Into the mailbox, as a mail server does."""
+        command = ["doveadm", "-c", f"{self.folder}/dovecot.conf", "save", "-u", user, "-m", folder]
+        subprocess.run(command, input=raw, check=True, timeout=START_SECONDS, capture_output=True)
+
+    def doveadm(self, *words: str) -> str:
+        """What its tool answers."""
+        command = ["doveadm", "-c", f"{self.folder}/dovecot.conf", *words]
+        done = subprocess.run(command, check=True, timeout=START_SECONDS, capture_output=True, text=True)
+        return done.stdout
+
+    def forget_uids(self, user: str, folder: str = "") -> None:
+        """The folder gets another UIDVALIDITY, as after a restore: UIDs begin anew, flags stay."""
+        if user in self.doveadm("who").split():
+            self.doveadm("kick", user)
+        for name in ("dovecot-uidlist", "dovecot.index", "dovecot.index.log", "dovecot.index.cache"):
+            with suppress(FileNotFoundError):
+                (self.folder / "mail" / user / "Maildir" / folder / name).unlink()
 
 
-@asynccontextmanager
-async def dovecot() -> AsyncGenerator[Dovecot]:
-    """Runs until the end. Needs PROGRAM; raises RuntimeError with its log if it does not start."""
-    with TemporaryDirectory(prefix="dovecot") as folder:
-        async with _running(Path(folder)) as found:
-            yield found
-
-
-@asynccontextmanager
-async def _running(folder: Path) -> AsyncGenerator[Dovecot]:
-    assert PROGRAM is not None
-    imap, lmtp = _free_ports()
-    # As root it serves nobody's mail and speaks to no stranger: others, whom its package made, do it then.
-    is_root = os.getuid() == 0
-    user, login_user = ("dovecot", "dovenull") if is_root else (getpass.getuser(), getpass.getuser())
-    group = grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
-    _prepare(folder, user if is_root else None, group)
-    text = _CONFIGURATION.format(
-        folder=folder, user=user, group=group, login_user=login_user, password=PASSWORD, imap=imap, lmtp=lmtp
-    )
-    (folder / "dovecot.conf").write_text(text)
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        "-F",
-        "-c",
-        str(folder / "dovecot.conf"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
+@contextmanager
+def running_dovecot(*users: str) -> Iterator[Dovecot]:
+    """Start one. Raises AssertionError where the package is not installed: `.ci/run` installs it."""
+    assert _program("dovecot"), "these tests need Debian's package dovecot-imapd: apt-get install dovecot-imapd"
+    # Its sockets' paths must be short.
+    with tempfile.TemporaryDirectory(prefix="dovecot-") as name:
+        folder = Path(name)
+        made = _configure(folder, users)
+        process = subprocess.Popen(
+            [_program("dovecot"), "-F", "-c", str(folder / "dovecot.conf")], stderr=subprocess.PIPE
+        )
         try:
-            async with asyncio.timeout(READY_SECONDS):
-                for port in (imap, lmtp):
-                    await _greeting(port, process)
-        except (TimeoutError, OSError) as error:
-            log = folder / "dovecot.log"
-            raise RuntimeError(log.read_text() if log.exists() else "dovecot did not start") from error
-        yield Dovecot(imap, lmtp, PASSWORD, folder)
-    finally:
-        if process.returncode is None:
+            _wait(made, process)
+            yield made
+        finally:
             process.terminate()
-        await process.wait()
+            process.wait(START_SECONDS)
+            if process.stderr:
+                process.stderr.close()
 
 
-def _prepare(folder: Path, owner: str | None, group: str) -> None:
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """One server for all tests; use a user of your own, named `u0` to `u99`."""
+    with running_dovecot(*(f"u{number}" for number in range(100))) as server:
+        yield server
+
+
+def _program(name: str) -> str:
+    """Its path; empty: it is not installed."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
+
+
+def _configure(folder: Path, users: tuple[str, ...]) -> Dovecot:
+    root = os.geteuid() == 0
+    uid, gid = (_MAIL_ID, _MAIL_ID) if root else (os.geteuid(), os.getegid())
     folder.chmod(0o755)
-    for name in ("mail", "home"):
-        (folder / name).mkdir()
-        if owner is not None:
-            shutil.chown(folder / name, owner, group)
+    (folder / "mail").mkdir()
+    if root:
+        os.chown(folder / "mail", uid, gid)
+    certificate = make_certificate(folder)
+    port, tls_port = _free_port(), _free_port()
+    (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users), encoding="utf-8")
+    (folder / "users").chmod(0o644)
+    me = getpass.getuser()
+    as_who = "" if root else f"default_internal_user = {me}\ndefault_login_user = {me}\n"
+    text = _CONFIGURATION.format(
+        folder=folder,
+        certificate=certificate.certificate,
+        key=certificate.key,
+        uid=uid,
+        gid=gid,
+        port=port,
+        tls_port=tls_port,
+        as_who=as_who,
+    )
+    (folder / "dovecot.conf").write_text(text, encoding="utf-8")
+    return Dovecot(folder=folder, port=port, tls_port=tls_port, certificate=certificate)
 
 
-async def _greeting(port: int, process: asyncio.subprocess.Process) -> None:
-    while True:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            if process.returncode is not None:
-                raise
-            await asyncio.wait([asyncio.ensure_future(process.wait())], timeout=0.1)
-            continue
-        await reader.readline()
-        writer.close()
-        return
+def _free_port() -> int:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _wait(made: Dovecot, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(START_SECONDS * 10):
+        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", made.tls_port), timeout=1)):
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            break
+    log = (made.folder / "log").read_text() if (made.folder / "log").exists() else ""
+    raise AssertionError(f"dovecot did not start: {log}")
