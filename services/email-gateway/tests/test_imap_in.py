@@ -25,7 +25,7 @@ from email_gateway.imap_client import (
 from email_gateway.imap_in import ACCEPTED, REFUSED, Connect, ImapReading, ImapRules
 from email_gateway.receiving import Answer, Envelope, Later, Refused
 from email_gateway.sending_side import NoSending
-from email_gateway.testing.imap_server import PASSWORD, Dovecot, running_dovecot
+from email_gateway.testing.dovecot import PASSWORD, Dovecot, running_dovecot
 from email_gateway.testing.memory import Lease, MemoryMailStore
 from email_gateway.testing.samples import HELP, KEYS, TENANT, address_value, directory, letter
 from gatewaykit.secrets import Secrets

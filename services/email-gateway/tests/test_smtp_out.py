@@ -2,10 +2,11 @@
 
 import base64
 import smtplib
-from collections.abc import AsyncGenerator, Mapping
+import ssl
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from imaplib import IMAP4
+from imaplib import IMAP4_SSL
 from pathlib import Path
 
 import dkim  # type: ignore[import-untyped]  # it has no types
@@ -23,7 +24,7 @@ from email_gateway.outgoing_mail import Mail, part_of
 from email_gateway.relay import Delivery, Envelope, Relay, RelayServer
 from email_gateway.sending_tables import SendingTransaction
 from email_gateway.smtp_out import SUPPRESSED, EmailSender
-from email_gateway.testing.dovecot import PROGRAM, Dovecot, dovecot
+from email_gateway.testing.dovecot import PASSWORD, Dovecot, running_dovecot
 from email_gateway.testing.sending_memory import MemorySending, SendingTables
 from email_gateway.testing.smtp_server import Script, smtp_server
 from gatewaykit.domain.content import File
@@ -259,10 +260,8 @@ async def test_what_should_be_signed_never_goes_without(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def mailboxes() -> AsyncGenerator[Dovecot]:
-    if PROGRAM is None:
-        pytest.fail("dovecot is not installed: apt-get install dovecot-imapd dovecot-lmtpd")
-    async with dovecot() as found:
+def mailboxes() -> Iterator[Dovecot]:
+    with running_dovecot("bert@example.net") as found:
         yield found
 
 
@@ -273,10 +272,11 @@ async def test_an_answer_arrives_in_a_real_mailbox(tmp_path: Path, mailboxes: Do
         outcome = await Setting(tmp_path, relay).sender.send(to("bert@example.net"))
         await relay.close()
     for taken in script.taken:
-        with smtplib.LMTP("127.0.0.1", mailboxes.lmtp) as door:
+        with smtplib.LMTP("127.0.0.1", mailboxes.lmtp_port) as door:
             door.sendmail(taken.sender, taken.recipients, taken.content)
-    with IMAP4("127.0.0.1", mailboxes.imap) as reader:
-        reader.login("bert@example.net", mailboxes.password)
+    trusted = ssl.create_default_context(cafile=str(mailboxes.certificate.certificate))
+    with IMAP4_SSL("127.0.0.1", mailboxes.tls_port, ssl_context=trusted) as reader:
+        reader.authenticate("PLAIN", lambda _: f"\0bert@example.net\0{PASSWORD}".encode())
         reader.select()
         found = reader.fetch("1", "(RFC822)")[1][0]
 

@@ -1,4 +1,5 @@
-"""Dovecot 2.3 (Debian's package dovecot-imapd) as a process in a folder of its own: a real mailbox for tests."""
+"""Dovecot 2.3 (Debian's packages dovecot-imapd and dovecot-lmtpd) as a process in a folder of its own: real mailboxes
+for tests, which take mail by LMTP and are read by IMAP."""
 
 import getpass
 import os
@@ -7,12 +8,11 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pytest
 from servicekit.testing.certificates import Certificate, make_certificate
 
 PASSWORD: Final = 'p"ss\\wörd'  # noqa: S105 - of mailboxes that live as long as a test
@@ -24,7 +24,7 @@ base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 listen = 127.0.0.1
-protocols = imap
+protocols = imap lmtp
 ssl = required
 ssl_cert = <{certificate}
 ssl_key = <{key}
@@ -52,6 +52,12 @@ service imap-login {{
     ssl = yes
   }}
 }}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp_port}
+  }}
+}}
 {as_who}
 """
 
@@ -64,6 +70,7 @@ class Dovecot:
     port: int
     """Of STARTTLS."""
     tls_port: int
+    lmtp_port: int
     certificate: Certificate
 
     def deliver(self, user: str, raw: bytes, folder: str = "INBOX") -> None:
@@ -89,7 +96,7 @@ class Dovecot:
 @contextmanager
 def running_dovecot(*users: str) -> Iterator[Dovecot]:
     """Start one. Raises AssertionError where the package is not installed: `.ci/run` installs it."""
-    assert _program("dovecot"), "these tests need Debian's package dovecot-imapd: apt-get install dovecot-imapd"
+    assert _program("dovecot"), "these tests need Dovecot: apt-get install dovecot-imapd dovecot-lmtpd"
     # Its sockets' paths must be short.
     with tempfile.TemporaryDirectory(prefix="dovecot-") as name:
         folder = Path(name)
@@ -107,13 +114,6 @@ def running_dovecot(*users: str) -> Iterator[Dovecot]:
                 process.stderr.close()
 
 
-@pytest.fixture(scope="session")
-def dovecot() -> Iterator[Dovecot]:
-    """One server for all tests; use a user of your own, named `u0` to `u99`."""
-    with running_dovecot(*(f"u{number}" for number in range(100))) as server:
-        yield server
-
-
 def _program(name: str) -> str:
     """Its path; empty: it is not installed."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
@@ -127,7 +127,7 @@ def _configure(folder: Path, users: tuple[str, ...]) -> Dovecot:
     if root:
         os.chown(folder / "mail", uid, gid)
     certificate = make_certificate(folder)
-    port, tls_port = _free_port(), _free_port()
+    port, tls_port, lmtp_port = _free_ports(3)
     (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users), encoding="utf-8")
     (folder / "users").chmod(0o644)
     me = getpass.getuser()
@@ -140,22 +140,27 @@ def _configure(folder: Path, users: tuple[str, ...]) -> Dovecot:
         gid=gid,
         port=port,
         tls_port=tls_port,
+        lmtp_port=lmtp_port,
         as_who=as_who,
     )
     (folder / "dovecot.conf").write_text(text, encoding="utf-8")
-    return Dovecot(folder=folder, port=port, tls_port=tls_port, certificate=certificate)
+    return Dovecot(folder=folder, port=port, tls_port=tls_port, lmtp_port=lmtp_port, certificate=certificate)
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    """All of them different."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 def _wait(made: Dovecot, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(START_SECONDS * 10):
-        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", made.tls_port), timeout=1)):
+        with suppress(OSError), ExitStack() as stack:
+            for port in (made.tls_port, made.lmtp_port):
+                stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=1)))
             return
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.1)
