@@ -72,6 +72,7 @@ class Folder:
 
     validity: int
     next_uid: int | None
+    messages: int
     may_flag: bool
     may_name_flags: bool
     """Keywords of our own are kept."""
@@ -147,11 +148,13 @@ class ImapClient:
         if validity is None:
             raise ImapAwayError("it has no UIDVALIDITY")
         following = re.search(rb"\[UIDNEXT (\d+)\]", text, re.IGNORECASE)
+        present = re.search(rb"^\* (\d+) EXISTS", text, re.IGNORECASE | re.MULTILINE)
         flags = re.search(rb"\[PERMANENTFLAGS \(([^)]*)\)", text, re.IGNORECASE)
         kept = flags[1].lower().split() if flags else [b"\\seen"]
         return Folder(
             validity=int(validity[1]),
             next_uid=int(following[1]) if following else None,
+            messages=int(present[1]) if present else 0,
             may_flag=b"[read-only]" not in text.lower() and b"\\seen" in kept,
             may_name_flags=b"\\*" in kept,
         )

@@ -47,7 +47,10 @@ IDLE_SECONDS: Final = 25 * 60.0
 BACK_OFF_SECONDS: Final = (2.0, 300.0)
 STEP_UIDS: Final = 5_000
 """So many UIDs are asked for at once, for each is a word of one line."""
-STEPS_DOUBLED_MAX: Final = 16
+ANSWER_UIDS_MAX: Final = 80_000
+"""Longer answers than this many UIDs make would not be read (`imap_client.LINE_BYTES_MAX`)."""
+EMPTY_STEP_UIDS: Final = 1 << 28
+"""Of a folder with fewer messages than that, in which UIDs lie far apart."""
 SIZE_SLACK_BYTES: Final = 65_536
 FETCH_SECONDS: Final = 300.0
 SINCE_DAYS: Final = 3
@@ -253,7 +256,7 @@ class ImapReading:
             if position.validity != folder.validity:
                 position = await self._catch_up(mailbox, client, folder, position)
             else:
-                async for uids in _steps(client, position.last_uid + 1, (folder.next_uid or 1) - 1):
+                async for uids in uids_in_steps(client, folder, position.last_uid + 1, (folder.next_uid or 1) - 1):
                     position = await self._take_new(mailbox, client, folder, position, uids)
             while True:
                 # `n:*` names the last message even if its UID is below n.
@@ -273,7 +276,7 @@ class ImapReading:
         is kept at the end of it, so that what breaks off begins anew."""
         last_uid = (folder.next_uid or 1) - 1
         criteria = "UNSEEN" if position.read_at_ms is None else f"OR UNSEEN SINCE {_days_before(position.read_at_ms)}"
-        async for uids in _steps(client, 1, last_uid, f"UNKEYWORD {ACCEPTED} {criteria}"):
+        async for uids in uids_in_steps(client, folder, 1, last_uid, f"UNKEYWORD {ACCEPTED} {criteria}"):
             for uid in uids:
                 await self._mark(client, folder, uid, await self._accepted(mailbox, client, uid))
         fresh = MailboxPosition(validity=folder.validity, last_uid=last_uid)
@@ -345,19 +348,20 @@ class ImapReading:
         return replace(position, read_at_ms=now_ms)
 
 
-async def _steps(
-    client: ImapClient, first_uid: int, last_uid: int, criteria: str = ""
+async def uids_in_steps(
+    client: ImapClient, folder: Folder, first_uid: int, last_uid: int, criteria: str = ""
 ) -> AsyncGenerator[Sequence[int], None]:
-    """UIDs from the first to the last, so many at a time that each answer stays short; empty steps grow."""
-    start, step, doubled = first_uid, STEP_UIDS, 0
+    """UIDs from the first to the last that fit, ascending, so many at a time that each answer is one that is read.
+    Steps grow while nothing is found."""
+    longest = EMPTY_STEP_UIDS if folder.messages <= ANSWER_UIDS_MAX else ANSWER_UIDS_MAX
+    start, step = first_uid, STEP_UIDS
     while start <= last_uid:
         end = min(start + step - 1, last_uid)
         uids = await client.search(f"UID {start}:{end} {criteria}".rstrip())
         if uids:
             yield uids
         start = end + 1
-        doubled = 0 if uids else min(doubled + 1, STEPS_DOUBLED_MAX)
-        step = STEP_UIDS << doubled
+        step = STEP_UIDS if uids else min(2 * step, longest)
 
 
 def _word(error: BaseException) -> str:
