@@ -163,6 +163,24 @@ async def test_before_the_configuration_is_read_it_comes_again(pages: Pages) -> 
     assert (await pages.deliver(b"{}", address="messenger:none")).status_code == 503
 
 
+@pytest.mark.parametrize("missing", ["configuration", "secret"])
+async def test_what_is_about_an_account_that_is_not_known_yet_comes_again(pages: Pages, missing: str) -> None:
+    account = {"provider": "messenger", "account_id": "1004", "secrets": {**SECRETS, "access_token": ["late"]}}
+    if missing == "secret":
+        pages.written.address("messenger:late", "messenger", account)
+    pages.written.directory.complete = missing == "secret"
+    body = body_of(said("1001", "m1", text="ours"), said("1004", "m2", text="the other's"))
+    early = await pages.deliver(body)
+    taken = pages.texts()
+    pages.written.address("messenger:late", "messenger", {**account, "secrets": SECRETS})
+    pages.written.directory.complete = True
+    again = await pages.deliver(body)
+
+    assert (early.status_code, taken) == (503, ["ours"])
+    assert "retry-after" in early.headers
+    assert (again.status_code, pages.texts()) == (200, ["ours", "the other's"])
+
+
 async def test_a_database_that_is_away_is_told_and_nothing_is_lost(pages: Pages) -> None:
     pages.written.interrupted.away = True
     first = await pages.deliver(body_of(said("1001", "m1")))

@@ -155,16 +155,21 @@ class Webhooks:
         now_ms = self._clock.now_ms()
         provider.verify(asked, account, now_ms=now_ms)
         items = provider.parse(asked, account, now_ms=now_ms)
-        landed = self._landed(carried, asked, [item for item in items if not isinstance(item, Typing)])
+        landed, homeless = self._landed(carried, asked, [item for item in items if not isinstance(item, Typing)])
         if landed:
             await self._receiving.take(landed)
+        if homeless is not None:
+            raise homeless  # the rest is safe, and is known when all of it comes again
         await self._receiving.typing.pass_on(account, items)
         return "accepted", provider.answer(asked)
 
-    def _landed(self, carried: Carried, asked: WebRequest, items: Sequence[Item]) -> list[Landed]:
-        """Each with the address that it is about; counts what is about none."""
-        homes: dict[str, Carried | None] = {carried.account.account_id: carried}
+    def _landed(
+        self, carried: Carried, asked: WebRequest, items: Sequence[Item]
+    ) -> tuple[list[Landed], RetryLaterError | None]:
+        """Each with the address that it is about, and why some have none yet; counts what is about none."""
+        homes: dict[str, Carried | RetryLaterError | None] = {carried.account.account_id: carried}
         landed: list[Landed] = []
+        homeless: RetryLaterError | None = None
         for item in items:
             if isinstance(item, Passed):
                 self._metrics.passed.labels(carried.provider.name, item.kind).inc()
@@ -172,6 +177,9 @@ class Webhooks:
             if item.account_id not in homes:
                 homes[item.account_id] = self._neighbour(carried, asked, item.account_id)
             home = homes[item.account_id]
+            if isinstance(home, RetryLaterError):
+                homeless = home
+                continue
             if home is None:
                 self._metrics.items.labels(carried.provider.name, "account_unknown").inc()
                 continue
@@ -179,17 +187,22 @@ class Webhooks:
             if place is None:
                 raise _busy()  # its domain is not read yet
             landed.append(Landed(provider=carried.provider.name, place=place, item=item))
-        return landed
+        return landed, homeless
 
-    def _neighbour(self, carried: Carried, asked: WebRequest, account_id: str) -> Carried | None:
-        """Another account of the tenant, if the delivery is signed with its secret too: one app has several."""
+    def _neighbour(self, carried: Carried, asked: WebRequest, account_id: str) -> Carried | RetryLaterError | None:
+        """Another account of the tenant, if the delivery is signed with its secret too: one app has several. Or why
+        that cannot be said yet: its configuration is not read, or an operator owes its secret."""
         try:
             other = self._carriers.of(carried.account.tenant_id, carried.provider.name, account_id)
-            if other is None or other.provider is not carried.provider:
+            if other is None:
+                return None if self._directory.complete else RetryLaterError("the configuration is not read yet")
+            if other.provider is not carried.provider:
                 return None
             other.provider.verify(asked, other.account, now_ms=self._clock.now_ms())
-        except (ForgedError, StaleError, RetryLaterError):
+        except (ForgedError, StaleError):
             return None
+        except RetryLaterError as error:
+            return error
         return other
 
     def _count(self, carried: Carried, outcome: str) -> None:
