@@ -151,7 +151,7 @@ async def _window_changed(tx: ConversationTransaction, place: Place, item: Windo
     conversation = await tx.lock_open(place.tenant_id, place.address, item.counterpart)
     if conversation is None:
         return PASSED
-    change = inbound.window_told(conversation, item.window, now_ms)
+    change = inbound.window_told(conversation, item.window, now_ms, at_ms=item.at_ms)
     return await _kept(tx, conversation, change, now_ms) if change.announce else REPEATED
 
 

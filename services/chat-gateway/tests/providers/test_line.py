@@ -169,8 +169,9 @@ def test_an_unsent_message_and_who_follows_are_told() -> None:
         account_id="Ubot",
         counterpart="Uada",
         window=Window(opens_at_ms=AT_MS, closes_at_ms=None, basis="always"),
+        at_ms=AT_MS,
     )
-    assert unfollow == WindowChanged(account_id="Ubot", counterpart="Uada", window=None)
+    assert unfollow == replace(follow, window=None)
 
 
 @pytest.mark.parametrize(

@@ -201,12 +201,15 @@ def test_a_reaction_is_said_of_its_message_and_taking_it_back_is_nothing() -> No
 def test_blocking_closes_the_window_and_unblocking_opens_it() -> None:
     back = {**BLOCKED, "new_chat_member": {"status": "member"}}
 
-    assert parsed(PAYLOADS[6]) == WindowChanged(account_id="77", counterpart="5001", window=None)
-    assert parsed({"update_id": 1, "my_chat_member": back}) == WindowChanged(
+    opened = WindowChanged(
         account_id="77",
         counterpart="5001",
         window=Window(opens_at_ms=1_700_000_000_000, closes_at_ms=None, basis="always"),
+        at_ms=1_700_000_000_000,
     )
+
+    assert parsed(PAYLOADS[6]) == replace(opened, window=None)
+    assert parsed({"update_id": 1, "my_chat_member": back}) == opened
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,15 @@ def test_receipts_name_the_message_and_who_had_it(event: dict[str, str], report:
 
 
 def test_subscribing_opens_and_unsubscribing_closes() -> None:
-    assert parsed(PAYLOADS[6]) == WindowChanged(
+    opened = WindowChanged(
         account_id="pa:1",
         counterpart="01234567890A=",
         window=Window(opens_at_ms=AT_MS, closes_at_ms=None, basis="always"),
+        at_ms=AT_MS,
     )
-    assert parsed(PAYLOADS[7]) == WindowChanged(account_id="pa:1", counterpart="01234567890A=", window=None)
+
+    assert parsed(PAYLOADS[6]) == opened
+    assert parsed(PAYLOADS[7]) == replace(opened, window=None)
 
 
 @pytest.mark.parametrize("kind", ["webhook", "conversation_started", "client_status", "action"])

@@ -133,9 +133,10 @@ def erased(before: Conversation, message: Message, now_ms: int) -> Change | None
     return Change(before, (news,), changed=gone)
 
 
-def window_told(before: Conversation, window: Window | None, now_ms: int) -> Change:
-    """The provider says until when the customer may be written to; none: they have blocked us."""
-    blocked = Window(opens_at_ms=now_ms, closes_at_ms=now_ms, basis="blocked")
+def window_told(before: Conversation, window: Window | None, now_ms: int, *, at_ms: int | None = None) -> Change:
+    """The provider says until when the customer may be written to; none: they have blocked us, at this instant."""
+    blocked_at_ms = now_ms if at_ms is None else min(at_ms, now_ms)
+    blocked = Window(opens_at_ms=blocked_at_ms, closes_at_ms=blocked_at_ms, basis="blocked")
     return _with_window(Change(before), window or blocked, now_ms)
 
 
@@ -173,13 +174,11 @@ def _with_window(change: Change, window: Window | None, now_ms: int) -> Change:
 
 
 def _prevails(window: Window, standing: Window | None) -> bool:
-    """The one that closes later does; a block does, until there is a reason of a later time."""
+    """The one that closes later does; of a block and a reason to write, the later."""
     if standing is None:
         return True
-    if standing.basis == "blocked":
-        return window.basis != "blocked" and window.opens_at_ms >= standing.opens_at_ms
-    if window.basis == "blocked":
-        return True
+    if "blocked" in (standing.basis, window.basis):
+        return window.basis != standing.basis and window.opens_at_ms >= standing.opens_at_ms
     if standing.closes_at_ms is None:
         return False
     return window.closes_at_ms is None or window.closes_at_ms > standing.closes_at_ms

@@ -155,6 +155,8 @@ class WindowChanged:
     counterpart: str
     window: Window | None
     """None: they have blocked us."""
+    at_ms: int | None = None
+    """When they have, as far as the provider tells: what comes late undoes nothing that they did since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,6 +265,27 @@ class InboundLaws:
         assert second == Window(opens_at_ms=NOW_MS + 10, closes_at_ms=NOW_MS + 10, basis="blocked")
         assert [each.basis for each in news] == ["customer_message", "blocked", "always"]
 
+    async def test_a_block_that_comes_late_undoes_nothing_that_the_customer_did_since(
+        self, keeper: ConversationKeeper
+    ) -> None:
+        always = Window(opens_at_ms=NOW_MS + 20, closes_at_ms=None, basis="always")
+        blocked = WindowChanged(account_id=ACCOUNT, counterpart=CUSTOMER, window=None, at_ms=NOW_MS + 10)
+        back = replace(blocked, window=always, at_ms=NOW_MS + 20)
+        late = {"now_ms": NOW_MS + 60_000}
+        await take(keeper, received())
+        for item in (blocked, back, blocked):
+            await take(keeper, item, **late)
+        stands = (await current(keeper)).reply_window
+        await take(keeper, replace(blocked, at_ms=NOW_MS + 30), **late)
+        await take(keeper, received("p2", sent_at_ms=NOW_MS + 29), **late)
+        again = (await current(keeper)).reply_window
+        await take(keeper, received("p3", sent_at_ms=NOW_MS + 31), **late)
+        at_last = (await current(keeper)).reply_window
+
+        assert stands == always
+        assert again == Window(opens_at_ms=NOW_MS + 30, closes_at_ms=NOW_MS + 30, basis="blocked")
+        assert at_last == replace(always, opens_at_ms=NOW_MS + 31)
+
     async def test_what_was_sent_past_us_is_told_and_what_is_ours_is_the_sending_parts(
         self, keeper: ConversationKeeper
     ) -> None:

@@ -172,13 +172,9 @@ def _item(event: Node, account_id: str) -> Item:
             message_id = id_of(node_of(event, "unsend"), "messageId")
             return Unsent(provider_message_id=message_id, account_id=account_id, counterpart=user_id)
         case _:
-            return WindowChanged(
-                account_id=account_id,
-                counterpart=user_id,
-                window=Window(opens_at_ms=_at_ms(event), closes_at_ms=None, basis="always")
-                if kind == "follow"
-                else None,
-            )
+            at_ms = _at_ms(event)
+            window = Window(opens_at_ms=at_ms, closes_at_ms=None, basis="always") if kind == "follow" else None
+            return WindowChanged(account_id=account_id, counterpart=user_id, window=window, at_ms=at_ms)
 
 
 def _message(event: Node, account_id: str, user_id: str) -> Received:

@@ -261,11 +261,11 @@ def _identifiers(sender: Node, message: Node) -> Iterator[Identifier]:
 
 def _membership(member: Node, account: Account) -> Item:
     chat, status = node_of(member, "chat"), text_of(node_of(member, "new_chat_member"), "status")
-    opened_at_ms = seconds_in(member, "date")
-    if text_of(chat, "type") != "private" or status not in {"kicked", "member"} or opened_at_ms is None:
+    at_ms = seconds_in(member, "date")
+    if text_of(chat, "type") != "private" or status not in {"kicked", "member"} or at_ms is None:
         return passed("my_chat_member")
-    window = Window(opens_at_ms=opened_at_ms, closes_at_ms=None, basis="always") if status == "member" else None
-    return WindowChanged(account_id=account.account_id, counterpart=id_of(chat, "id"), window=window)
+    window = Window(opens_at_ms=at_ms, closes_at_ms=None, basis="always") if status == "member" else None
+    return WindowChanged(account_id=account.account_id, counterpart=id_of(chat, "id"), window=window, at_ms=at_ms)
 
 
 def _reaction(event: Node, account: Account, update_id: int) -> Item:

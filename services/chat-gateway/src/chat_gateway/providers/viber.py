@@ -122,13 +122,14 @@ class Viber:
                     detail=text_in(event, "desc"),
                 )
             ]
+        at_ms = milliseconds_in(event, "timestamp")
         if kind == "unsubscribed":
-            return [WindowChanged(account_id=account.account_id, counterpart=id_of(event, "user_id"), window=None)]
-        opened_at_ms = milliseconds_in(event, "timestamp")
-        if kind == "subscribed" and opened_at_ms is not None:
-            window = Window(opens_at_ms=opened_at_ms, closes_at_ms=None, basis="always")
-            subscriber = id_of(node_of(event, "user"), "id")
-            return [WindowChanged(account_id=account.account_id, counterpart=subscriber, window=window)]
+            user_id = id_of(event, "user_id")
+            return [WindowChanged(account_id=account.account_id, counterpart=user_id, window=None, at_ms=at_ms)]
+        if kind == "subscribed" and at_ms is not None:
+            window = Window(opens_at_ms=at_ms, closes_at_ms=None, basis="always")
+            user_id = id_of(node_of(event, "user"), "id")
+            return [WindowChanged(account_id=account.account_id, counterpart=user_id, window=window, at_ms=at_ms)]
         return [passed(kind)]
 
     def answer(self, request: WebRequest) -> WebAnswer:
