@@ -67,7 +67,7 @@ class Deliveries(RuleBasedStateMachine):
         text = f"edited {edit}"
         self.take(received(name, counterpart=person, edits=original, text=text))
         message_id = message_id_of(PLACE, original)
-        if message_id in self.texts and message_id not in self.gone and name not in self.edits:
+        if message_id not in self.gone and name not in self.edits:
             self.edits.add(name)
             self.texts[message_id] = text
 

@@ -1,7 +1,7 @@
 """Takes what a provider tells of customers, each thing once, in the caller's transaction."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
@@ -36,13 +36,15 @@ class Accepted:
 
     repeated: it was taken before, or taken back. passed: it concerns no conversation that is open. sending: it is
     about a message of ours, and the sending part's to take. `blob_ids` are the files of a message that was taken back,
-    those too with which it came again or too late: delete them after the commit.
+    those too with which it came again or too late: delete them after the commit. `is_new`: the message was not there
+    before, and its media are still to be fetched.
     """
 
     outcome: Literal["accepted", "repeated", "passed", "sending"]
     interaction_id: str | None = None
     message_id: str | None = None
     blob_ids: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 REPEATED: Final = Accepted(outcome="repeated")
@@ -64,7 +66,7 @@ async def accept(
         case Received(edits=None):
             return await _received(tx, place, item, files, now_ms, ours)
         case Received():
-            return await _edited(tx, place, item, now_ms)
+            return await _edited(tx, place, item, files, now_ms, ours)
         case Unsent():
             return await _unsent(tx, place, item, now_ms)
         case WindowChanged():
@@ -92,6 +94,8 @@ async def _received(
     if not await _first(tx, place, message_id):
         kept = await tx.message(place.tenant_id, message_id)
         taken_back = kept is None or kept.erased_at_ms is not None
+        if conversation and opens_first_window(conversation, item):
+            await keep(tx, conversation, inbound.window_told(conversation, item.window, now_ms), now_ms)
         return Accepted(outcome="repeated", blob_ids=tuple(file.blob_id for file in files) if taken_back else ())
     in_reply_to = await _answered(tx, place, item.reply_to, ours)
     said = inbound.said_by(item, files, message_id=message_id, in_reply_to=in_reply_to)
@@ -107,20 +111,33 @@ async def _received(
     return await _kept(tx, conversation, inbound.received(conversation, item, said, now_ms), now_ms)
 
 
+def opens_first_window(conversation: Conversation, item: Received) -> bool:
+    """Even if its words are known: by an edit that came first, which opens none."""
+    return item.window is not None and conversation.reply_window is None
+
+
 def opened_by(place: Place, item: Received, previous: Conversation | None, now_ms: int) -> Conversation:
     """The conversation that this message opens; `previous` ended last."""
     name = f"interaction:{place.tenant_id}/{place.address}/{item.provider_message_id}"
     return inbound.opened(place, item, interaction_id=uuid5(NAMESPACE_URL, name).hex, previous=previous, now_ms=now_ms)
 
 
-async def _edited(tx: ConversationTransaction, place: Place, item: Received, now_ms: int) -> Accepted:
-    """An edit of a message that is not known changes nothing, and counts as new when it comes again."""
-    found = await _of_message(tx, place, item.edits or "")
+async def _edited(
+    tx: Tx, place: Place, item: Received, files: Sequence[File], now_ms: int, ours: Ours[Tx] | None
+) -> Accepted:
+    """An edit that comes before its message is the message: the customer's last words count, and the message, when it
+    comes, is known."""
+    original, edit_id = item.edits or "", message_id_of(place, item.provider_message_id)
+    found = await _of_message(tx, place, original)
     if found is None:
-        return PASSED
-    conversation, message = found
-    if not await _first(tx, place, message_id_of(place, item.provider_message_id)):
+        done = await _received(tx, place, replace(item, provider_message_id=original), files, now_ms, ours)
+        if done.outcome != "repeated":
+            await _first(tx, place, edit_id)  # a repetition is known by it
+            return done
+        found = await _of_message(tx, place, original)  # it has come meanwhile, or was taken back
+    if found is None or not await _first(tx, place, edit_id):
         return REPEATED
+    conversation, message = found
     at_ms = now_ms if item.sent_at_ms is None else item.sent_at_ms
     change = inbound.edited(conversation, message, item.text, at_ms=at_ms, now_ms=now_ms)
     return await _kept(tx, conversation, change, now_ms) if change else PASSED
@@ -209,6 +226,7 @@ async def _kept(tx: ConversationTransaction, before: Conversation, change: Chang
         outcome="accepted",
         interaction_id=before.interaction_id,
         message_id=message.message_id if message else None,
+        is_new=change.message is not None,
     )
 
 

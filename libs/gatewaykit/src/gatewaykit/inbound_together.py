@@ -12,7 +12,7 @@ from typing import TypeGuard
 from gatewaykit.domain import inbound
 from gatewaykit.domain.provider import Item, Received
 from gatewaykit.domain.records import Change, Conversation, Place
-from gatewaykit.inbound import REPEATED, Accepted, message_id_of, opened_by, short, source_of
+from gatewaykit.inbound import REPEATED, Accepted, message_id_of, opened_by, opens_first_window, short, source_of
 from gatewaykit.keep import announce_all
 from gatewaykit.store import ConversationTransaction, Pair
 
@@ -51,8 +51,8 @@ def stands_alone(item: Item) -> TypeGuard[Received]:
 async def accept_together(tx: ConversationTransaction, words: Sequence[Word], now_ms: int) -> list[Accepted | None]:
     """Take messages of one tenant, whose transaction it is, in this order.
 
-    None: somebody else holds the conversation, and nothing of the message is taken. This waits for no conversation, for
-    it holds others; `accept` waits. Raises RetryLaterError if a conversation is opened elsewhere at the same time.
+    None: somebody else holds the conversation, or more than the message's words is new, and nothing of it is taken.
+    This waits for no conversation, for it holds others; `accept` waits, and does all. Raises RetryLaterError if a conversation is opened elsewhere at the same time.
     """
     tenant_id = words[0].place.tenant_id
     standing = dict(await tx.lock_open_free(tenant_id, {word.pair for word in words}))
@@ -71,7 +71,8 @@ async def accept_together(tx: ConversationTransaction, words: Sequence[Word], no
         if word.pair not in standing:
             outcomes.append(None)
         elif conversation is None or message_id not in fresh:
-            outcomes.append(REPEATED)
+            whole = conversation is None or not opens_first_window(conversation, word.item)
+            outcomes.append(REPEATED if whole else None)
         else:
             fresh.remove(message_id)  # it may be here twice
             said = inbound.said_by(word.item, (), message_id=message_id, in_reply_to=None)
@@ -79,7 +80,9 @@ async def accept_together(tx: ConversationTransaction, words: Sequence[Word], no
             standing[word.pair] = change.conversation
             changes.append((word, change))
             interaction_id = conversation.interaction_id
-            outcomes.append(Accepted(outcome="accepted", interaction_id=interaction_id, message_id=message_id))
+            outcomes.append(
+                Accepted(outcome="accepted", interaction_id=interaction_id, message_id=message_id, is_new=True)
+            )
     await _keep(tx, changes, now_ms)
     return outcomes
 

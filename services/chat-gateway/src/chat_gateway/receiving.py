@@ -115,7 +115,7 @@ async def _accepted(tx: ChatTransaction, place: Place, item: Item, now_ms: int) 
         return None
     if done.outcome != "accepted" or done.interaction_id is None or done.message_id is None:
         return done
-    if isinstance(item, Received) and item.edits is None:
+    if isinstance(item, Received) and done.is_new:
         for number, ref in enumerate(media, start=1):
             await tx.put_pending_file(
                 PendingFile(

@@ -72,7 +72,8 @@ def opened(
 
 
 def received(before: Conversation, item: Received, said: Said, now_ms: int) -> Change:
-    """The customer's message, and what it tells beside its words: by what else they are known, a window."""
+    """The customer's message, or the edit that came before it, and what it tells beside its words: by what else they
+    are known, a window."""
     known = _joined(before.identifiers, item.identifiers)
     attributes = dict(said.attributes)
     if before.continues:
@@ -84,6 +85,9 @@ def received(before: Conversation, item: Received, said: Said, now_ms: int) -> C
         attributes=attributes,
     )
     change = customer_says(replace(before, identifiers=known), opening, said, now_ms)
+    if change.message and item.edits is not None:  # older edits may follow
+        edited_at_ms = now_ms if item.sent_at_ms is None else item.sent_at_ms
+        change = replace(change, message=replace(change.message, edited_at_ms=edited_at_ms))
     announce = change.announce
     if before.last_number and known != before.identifiers:
         announce = (*announce, _updated(change.conversation, now_ms))

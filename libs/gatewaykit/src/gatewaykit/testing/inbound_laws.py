@@ -201,7 +201,6 @@ class InboundLaws:
         assert (kept.state, kept.last_number, kept.customer_number) == ("open", 2, 1)
 
     async def test_edits_change_the_kept_words_and_the_last_one_stands(self, keeper: ConversationKeeper) -> None:
-        early = await take(keeper, received("e0", edits="p1", text="too early"))
         await take(keeper, received())
         for name, text, at_ms in (("e2", "second", 2000), ("e3", "third", 2000), ("e1", "first", 1999)):
             await take(keeper, received(name, edits="p1", text=text, sent_at_ms=at_ms))
@@ -211,11 +210,27 @@ class InboundLaws:
         async with keeper.transaction("acme") as tx:
             kept = await tx.message("acme", message_id_of(PLACE, "p1"))
 
-        assert early.outcome == "passed"
         assert kept is not None
         assert kept.text == "third"
         assert [each.personal["text"] for each in edits] == ["second", "third"]
         assert len(ids) == len(set(ids)) == 4
+
+    async def test_an_edit_that_comes_before_its_message_is_the_message(self, keeper: ConversationKeeper) -> None:
+        first = await take(keeper, received("e2", edits="p1", text="second", sent_at_ms=2000))
+        opened = (await current(keeper)).reply_window
+        late = await take(keeper, received(window=window()), files=[PHOTO])
+        older = await take(keeper, received("e1", edits="p1", text="first", sent_at_ms=1000))
+        again = await take(keeper, received("e2", edits="p1", text="second", sent_at_ms=2000))
+        newer = await take(keeper, received("e3", edits="p1", text="third", sent_at_ms=3000))
+        repeated = await take(keeper, received(window=window(72)))
+        [message] = await said(keeper, MessageReceived)
+        [edit] = await said(keeper, MessageEdited)
+
+        assert (first.is_new, first.message_id, opened) == (True, message_id_of(PLACE, "p1"), None)
+        assert [each.outcome for each in (late, older, again, newer)] == ["repeated", "passed", "repeated", "accepted"]
+        assert (message.personal["text"], edit.personal["text"], newer.is_new) == ("second", "third", False)
+        assert repeated.outcome == "repeated"
+        assert (await current(keeper)).reply_window == window()
 
     async def test_what_is_taken_back_is_erased_with_its_files_even_after_the_end(
         self, keeper: ConversationKeeper

@@ -80,6 +80,16 @@ class TogetherLaws:
         assert again.attributes == {"continues": first.interaction_id}
         assert numbers == [1, 1, 2]
 
+    async def test_a_message_whose_edit_came_first_is_left_to_be_taken_alone(self, keeper: ConversationKeeper) -> None:
+        late = received(window=window())
+        await take(keeper, received("e1", edits="p1", text="better"))
+        (first,) = await take_together(keeper, [(PLACE, late)], NOW_MS)
+        alone = await take(keeper, late)
+        (again,) = await take_together(keeper, [(PLACE, late)], NOW_MS)
+
+        assert (first, alone.outcome) == (None, "repeated")
+        assert again == alone
+
     async def test_open_conversations_are_found_by_address_and_counterpart(self, keeper: ConversationKeeper) -> None:
         ended, nobody = (WRITTEN.address, "15550002"), (WRITTEN.address, "15550003")
         async with keeper.transaction("acme") as tx:
