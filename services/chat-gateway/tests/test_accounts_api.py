@@ -55,6 +55,18 @@ async def test_addresses_stand_there_with_what_they_lack_and_no_secret(tmp_path:
     )
 
 
+async def test_each_number_of_one_account_stands_there(tmp_path: Path) -> None:
+    managed = Managed(tmp_path)
+    account = {"provider": "twilio", "account_id": "AC1", "secrets": {"auth_token": ["token"]}}
+    for name in ("sms:one", "sms:two", "sms:gone"):
+        managed.written.address(name, "sms", account)
+    managed.written.configure("channel", "sms:gone", None)
+    answer = await managed.ask("GET", "/addresses")
+
+    names = [each["address"] for each in answer.json()["addresses"]]
+    assert names == ["slack:acme", "sms:one", "sms:two", "telegram:bot"]
+
+
 async def test_other_tenants_addresses_are_not_there(tmp_path: Path) -> None:
     managed = Managed(tmp_path)
 

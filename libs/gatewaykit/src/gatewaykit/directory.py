@@ -78,8 +78,8 @@ class Directory:
         return self._accounts.get((tenant_id, provider, account_id))
 
     def accounts_of(self, tenant_id: str) -> list[str]:
-        """The tenant's addresses that have a provider's account."""
-        return [address for (tenant, _, _), address in self._accounts.items() if tenant == tenant_id]
+        """The tenant's addresses that have a provider's account; several may have the same, as Twilio's numbers do."""
+        return [address for address, (tenant, found) in self._addresses.items() if tenant == tenant_id and found.account]
 
     def template(self, tenant_id: str, domain: str, template_id: str) -> Template | None:
         """A text that may be sent as it is, but for its variables."""

@@ -90,9 +90,10 @@ class WrittenGateway:
         self._offsets: dict[str, int] = {}
         self.configure("domain", DOMAIN, {"id": DOMAIN, "partition": 0})
 
-    def configure(self, kind: RecordKind, name: str, value: Mapping[str, object]) -> None:
-        """As topic `config` brings it."""
-        record = ConfigurationRecord(kind=kind, id=f"{kind}:{name}", domain=DOMAIN, version=1, value=dict(value))
+    def configure(self, kind: RecordKind, name: str, value: Mapping[str, object] | None) -> None:
+        """As topic `config` brings it; without a value it is gone."""
+        whole = None if value is None else dict(value)
+        record = ConfigurationRecord(kind=kind, id=f"{kind}:{name}", domain=DOMAIN, version=1, value=whole)
         self.directory.apply(TENANT, record)
 
     def address(self, name: str, channel: str, account: Mapping[str, object]) -> None:
