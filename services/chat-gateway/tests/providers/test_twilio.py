@@ -38,13 +38,14 @@ SMS: Provider = TwilioSms()
 WHATSAPP: Provider = TwilioWhatsApp()
 ACCOUNT = Account(
     tenant_id="acme",
-    address="+18005551212",
+    address="sms:acme",
     channel="sms",
     provider="twilio",
     account_id="AC1",
     api_url="https://api.example",
     webhook_url="https://centre.example/hooks/twilio/1",
     secrets={"auth_token": ("12345", "before"), "shared_key": ("shared",)},
+    options={"sender": "+18005551212"},
 )
 NOW_MS = 1_700_000_000_000
 # The example of the page "Webhooks security" and of Twilio's own libraries' tests, and what they say of it.
@@ -339,6 +340,13 @@ def test_a_service_sends_for_its_numbers_and_the_callback_keeps_a_query() -> Non
 
     assert (form["MessagingServiceSid"], "From" in form) == ("MG1", False)
     assert form["StatusCallback"] == f"https://centre.example/hooks?a=1&centralino_reference={TEXT.reference}"
+
+
+def test_an_account_that_names_no_sender_sends_nothing() -> None:
+    with pytest.raises(RefusedError) as refused:
+        SMS.request_of(TEXT, replace(ACCOUNT, options={}))
+
+    assert refused.value.code == "not_authorised"
 
 
 def test_a_file_goes_by_its_url_and_a_template_by_its_sid() -> None:

@@ -99,7 +99,7 @@ LATER: Final = (14107, 20429, 21611, 63018)
 
 class Twilio:
     """What SMS and WhatsApp have in common. `account_id` is the Account SID. Option `sender` is a number
-    (`+1...`, `whatsapp:+1...`) or a messaging service (`MG...`); without it the address. Secrets `auth_token`, and
+    (`+1...`, `whatsapp:+1...`) or a messaging service (`MG...`); without it nothing can be sent. Secrets `auth_token`, and
     `shared_key` for webhooks that a Webhooks Rule signs."""
 
     name = "twilio"
@@ -159,7 +159,9 @@ class Twilio:
     def request_of(self, outgoing: Outgoing, account: Account) -> HttpRequest:
         """A message resource; its status callback is our webhook with the reference in the query."""
         check(outgoing, self.capabilities)
-        sender = account.options.get("sender") or account.address
+        sender = account.options.get("sender")
+        if not sender:
+            raise RefusedError("not_authorised", "the account has no option `sender`")
         mark = "&" if "?" in account.webhook_url else "?"
         fields = {
             "To": outgoing.counterpart,
