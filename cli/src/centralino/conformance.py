@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, MutableSequence, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chat_gateway.carriers import PROVIDERS
 from chat_gateway.testing.samples import TENANT
@@ -17,6 +17,7 @@ from gatewaykit.domain.provider import Provider
 from httpx import AsyncClient
 from servicekit.http_client import HttpClient, http_client
 from servicekit.http_server import AsgiApp, Receive, Scope, Send, http_server
+from servicekit.ports import Http, HttpReply, HttpRequest
 from servicekit.testing.eventually import eventually
 
 from centralino.providers.catalogue import VENDORS, configuration
@@ -24,6 +25,9 @@ from centralino.providers.server import providers_server
 from centralino.providers.simulated import Simulated
 
 Json = dict[str, Any]  # Any: JSON, that only tests read
+HASTY_SECONDS: Final = 1.0
+PATIENT_SECONDS: Final = 60.0
+"""More than the gateway ever waits."""
 
 
 @dataclass(slots=True)
@@ -46,6 +50,21 @@ class Front:
         await self.app(scope, receive, send)
 
 
+@dataclass(slots=True)
+class Patience:
+    """The gateway's way to the provider: an Http that waits for no answer longer than `seconds`."""
+
+    http: Http
+    seconds: float = PATIENT_SECONDS
+
+    async def send(
+        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, address: str | None = None
+    ) -> HttpReply:
+        """See Http."""
+        seconds = min(timeout_seconds, self.seconds)
+        return await self.http.send(request, timeout_seconds=seconds, bytes_max=bytes_max, address=address)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """One provider's channel: the simulator on one side, the gateway on the other."""
@@ -55,6 +74,7 @@ class Bench:
     client: AsyncClient
     simulated: Simulated
     front: Front
+    http: Patience
     written: WrittenGateway
 
     @property
@@ -95,6 +115,14 @@ class Bench:
         message = self.received()[0]
         await self.written.assign(message.interaction_id)
         return message
+
+    async def write_into(self, fault: Mapping[str, object], message: MessageReceived) -> None:
+        """The agent writes `one`, as `m1`, and the provider meets it with the fault."""
+        await self.control("POST", "/faults", dict(fault))
+        self.http.seconds = HASTY_SECONDS if fault["kind"] == "timeout" else PATIENT_SECONDS
+        await self.written.write(message.interaction_id, "m1", "one")
+        await eventually(lambda: not self.simulated.faults)
+        self.http.seconds = PATIENT_SECONDS
 
     async def got(self, count: int = 1) -> list[Json]:
         """What customers got, once it is so much."""
@@ -155,9 +183,9 @@ async def bench(on: Stage, name: str, folder: Path) -> AsyncGenerator[Bench]:
     simulated = on.simulated[name]
     on.front.app = None
     await simulated.reset()
-    vendor = simulated.vendor
+    vendor, http = simulated.vendor, Patience(on.http)
     written = WrittenGateway(
-        on.http,
+        http,
         folder,
         public_url=on.public_url,
         provider_urls={f"{vendor.provider}/{vendor.channel}": simulated.base_url},
@@ -172,7 +200,15 @@ async def bench(on: Stage, name: str, folder: Path) -> AsyncGenerator[Bench]:
     on.front.open.set()
     running = asyncio.create_task(written.run())
     try:
-        yield Bench(name=name, url=on.url, client=on.client, simulated=simulated, front=on.front, written=written)
+        yield Bench(
+            name=name,
+            url=on.url,
+            client=on.client,
+            simulated=simulated,
+            front=on.front,
+            http=http,
+            written=written,
+        )
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -51,7 +51,7 @@ async def test_a_connection_is_reset_with_or_without_the_message_taken(slack: Ri
     assert (await posted(slack, said["customer"])).status_code == 200
 
 
-async def test_a_send_that_times_out_ends_when_the_client_goes(slack: Rig) -> None:
+async def test_a_send_that_times_out_ends_when_the_client_goes(slack: Rig, caplog: pytest.LogCaptureFixture) -> None:
     said = await slack.say("hello")
     await slack.control("POST", "/faults", {"kind": "timeout", "accepted": True, "hold_ms": 60_000})
     asking = asyncio.create_task(posted(slack, said["customer"]))
@@ -60,6 +60,7 @@ async def test_a_send_that_times_out_ends_when_the_client_goes(slack: Rig) -> No
     await eventually(lambda: slack.simulated.calls)
 
     assert slack.simulated.calls[0].fault == "timeout"
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_faults_count_only_sends_and_can_be_taken_back(slack: Rig) -> None:

@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from centralino.conformance import Bench, Stage, bench, content, stage, who_can
-from centralino.providers.catalogue import VENDORS
+from centralino.providers.catalogue import VENDORS, configuration
 from chat_gateway.testing.samples import TENANT
 from contracts.interactions import InteractionStarted
 from contracts.messages import MessageAnnounced, MessageFailed, MessageSent
@@ -106,9 +107,22 @@ async def test_nothing_unsigned_has_an_effect(one: Bench, signature: str) -> Non
     assert one.written.announced() == []
 
 
+@pytest.mark.parametrize("one", EVERY, indirect=True)
+async def test_while_a_secret_is_changed_the_one_before_counts(one: Bench, tmp_path: Path) -> None:
+    account: Any = configuration(one.simulated.vendor)["account"]
+    (tmp_path / TENANT / "next").write_text("the next secret")
+    secrets = {use: ["next", *names] for use, names in account["secrets"].items()}
+    one.written.address(one.name, one.simulated.vendor.channel, {**account, "secrets": secrets})
+    await one.say("signed with the one before")
+    [told] = await one.idle()
+
+    assert (told["status"], one.texts()) == (200, ["signed with the one before"])
+
+
 @pytest.mark.parametrize("one", who_can("stale"), indirect=True)
-async def test_nothing_that_was_signed_long_ago_has_an_effect(one: Bench) -> None:
-    await one.say("old", delivery={"age_seconds": 400})
+@pytest.mark.parametrize("age_seconds", [400, -400])
+async def test_nothing_that_was_signed_at_another_time_has_an_effect(one: Bench, age_seconds: int) -> None:
+    await one.say("old", delivery={"age_seconds": age_seconds})
     [told] = await one.idle()
 
     assert told["status"] == 403
@@ -118,6 +132,13 @@ async def test_nothing_that_was_signed_long_ago_has_an_effect(one: Bench) -> Non
 @pytest.mark.parametrize("one", who_can("handshake"), indirect=True)
 async def test_the_provider_is_told_that_the_address_is_ours(one: Bench) -> None:
     assert (await one.control("POST", "/handshake"))["fault"] in {"", None}
+
+
+@pytest.mark.parametrize("one", who_can("handshake"), indirect=True)
+async def test_nobody_else_is_told_that_the_address_is_ours(one: Bench) -> None:
+    one.simulated.vendor.secrets = dict.fromkeys(one.simulated.vendor.secrets, "another")
+
+    assert (await one.control("POST", "/handshake"))["fault"]
 
 
 @pytest.mark.parametrize("one", EVERY, indirect=True)
@@ -206,15 +227,17 @@ async def test_an_echo_of_ours_is_no_second_message(one: Bench) -> None:
 @pytest.mark.parametrize("one", who_can("block"), indirect=True)
 async def test_nothing_reaches_whoever_blocks_us(one: Bench) -> None:
     message = await one.first()
+    before = len(await one.idle())
     await one.control("POST", "/customers", {"customer": "Ann", "blocked": True})
-    await one.idle()
+    is_told = len(await one.idle()) > before
     told = [each.basis for each in one.written.announced(WindowChanged)]
     await one.written.write(message.interaction_id, "m1", "hi")
     await eventually(lambda: bool(one.statuses("m1") or one.written.announced(MessageFailed)))
     await one.idle()
 
     refused = [each.reason for each in one.written.announced(MessageFailed)]
-    assert refused == (["blocked"] if "blocked" in told else [])
+    assert ("blocked" in told) == is_told
+    assert refused == (["blocked"] if is_told else [])
     assert not (await one.control("GET", "/messages?side=centre"))["messages"]
     if not refused:
         assert await one.becomes("m1", "failed")

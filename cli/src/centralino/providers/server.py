@@ -146,7 +146,8 @@ def _reset(receive: Receive) -> None:
         raise ConnectionResetError
     peer = transport.get_extra_info("socket")
     if peer is not None:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # the client has gone by itself
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
