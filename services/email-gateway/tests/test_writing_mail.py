@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from contracts import Event, decode
+from contracts.channel_limits import CHANNELS
 from contracts.commands import SendMessage
 from contracts.configuration_records import ConfigurationPart
 from contracts.interactions import InteractionStarted
 from contracts.messages import MessageAnnounced, MessageFailed, MessageReceived, MessageSent
+from contracts.tasks import TaskTransferredOut
 from contracts.topics import COMMANDS_EMAIL
 from contracts.written import MessageStatusChanged
 from email_gateway.domain.mail import ParsedMail
@@ -43,6 +45,7 @@ from gatewaykit.domain.provider import Sent
 from gatewaykit.domain.records import Seat
 from gatewaykit.keep import keep
 from gatewaykit.outgoings import Outgoings
+from gatewaykit.routing import Routing
 from gatewaykit.secrets import Secrets
 from gatewaykit.sending import Sending, SendingMetrics
 from gatewaykit.testing.memory_blobs import MemoryBlobs
@@ -93,6 +96,7 @@ class Desk:
     server: Server
     receive: Receiving
     agents: AgentMessages[Any]  # Any: of this store's transaction
+    routing: Routing[Any]  # Any: as above
     sending: Sending
 
     async def get(self, raw: bytes, *recipients: str, **more: Any) -> None:  # Any: fields of Envelope
@@ -167,8 +171,9 @@ async def desk(tmp_path: Any) -> AsyncGenerator[Desk]:  # Any: pytest's
         chance=SystemChance(),
         metrics=SendingMetrics(telemetry),
     )
-    agents = AgentMessages(clock, MailWriting(known, mailboxes, outgoings))
-    yield Desk(store, clock, server, receive, agents, sending)
+    writing = MailWriting(known, mailboxes, outgoings)
+    agents, routing = AgentMessages(clock, writing), Routing(known, clock, writing)
+    yield Desk(store, clock, server, receive, agents, routing, sending)
 
 
 @pytest.fixture
@@ -398,3 +403,72 @@ async def test_a_bounce_that_names_none_of_several_is_shown_in_the_conversation(
 
     assert [each.status for each in await news_of(at, "m1")] == ["sent"]
     assert (shown.attributes["automatic"], shown.attributes["kind"]) == ("bounce", "automatic")
+
+
+async def test_a_forward_needs_no_word_and_takes_the_files_along(at: Desk) -> None:
+    await at.get(WITH_BILL)
+    await at.get(letter("m2", "Precedence: list", body="The newest, by a machine.\n"))
+    interaction_id = await at.assign()
+    await at.answer(interaction_id, mode="forward", personal={"to": ["it@customer.example"]})
+    [sent] = await at.said(MessageSent)
+    went = parse_mail(at.server.given[-1].raw)
+
+    assert (went.subject, [each.name for each in went.attachments]) == ("Fwd: Bill", ["bill.pdf"])
+    assert "See the bill." in went.text
+    assert [each["name"] for each in sent.personal["files"]] == ["bill.pdf"]
+    assert at.server.given[-1].recipients == ("it@customer.example",)
+
+
+WITH_BILL = (
+    f"From: {ANNA}\nTo: {HELP}\nMessage-ID: <bill@customer.example>\nSubject: Bill\nMIME-Version: 1.0\n"
+    "Content-Type: multipart/mixed; boundary=x\n\n--x\n\nSee the bill.\n--x\nContent-Type: application/pdf\n"
+    "Content-Disposition: attachment; filename=bill.pdf\n\n%PDF-1.4\n--x--\n"
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "size_bytes", "refused"),
+    [(20, 1, []), (21, 1, ["files_invalid"]), (2, 12_000_000, ["message_too_large"])],
+)
+async def test_an_e_mail_has_as_many_and_as_large_files_as_its_channel_says(
+    at: Desk, count: int, size_bytes: int, refused: list[str]
+) -> None:
+    file = {"name": "a.txt", "mime": "text/plain", "size_bytes": size_bytes, "sha256": "0" * 64}
+    await at.get(letter("m1"))
+    files = [{**file, "blob_id": f"up-{number}"} for number in range(count)]
+    await at.answer(await at.assign(), personal={"text": "x", "files": files})
+
+    assert CHANNELS["email"].files_max == 20
+    assert [each.reason for each in await at.said(MessageFailed)] == refused
+
+
+@pytest.mark.parametrize(("fields", "recipients"), [((), [(ANNA,)]), (("Authentication-Results: mx; dmarc=fail",), [])])
+async def test_what_nobody_wrote_goes_to_who_wrote_unless_that_was_forged(
+    at: Desk, fields: tuple[str, ...], recipients: list[tuple[str, ...]]
+) -> None:
+    await at.get(letter("m1", *(each.replace("mx", AUTHSERV) for each in fields)), vouched=True)
+    started = (await at.said(InteractionStarted))[-1]
+    at.server.given.clear()
+    over = TaskTransferredOut(
+        task_id="t1",
+        interaction_id=started.interaction_id,
+        domain=DOMAIN,
+        queue="support",
+        to="message",
+        reason="closed",
+        message="We are closed.",
+        transferred_at_ms=NOW_MS,
+        waited_ms=5,
+    )
+    event = Event(id="over", source="/router", tenant_id=TENANT, subject="t1", time_ms=0, data=over)
+    async with at.store.transaction(TENANT) as tx:
+        conversation = await tx.lock_conversation(TENANT, started.interaction_id)
+        assert conversation
+        await tx.save_conversation(replace(conversation, task_id="t1"))
+        await at.routing.transferred_out(tx, Delivered(event=event, data=over, record=RECORD))
+    await at.send()
+
+    assert [each.recipients for each in at.server.given] == recipients
+    assert [parse_mail(each.raw).visible_text for each in at.server.given] == ["We are closed."] * len(recipients)
+    assert [each.sender for each in at.server.given] == [""] * len(recipients)
+    assert [each.status for each in await at.said(MessageStatusChanged) if each.status != "sent"] == []

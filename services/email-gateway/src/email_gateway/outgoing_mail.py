@@ -86,12 +86,19 @@ def templated(template: Template, personal: Mapping[str, object]) -> dict[str, o
 
 
 def acknowledgement_of(mailbox: Mailbox, original: Original, values: Mapping[str, str]) -> Mail | None:
-    """What who wrote for the first time is told at once, if the mailbox says anything. Whether it may be said is for
-    `automatic.classify` and `SendingTransaction.may_acknowledge`. It goes to the sender, whatever Reply-To says."""
-    if mailbox.acknowledgement is None or original.from_ is None:
+    """What who wrote for the first time is told at once, if the mailbox says anything. Whether it may be said within
+    the day is for `SendingTransaction.may_acknowledge`."""
+    if mailbox.acknowledgement is None:
+        return None
+    return automatic_mail(put(mailbox.acknowledgement, values), original)
+
+
+def automatic_mail(text: str, original: Original) -> Mail | None:
+    """What nobody of the centre wrote: to the sender, whatever Reply-To says. None: a machine may not answer this."""
+    if original.from_ is None or not original.may_be_answered:
         return None
     quiet = replace(original, reply_to=(), to=(), cc=())
-    return Mail(draft=Draft(text=put(mailbox.acknowledgement, values), original=quiet, automatic=True), values=values)
+    return Mail(draft=Draft(text=text, original=quiet, automatic=True))
 
 
 def put(text: str, values: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 from servicekit.telemetry import log
 
-from email_gateway.domain.compose import FILES_MAX, MESSAGE_BYTES_MAX, Composed, From, OutgoingFile, compose
+from email_gateway.domain.compose import Composed, From, OutgoingFile, check_files, compose
 from email_gateway.domain.dkim import KeyUnfitError, signed
 from email_gateway.domain.outgoing import UnfitError
 from email_gateway.domain.smtp_replies import LOGIN_RETRY_MS
@@ -101,7 +101,10 @@ class EmailSender:
             return Again(after_ms=NOT_CONFIGURED_MS, scope="account", detail="address_unknown")
         if row.payload is None:
             raise RefusedError("words_gone", "What was to be sent is not kept any more.")
-        composed = await self._composed(row, mail_of(row.payload), mailbox)
+        try:
+            composed = await self._composed(row, mail_of(row.payload), mailbox)
+        except UnfitError as error:
+            raise RefusedError(error.code, str(error)) from error
         try:
             raw = self._with_signature(row, composed.raw, mailbox)
         except KeyUnfitError as error:
@@ -133,17 +136,13 @@ class EmailSender:
             own=mailbox.own,
             keys=self._keys,
         )
-        try:
-            return compose(
-                mail.draft, sender, files, unique=row.outgoing_id, interaction_id=row.interaction_id, now_ms=now_ms
-            )
-        except UnfitError as error:
-            raise RefusedError(error.code, str(error)) from error
+        return compose(
+            mail.draft, sender, files, unique=row.outgoing_id, interaction_id=row.interaction_id, now_ms=now_ms
+        )
 
     async def _files(self, tenant_id: str, files: tuple[File, ...]) -> tuple[OutgoingFile, ...]:
-        """Raises RefusedError before anything large is read."""
-        if len(files) > FILES_MAX or sum(file.size_bytes for file in files) * 4 // 3 > MESSAGE_BYTES_MAX:
-            raise RefusedError("message_too_large", "The files are too many or too large for an e-mail.")
+        """Raises UnfitError before anything large is read."""
+        check_files([file.size_bytes for file in files])
         return tuple([await self._file(tenant_id, file) for file in files])
 
     async def _file(self, tenant_id: str, file: File) -> OutgoingFile:

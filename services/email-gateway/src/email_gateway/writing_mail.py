@@ -8,20 +8,21 @@ from contracts.commands import SendMessage
 from gatewaykit.directory import Directory
 from gatewaykit.domain import composing, decisions
 from gatewaykit.domain.composing import Composed, Refusal
-from gatewaykit.domain.records import Conversation
+from gatewaykit.domain.content import File
+from gatewaykit.domain.records import Conversation, Message
 from gatewaykit.keep import keep
 from gatewaykit.outgoings import Outgoings
 from gatewaykit.writing import Writing
 from typing_extensions import override
 
-from email_gateway.domain.compose import subject_of
+from email_gateway.domain.compose import FILES_MAX, check_files, subject_of
 from email_gateway.domain.incoming import Judged
 from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.markup import read_markup
 from email_gateway.domain.outgoing import Draft, Original, Recipients, UnfitError, recipients_of
 from email_gateway.domain.sanitise import sanitised
 from email_gateway.mailboxes import Mailboxes
-from email_gateway.outgoing_mail import acknowledgement_of, mail_from, part_of, templated
+from email_gateway.outgoing_mail import acknowledgement_of, automatic_mail, mail_from, part_of, templated
 from email_gateway.reports import OutgoingReports
 from email_gateway.smtp_out import SUPPRESSED
 from email_gateway.store import MailTransaction
@@ -47,16 +48,22 @@ class MailWriting(Writing[MailTransaction]):
         if isinstance(personal, Refusal):
             return personal
         command = replace(command, personal=personal)
-        words = composing.words_of(command.personal)
+        words = composing.words_of(command.personal, files_max=FILES_MAX)
         if isinstance(words, Refusal):
             return words
-        original = await tx.original(tenant_id, conversation.interaction_id, command.in_reply_to)
+        passed_on = conversation.customer_message_id if command.mode == "forward" else None
+        answered = command.in_reply_to or passed_on
+        original = await tx.original(tenant_id, conversation.interaction_id, answered)
         if original is None and command.in_reply_to is not None:
             return Refusal("message_unknown", "The message to answer is not of this conversation.")
+        files = words.files
+        if command.mode == "forward" and original is not None and answered is not None:
+            files = (*files, *await _files_of(tx, tenant_id, answered))
         values = {"agent_name": self._names.agent_name(tenant_id, command.agent_id) or ""}
         try:
+            check_files([file.size_bytes for file in files])
             mail = mail_from(
-                command, original=original, counterpart=_address_of(conversation), files=words.files, values=values
+                command, original=original, counterpart=_address_of(conversation), files=files, values=values
             )
             recipients = recipients_of(mail.draft, mailbox.own)
         except UnfitError as error:
@@ -65,10 +72,19 @@ class MailWriting(Writing[MailTransaction]):
         if barred >= set(recipients.addresses):
             return Refusal(SUPPRESSED, "Mail to this address is stopped; a supervisor can lift that.")
         text = mail.draft.text or "\n".join(line.text for line in read_markup(mail.draft.html).lines)
-        if not text.strip() and not words.files:
+        if not text.strip() and not files and not mail.draft.passes_on:
             return Refusal("text_invalid", "The message says nothing.")
         part = part_of(mail, recipients.addresses)
-        return Composed(text=text, files=words.files, parts=(part,), personal=_told(mail.draft, recipients))
+        return Composed(text=text, files=files, parts=(part,), personal=_told(mail.draft, recipients))
+
+    @override
+    async def tell(self, tx: MailTransaction, conversation: Conversation, message: Message) -> None:
+        """See Writing. As an acknowledgement goes, and never to who must not be answered by a machine."""
+        original = await tx.original(conversation.tenant_id, conversation.interaction_id, None)
+        mail = automatic_mail(message.text, original) if original else None
+        if mail and original and original.from_:
+            part = part_of(mail, (original.from_.address,))
+            await self.outgoings.put(tx, message, conversation, [part])
 
     def _said(self, conversation: Conversation, command: SendMessage) -> dict[str, object] | Refusal:
         if command.template is None:
@@ -132,6 +148,7 @@ def original_of(judged: Judged) -> Original:
         text=mail.visible_text or mail.text,
         html=mail.visible_html,
         hops=judged.automatic.hops,
+        may_be_answered=judged.may_be_acknowledged,
     )
 
 
@@ -145,6 +162,11 @@ def _told(draft: Draft, recipients: Recipients) -> dict[str, object]:
         "bcc": [each.address for each in recipients.bcc],
     }
     return {name: value for name, value in told.items() if value}
+
+
+async def _files_of(tx: MailTransaction, tenant_id: str, message_id: str) -> tuple[File, ...]:
+    message = await tx.message(tenant_id, message_id)
+    return message.files if message else ()
 
 
 def _address_of(conversation: Conversation) -> str:

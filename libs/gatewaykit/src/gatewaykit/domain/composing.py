@@ -48,13 +48,13 @@ class Composed:
     """What else `message.sent` tells of it, as `message.received` does: `subject`, `html`, `to`, ..."""
 
 
-def words_of(personal: Mapping[str, object]) -> Words | Refusal:
+def words_of(personal: Mapping[str, object], *, files_max: int = FILES_MAX) -> Words | Refusal:
     """Free words and files of a command."""
     text, files = personal.get("text", ""), personal.get("files", [])
     if not isinstance(text, str) or "\x00" in text:
         return Refusal("text_invalid", "A message is text without NUL.")
-    if not isinstance(files, Sequence) or isinstance(files, str) or len(files) > FILES_MAX:
-        return Refusal("files_invalid", f"A message has at most {FILES_MAX} files.")
+    if not isinstance(files, Sequence) or isinstance(files, str) or len(files) > files_max:
+        return Refusal("files_invalid", f"A message has at most {files_max} files.")
     read = [_file(each) for each in files]
     known = tuple(file for file in read if file is not None)
     if len(known) < len(read):

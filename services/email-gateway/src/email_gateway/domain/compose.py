@@ -6,6 +6,7 @@ the original's header holds, our signed reply addresses among it.
 
 import html as entities
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -115,6 +116,14 @@ def compose(
     )
 
 
+def check_files(sizes_bytes: Sequence[int]) -> None:
+    """Raises UnfitError for more or larger files than an e-mail takes; in base64 they are a third longer."""
+    if len(sizes_bytes) > FILES_MAX:
+        raise UnfitError("files_too_many", f"A message has at most {FILES_MAX} files.")
+    if sum(sizes_bytes) * 4 // 3 > MESSAGE_BYTES_MAX:
+        raise UnfitError("message_too_large", f"With its files it has more than {MESSAGE_BYTES_MAX} bytes.")
+
+
 def subject_of(draft: Draft) -> str:
     """With one prefix, however often it went back and forth. A subject that the agent chose stays as it is."""
     if draft.subject.strip():
@@ -144,9 +153,8 @@ def references_of(original: Original | None) -> tuple[str, ...]:
 def _check(draft: Draft, files: tuple[OutgoingFile, ...]) -> None:
     if len(draft.text) > TEXT_CHARS_MAX or len(draft.html) > HTML_CHARS_MAX:
         raise UnfitError("text_too_long", f"Text has at most {TEXT_CHARS_MAX} characters, HTML {HTML_CHARS_MAX}.")
-    if len(files) > FILES_MAX:
-        raise UnfitError("files_too_many", f"A message has at most {FILES_MAX} files.")
-    if not draft.text.strip() and not draft.html.strip() and not files:
+    check_files([len(file.data) for file in files])
+    if not draft.text.strip() and not draft.html.strip() and not files and not draft.passes_on:
         raise UnfitError("text_invalid", "The message says nothing.")
 
 

@@ -41,6 +41,8 @@ class Original:
     """The same, sanitised."""
     hops: int = 0
     """Of HOPS_HEADER."""
+    may_be_answered: bool = True
+    """By a machine: no machine wrote it, and nobody forged its sender."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,11 @@ class Draft:
     """Who is written to where there is no original."""
     automatic: bool = False
     """An acknowledgement: nothing is sent back for it, whatever becomes of it."""
+
+    @property
+    def passes_on(self) -> bool:
+        """It says something even without a word of the agent's."""
+        return self.mode == "forward" and self.original is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
