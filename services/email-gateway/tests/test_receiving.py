@@ -479,7 +479,7 @@ async def test_a_bounce_is_told_of_the_message_that_failed_and_opens_nothing(her
     [(unique, report)] = here.sending.reports
 
     assert answers == [Accepted(), Accepted()]
-    assert (unique, report.final_recipient, report.is_permanent) == ("0a-1", "gone@customer.example", True)
+    assert (unique, report.final_recipient, report.is_lasting) == ("0a-1", "gone@customer.example", True)
     assert len(await here.said(MessageReceived)) == 1
 
 

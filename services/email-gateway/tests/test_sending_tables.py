@@ -62,6 +62,13 @@ class SendingLaws:
             assert await tx.suppressed("other", others, now_ms=NOW_MS) == frozenset()
             assert await tx.suppressed("acme", (), now_ms=NOW_MS) == frozenset()
 
+    async def test_a_domain_is_the_same_in_both_of_its_forms(self, keeper: Keeper) -> None:
+        async with keeper.transaction("acme") as tx:
+            await tx.suppress(suppression_of("acme", "anna@müller.example", "asked", now_ms=NOW_MS))
+            barred = await tx.suppressed("acme", ["anna@xn--mller-kva.example", "anna@..example"], now_ms=NOW_MS)
+
+        assert barred == {"anna@xn--mller-kva.example"}
+
     async def test_the_longer_reason_stays(self, keeper: Keeper) -> None:
         bounced = suppression_of("acme", ANNA, "bounced", now_ms=NOW_MS)
         asked = suppression_of("acme", ANNA, "asked", now_ms=NOW_MS, added_by="sam")

@@ -243,6 +243,18 @@ async def news_of(at: Desk, message_id: str) -> list[MessageStatusChanged]:
     return [each for each in await at.said(MessageStatusChanged) if each.message_id == message_id]
 
 
+async def test_a_full_mailbox_fails_the_message_and_stops_nothing(at: Desk) -> None:
+    await at.get(letter("m1"))
+    await at.answer(await at.assign())
+    raw = bounce(at.server.given[-1].message_id, ANNA).replace(b"5.1.1", b"5.2.2")
+    await at.get(raw, HELP, mail_from="")
+    async with at.store.transaction(TENANT) as tx:
+        barred = await tx.suppressed(TENANT, [ANNA], now_ms=NOW_MS)
+
+    assert [each.status for each in await news_of(at, "m1")] == ["sent", "failed"]
+    assert barred == frozenset()
+
+
 def bounce(message_id: str, recipient: str, name: str = "1", named: str = "") -> bytes:
     original = f"Original-Recipient: rfc822;{named}\n" if named else ""
     return (

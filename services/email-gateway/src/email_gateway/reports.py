@@ -48,7 +48,7 @@ class OutgoingReports(NoSending):
             told = replace(told, recipient=recipient)
             await self._outgoings.told(tx, (place.tenant_id, place.address), [told], now_ms)
         gone = (report.final_recipient or "").lower()
-        if report.is_permanent and gone in {each.address.lower() for each in row.recipients}:
+        if report.is_lasting and gone in {each.address.lower() for each in row.recipients}:
             # A report is easily forged by who has the message: only its own recipients are ever written to no more.
             await tx.suppress(suppression_of(row.tenant_id, gone, "bounced", now_ms=now_ms))
         return True

@@ -7,6 +7,7 @@ from email_gateway.domain.addresses import parse_message_ids, valid_address
 from email_gateway.domain.charsets import decode
 from email_gateway.domain.headers import Headers, read_headers
 from email_gateway.domain.limits import Limits, Notes
+from email_gateway.domain.smtp_replies import LASTING
 from email_gateway.domain.words import header_text
 
 Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
@@ -70,9 +71,9 @@ class DeliveryReport:
     """Read from a letter to a person."""
 
     @property
-    def is_permanent(self) -> bool:
-        """Writing there again is useless."""
-        return self.action == "failed" and not (self.status or "5").startswith("4")
+    def is_lasting(self) -> bool:
+        """Writing there again is useless: nobody is there. Full mailboxes and refused words are another matter."""
+        return self.action == "failed" and self.status in LASTING
 
 
 def read_status(body: bytes, message_id: str | None, limits: Limits, notes: Notes) -> list[DeliveryReport]:

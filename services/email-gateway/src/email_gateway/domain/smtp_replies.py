@@ -21,7 +21,8 @@ _BY_ENHANCED: Final = {
     "5.6.7": "address_unsupported",
 }
 _BY_CODE: Final = {550: "recipient_unknown", 551: "recipient_unknown", 553: "recipient_unknown"}
-_LASTING: Final = frozenset(("5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.2.1"))
+LASTING: Final = frozenset(("5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.2.1"))
+"""Statuses of RFC 3463 that say that nobody is there, nor will be."""
 
 
 def refusal_of(step: Step, code: int, text: str) -> Refused | Again:
@@ -44,7 +45,7 @@ def enhanced_code(text: str) -> str:
 
 def is_lasting(step: Step, code: int, text: str) -> bool:
     """Nobody is, nor will be, at the address: it is not written to any more. Only what says so certainly."""
-    return step == "rcpt" and 500 <= code < 600 and enhanced_code(text) in _LASTING
+    return step == "rcpt" and 500 <= code < 600 and enhanced_code(text) in LASTING
 
 
 def _word(step: Step, code: int, enhanced: str) -> str:

@@ -1,8 +1,11 @@
 """Who is not written to: by a hash of the address, so that the list names nobody."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Literal
+
+from email_gateway.domain.writing import wire_address
 
 Reason = Literal["bounced", "complained", "asked"]
 """Nobody is there; they called us unwanted; a supervisor said so."""
@@ -26,8 +29,12 @@ class Suppression:
 
 
 def hash_of(tenant_id: str, address: str) -> str:
-    """64 hex digits; the same address is another hash for another tenant."""
-    return sha256(f"{tenant_id}\0{address.strip().lower()}".encode("utf-8", "replace")).hexdigest()
+    """64 hex digits; the same address is another hash for another tenant, and the same however its domain is
+    written."""
+    lowered = address.strip().lower()
+    with suppress(ValueError):  # it has no other form
+        lowered = wire_address(lowered)
+    return sha256(f"{tenant_id}\0{lowered}".encode("utf-8", "replace")).hexdigest()
 
 
 def suppression_of(
