@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contracts.channel_parts import Template
 from gatewaykit.domain.composing import ALWAYS, Composed, Refusal, Words, composed, templated, window_now, words_of
-from gatewaykit.domain.content import File, Window
+from gatewaykit.domain.content import File, TemplateUse, Window
 from gatewaykit.domain.outgoing import Part
 from gatewaykit.domain.provider import Capabilities
 from gatewaykit.testing.conversation_laws import PHOTO
@@ -73,6 +73,10 @@ def test_free_words_go_only_while_the_window_is_open() -> None:
     assert go("hi", window=None) == "window_closed"
     assert go("hi", window=None, channel=free) == [Part(text="hi")]
     assert go("hi", window=blocked, channel=free) == "blocked"
+    use = TemplateUse(name="hola", language="es", variables=())
+    assert composed(Words(text="Hola", template=use), CHANNEL, blocked, NOW_MS) == Refusal(
+        "blocked", "The customer has blocked this channel."
+    )
 
 
 def test_the_window_that_is_told_to_the_provider_is_the_one_that_allows_it() -> None:

@@ -292,4 +292,4 @@ async def test_the_routers_last_words_reach_the_customer(desk: Desk) -> None:
 
     assert isinstance(told, MessageAnnounced)
     assert isinstance(ended, InteractionEnded)
-    assert desk.sending.put_down == [(told.message_id, "15550001", [Part(text="We are closed.")])]
+    assert desk.sending.put_down == [(told.message_id, "15550001", [Part(text="We are closed.", automatic=True)])]

@@ -324,7 +324,7 @@ def _outgoing(row: Row) -> OutgoingRow:
 
 def _part(kept: Mapping[str, object]) -> Part:
     file, template = kept["file"], kept["template"]
-    part = kept_as(Part, {"recipients": (), **kept})
+    part = kept_as(Part, {"recipients": (), "automatic": False, **kept})  # releases before know neither
     part = replace(part, recipients=tuple(part.recipients))
     if isinstance(file, dict):
         part = replace(part, file=kept_as(File, file))

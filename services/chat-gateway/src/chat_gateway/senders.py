@@ -1,11 +1,12 @@
 """Hands parts to providers: reads what they need, asks, and tells what the answer means."""
 
+from dataclasses import replace
 from typing import Final
 
 from gatewaykit.ask import ask
 from gatewaykit.blobs import BlobMissingError, Blobs
-from gatewaykit.domain.composing import window_now
-from gatewaykit.domain.content import File, Window
+from gatewaykit.domain.composing import closed, window_now
+from gatewaykit.domain.content import File
 from gatewaykit.domain.outgoing import OutgoingRow, Part
 from gatewaykit.domain.provider import (
     Again,
@@ -17,7 +18,6 @@ from gatewaykit.domain.provider import (
     RefusedError,
     Uncertain,
 )
-from gatewaykit.domain.records import Conversation
 from gatewaykit.fetch import FetchRefusedError
 from gatewaykit.links import Link, LinkKeys
 from servicekit.errors import RetryLaterError
@@ -98,6 +98,13 @@ class ProviderSender:
         async with self._store.transaction(row.tenant_id) as tx:
             conversation = await tx.conversation(row.tenant_id, row.interaction_id)
             message = await tx.message(row.tenant_id, row.message_id)
+        now_ms, capabilities = self._clock.now_ms(), carried.provider.capabilities
+        if part.automatic:
+            capabilities = replace(capabilities, human_agent_hours=None)
+        standing = conversation.reply_window if conversation else None
+        why_not = closed(standing, capabilities, now_ms, is_template=part.template is not None)
+        if conversation and why_not:
+            raise RefusedError(why_not.reason, why_not.detail)
         return Outgoing(
             reference=row.outgoing_id,
             counterpart=row.counterpart,
@@ -105,16 +112,12 @@ class ProviderSender:
             file=await self._file(carried, row.tenant_id, part.file) if part.file else None,
             template=part.template,
             reply_to=part.reply_to,
-            window=self._window(carried, conversation),
+            window=window_now(standing, capabilities, now_ms),
             identifiers=conversation.identifiers if conversation else (),
             author=message.agent_name if message else None,
             said_at_ms=row.created_at_ms,
-            attempt_at_ms=self._clock.now_ms(),
+            attempt_at_ms=now_ms,
         )
-
-    def _window(self, carried: Carried, conversation: Conversation | None) -> Window | None:
-        standing = conversation.reply_window if conversation else None
-        return window_now(standing, carried.provider.capabilities, self._clock.now_ms())
 
     async def _file(self, carried: Carried, tenant_id: str, file: File) -> OutgoingFile:
         """A link for who fetches it, its bytes for who wants these."""

@@ -58,7 +58,16 @@ def test_nobody_knows_the_window_of_which_nothing_was_heard_and_a_block_closes_e
     assert free_text(WHATSAPP, None, NOW_MS) == Free(now=None)
     assert free_text(CHANNELS["webchat"], None, NOW_MS) == Free(now=True)
     blocked = window(opened_hours_ago=1, basis="blocked", hours=None)
-    assert free_text(PROVIDERS["viber", "viber"], blocked, NOW_MS).now is False
+    assert free_text(PROVIDERS["viber", "viber"], blocked, NOW_MS) == Free(now=False, blocked=True)
+
+
+def test_who_has_blocked_us_gets_no_template_either() -> None:
+    filled = message(template="hello", variables={"name": "Marta", "when": "today"})
+    with pytest.raises(ProblemError) as caught:
+        check(filled, WHATSAPP, Free(now=False, blocked=True), channel="whatsapp", template=HELLO)
+
+    assert (caught.value.status, caught.value.code) == (409, "window_closed")
+    assert "template" not in caught.value.detail
 
 
 def test_beyond_the_window_only_a_template_goes() -> None:

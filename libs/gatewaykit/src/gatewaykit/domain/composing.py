@@ -90,7 +90,8 @@ def values_of(template: Template, personal: Mapping[str, object]) -> Mapping[str
 
 def composed(words: Words, capabilities: Capabilities, standing: Window | None, now_ms: int) -> Composed | Refusal:
     """How it goes; `standing` is the conversation's reply window."""
-    refusal = _template_refusal(capabilities) if words.template else _refusal(words, capabilities, standing, now_ms)
+    refusal = _template_refusal(capabilities) if words.template else _refusal(words, capabilities)
+    refusal = refusal or closed(standing, capabilities, now_ms, is_template=words.template is not None)
     if refusal:
         return refusal
     first, *others = _parts(words, capabilities)
@@ -112,9 +113,21 @@ def window_now(standing: Window | None, capabilities: Capabilities, now_ms: int)
     return None
 
 
+def closed(
+    standing: Window | None, capabilities: Capabilities, now_ms: int, *, is_template: bool = False
+) -> Refusal | None:
+    """Why the customer may not be written to now; none: they may. Whoever has blocked us gets no template either."""
+    if standing is not None and standing.basis == "blocked":
+        return Refusal("blocked", "The customer has blocked this channel.")
+    if is_template or window_now(standing, capabilities, now_ms) is not None:
+        return None
+    instead = "send a template" if capabilities.templates else "wait until the customer writes again"
+    return Refusal("window_closed", f"The time in which the channel carries free words is over: {instead}.")
+
+
 def announcing(conversation: Conversation, text: str) -> tuple[Part, ...]:
     """What the gateway itself says, if it goes to a provider."""
-    return (Part(text=text),) if conversation.counterpart is not None else ()
+    return (Part(text=text, automatic=True),) if conversation.counterpart is not None else ()
 
 
 def _template_refusal(capabilities: Capabilities) -> Refusal | None:
@@ -123,7 +136,7 @@ def _template_refusal(capabilities: Capabilities) -> Refusal | None:
     return Refusal("template_not_allowed", "The channel carries no templates.")
 
 
-def _refusal(words: Words, capabilities: Capabilities, standing: Window | None, now_ms: int) -> Refusal | None:
+def _refusal(words: Words, capabilities: Capabilities) -> Refusal | None:
     if not words.text.strip() and not words.files:
         return Refusal("text_invalid", f"A message has 1 to {capabilities.text_max} characters, or files.")
     if len(words.text) > capabilities.text_max:
@@ -135,16 +148,7 @@ def _refusal(words: Words, capabilities: Capabilities, standing: Window | None, 
             return Refusal("file_not_allowed", "The channel carries no files of this type.")
         if file.size_bytes > capabilities.file_bytes_max:
             return Refusal("file_too_large", f"The channel carries files of {capabilities.file_bytes_max} bytes.")
-    if window_now(standing, capabilities, now_ms) is None:
-        return _closed(standing, capabilities)
     return None
-
-
-def _closed(standing: Window | None, capabilities: Capabilities) -> Refusal:
-    if standing and standing.basis == "blocked":
-        return Refusal("blocked", "The customer has blocked this channel.")
-    instead = "send a template" if capabilities.templates else "wait until the customer writes again"
-    return Refusal("window_closed", f"The time in which the channel carries free words is over: {instead}.")
 
 
 def _parts(words: Words, capabilities: Capabilities) -> list[Part]:

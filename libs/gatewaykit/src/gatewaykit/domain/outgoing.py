@@ -55,6 +55,8 @@ class Part:
     template: TemplateUse | None = None
     reply_to: str | None = None
     """The provider's id of the message that is answered."""
+    automatic: bool = False
+    """Nobody wrote it: it may not use the time in which only a person may still answer."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """What only one channel needs, in JSON's types: `subject`, `html`, `to`, `cc`, `bcc`, ... of an e-mail."""
     recipients: tuple[str, ...] = ()

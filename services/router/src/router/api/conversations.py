@@ -105,7 +105,7 @@ class Conversations:
                 count_max=limits.files_max if limits.file_types else 0,
             ),
             templates=limits.templates,
-            template_needed=limits.templates and free.now is False,
+            template_needed=limits.templates and free.now is False and not free.blocked,
             free_text=free.now,
             free_text_until_ms=free.until_ms,
             modes=list(limits.modes),

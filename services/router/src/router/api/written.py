@@ -20,13 +20,15 @@ class Free:
 
     now: bool | None
     until_ms: int | None = None
+    blocked: bool = False
+    """Nothing may: the customer has blocked us."""
 
 
 def free_text(limits: ChannelLimits, window: WindowChanged | None, now_ms: int) -> Free:
     """By what was heard of the conversation's window last. For how long a person may answer counts from its opening, as
     the gateways do."""
     if window is not None and window.basis == "blocked":
-        return Free(now=False)
+        return Free(now=False, blocked=True)
     if limits.window_hours is None:
         return Free(now=True)
     if window is None:
@@ -44,8 +46,8 @@ def check(
 ) -> None:
     """Raises ProblemError: 409 when the customer cannot be written to now, 422 with everything that is wrong with the
     message. `template` is the configured one that the message names."""
-    if free.now is False and message.template is None:
-        raise _closed(limits)
+    if free.blocked or (free.now is False and message.template is None):
+        raise _closed(limits, free)
     faults = [*_of_channel(message, limits, channel), *_of_template(message, template)]
     if faults:
         named = ", ".join(dict.fromkeys(fault.path for fault in faults))
@@ -62,8 +64,8 @@ def check_file(mime: str, limits: ChannelLimits, channel: str, *, size_bytes: in
         raise ProblemError(415, "file_type_not_allowed", detail)
 
 
-def _closed(limits: ChannelLimits) -> ProblemError:
-    if limits.templates:
+def _closed(limits: ChannelLimits, free: Free) -> ProblemError:
+    if limits.templates and not free.blocked:
         detail = "The customer wrote too long ago for free text. Send a `template` (GET …/templates)."
     else:
         detail = "The customer cannot be written to now. Wait until they write again, or reach them by another channel."
