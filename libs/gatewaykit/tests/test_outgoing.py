@@ -164,6 +164,32 @@ def test_a_status_never_goes_back(before: State, status: str, state: State) -> N
     assert reported(row(before), told(status), NOW_MS).state == state
 
 
+def test_an_echo_without_a_reference_is_of_the_unknown_part_that_said_the_same_at_that_time() -> None:
+    def found(before: OutgoingRow | None = None, *, text: str = "hi", to: str = "anna", at_ms: int = NOW_MS) -> bool:
+        before = before or row("unknown")
+        echo = Echo(provider_message_id="e", account_id="a", counterpart=to, text=text, sent_at_ms=at_ms)
+        return outgoing.echoed([row("sent"), before], echo) is before
+
+    assert found()
+    assert found(at_ms=NOW_MS + SEND_MS + 60_000)
+    assert not found(at_ms=NOW_MS + SEND_MS + 60_001)
+    assert not found(at_ms=NOW_MS - 60_001)
+    assert not found(text="Hi")
+    assert not found(to="bob")
+    assert not found(row("sending"))
+    assert not found(replace(row("unknown"), provider_message_id="w1"))
+    assert not found(replace(row("unknown"), payload=None))
+    assert not found(replace(row("unknown"), payload=Part()), text="")
+
+
+def test_watermarks_tell_nothing_of_what_is_unknown() -> None:
+    read = Rate(tenant_id="acme", address="whatsapp:1", counterpart="anna", read_to_ms=NOW_MS, delivered_to_ms=NOW_MS)
+
+    assert [outgoing.reached(row(state), read, NOW_MS).state for state in STATES] == [
+        "read" if state in ("sent", "delivered") else state for state in STATES
+    ]
+
+
 def test_the_first_id_of_the_provider_stays_and_one_that_cannot_be_kept_is_none() -> None:
     known = reported(row("unknown"), told("sent", "w1"), NOW_MS)
 

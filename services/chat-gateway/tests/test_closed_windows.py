@@ -15,8 +15,9 @@ from contracts.messages import MessageAnnounced
 from contracts.tasks import TaskTransferredOut
 from contracts.written import MessageStatusChanged
 from gatewaykit.domain.content import Identifier, Window
-from gatewaykit.domain.provider import HttpReply, Received
+from gatewaykit.domain.provider import Received
 from gatewaykit.inbound import accept
+from servicekit.ports import HttpReply
 from servicekit.store import EVERY_TENANT
 from servicekit.testing.eventually import eventually
 from servicekit.testing.fake_http import FakeHttp, programmed

@@ -17,7 +17,7 @@ from servicekit.sweep import Sweep
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gatewaykit.domain.content import File, TemplateUse
-from gatewaykit.domain.outgoing import GIVE_UP_MS, EarlyReport, OutgoingRow, Part, Rate
+from gatewaykit.domain.outgoing import CLOCKS_DIFFER_MS, GIVE_UP_MS, EarlyReport, OutgoingRow, Part, Rate
 from gatewaykit.domain.recipients import Recipient
 
 ROWS_MAX: Final = 1000
@@ -25,7 +25,6 @@ WORDS_KEEP_DAYS: Final = 7
 """So long what failed can be sent again."""
 KEEP_DAYS: Final = 30
 EARLY_KEEP_DAYS: Final = 2
-CLOCKS_DIFFER_MS: Final = 60_000
 
 Line = tuple[str, str]
 """Tenant and address: one account of a provider."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gatewaykit.domain.outgoing import CLOCKS_DIFFER_MS, SEND_MS, echoed
 from gatewaykit.domain.provider import (
     Echo,
     Item,
@@ -19,6 +20,7 @@ from gatewaykit.outgoings import Outgoings
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 
+from chat_gateway.carriers import PROVIDERS
 from chat_gateway.domain.records import PendingFile
 from chat_gateway.metrics import ProviderMetrics
 from chat_gateway.store import ChatStore, ChatTransaction
@@ -32,6 +34,8 @@ FILES_MAX: Final = 20
 
 EARLY_MS: Final = 1500
 EARLY_PAUSE_SECONDS: Final = 0.05
+ECHOED_ROWS_MAX: Final = 5000
+"""More than any account hands to its provider within the time that is looked at."""
 
 
 class EarlyEchoError(RetryLaterError):
@@ -169,7 +173,19 @@ async def _recognised(tx: ChatTransaction, landed: Landed) -> Item:
     awaited = await tx.pair_in_flight(line, item.counterpart)
     if awaited and await _ours(tx, *line, item.provider_message_id) is None:
         raise EarlyEchoError
-    return replace(item, reference=None)
+    return replace(item, reference=await _echoed(tx, landed, item))
+
+
+async def _echoed(tx: ChatTransaction, landed: Landed, item: Echo) -> str | None:
+    """Our reference of what it is the echo of, where the provider's echoes name none."""
+    provider = PROVIDERS.get((landed.provider, landed.place.channel))
+    if provider is None or provider.capabilities.echoes or item.sent_at_ms is None:
+        return None
+    since_ms = item.sent_at_ms - SEND_MS - CLOCKS_DIFFER_MS
+    line = (landed.place.tenant_id, landed.place.address)
+    rows = await tx.taken_since(line, since_ms=since_ms, after="", rows_max=ECHOED_ROWS_MAX)
+    found = echoed(rows, item)
+    return found.outgoing_id if found else None
 
 
 async def _ours(tx: ChatTransaction, tenant_id: str, address: str, provider_message_id: str) -> str | None:

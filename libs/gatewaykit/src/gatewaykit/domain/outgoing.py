@@ -34,6 +34,8 @@ AHEAD_MS: Final = 500
 """So far ahead a part is claimed, for a turn of its account that comes then."""
 LEASE_MS: Final = 120_000
 """From a part's turn on; who has not told by then has died."""
+CLOCKS_DIFFER_MS: Final = 60_000
+"""A provider's and ours, and ours among each other, at most."""
 GIVE_UP_MS: Final = 24 * 3_600_000
 ATTEMPTS_MAX: Final = 20
 PAUSE_MS: Final = (500, 300_000)
@@ -225,6 +227,19 @@ def reached(row: OutgoingRow, pair: Rate, now_ms: int) -> OutgoingRow:
     if row.tried_at_ms <= pair.read_to_ms:
         return _advanced(row, "read", now_ms)
     return _advanced(row, "delivered", now_ms) if row.tried_at_ms <= pair.delivered_to_ms else row
+
+
+def echoed(rows: Iterable[OutgoingRow], echo: Echo) -> OutgoingRow | None:
+    """The part whose echo it is although it names none: one of which nobody knows, of the same words to the same
+    customer, which the provider was asked to send at that time."""
+    for row in rows:
+        same = row.counterpart == echo.counterpart and row.payload is not None and row.payload.text == echo.text
+        unknown = row.state == "unknown" and row.provider_message_id is None
+        asked_at_ms, sent_at_ms = row.tried_at_ms or 0, echo.sent_at_ms or 0
+        in_time = asked_at_ms - CLOCKS_DIFFER_MS <= sent_at_ms <= asked_at_ms + SEND_MS + CLOCKS_DIFFER_MS
+        if same and unknown and in_time and echo.text:
+            return row
+    return None
 
 
 def message_status(rows: Iterable[OutgoingRow]) -> MessageStatus | None:

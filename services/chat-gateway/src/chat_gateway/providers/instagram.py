@@ -3,7 +3,8 @@
 Vendor's pages: those of meta_events and meta_sending, "Instagram Messaging: Send a Message" (text of 1,000 bytes, which
 files), and "Rate limits": beyond 72,000 messages an hour, in and out, the account's own inbox fails: 20 a second.
 
-Echoes are not documented to carry `metadata`, so an uncertain message is not resolved by one.
+Echoes are not documented to carry `metadata`, so an uncertain text is resolved by an echo of the same words at that
+time (gatewaykit.domain.outgoing.echoed), and an uncertain file by none.
 """
 
 from collections.abc import Mapping, Sequence
