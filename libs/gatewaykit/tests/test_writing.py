@@ -24,6 +24,7 @@ from gatewaykit.testing.memory import MemoryConversationStore
 from gatewaykit.writing import Writing
 from servicekit.ports import Record
 from servicekit.reactions import Delivery
+from servicekit.store import EVERY_TENANT
 from servicekit.testing.set_clock import NOW_MS, SetClock
 
 CHANNEL = Capabilities(
@@ -122,10 +123,10 @@ FENCE: dict[str, Any] = {
 }
 
 
-def delivery(data: Any, name: str) -> Delivery[Any]:
+def delivery(data: Any, name: str, tenant_id: str = "acme") -> Delivery[Any]:
     given: dict[str, Any] = {
         "source": "/router/api",
-        "tenant_id": "acme",
+        "tenant_id": tenant_id,
         "subject": "i1",
         "time_ms": NOW_MS,
         "sequence": "6",
@@ -293,3 +294,33 @@ async def test_the_routers_last_words_reach_the_customer(desk: Desk) -> None:
     assert isinstance(told, MessageAnnounced)
     assert isinstance(ended, InteractionEnded)
     assert desk.sending.put_down == [(told.message_id, "15550001", [Part(text="We are closed.", automatic=True)])]
+
+
+async def test_ids_are_a_tenants_own(desk: Desk) -> None:
+    data = SendMessage(message_id="m-1", personal={"text": "hi"}, **FENCE)
+    async with desk.store.transaction(EVERY_TENANT) as tx:
+        await desk.agents.send(tx, delivery(data, "m-1", "other"))
+        await desk.agents.send(tx, delivery(data, "m-1"))
+
+    assert [each.message_id for each in await said(desk.store, MessageSent)] == ["m-1"]
+    assert [each.reason for each in await said(desk.store, MessageFailed)] == ["interaction_unknown"]
+
+
+async def test_an_id_that_another_message_has_is_refused_and_a_late_repetition_is_none(desk: Desk) -> None:
+    refused = await desk.send(CUSTOMERS.message_id)
+    async with desk.store.transaction("acme") as tx:  # one that the inbox has forgotten
+        await tx.add_message(replace(message(9), message_id="m-2", sender="agent", client_message_id=None))
+    before = await said(desk.store)
+    await desk.send("m-2")
+
+    assert [each.reason for each in refused] == ["message_id_taken"]
+    assert await said(desk.store) == before
+
+
+async def test_a_note_and_a_message_have_no_id_in_common(desk: Desk) -> None:
+    note = AddNote(message_id="m-1", personal={"text": "careful"}, **FENCE)
+    async with desk.store.transaction("acme") as tx:
+        await desk.agents.send(tx, delivery(note, "m-1"))
+    await desk.send("m-1")
+
+    assert await said(desk.store, MessageSent) == []

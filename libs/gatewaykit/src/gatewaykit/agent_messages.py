@@ -14,6 +14,7 @@ from gatewaykit.keep import keep
 from gatewaykit.writing import Tx, Writing
 
 TEXT_MAX: Final = 4000
+ID_TAKEN: Final = Refusal("message_id_taken", "Another message has this id: give each one of its own.")
 TEXT_INVALID: Final = Refusal("text_invalid", f"A message has 1 to {TEXT_MAX} characters, and no NUL.")
 
 
@@ -31,10 +32,15 @@ class AgentMessages(Fenced[Tx]):
         """
         command, tenant_id, now_ms = delivery.data, delivery.event.tenant_id, self.clock.now_ms()
         conversation, allowed = await self.fenced(tx, tenant_id, command, command.message_id, now_ms)
-        if not await tx.first_time("message.send", command.message_id):
+        if not await self.first_time(tx, tenant_id, "message.send", command.message_id):
             return
-        if conversation is None or not allowed:
-            refusal: Refusal | None = why_refused(conversation, command)
+        known = await tx.message(tenant_id, command.message_id)
+        if known is not None and known.sender == "agent" and known.interaction_id == command.interaction_id:
+            return  # longer ago than is remembered
+        if known is not None:
+            refusal: Refusal | None = ID_TAKEN
+        elif conversation is None or not allowed:
+            refusal = why_refused(conversation, command)
         elif isinstance(command, AddNote):
             refusal = await self._note(tx, conversation, command, delivery.event.id, now_ms)
         elif conversation.counterpart is None:
@@ -48,7 +54,7 @@ class AgentMessages(Fenced[Tx]):
         """Have sent again what failed, or of what nobody knows; or say why not. Raises RetryLaterError as `send`."""
         command, tenant_id, now_ms = delivery.data, delivery.event.tenant_id, self.clock.now_ms()
         conversation, allowed = await self.fenced(tx, tenant_id, command, command.request_id, now_ms)
-        if not await tx.first_time("message.resend", command.request_id):
+        if not await self.first_time(tx, tenant_id, "message.resend", command.request_id):
             return
         if conversation is None or not allowed:
             refusal: Refusal | None = why_refused(conversation, command)

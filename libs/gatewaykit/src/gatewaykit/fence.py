@@ -22,7 +22,7 @@ class Fenced(Generic[Tx]):
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._waiting_since_ms: dict[str, int] = {}
+        self._waiting_since_ms: dict[tuple[str, str], int] = {}
 
     async def fenced(
         self, tx: Tx, tenant_id: str, command: Command, command_id: str, now_ms: int
@@ -31,10 +31,14 @@ class Fenced(Generic[Tx]):
         events are not read as far as the agent had seen."""
         conversation = await tx.lock_conversation(tenant_id, command.interaction_id)
         allowed = conversation is not None and decisions.may_say(conversation, command)
-        if allowed is None and self._waits(command_id, now_ms):
+        if allowed is None and self._waits((tenant_id, command_id), now_ms):
             raise RetryLaterError("routing events are not read that far yet")
-        self._waiting_since_ms.pop(command_id, None)
+        self._waiting_since_ms.pop((tenant_id, command_id), None)
         return conversation, bool(allowed)
+
+    async def first_time(self, tx: Tx, tenant_id: str, kind: str, command_id: str) -> bool:
+        """Whether the command is not done yet. Its id is its sender's choice: another tenant may have the same."""
+        return await tx.first_time(f"{kind}:{tenant_id}", command_id)
 
     async def refuse(
         self, tx: Tx, tenant_id: str, command: Command, refusal: Refusal, causation_id: str, now_ms: int
@@ -43,10 +47,10 @@ class Fenced(Generic[Tx]):
         failed = decisions.refused(command, reason=refusal.reason, detail=refusal.detail, now_ms=now_ms)
         await announce(tx, failed, tenant_id=tenant_id, now_ms=now_ms, causation_id=causation_id)
 
-    def _waits(self, command_id: str, now_ms: int) -> bool:
+    def _waits(self, command: tuple[str, str], now_ms: int) -> bool:
         if len(self._waiting_since_ms) >= FENCE_WAITS_MAX:
             self._waiting_since_ms.clear()  # at worst somebody waits anew
-        return now_ms - self._waiting_since_ms.setdefault(command_id, now_ms) < FENCE_WAIT_MS
+        return now_ms - self._waiting_since_ms.setdefault(command, now_ms) < FENCE_WAIT_MS
 
 
 def why_refused(conversation: Conversation | None, command: Command) -> Refusal:

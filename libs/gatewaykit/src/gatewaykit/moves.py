@@ -43,7 +43,7 @@ class Moves(Fenced[Tx]):
         """Make messages a conversation of their own, or say why not."""
         command, tenant_id, now_ms = delivery.data, delivery.event.tenant_id, self.clock.now_ms()
         conversation, allowed = await self.fenced(tx, tenant_id, command, command.request_id, now_ms)
-        if not await tx.first_time("interaction.split", command.request_id):
+        if not await self.first_time(tx, tenant_id, "interaction.split", command.request_id):
             return
         if conversation is None or not allowed:
             refusal: Refusal | None = why_refused(conversation, command)
@@ -61,7 +61,7 @@ class Moves(Fenced[Tx]):
         for each in sorted((command.interaction_id, command.joined_interaction_id)):
             await tx.lock_conversation(tenant_id, each)
         conversation, allowed = await self.fenced(tx, tenant_id, command, command.request_id, now_ms)
-        if not await tx.first_time("interaction.join", command.request_id):
+        if not await self.first_time(tx, tenant_id, "interaction.join", command.request_id):
             return
         if conversation is None or not allowed:
             refusal: Refusal | None = why_refused(conversation, command)

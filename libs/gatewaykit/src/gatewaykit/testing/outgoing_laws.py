@@ -228,6 +228,18 @@ class OutgoingLaws:
         assert await states(keeper, "m2") == ["read"]
         assert await states(keeper, "m3") == ["sent"]
 
+    async def test_a_watermark_never_falls(self, keeper: OutgoingKeeper) -> None:
+        await put(keeper, "m1")
+        [row] = await claimed(keeper, now_ms=NOW_MS + 500)
+        await told(keeper, watermark("delivered", NOW_MS + 900), watermark("delivered", NOW_MS))
+        await answered(keeper, row, Sent(provider_message_id="w1"), now_ms=NOW_MS + 500)
+        await told(keeper, watermark("read", NOW_MS + 900), watermark("read", NOW_MS))
+        await put(keeper, "m2")
+        [row] = await claimed(keeper, now_ms=NOW_MS + 500)
+        await answered(keeper, row, Sent(provider_message_id="w2"), now_ms=NOW_MS + 500)
+
+        assert await news(keeper) == [("m1", "delivered"), ("m1", "read"), ("m2", "read")]
+
     async def test_who_dies_while_sending_leaves_it_unknown(self, keeper: OutgoingKeeper) -> None:
         await put(keeper, "m1", *PARTS)
         rows = await claimed(keeper)
