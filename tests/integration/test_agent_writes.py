@@ -79,6 +79,10 @@ class PlayedRouter:
     socket: WebSocketRoute | None = None
     loaded: list[str] = field(default_factory=list)
     sequence: int = 0
+    history: list[Json] = field(default_factory=list)
+    """Messages that the CRM has of every conversation."""
+    entries: list[Json] = field(default_factory=list)
+    """The customer's timeline."""
 
     async def serve(self, route: Route) -> None:
         url = urlsplit(route.request.url)
@@ -109,8 +113,8 @@ class PlayedRouter:
             return 200, {"url": f"/router/v1/files/{last}?sig=x", "expires_at_ms": 1}
         if path.startswith("/crm/"):
             return 200, {
-                "messages": [],
-                "entries": [],
+                "messages": self.history,
+                "entries": self.entries,
                 "customer": {"customer_id": "c", "name": "Marta", "identifiers": []},
             }
         configuration = {
@@ -141,7 +145,7 @@ class PlayedRouter:
     def tell(self, type_name: str, **data: Any) -> None:
         assert self.socket is not None
         self.sequence += 1
-        frame = {"sequence": self.sequence, "type": type_name, "data": {"interaction_id": "i1", **data}}
+        frame = {"sequence": self.sequence, "type": type_name, "data": {"interaction_id": "i1"} | data}
         self.socket.send(json.dumps(frame))
 
     def received(self, number: int, **personal: Any) -> None:
@@ -184,6 +188,94 @@ async def working(page: Page, shape: Json) -> tuple[PlayedRouter, list[str]]:
     await expect(page.locator("#link")).to_have_text("connected")
     await expect(page.locator("#customer-name")).to_have_text("Marta")
     return router, complaints
+
+
+async def test_what_is_written_stays_with_its_conversation(page: Page) -> None:
+    router, complaints = await working(page, MAIL)
+    await page.get_by_label("How to answer").select_option("Forward")
+    await page.get_by_role("textbox", name="Bcc").fill("chef@x.example")
+    await page.fill("#text", "For Marta alone")
+    await page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": PIXEL})
+    await expect(page.locator("#attached li")).to_contain_text("a.png")
+    other = {"assignment_id": "a2", "interaction_id": "i2", "task_id": "t2", "queue": "help", "channel": "email"}
+    router.tell("task.assigned", **other, agent_id="ann", role="owner")
+    conversations = page.locator("#conversations button")
+    await conversations.nth(1).click()
+    await expect(page.locator("#text")).to_have_value("")
+    await expect(page.locator("#attached li")).to_have_count(0)
+    seen = [await page.locator(f"#{name}").input_value() for name in ("mode", "mail-bcc")]
+    await conversations.nth(0).click()
+    await expect(page.locator("#text")).to_have_value("For Marta alone")
+    await page.press("#text", "Control+Enter")
+    await expect(page.locator(".message.mine .bubble")).to_have_text("For Marta alone")
+    await expect(page.locator("#mode")).to_have_value("reply")
+    await expect(page.locator("#mail-bcc")).to_have_value("")
+
+    [(path, body)] = router.asked
+    assert seen == ["reply", ""]
+    assert await page.locator("#mode option").all_text_contents() == ["Reply", "Forward"]
+    assert (path, body["mode"], body["bcc"], body["files"]) == ("messages", "forward", ["chef@x.example"], ["up-1"])
+    assert complaints == []
+
+
+async def test_a_template_that_was_only_looked_at_is_no_text_elsewhere(page: Page) -> None:
+    router, complaints = await working(page, PHONE)
+    await page.get_by_label("Templates").select_option("t1")
+    await expect(page.locator("#text")).to_have_value("Hola {name}")
+    other = {"assignment_id": "a2", "interaction_id": "i2", "task_id": "t2", "queue": "help", "channel": "whatsapp"}
+    router.tell("task.assigned", **other, agent_id="ann", role="owner")
+    for number in (1, 0):
+        await page.locator("#conversations button").nth(number).click()
+        await expect(page.locator("#text")).to_have_value("")
+
+    assert complaints == []
+
+
+async def test_conversations_are_split_and_joined_and_a_refusal_is_told(page: Page) -> None:
+    router, complaints = await working(page, {**MAIL, "threads": True})
+    router.received(1, text="My tent is broken")
+    router.received(2, text="And the kettle")
+    await page.get_by_role("button", name="Split…").click()
+    await page.get_by_label("And the kettle").check()
+    await shoot(page, "agent-written-split")
+    await page.get_by_role("button", name="Split", exact=True).click()
+    router.tell("message.moved", to_interaction_id="i7", moved=[{"message_id": "m2", "number": 1}], moved_at_ms=1)
+    await expect(page.locator(".message .bubble")).to_have_text(["My tent is broken"])
+
+    entry = {"interaction_id": "i9", "channel": "email", "state": "open", "at_ms": 1}
+    router.entries = [
+        {**entry, "kind": "message", "summary": "The kettle, again"},
+        {**entry, "kind": "interaction", "summary": "email"},
+        {**entry, "kind": "interaction", "summary": "email", "interaction_id": "i8", "state": "ended"},
+        {**entry, "kind": "interaction", "summary": "chat", "interaction_id": "i7", "channel": "webchat"},
+    ]
+    await page.get_by_role("button", name="Join…").click()
+    await expect(page.locator("#join-other option")).to_have_count(1)
+    await shoot(page, "agent-written-join")
+    await page.get_by_role("button", name="Join", exact=True).click()
+    router.history = [
+        {"message_id": "m9", "number": 3, "text": "The kettle, again", "direction": "inbound", "at_ms": 3}
+    ]
+    moved = {"interaction_id": "i9", "to_interaction_id": "i1", "moved": [{"message_id": "m9", "number": 3}]}
+    router.tell("message.moved", **moved)
+    await expect(page.locator(".message .bubble")).to_have_text(["My tent is broken", "The kettle, again"])
+
+    router.tell("message.failed", message_id="request", agent_id="ann", reason="x", detail="Somebody else wrote it.")
+    await expect(page.locator("#notice")).to_have_text("Somebody else wrote it.")
+    assert router.asked == [("split", {"message_ids": ["m2"]}), ("join", {"interaction_id": "i9"})]
+    assert complaints == []
+
+
+async def test_what_nobody_of_us_wrote_is_shown_and_said_to_be_so(page: Page) -> None:
+    router, complaints = await working(page, PHONE)
+    for number, reason in enumerate(("sent_elsewhere", "acknowledged"), 1):
+        told = {"message_id": f"m{number}", "number": number, "announced_at_ms": 1, "personal": {"text": reason}}
+        router.tell("message.announced", **told, reason=reason)
+
+    stamps = page.locator(".message .stamp")
+    await expect(stamps.nth(0)).to_contain_text("sent past Centralino")
+    await expect(stamps.nth(1)).to_contain_text("automatic")
+    assert complaints == []
 
 
 async def test_what_became_of_a_message_is_marked_and_it_is_sent_again_by_hand(page: Page) -> None:

@@ -139,9 +139,24 @@ function take(frame) {
     if (frame.type !== "hello") sequence = frame.sequence;
   }
   if (frame.type === "agent.state_changed" && CAUSES[frame.data.cause]) notice(CAUSES[frame.data.cause]);
+  if (frame.type === "message.failed" && !isShown(frame.data)) notice(frame.data.detail); // a request of ours: to send again, split or join
   desk.take(frame.type, frame.data ?? frame);
+  if (frame.type === "message.moved") for (const found of desk.of(frame.data.to_interaction_id)) loadMoved(found, frame.data.moved);
   if (frame.type === "task.assigned") loadHistory(desk.conversations.get(frame.data.assignment_id)).then(show);
   show();
+}
+
+function isShown({ interaction_id: interactionId, message_id: messageId }) {
+  return desk.of(interactionId).some((found) => found.messages.some(({ id }) => id === messageId));
+}
+
+/** Messages have come from a conversation that may not be here: the CRM has them in a moment. */
+async function loadMoved(found, moved, triesLeft = 5) {
+  const missing = () => moved.some(({ message_id: messageId }) => !found.messages.some(({ id }) => id === messageId));
+  if (!missing()) return;
+  await loadHistory(found, 0);
+  show();
+  if (triesLeft > 0 && missing()) setTimeout(() => loadMoved(found, moved, triesLeft - 1), 700);
 }
 
 /** A sign of typing is good for a moment; the next one comes before that is over. */
@@ -209,6 +224,8 @@ const actions = {
 const acts = {
   transfer: (conversation, wish) => api.transfer(conversation.assignmentId, wish),
   park: (conversation, untilMs) => api.park(conversation.assignmentId, untilMs),
+  split: (conversation, messageIds) => api.split(conversation.assignmentId, messageIds),
+  join: (conversation, interactionId) => api.join(conversation.assignmentId, interactionId),
   callBack: async (conversation, wish) => {
     const channel = configuration.channels.find((each) => each.channel === conversation.channel && each.domain === configuration.queues.find((queue) => queue.id === wish.queue).domain);
     const client = conversation.client ?? channel?.client;
@@ -267,6 +284,22 @@ byId("text").oninput = () => {
 
 byId("hold").onclick = () => run(() => api.hold(desk.current.assignmentId, desk.current.heldSinceMs === null));
 byId("transfer").onclick = () => open.transfer(desk.current);
+byId("split").onclick = () => open.split(desk.current);
+byId("join").onclick = () => run(async () => {
+  const conversation = desk.current;
+  const { customer } = await api.interaction(conversation.talkId);
+  const { entries } = customer ? await api.timeline(customer.customer_id, 200) : { entries: [] };
+  const others = entries.filter(({ kind, state, channel, interaction_id: id }) => kind === "interaction" && state === "open"
+    && channel === conversation.channel && id !== conversation.interactionId);
+  if (others.length) open.join(conversation, others.map(({ interaction_id: id, at_ms: atMs }) => ({ id, at_ms: atMs, text: lastWords(entries, id) })));
+  else notice("The customer has no other open conversation here.");
+});
+
+function lastWords(entries, interactionId) {
+  const said = entries.find((entry) => entry.kind === "message" && entry.interaction_id === interactionId);
+  return said?.subject || said?.summary;
+}
+
 byId("park").onclick = () => open.park(desk.current);
 byId("call-back").onclick = () => open.callBack(desk.current);
 byId("cancel-callback").onclick = () => run(async () => {

@@ -65,6 +65,12 @@ export class Api {
   resend(assignmentId, messageId) {
     return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/messages/${encodeURIComponent(messageId)}/resend`);
   }
+  split(assignmentId, messageIds) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/split`, { message_ids: messageIds });
+  }
+  join(assignmentId, interactionId) {
+    return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/join`, { interaction_id: interactionId });
+  }
   /** channel, replies or templates. */
   written(assignmentId, what) { return this.get(`/assignments/${encodeURIComponent(assignmentId)}/${what}`); }
   fileLink(assignmentId, { blob_id: blobId, name }, inline) {
@@ -123,5 +129,5 @@ export class Api {
   crmGet(path) { return ask("GET", `${this.crm}/crm/v1${path}`, { token: this.token }); }
   interaction(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}`); }
   messages(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}/messages?limit=200`); }
-  timeline(customerId) { return this.crmGet(`/customers/${encodeURIComponent(customerId)}/timeline?limit=20`); }
+  timeline(customerId, limit = 20) { return this.crmGet(`/customers/${encodeURIComponent(customerId)}/timeline?limit=${limit}`); }
 }

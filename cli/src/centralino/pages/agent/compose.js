@@ -2,16 +2,22 @@
 import { byId, drawList, make, setText } from "/shared/dom.js";
 import { MODES, windowSentence } from "./words.js";
 
+const FIELDS = ["mode", "mail-to", "mail-cc", "mail-bcc", "mail-subject"];
+
 export class Composer {
   /** `problem` shows a sentence, `redraw` draws the page. */
   constructor(api, problem, redraw) {
-    Object.assign(this, { api, problem, redraw, found: null, files: [], template: null });
+    Object.assign(this, { api, problem, redraw, found: null, template: null });
     byId("attach").onclick = () => byId("file").click();
     byId("file").onchange = () => this.attach([...byId("file").files]);
     byId("replies").onchange = () => this.takeReply(byId("replies").value);
     byId("templates").onchange = () => this.takeTemplate(byId("templates").value);
     byId("variables").oninput = () => this.preview();
   }
+
+  /** What goes along with what is being written; it stays with its conversation. */
+  get files() { return this.found?.attached ?? []; }
+  set files(files) { if (this.found) this.found.attached = files; }
 
   /** Ask anew what the channel can carry: the window has changed, or it is seen for the first time. */
   async load(found) {
@@ -42,6 +48,7 @@ export class Composer {
     byId("attach").hidden = !shape?.files.types.length;
     byId("file").accept = (shape?.files.types ?? []).filter((type) => type !== "*/*").join(",");
     byId("mail").hidden = !shape?.subject;
+    drawModes(shape);
     byId("text").rows = shape?.subject ? 6 : 2;
     byId("text").readOnly = Boolean(this.template);
     options(byId("replies"), "Canned reply…", replies);
@@ -57,11 +64,23 @@ export class Composer {
     });
   }
 
+  /** Another conversation: what was written in the one before stays there, and nothing of it is sent here. */
   begin(found) {
-    Object.assign(this, { found, files: [], template: null });
+    if (this.found) {
+      const fields = Object.fromEntries(FIELDS.map((name) => [name, byId(name).value]));
+      this.found.draft = { text: this.template ? "" : byId("text").value, fields };
+    }
+    const { text = "", fields = {} } = found?.draft ?? {};
+    Object.assign(this, { found, template: null });
     byId("variables").replaceChildren();
-    for (const name of ["to", "cc", "subject"]) byId(`mail-${name}`).value = "";
-    byId("mode").replaceChildren(...Object.entries(MODES).map(([value, label]) => make("option", { value }, label)));
+    byId("templates").value = "";
+    byId("text").value = text;
+    drawModes(found?.shape);
+    this.setFields(fields);
+  }
+
+  setFields(fields) {
+    for (const name of FIELDS) byId(name).value = fields[name] ?? (name === "mode" ? "reply" : "");
   }
 
   async attach(chosen) {
@@ -69,12 +88,12 @@ export class Composer {
     const found = this.found;
     await Promise.all(chosen.map(async (each) => {
       const file = { key: crypto.randomUUID(), name: each.name, blob: null };
-      this.files.push(file);
+      found.attached = [...(found.attached ?? []), file];
       this.redraw();
       try {
         file.blob = await this.api.upload(found.assignmentId, each);
       } catch (error) {
-        this.files = this.files.filter((other) => other !== file);
+        found.attached = found.attached.filter((other) => other !== file);
         this.problem(`${each.name}: ${error.message}`);
       }
       this.redraw();
@@ -123,8 +142,10 @@ export class Composer {
     if (this.files.length && !this.template) message.files = this.files.map((file) => file.blob.blob_id);
     this.shown = { text, subject: message.subject, files: this.template ? [] : this.files.map((file) => file.blob) };
     byId("text").value = "";
+    this.setFields({}); // the next goes to the customer again, whomever this one goes to
     if (this.template) byId("templates").value = "";
-    Object.assign(this, { files: this.template ? this.files : [], template: null });
+    if (!this.template) this.files = [];
+    this.template = null;
     byId("variables").replaceChildren();
     return message;
   }
@@ -132,9 +153,18 @@ export class Composer {
   mail() {
     if (!this.found.shape?.subject) return {};
     const list = (name) => byId(`mail-${name}`).value.split(/[,;\s]+/).filter(Boolean);
-    const given = { mode: byId("mode").value, to: list("to"), cc: list("cc"), subject: byId("mail-subject").value.trim() };
+    const given = { mode: byId("mode").value, to: list("to"), cc: list("cc"), bcc: list("bcc"), subject: byId("mail-subject").value.trim() };
     return Object.fromEntries(Object.entries(given).filter(([, value]) => value.length));
   }
+}
+
+/** How a mail may be answered, by what the channel knows. */
+function drawModes(shape) {
+  const modes = (shape?.modes ?? ["reply"]).filter((mode) => MODES[mode]);
+  const select = byId("mode");
+  if (select.dataset.modes === modes.join()) return;
+  select.dataset.modes = modes.join();
+  select.replaceChildren(...modes.map((value) => make("option", { value }, MODES[value])));
 }
 
 function options(select, label, items) {

@@ -188,6 +188,10 @@ const CHANGES = {
     id: data.message_id, number: data.number, from: "agent", by: data.agent_id,
     ...said(data.personal), at_ms: data.sent_at_ms, pending: false, failed: undefined,
   }),
+  "message.announced": (desk, data) => desk.addMessage(data.interaction_id, {
+    id: data.message_id, number: data.number, from: "agent", origin: data.reason === "sent_elsewhere" ? "sent past Centralino" : "automatic",
+    ...said(data.personal), at_ms: data.announced_at_ms,
+  }),
   "message.noted": (desk, data) => desk.addMessage(data.interaction_id, {
     id: data.message_id, number: data.number, from: "agent", by: data.agent_id, internal: true,
     text: data.personal.text, at_ms: data.noted_at_ms, pending: false, failed: undefined,

@@ -1,4 +1,4 @@
-// The three dialogs of a conversation: transfer, park, call back. Each says in its own words why it was refused.
+// The dialogs of a conversation: transfer, park, call back, split, join. Each says in its own words why it was refused.
 import { byId, make } from "/shared/dom.js";
 
 /** `submit` gets the conversation that the dialog was opened for; the dialog stays open while it is refused. */
@@ -31,7 +31,7 @@ function wire(name, submit) {
   };
 }
 
-/** `acts`: transfer, park and callBack of agent.js. `configuration` says where conversations may go. */
+/** `acts`: transfer, park, callBack, split and join of agent.js. `configuration` says where conversations may go. */
 export function dialogs(acts, { queues, agents }, me) {
   const option = ({ id, name }, prefix = "") => make("option", { value: prefix + id }, name);
   const group = (label, ...options) => {
@@ -56,7 +56,25 @@ export function dialogs(acts, { queues, agents }, me) {
     });
   });
 
+  const openSplit = wire("split", (conversation, form) => {
+    const chosen = [...form.querySelectorAll("input:checked")].map((box) => box.value);
+    if (!chosen.length) throw new Error("Choose at least one message.");
+    return acts.split(conversation, chosen);
+  });
+  const openJoin = wire("join", (conversation) => acts.join(conversation, byId("join-other").value));
+
   return {
+    split: (conversation) => {
+      const said = conversation.messages.filter((message) => message.number && !message.internal);
+      byId("split-messages").replaceChildren(byId("split-messages").firstElementChild, ...said.map((message) =>
+        make("label", { className: "check" }, make("input", { type: "checkbox", name: "message", value: message.id }), ` ${brief(message)}`)));
+      openSplit(conversation);
+    },
+    /** `others`: open conversations of the customer, as the CRM tells. */
+    join: (conversation, others) => {
+      byId("join-other").replaceChildren(...others.map((other) => make("option", { value: other.id }, brief(other))));
+      openJoin(conversation);
+    },
     transfer: (conversation) => {
       const tier = here.find((queue) => queue.id === conversation.queue)?.escalates_to;
       byId("transfer-to").replaceChildren(
@@ -72,4 +90,9 @@ export function dialogs(acts, { queues, agents }, me) {
       byId("callback-queue").value = conversation.queue;
     },
   };
+}
+
+function brief({ subject, text, at_ms: atMs }) {
+  const words = subject || text || "without words";
+  return `${new Date(atMs).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })} · ${words.length > 60 ? `${words.slice(0, 60)}…` : words}`;
 }

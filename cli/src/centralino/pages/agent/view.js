@@ -132,6 +132,7 @@ function drawTools(found, nameOf) {
   setText(byId("hold"), found.heldSinceMs ? "Resume" : "Hold");
   for (const name of ["transfer", "park"]) byId(name).hidden = !owner || Boolean(state);
   byId("call-back").hidden = !owner;
+  for (const name of ["split", "join"]) byId(name).hidden = !owner || !found.shape?.threads;
   byId("cancel-callback").hidden = !found.callbackId || !talking;
   byId("moves").hidden = !owner || !state;
   byId("move-complete").hidden = state === "requested";
@@ -170,7 +171,7 @@ function updateMessage(item, message, { found, desk, actions, nameOf }) {
   part("bubble").hidden = Boolean(message.html) || (!message.text && !message.erased);
   setText(part("quoted").lastChild, message.quoted ?? "");
   part("quoted").hidden = !message.quoted;
-  setText(part("stamp"), [timeOfDay(message.at_ms), whose, message.internal ? "colleagues only" : "", message.edited ? "edited" : "", mark,
+  setText(part("stamp"), [timeOfDay(message.at_ms), whose, message.internal ? "colleagues only" : "", message.origin ?? "", message.edited ? "edited" : "", mark,
     lost ? message.why : "", missedSentence(message), message.shortened ? "shortened" : ""].filter(Boolean).join(" · "));
   part("again").hidden = !lost || found.wrapup;
   drawFiles(part("files"), part("mail-part"), message, actions);
