@@ -225,7 +225,8 @@ class Receiving:
             thread = joined.thread if joined else thread
             open_now = await tx.lock_open(place.tenant_id, place.address, thread)
         if judged.mail.complaint:
-            last = await tx.last_ended(place.tenant_id, place.address, thread) if joined else None
+            pair = (place.address, thread)
+            last = (await tx.last_ended(place.tenant_id, [pair])).get(pair) if joined else None
             await self._complained_in(tx, open_now or last, judged.mail.complaint, now_ms)
         placed = Placed(
             id_hash=claimed.id_hash,
