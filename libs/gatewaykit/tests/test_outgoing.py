@@ -8,7 +8,6 @@ import pytest
 from contracts import Event, encode
 from gatewaykit.domain import outgoing
 from gatewaykit.domain.outgoing import (
-    ATTEMPTS_MAX,
     GIVE_UP_MS,
     LEASE_MS,
     SEND_MS,
@@ -85,16 +84,17 @@ def test_an_answer_settles_what_was_sent(outcome: Outcome, state: State, reason:
 def test_what_is_uncertain_is_sent_again_only_where_that_makes_one_message_of_two() -> None:
     assert after(row(), Uncertain()).state == "unknown"
     assert after(row(), Uncertain(), SAFE).state == "pending"
-    assert after(row(attempts=ATTEMPTS_MAX), Uncertain(), SAFE, attempt=ATTEMPTS_MAX).state == "unknown"
+    assert after(row(attempts=20), Uncertain(), SAFE, attempt=20).state == "unknown"
+    assert after(row(attempts=20), Uncertain(), replace(SAFE, attempts_max=21), attempt=20).state == "pending"
 
 
-@pytest.mark.parametrize(("attempts", "later_ms"), [(ATTEMPTS_MAX, 0), (1, GIVE_UP_MS)])
+@pytest.mark.parametrize(("attempts", "later_ms"), [(20, 0), (1, GIVE_UP_MS)])
 def test_a_provider_that_is_away_too_long_is_asked_no_more(attempts: int, later_ms: int) -> None:
     again = Again(after_ms=1, scope="account", detail="503")
     found = after(row(attempts=attempts), again, attempt=attempts, later_ms=later_ms)
 
     assert (found.state, found.reason, found.detail) == ("failed", "provider_away", "503")
-    assert after(row(attempts=ATTEMPTS_MAX - 1), again, attempt=ATTEMPTS_MAX - 1).state == "pending"
+    assert after(row(attempts=19), again, attempt=19).state == "pending"
 
 
 def test_a_late_answer_resolves_what_was_given_up_and_nothing_else() -> None:
@@ -256,12 +256,14 @@ def test_news_is_told_only_of_a_change_and_as_contracts_want_it(steps: list[tupl
 
 
 def test_pauses_grow_to_a_bound_and_are_never_shorter_than_the_provider_wants() -> None:
-    plain = [pause_ms(attempts, Uncertain(), 0) for attempts in (1, 2, 3, 10, 11, ATTEMPTS_MAX)]
+    plain = [pause_ms(attempts, Uncertain(), 0, (500, 300_000)) for attempts in (1, 2, 3, 10, 11, 20, 60)]
 
-    assert plain == [500, 1000, 2000, 256_000, 300_000, 300_000]
-    assert pause_ms(1, Again(after_ms=7000, scope="pair"), 0) == 7000
-    assert pause_ms(1, Again(after_ms=7000, scope="pair"), 1) == 8750
-    assert pause_ms(9, Again(after_ms=7000, scope="pair"), 0) == 128_000
+    assert plain == [500, 1000, 2000, 256_000, 300_000, 300_000, 300_000]
+    assert pause_ms(1, Uncertain(after_ms=7000), 0, (500, 300_000)) == 7000
+    assert pause_ms(1, Again(after_ms=7000, scope="pair"), 0, (500, 300_000)) == 7000
+    assert pause_ms(1, Again(after_ms=7000, scope="pair"), 1, (500, 300_000)) == 8750
+    assert pause_ms(9, Again(after_ms=7000, scope="pair"), 0, (500, 300_000)) == 128_000
+    assert pause_ms(3, Uncertain(), 0, (5000, 15_000)) == 15_000
 
 
 @given(st.floats(0.2, 200), st.lists(st.integers(0, 400), min_size=1, max_size=80))

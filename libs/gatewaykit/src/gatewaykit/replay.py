@@ -57,7 +57,7 @@ class Replay:
                 break
             outcome = await self._asked(row)
             if isinstance(outcome, Again | Uncertain):
-                done = replace(done, wait_ms=outcome.after_ms if isinstance(outcome, Again) else PAUSE_MS)
+                done = replace(done, wait_ms=outcome.after_ms or PAUSE_MS)
                 break
             done = replace(
                 done,

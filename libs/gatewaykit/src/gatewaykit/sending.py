@@ -244,7 +244,7 @@ async def settle(
     if provider_message_id and storable(provider_message_id):
         await tx.lock_provider_ids(line, [provider_message_id])
     pair = await tx.lock_pair(*line, row.counterpart)
-    again_at_ms = now_ms + outgoing.pause_ms(row.attempts, outcome, jitter)
+    again_at_ms = now_ms + outgoing.pause_ms(row.attempts, outcome, jitter, capabilities.pause_ms)
 
     def changed(kept: OutgoingRow) -> OutgoingRow:
         after = outgoing.settled(
@@ -255,8 +255,11 @@ async def settle(
     await change_one(tx, row, changed, now_ms)
     if provider_message_id:
         await apply_early(tx, row, provider_message_id, now_ms)
-    if isinstance(outcome, Again):
-        await tx.block(*line, "" if outcome.scope == "account" else row.counterpart, until_ms=again_at_ms)
+    if isinstance(outcome, Again) and outcome.scope == "pair":
+        await tx.block(*line, row.counterpart, until_ms=again_at_ms)
+    elif isinstance(outcome, Again) or (isinstance(outcome, Uncertain) and outcome.throttles):
+        pause_ms = outgoing.pause_ms(row.attempts, outcome, jitter, outgoing.ACCOUNT_PAUSE_MS)
+        await tx.block(*line, "", until_ms=now_ms + pause_ms)
 
 
 async def lapse(tx: OutgoingTransaction, row: OutgoingRow, capabilities: Capabilities | None, now_ms: int) -> None:

@@ -10,6 +10,7 @@ from chat_gateway.providers.open import Open
 from chat_gateway.providers.standard_webhooks import headers_of, verify
 from chat_gateway.testing.mangling import bodies, check_outcome, check_parsing, patiently, replies
 from gatewaykit.domain.content import Identifier, MediaRef, TemplateUse
+from gatewaykit.domain.outgoing import GIVE_UP_MS, pause_ms
 from gatewaykit.domain.provider import (
     Account,
     Again,
@@ -391,7 +392,24 @@ def test_it_waits_as_long_as_it_is_told(status: int) -> None:
 
 @pytest.mark.parametrize("status", [100, 199, 408, 409, 425, 500, 502, 504, 599])
 def test_what_nobody_can_tell_is_uncertain(status: int) -> None:
-    assert outcome(status, {"message_id": "x1", "code": "recipient_unknown"}) == Uncertain(detail=f"HTTP {status}")
+    detail, throttles = f"HTTP {status}", status in (502, 504)
+    told = outcome(status, {"message_id": "x1", "code": "recipient_unknown"})
+
+    later = outcome(status, **{"retry-after": "120"})
+
+    assert told == Uncertain(detail=detail, throttles=throttles)
+    assert later == Uncertain(detail=detail, after_ms=120_000, throttles=throttles)
+
+
+def test_attempts_go_on_for_a_day_and_never_leave_it_alone_for_longer_than_half_an_hour() -> None:
+    capabilities = OPEN.capabilities
+    attempts = range(1, capabilities.attempts_max)
+    for jitter in (0, 1):
+        pauses = [pause_ms(attempt, Uncertain(), jitter, capabilities.pause_ms) for attempt in attempts]
+
+        assert pauses[:3] == [round(ms * (1 + 0.25 * jitter)) for ms in (5000, 10_000, 20_000)]
+        assert max(pauses) <= 1_800_000 * 1.25
+        assert sum(pauses) >= GIVE_UP_MS
 
 
 @pytest.mark.parametrize(

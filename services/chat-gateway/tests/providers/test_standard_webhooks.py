@@ -147,7 +147,17 @@ def test_beyond_them_it_is_stale_if_it_was_signed_at_all(late_ms: int) -> None:
         checked(now_ms=NOW_MS + late_ms, signature="v1,AAAA")
 
 
-NO_SECRETS = ["", "whsec_", SECRET.removeprefix("whsec_"), SECRET[:-4], "whsec_ü", "whsec_%%%%" * 8, SECRET + "\n="]
+TOO_LONG = "whsec_" + b64encode(bytes(65)).decode()
+NO_SECRETS = [
+    "",
+    TOO_LONG,
+    "whsec_",
+    SECRET.removeprefix("whsec_"),
+    SECRET[:-4],
+    "whsec_ü",
+    "whsec_%%%%" * 8,
+    SECRET + "\n=",
+]
 
 
 @pytest.mark.parametrize("secret", NO_SECRETS)

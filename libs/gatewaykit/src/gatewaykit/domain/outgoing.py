@@ -37,9 +37,8 @@ LEASE_MS: Final = 120_000
 CLOCKS_DIFFER_MS: Final = 60_000
 """A provider's and ours, and ours among each other, at most."""
 GIVE_UP_MS: Final = 24 * 3_600_000
-ATTEMPTS_MAX: Final = 20
-PAUSE_MS: Final = (500, 300_000)
-"""Before the second attempt, doubled for each further one, and at most; longer if the provider says so."""
+ACCOUNT_PAUSE_MS: Final = (500, 300_000)
+"""As `Capabilities.pause_ms`, for all else of an account that wants nothing just now: it may be back at any time."""
 JITTER: Final = 0.25
 """Share of a pause by which it may be longer."""
 PROVIDER_AWAY: Final = "provider_away"
@@ -154,10 +153,10 @@ def claimed(row: OutgoingRow, at_ms: int) -> OutgoingRow:
     )
 
 
-def pause_ms(attempts: int, outcome: Outcome, jitter: float) -> int:
-    """How long to wait before the next attempt; `jitter` is 0 to 1."""
-    least = outcome.after_ms if isinstance(outcome, Again) else 0
-    first, longest = PAUSE_MS
+def pause_ms(attempts: int, outcome: Outcome, jitter: float, bounds_ms: tuple[int, int]) -> int:
+    """How long to wait before the next attempt; `jitter` is 0 to 1, `bounds_ms` the first and the longest pause."""
+    least = outcome.after_ms if isinstance(outcome, Again | Uncertain) else 0
+    first, longest = bounds_ms
     pause = max(least, min(first << max(attempts - 1, 0), longest))
     return round(pause * (1 + JITTER * jitter))
 
@@ -183,11 +182,11 @@ def settled(
         case Refused(code=code, detail=detail):
             return _failed(row, code, detail, now_ms)
         case Again(detail=detail):
-            if row.state == "unknown" or _spent(row, now_ms):
+            if row.state == "unknown" or _spent(row, capabilities, now_ms):
                 return _failed(row, PROVIDER_AWAY, detail, now_ms)
             return _pending(row, again_at_ms, now_ms)
         case Uncertain(detail=detail):
-            if row.state == "sending" and capabilities.idempotent and not _spent(row, now_ms):
+            if row.state == "sending" and capabilities.idempotent and not _spent(row, capabilities, now_ms):
                 return _pending(row, again_at_ms, now_ms)
             return replace(_advanced(row, "unknown", now_ms), detail=_text(detail))
 
@@ -203,7 +202,7 @@ def lapsed(row: OutgoingRow, capabilities: Capabilities | None, now_ms: int) -> 
     row = replace(row, lease_until_ms=None)
     if row.state != "sending":
         return row
-    if capabilities and capabilities.idempotent and not _spent(row, now_ms):
+    if capabilities and capabilities.idempotent and not _spent(row, capabilities, now_ms):
         return _pending(row, now_ms, now_ms)
     return _advanced(row, "unknown", now_ms)
 
@@ -343,8 +342,8 @@ def _last_word(capabilities: Capabilities) -> bool:
     return not {"delivered", "read", "failed"} & set(capabilities.statuses)
 
 
-def _spent(row: OutgoingRow, now_ms: int) -> bool:
-    return row.attempts >= ATTEMPTS_MAX or now_ms - row.created_at_ms >= GIVE_UP_MS
+def _spent(row: OutgoingRow, capabilities: Capabilities, now_ms: int) -> bool:
+    return row.attempts >= capabilities.attempts_max or now_ms - row.created_at_ms >= GIVE_UP_MS
 
 
 def _code(code: str) -> str:

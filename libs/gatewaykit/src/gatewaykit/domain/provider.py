@@ -264,9 +264,12 @@ class Again(_Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncertain(_Answer):
-    """Nobody can say whether it was sent: never sent again blindly."""
+    """Nobody can say whether it was sent: never sent again blindly. Where it is sent again (`idempotent`), then not
+    before `after_ms`, and if it `throttles`, for a while nothing else of the account either."""
 
     detail: str = ""
+    after_ms: int = 0
+    throttles: bool = False
 
 
 Outcome = Sent | Refused | Again | Uncertain
@@ -299,6 +302,9 @@ class Capabilities:
     pair_every_ms: int = 0
     """Between two messages to the same counterpart, beyond a burst of `pair_burst`."""
     pair_burst: int = 1
+    pause_ms: tuple[int, int] = (500, 300_000)
+    """Before the second attempt, doubled for each further one, and at most; longer if the provider says so."""
+    attempts_max: int = 20
     replays: bool = False
     """However late, the same reference is the same message, so what it has taken may be handed to it once more
     (gatewaykit.replay)."""

@@ -120,6 +120,23 @@ class OutgoingLaws:
         assert await claimed(keeper, now_ms=NOW_MS + 9_999) == []
         assert len(await claimed(keeper, now_ms=NOW_MS + 10_000)) == 2
 
+    async def test_after_long_trouble_an_account_is_tried_again_before_the_message_that_met_it(
+        self, keeper: OutgoingKeeper
+    ) -> None:
+        patient = replace(FAST, idempotent=True, pause_ms=(5000, 1_800_000), attempts_max=60)
+        await put(keeper, "m1")
+        now_ms = NOW_MS
+        for _ in range(10):
+            now_ms += 3_600_000
+            (row,) = await claimed(keeper, now_ms=now_ms, capabilities=patient)
+            await answered(keeper, row, Uncertain(throttles=True), now_ms=now_ms, capabilities=patient)
+        await put(keeper, "m2", counterpart="bob", at_ms=now_ms)
+        early = await claimed(keeper, now_ms=now_ms + 255_999, capabilities=patient)
+        then = await claimed(keeper, now_ms=now_ms + 300_000, capabilities=patient)
+        last = await claimed(keeper, now_ms=now_ms + 1_800_000, capabilities=patient)
+
+        assert (early, [row.message_id for row in then], [row.message_id for row in last]) == ([], ["m2"], ["m1"])
+
     async def test_an_account_takes_turns_in_even_steps(self, keeper: OutgoingKeeper) -> None:
         for number in range(10):
             await put(keeper, f"m{number}", counterpart=f"c{number}")

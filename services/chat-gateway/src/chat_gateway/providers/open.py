@@ -61,7 +61,10 @@ ATTRIBUTES_MAX: Final = 30
 """An event has room for 32; the gateway adds some."""
 ATTRIBUTE_MAX: Final = 500
 PAUSE_MS: Final = 5000
-"""Until the second attempt where the answer names no time: the specification's example schedule."""
+"""Until the second attempt, where the answer names no later time: the specification's example schedule. Further ones
+come twice as late each time until PAUSE_MS_MAX, for a day. The specification goes on for several; but who is back after
+an outage should not wait hours for what agents said meanwhile."""
+PAUSE_MS_MAX: Final = 1_800_000
 REFUSED_CONTENT: Final = (400, 413, 415, 422)
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -84,6 +87,8 @@ class Open:
         replies=True,
         idempotent=True,
         echoes=True,
+        pause_ms=(PAUSE_MS, PAUSE_MS_MAX),
+        attempts_max=60,
         replays=True,
         guarded=True,
     )
@@ -140,15 +145,16 @@ class Open:
             case 401 | 403:
                 return Refused(code="not_authorised", detail=detail)
             case 408 | 409 | 425:
-                return Uncertain(detail=detail)
+                return Uncertain(detail=detail, after_ms=wait_ms(reply, otherwise_ms=0))
             case status if 300 <= status < 400:
                 return Refused(code="redirected", detail=detail)
             case status if 400 <= status < 500:
                 code = _word(reply, "code") or ""
                 otherwise = "content_refused" if status in REFUSED_CONTENT else f"http_{status}"
                 return Refused(code=code if _CODE.fullmatch(code) else otherwise, detail=detail)
-            case _:
-                return Uncertain(detail=detail)
+            case status:  # 502 and 504: behind a gateway is too much to do
+                throttles = status in (502, 504)
+                return Uncertain(detail=detail, after_ms=wait_ms(reply, otherwise_ms=0), throttles=throttles)
 
     def media_request(self, media: MediaRef, account: Account) -> HttpRequest:
         """The file's own URL, which is all that is needed to get it."""

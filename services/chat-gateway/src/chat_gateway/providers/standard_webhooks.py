@@ -17,7 +17,7 @@ from gatewaykit.domain.provider import ForgedError, StaleError
 from chat_gateway.providers.reading import fits_any
 
 TOLERANCE_MS: Final = 300_000
-KEY_BYTES_MIN: Final = 24
+KEY_BYTES: Final = range(24, 65)
 SIGNATURES_MAX: Final = 10
 _PREFIX: Final = "whsec_"
 _ID: Final = re.compile(r"[!-\-/-~]{1,200}")
@@ -26,10 +26,10 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
 def key_of(secret: str) -> bytes:
-    """The key of `whsec_<base64>`. Raises ValueError if it is none, or shorter than the specification allows."""
+    """The key of `whsec_<base64>`. Raises ValueError if it is none, or not as long as the specification says."""
     key = b64decode(secret.removeprefix(_PREFIX), validate=True)
-    if len(key) < KEY_BYTES_MIN or not secret.startswith(_PREFIX):
-        raise ValueError(f"a secret is {_PREFIX} and at least {KEY_BYTES_MIN} bytes in base64")
+    if len(key) not in KEY_BYTES or not secret.startswith(_PREFIX):
+        raise ValueError(f"a secret is {_PREFIX} and {KEY_BYTES.start} to {KEY_BYTES.stop - 1} bytes in base64")
     return key
 
 
