@@ -8,7 +8,7 @@ import pytest
 from chat_gateway.testing.managers import SUBJECT, Managers
 from chat_gateway.testing.samples import TENANT
 from chat_gateway.testing.written import WrittenGateway
-from httpx import Response
+from httpx import ASGITransport, AsyncClient, Response
 from servicekit.auth import Role
 from servicekit.ports import HttpNotSentError, HttpReply
 from servicekit.testing.fake_http import FakeHttp, programmed
@@ -32,7 +32,9 @@ class Managed:
         )
 
     async def ask(self, method: str, path: str, body: object = None, **who: Any) -> Response:
-        return await self.managers.ask(self.written.gateway.app, method, path, body, **who)
+        transport = ASGITransport(self.written.gateway.app, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url="http://test/chat/v1") as client:
+            return await client.request(method, path, json=body, headers=self.managers.headers(**who))
 
     def audited(self) -> list[tuple[str, str, str, object]]:
         rows = self.written.store.database.tables.audit.values()

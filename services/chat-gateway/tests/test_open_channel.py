@@ -57,11 +57,16 @@ class App:
         self.written.address(APP, "open", account())
 
     async def stopped(self) -> bool:
-        [status] = (await self.managers.ask(self.written.gateway.app, "GET", "/addresses")).json()["addresses"]
+        [status] = (await self.request("GET", "/addresses")).json()["addresses"]
         return status["stopped_at_ms"] is not None
 
     async def ask(self, act: str, body: object = None, *, address: str = APP, **who: Any) -> Response:
-        return await self.managers.ask(self.written.gateway.app, "POST", f"/addresses/{address}/{act}", body, **who)
+        return await self.request("POST", f"/addresses/{address}/{act}", body, **who)
+
+    async def request(self, method: str, path: str, body: object = None, **who: Any) -> Response:
+        transport = ASGITransport(self.written.gateway.app)
+        async with AsyncClient(transport=transport, base_url="http://test/chat/v1") as client:
+            return await client.request(method, path, json=body, headers=self.managers.headers(**who))
 
     def audited(self) -> list[tuple[str, str, str, object]]:
         rows = self.written.store.database.tables.audit.values()

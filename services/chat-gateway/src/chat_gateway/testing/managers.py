@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient, Response
 from servicekit.auth import Role
 from servicekit.system import SystemClock
 from servicekit.testing.tokens import TokenIssuer
@@ -22,20 +20,8 @@ class Managers:
         (folder / "jwks.json").write_text(json.dumps(self._issuer.jwks()))
         self.jwks_url = (folder / "jwks.json").as_uri()
 
-    async def ask(
-        self,
-        app: FastAPI,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        role: Role = "supervisor",
-        tenant_id: str = TENANT,
-    ) -> Response:
-        """In the name of ann; `path` is below /chat/v1."""
+    def headers(self, *, role: Role = "supervisor", tenant_id: str = TENANT) -> dict[str, str]:
+        """Of a request in the name of ann."""
         now_ms = SystemClock().now_ms()
         token = self._issuer.token(subject=SUBJECT, tenant_id=tenant_id, roles=[role], now_ms=now_ms)
-        headers = {"authorization": f"Bearer {token}"}
-        transport = ASGITransport(app, raise_app_exceptions=False)
-        async with AsyncClient(transport=transport, base_url="http://test/chat/v1", headers=headers) as client:
-            return await client.request(method, path, json=body)
+        return {"authorization": f"Bearer {token}"}
