@@ -82,11 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     simulating.add_argument("--json", action="store_true", help="for programs, with every period of the day")
     simulating.set_defaults(run=_simulate)
 
-    add_open_channel(commands)
     add_simulate_provider(commands)
     for each in (starting, asking):
         _add_data(each)
-    for add in (add_config, add_explain, add_journal):
+    for add in (add_config, add_explain, add_journal, add_open_channel):
         add(commands, _add_data)
     return parser
 

@@ -31,22 +31,29 @@ class Access:
 
     def open(self, environment: Mapping[str, str] = os.environ) -> RouterApi:
         """The API that is named, else that of the embedded stack, for which a development token is made."""
-        router = self.router or environment.get(ROUTER)
+        named = self.router or environment.get(ROUTER)
+        return RouterApi(*self.found("router-api", named, "the router's API by --router", environment))
+
+    def found(
+        self, part: str, named: str | None, option: str, environment: Mapping[str, str] = os.environ
+    ) -> tuple[str, str]:
+        """Where a part of the platform is and a token for it: as `named`, else the embedded stack's. `option` says how
+        to name it. Raises ConfigError."""
         token = self._token(environment)
-        if router is not None:
+        if named is not None:
             if token is None:
                 whose = "an admin's" if self.role == "admin" else f"a {self.role}'s"
                 raise ConfigError(f"Put {whose} token or an API key in {TOKEN}, or name its file by --token-file.")
-            return RouterApi(router, token)
+            return named, token
         home = self._home()
         state = home.state() if home else None
-        if home is None or state is None or not state.running() or "router-api" not in state.addresses:
+        if home is None or state is None or not state.running() or part not in state.addresses:
             raise ConfigError(
-                f"No stack runs on the data in {self.data}: start one with `centralino up`, or name the router's API "
-                f"by --router."
+                f"No stack runs on the data in {self.data}: start one with `centralino up`, or name {option}."
             )
-        token = token or development_token(home, role=self.role, subject=SUBJECT, tenant=self.tenant)
-        return RouterApi(state.addresses["router-api"], token)
+        return state.addresses[part], token or development_token(
+            home, role=self.role, subject=SUBJECT, tenant=self.tenant
+        )
 
     def _token(self, environment: Mapping[str, str]) -> str | None:
         if self.token_file is None:

@@ -1,4 +1,4 @@
-"""`centralino open-channel send` and `listen`."""
+"""`centralino open-channel send`, `listen` and `replay`."""
 
 import argparse
 import asyncio
@@ -8,41 +8,29 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from servicekit.http_client import http_client
 from servicekit.http_server import http_server
-from servicekit.ports import HttpNotSentError, HttpTooLargeError, HttpUnknownError
 
+from centralino.config.errors import ConfigError
 from centralino.open_channel.listening import Listener, shown
+from centralino.open_channel.posting import Post, UnusableError, posted
+from centralino.open_channel.replaying import add_replay, replay
 from centralino.open_channel.signing import SecretError, signed
 
 SECRET: Final = "CENTRALINO_OPEN_CHANNEL_SECRET"  # noqa: S105 - the name of a variable
 REFUSED, TROUBLE = 1, 2
 TIMEOUT_SECONDS: Final = 15
-ANSWER_BYTES_MAX: Final = 1024 * 1024
 
 
-class UnusableError(Exception):
-    """An option cannot be used: a sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """A request as the HTTP port takes it."""
-
-    url: str
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-    method: str = "POST"
-
-
-def add_open_channel(commands: Any) -> None:  # Any: argparse does not tell the type of its sub-parsers
-    """Add the command."""
+def add_open_channel(
+    commands: Any,  # Any: argparse does not tell the type of its sub-parsers
+    add_data: Callable[[argparse.ArgumentParser], object],
+) -> None:
+    """Add the command; `add_data` adds the option that names the data folder."""
     parser = commands.add_parser(
         "open-channel", help="write by the open channel, or hear what it answers (docs/open-channel.md)"
     )
@@ -68,6 +56,11 @@ def add_open_channel(commands: Any) -> None:  # Any: argparse does not tell the 
     _add_secret(listening, "outbound_secret")
     listening.set_defaults(run=lambda options, _: _trouble_told(_listen, options))
 
+    replaying = acts.add_parser("replay", help="have the gateway post once more what the account's `url` has taken")
+    add_replay(replaying)
+    add_data(replaying)
+    replaying.set_defaults(run=lambda options, _: _trouble_told(replay, options))
+
 
 def _add_secret(parser: argparse.ArgumentParser, use: str) -> None:
     told = f"holds the account's {use}, whsec_...; default: ${SECRET}"
@@ -77,7 +70,7 @@ def _add_secret(parser: argparse.ArgumentParser, use: str) -> None:
 def _trouble_told(act: Any, options: argparse.Namespace) -> int:  # Any: a coroutine function
     try:
         code: int = asyncio.run(act(options))
-    except (UnusableError, SecretError, OSError) as error:
+    except (UnusableError, SecretError, ConfigError, OSError) as error:
         print(error, file=sys.stderr)
         return TROUBLE
     return code
@@ -87,13 +80,7 @@ async def _send(options: argparse.Namespace) -> int:
     body, webhook_id = _body(options), options.webhook_id or f"msg_{uuid4().hex}"
     headers = signed(_secret(options), webhook_id, body, at_seconds=int(time.time()))
     post = Post(url=options.webhook, body=body, headers={**headers, "content-type": "application/json"})
-    try:
-        async with http_client() as http:
-            reply = await http.send(post, timeout_seconds=TIMEOUT_SECONDS, bytes_max=ANSWER_BYTES_MAX)
-    except ValueError as error:
-        raise UnusableError(f"cannot post to {options.webhook}: {error}") from error
-    except (HttpNotSentError, HttpUnknownError, HttpTooLargeError) as error:
-        raise UnusableError(f"no answer from {options.webhook} ({error}); post {webhook_id} again") from error
+    reply = await posted(post, timeout_seconds=TIMEOUT_SECONDS, advice=f"post {webhook_id} again")
     print(f"{reply.status} {webhook_id}")
     if reply.body:
         print(shown(reply.body))
