@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from centralino.providers.catalogue import VENDORS
 from centralino.providers.testing import Rig, rigs
 from playwright.async_api import Browser, ConsoleMessage, async_playwright, expect
 
@@ -43,7 +44,7 @@ async def test_somebody_writes_as_a_customer_and_sees_the_answer(browser: Browse
         if message.type in {"error", "warning"}:
             complaints.append(message.text)
 
-    async with rigs("telegram", "slack") as made:
+    async with rigs(*VENDORS) as made:  # all, as `up` starts them
         one = made["slack"]
         page = await browser.new_page()
         page.on("console", complain)
@@ -53,7 +54,7 @@ async def test_somebody_writes_as_a_customer_and_sees_the_answer(browser: Browse
         await page.get_by_role("button", name="New").click()
         await page.fill("#text", "Where is my parcel?")
         await page.get_by_role("button", name="Send").click()
-        await expect(page.locator("#messages .mine")).to_contain_text("Where is my parcel?", timeout=15_000)
+        await expect(page.locator("#messages .mine")).to_contain_text("Where is my parcel?", timeout=10_000)
         [got] = await one.webhook.take()
         customer = next(iter(one.simulated.world.customers))
         await answered(one, customer)

@@ -97,21 +97,24 @@ async function refreshNames(provider) {
   }
 }
 
-/** Follow one provider for as long as the page is open. */
-async function follow(provider) {
-  let after = 0;
+/** What was said at one provider since the last time. */
+async function refresh(provider, seen) {
+  const news = await ask("GET", `/${provider}/messages?after=${seen.get(provider) ?? 0}`);
+  seen.set(provider, news.next);
+  if (!news.messages.length) return;
+  news.messages.forEach((message) => take(provider, message));
+  await refreshNames(provider);
+  drawTalks();
+  drawMessages();
+}
+
+/** For as long as the page is open. Nothing here waits for news: a browser holds six connections to one host, and
+ * a request that waits at each of ten providers would leave none to write with. */
+async function follow(providers) {
+  const seen = new Map();
   for (;;) {
-    try {
-      const news = await ask("GET", `/${provider}/messages?after=${after}&wait_ms=25000`);
-      after = news.next;
-      if (!news.messages.length) continue;
-      news.messages.forEach((message) => take(provider, message));
-      await refreshNames(provider);
-      drawTalks();
-      drawMessages();
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 2000)); // the simulator is away: ask again
-    }
+    for (const provider of providers) await refresh(provider, seen).catch(() => {}); // away: asked again
+    await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
 
@@ -167,9 +170,7 @@ await attempt(async () => {
     byId("provider").append(make("option", { value: each.name }, each.title));
   }
   if (about.size === 0) throw new Error("there is no such provider");
-  for (const provider of about.keys()) {
-    await refreshNames(provider);
-    follow(provider);
-  }
+  for (const provider of about.keys()) await refreshNames(provider);
   drawTalks();
+  follow([...about.keys()]);
 });
