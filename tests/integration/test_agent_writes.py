@@ -304,6 +304,25 @@ async def test_what_became_of_a_message_is_marked_and_it_is_sent_again_by_hand(p
     assert complaints == []
 
 
+async def test_a_long_conversation_scrolls_by_itself_and_leaves_the_answer_in_sight(page: Page) -> None:
+    router, _ = await working(page, MAIL)
+    for number in range(1, 41):
+        router.received(number, text=f"The {number}th line of many.")
+    await expect(page.locator(".message").last).to_be_in_viewport()
+    await expect(page.locator(".message").first).not_to_be_in_viewport()
+    await expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    await expect(page.locator("#my-name")).to_be_in_viewport()
+
+
+async def test_an_offer_is_called_by_its_channel(page: Page) -> None:
+    router, _ = await working(page, PHONE)
+    offer = {"queue": "letters", "queued_at_ms": 1, "expires_at_ms": 9_999_999_999_999, "decision": None}
+    for channel, words in (("email", "E-mail for letters"), ("carrier-pigeon", "carrier-pigeon for letters")):
+        about = {"offer_id": channel, "task_id": channel, "interaction_id": channel, "channel": channel, **offer}
+        router.tell("offer.issued", **about)
+        await expect(page.get_by_role("heading", name=words)).to_be_visible()
+
+
 async def test_a_closed_window_asks_for_a_template(page: Page) -> None:
     shape = {**PHONE, "free_text_until_ms": 9_999_999_999_999}
     router, complaints = await working(page, shape)

@@ -2,7 +2,7 @@
 import { byId, drawList, duration, make, setText, timeOfDay, typingDots } from "/shared/dom.js";
 import { isCallback } from "./desk.js";
 import { fileItem, mailFrame, pictureData } from "./mail.js";
-import { MARKS, missedSentence, pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
+import { channelWord, MARKS, missedSentence, pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
 
 byId("typing").append(typingDots());
 
@@ -42,7 +42,7 @@ function drawOffers(desk, actions) {
 function offerCard(offer, actions) {
   const bar = make("i");
   const card = make("article", { className: "offer" },
-    make("h3", {}, `${isCallback(offer) ? "Callback" : "Chat"} for ${offer.queue}`),
+    make("h3", {}, `${isCallback(offer) ? "Callback" : channelWord(offer.channel)} for ${offer.queue}`),
     make("p", { className: "quiet" }, `Waiting for ${duration(Date.now() - offer.queued_at_ms)}${because(offer.decision)}`),
     make("div", { className: "countdown" }, bar),
     make("div", { className: "actions" },
@@ -108,7 +108,7 @@ function drawRoom(desk, actions, nameOf) {
   }
   byId("room").dataset.id = found.assignmentId;
   byId("customer-name").textContent = found.name;
-  byId("room-facts").textContent = `${found.callback ? "callback" : found.channel} · ${found.queue}${found.wrapup ? " · wrap-up: the conversation is over" : ""}`;
+  byId("room-facts").textContent = `${found.callback ? "Callback" : channelWord(found.channel)} · ${found.queue}${found.wrapup ? " · wrap-up: the conversation is over" : ""}`;
   drawTools(found, nameOf);
   const list = byId("messages");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;

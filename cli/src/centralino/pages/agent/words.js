@@ -7,6 +7,16 @@ export const CAUSES = {
   presence_lost: "You are not ready now: the connection was lost for too long.",
 };
 
+const CHANNELS = {
+  webchat: "Chat", email: "E-mail", whatsapp: "WhatsApp", messenger: "Messenger", instagram: "Instagram", telegram: "Telegram",
+  sms: "SMS", slack: "Slack", line: "LINE", viber: "Viber", open: "Message",
+};
+
+/** What agents call a channel; one that the page does not know is called as the configuration calls it. */
+export function channelWord(channel) {
+  return CHANNELS[channel] ?? channel;
+}
+
 /** A state with its reason, as the agent chooses and reads it. Another reason than the configured ones is told by its code. */
 export function stateChoice({ state, reason_code: code }, reasons) {
   const word = state === "ready" ? "Ready" : "Not ready";
