@@ -1,10 +1,12 @@
-"""The simulated providers of `centralino up`: one process, before the sample tenant's addresses in the chat gateway."""
+"""The simulated providers of `centralino up` and of deploy/docker/demo.yml: one process, before the sample tenant's
+addresses in the chat gateway."""
 
 import asyncio
 import os
 import signal
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from servicekit.http_server import Receive, Scope, Send, http_server
@@ -18,6 +20,10 @@ from centralino.sample import TENANT
 NAME: Final = "providers"
 SEED: Final = "CENTRALINO_SIMULATORS_SEED"
 WEBHOOK: Final = "CENTRALINO_SIMULATORS_WEBHOOK"
+URL: Final = "CENTRALINO_SIMULATORS_URL"
+"""Where the gateway finds the process, if not where it listens."""
+SECRETS: Final = "CENTRALINO_SIMULATORS_SECRETS"
+"""The folder of the tenants' secrets, if the process is to fill it."""
 
 
 def address_of(name: str) -> str:
@@ -40,15 +46,20 @@ def provider_urls(origin: str) -> dict[str, str]:
     return {f"{vendor.provider}/{vendor.channel}": f"{origin}/{name}" for name, vendor in VENDORS.items()}
 
 
-def write_secrets(home: Home) -> str:
-    """Give the sample tenant the simulated accounts' secrets; returns the folder of all tenants'."""
+def secrets_of(home: Home) -> str:
+    """The folder of all tenants' secrets, with those of the simulated accounts."""
     folder = home.folder / "tenants"
+    write_secrets(folder, seed_of(home))
+    return str(folder)
+
+
+def write_secrets(folder: Path, seed: int) -> None:
+    """Give the sample tenant the simulated accounts' secrets."""
     for name in VENDORS:
-        vendor = Simulated(partial(made, name), seed=seed_of(home)).vendor
+        vendor = Simulated(partial(made, name), seed=seed).vendor
         account: dict[str, dict[str, list[str]]] = configuration(vendor)["account"]  # type: ignore[assignment]  # JSON
         for use, [secret] in account["secrets"].items():
             write_private(folder / TENANT / secret, vendor.secrets[use])
-    return str(folder)
 
 
 async def serve() -> None:
@@ -58,8 +69,10 @@ async def serve() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     host, port = os.environ["CENTRALINO_HOST"], int(os.environ["CENTRALINO_PORT"])
     seed, webhook = int(os.environ[SEED]), os.environ[WEBHOOK]
+    if SECRETS in os.environ:
+        write_secrets(Path(os.environ[SECRETS]), seed)
     async with (
-        providers_server([*VENDORS], webhook=webhook, host=host, port=port, seed=seed),
+        providers_server([*VENDORS], webhook=webhook, host=host, port=port, seed=seed, url=os.environ.get(URL)),
         http_server(_healthy, host, int(os.environ["CENTRALINO_HEALTH_PORT"]), drain_seconds=1),
     ):
         await stop.wait()

@@ -30,7 +30,8 @@ POLICY: Final = (
 class SinkSettings(ServiceSettings):
     """What only the sink needs."""
 
-    smtp_port: Port = Field(0, description="Port of SMTP, on the loopback address alone.")
+    smtp_host: str = Field("127.0.0.1", description="Where SMTP listens.")
+    smtp_port: Port = Field(0, description="Its port.")
     mail_folder: Path = Field(description="Where messages are kept.")
     pages_directory: Path = Field(description="Has the page in `mailbox` and `shared`.")
 
@@ -50,7 +51,9 @@ class Taking:
         session = partial(
             SMTP, self, hostname="mail-sink", data_size_limit=MESSAGE_BYTES_MAX, enable_SMTPUTF8=True, ident="mail sink"
         )
-        server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", self._settings.smtp_port)
+        server = await asyncio.get_running_loop().create_server(
+            session, self._settings.smtp_host, self._settings.smtp_port
+        )
         try:
             await stop.wait()
         finally:

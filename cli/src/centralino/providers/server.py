@@ -37,10 +37,12 @@ async def providers_server(
     port: int = 0,
     seed: int = 1,
     secrets: MutableMapping[str, str] | None = None,
+    url: str | None = None,
 ) -> AsyncGenerator[tuple[str, dict[str, Simulated]]]:
     """Serve until the block is left; yields the base URL and the simulated providers.
 
-    `webhook` may hold `{provider}`, which becomes the name of each. `port` 0: any free one.
+    `webhook` may hold `{provider}`, which becomes the name of each. `port` 0: any free one. `url`: where clients find
+    the server, and its links lead, if that is not where it listens.
     """
     simulated = {
         name: Simulated(
@@ -48,12 +50,13 @@ async def providers_server(
         )
         for name in names
     }
-    async with http_server(application(simulated), host, port, drain_seconds=1) as url:
+    async with http_server(application(simulated), host, port, drain_seconds=1) as listening:
+        base = url or listening
         for name, one in simulated.items():
-            one.serve_at(f"{url}/{name}")
+            one.serve_at(f"{base}/{name}")
         running = [asyncio.create_task(one.run()) for one in simulated.values()]
         try:
-            yield url, simulated
+            yield listening, simulated
         finally:
             for task in running:
                 task.cancel()
