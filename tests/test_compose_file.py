@@ -1,5 +1,6 @@
 """docker-compose.yml and the recipe of the images, as far as they can be checked without Docker."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from centralino import simulators
+from centralino.mail_sink.__main__ import SinkSettings
 from centralino.prepare import PrepareSettings
 from chat_gateway.settings import ChatSettings
 from crm.settings import CrmSettings
@@ -39,6 +42,7 @@ OVERLAYS = ("local", "archives")
 Part = dict[str, Any]  # Any: YAML
 FILE: Part = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PARTS: dict[str, Part] = FILE["services"]
+DEMO: dict[str, Part] = yaml.safe_load((DOCKER / "demo.yml").read_text())["services"]
 RECIPE = (DOCKER / "Dockerfile").read_text()
 
 
@@ -78,6 +82,56 @@ def test_a_service_gets_all_settings_that_it_needs(name: str) -> None:
     required = {field for field, each in SETTINGS[name].model_fields.items() if each.is_required()}
 
     assert {f"{PREFIX}{field.upper()}" for field in required} <= PARTS[name]["environment"].keys()
+
+
+def test_volumes_that_are_written_belong_to_the_user_of_the_image() -> None:
+    """Docker gives a new volume the owner that its place has in the image, and to root what has no place there."""
+    made = re.search(r"mkdir -p ((?:/data/[\w-]+ ?)+)", RECIPE)
+    assert made is not None
+    owned = {place.removeprefix("/data/") for place in made[1].split()}
+    written = {
+        volume.split(":")[1].removeprefix("/var/lib/centralino/")
+        for name in SETTINGS
+        for volume in PARTS[name].get("volumes", [])
+        if not volume.endswith(":ro")
+    }
+
+    assert written == {"keys", "public", "files"}
+    assert owned >= written
+
+
+def test_agents_files_are_kept_where_gateways_keep_theirs() -> None:
+    gateways = ("chat-gateway", "email-gateway")
+    kept = ("CENTRALINO_FILES_URL", "CENTRALINO_FILE_LINK_SECRETS")
+
+    for name in gateways:
+        assert [PARTS[name]["environment"][each] for each in kept] == [
+            PARTS["router-api"]["environment"][each] for each in kept
+        ]
+
+
+def test_the_test_on_a_docker_engine_knows_every_service() -> None:
+    built = re.search(r"BUILT = \(([^)]*)\)", (DOCKER / "tests/test_compose.py").read_text())
+
+    assert built is not None
+    assert set(re.findall(r'"([\w-]+)"', built[1])) == SETTINGS.keys() - {"prepare"}
+
+
+def test_the_demo_has_every_provider_and_leaves_the_other_file_as_it_is() -> None:
+    chat = DEMO["chat-gateway"]["environment"]
+    simulated = DEMO["providers"]["environment"]
+
+    assert json.loads(chat["CENTRALINO_PROVIDER_URLS"]) == simulators.provider_urls(simulated[simulators.URL])
+    assert simulated[simulators.URL] == f"http://{chat['CENTRALINO_FETCH_HOSTS']}"
+    assert simulated[simulators.WEBHOOK] == f"{chat['CENTRALINO_PUBLIC_URL']}/chat/v1/webhooks/" + "{provider}:acme"
+    assert simulated[simulators.SECRETS] == PARTS["chat-gateway"]["environment"]["CENTRALINO_SECRETS_PATH"]
+    assert DEMO.keys() & PARTS.keys() == {"chat-gateway", "email-gateway"}
+    assert not [fault for name in ("providers", "mail-sink") for fault in faults(name, DEMO[name])]
+    known = {f"{PREFIX}{field.upper()}" for field in SinkSettings.model_fields}
+    assert DEMO["mail-sink"]["environment"].keys() <= known
+    for name in DEMO.keys() & PARTS.keys():
+        known = {f"{PREFIX}{field.upper()}" for field in SETTINGS[name].model_fields}
+        assert DEMO[name]["environment"].keys() <= known
 
 
 def test_everything_waits_until_what_it_needs_is_healthy() -> None:
