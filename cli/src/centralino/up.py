@@ -25,6 +25,7 @@ _PAGES: Final = {
     "agent-page": "the agent's page",
     "mailbox-page": "what is sent by mail",
 }
+_PHONES: Final = "customers' phones"
 SAMPLE_MAILBOX: Final = "sample-mailbox"
 
 
@@ -105,6 +106,9 @@ def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
     for name, title in _PAGES.items():
         if name in addresses:
             print(f"  {title:<20} {addresses[name]}")
+    phones = next((url for name, url in addresses.items() if name.startswith("simulated-")), None)
+    if phones:
+        print(f"  {_PHONES:<20} {phones.partition('?')[0]}")
     if SAMPLE_MAILBOX in addresses:
         where, address = addresses["smtp"].removeprefix("smtp://"), addresses[SAMPLE_MAILBOX].removeprefix("mailto:")
         print(f"\nMail for {address} is taken by SMTP at {where}.")
