@@ -79,7 +79,9 @@ class Directory:
 
     def accounts_of(self, tenant_id: str) -> list[str]:
         """The tenant's addresses that have a provider's account; several may have the same, as Twilio's numbers do."""
-        return [address for address, (tenant, found) in self._addresses.items() if tenant == tenant_id and found.account]
+        return [
+            address for address, (tenant, found) in self._addresses.items() if tenant == tenant_id and found.account
+        ]
 
     def template(self, tenant_id: str, domain: str, template_id: str) -> Template | None:
         """A text that may be sent as it is, but for its variables."""

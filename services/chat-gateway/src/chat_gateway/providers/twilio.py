@@ -99,8 +99,8 @@ LATER: Final = (14107, 20429, 21611, 63018)
 
 class Twilio:
     """What SMS and WhatsApp have in common. `account_id` is the Account SID. Option `sender` is a number
-    (`+1...`, `whatsapp:+1...`) or a messaging service (`MG...`); without it nothing can be sent. Secrets `auth_token`, and
-    `shared_key` for webhooks that a Webhooks Rule signs."""
+    (`+1...`, `whatsapp:+1...`) or a messaging service (`MG...`); without it nothing can be sent. Secrets `auth_token`,
+    and `shared_key` for webhooks that a Webhooks Rule signs."""
 
     name = "twilio"
     channel: str
