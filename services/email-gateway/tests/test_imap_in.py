@@ -338,6 +338,11 @@ Act = Callable[[ImapClient], Any]
         ([b"* OK hi\r\nA1 OK go on\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"], "log_in"),
         ([b"* 1 EXISTS\r\nA1 OK\r\n"], "select"),
         ([b"A1 OK no idling\r\n"], "idle"),
+        ([b"* 1 FETCH (UID 1 RFC822.SIZE " + b"9" * 5000 + b")\r\nA1 OK\r\n"], "summary"),
+        ([b"* 1 FETCH (UID " + b"9" * 5000 + b" RFC822.SIZE 1)\r\nA1 OK\r\n"], "summary"),
+        ([b"* SEARCH 4294967296\r\nA1 OK\r\n"], "search"),
+        ([b"* OK [UIDVALIDITY 4294967296]\r\nA1 OK\r\n"], "select"),
+        ([b"* OK [UIDVALIDITY 1] [UIDNEXT 99999999999]\r\nA1 OK\r\n"], "select"),
     ],
     ids=[
         "large",
@@ -353,6 +358,11 @@ Act = Callable[[ImapClient], Any]
         "before-tls",
         "no-validity",
         "no-idle",
+        "endless-size",
+        "endless-uid",
+        "large-uid",
+        "large-validity",
+        "large-next",
     ],
 )
 async def test_a_server_that_does_what_it_should_not_is_left(lines: list[bytes], act: str) -> None:
@@ -362,6 +372,8 @@ async def test_a_server_that_does_what_it_should_not_is_left(lines: list[bytes],
         "log_in": lambda client: client.log_in(server),
         "select": lambda client: client.select("INBOX"),
         "idle": lambda client: client.idle(5),
+        "summary": lambda client: client.summary(1),
+        "search": lambda client: client.search("ALL"),
     }
     async with talking(*lines) as client:
         with pytest.raises(ImapAwayError):

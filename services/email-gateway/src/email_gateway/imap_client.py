@@ -21,6 +21,8 @@ SMALL_LITERAL_BYTES_MAX: Final = 65_536
 HEADER_BYTES_MAX: Final = 262_144
 ANSWER_SECONDS: Final = 60.0
 CONNECT_SECONDS: Final = 20.0
+NUMBER_MAX: Final = 2**32 - 1
+_NUMBER_DIGITS: Final = 10
 _LITERAL: Final = re.compile(rb"\{(\d{1,10})\}\r\n\Z")
 _QUOTED_BODY: Final = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
 _LITERAL_BODY: Final = re.compile(rb"BODY\[[^\]]*\](?:<\d+>)? \{\d+\}")
@@ -152,9 +154,9 @@ class ImapClient:
         flags = re.search(rb"\[PERMANENTFLAGS \(([^)]*)\)", text, re.IGNORECASE)
         kept = flags[1].lower().split() if flags else [b"\\seen"]
         return Folder(
-            validity=int(validity[1]),
-            next_uid=int(following[1]) if following else None,
-            messages=int(present[1]) if present else 0,
+            validity=_number(validity[1]),
+            next_uid=_number(following[1]) if following else None,
+            messages=_number(present[1]) if present else 0,
             may_flag=b"[read-only]" not in text.lower() and b"\\seen" in kept,
             may_name_flags=b"\\*" in kept,
         )
@@ -166,7 +168,7 @@ class ImapClient:
         found: set[int] = set()
         for line in lines:
             if line.text.upper().startswith(b"* SEARCH"):
-                found |= {int(word) for word in line.text.split()[2:] if word.isdigit()}
+                found |= {_number(word) for word in line.text.split()[2:] if word.isdigit()}
         return sorted(found)
 
     async def summary(self, uid: int) -> Summary | None:
@@ -174,7 +176,7 @@ class ImapClient:
         for line in await self._command(b"UID FETCH %d (UID RFC822.SIZE)" % uid):
             size = re.search(rb"RFC822\.SIZE (\d+)", line.text, re.IGNORECASE)
             if size and _uid_of(line) == uid:
-                return Summary(uid=uid, size_bytes=int(size[1]))
+                return Summary(uid=uid, size_bytes=_number(size[1]))
         return None
 
     async def message(self, uid: int, *, bytes_max: int, seconds: float) -> bytes | None:
@@ -320,7 +322,14 @@ async def _bounded(seconds: float) -> AsyncGenerator[None, None]:
 
 def _uid_of(line: Response) -> int | None:
     found = re.match(rb"\* \d+ FETCH \(.*?\bUID (\d+)", line.text, re.IGNORECASE | re.DOTALL)
-    return int(found[1]) if found else None
+    return _number(found[1]) if found else None
+
+
+def _number(digits: bytes) -> int:
+    """As IMAP has them: 32 bits. Larger ones would end in PostgreSQL, or in Python."""
+    if len(digits) > _NUMBER_DIGITS or (number := int(digits)) > NUMBER_MAX:
+        raise ImapAwayError("it counts too far")
+    return number
 
 
 def _quoted(text: bytes) -> bytes:
