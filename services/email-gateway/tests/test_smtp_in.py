@@ -351,6 +351,17 @@ async def test_so_many_messages_are_held_at_once() -> None:
         hand.close()
 
 
+async def test_one_address_does_not_hold_up_all_others() -> None:
+    async with running(smtp_messages_held_max=8) as it:
+        hands = [await it.by_hand() for _ in range(3)]
+        told = [(await hand.to_data())[:3] for hand in hands]
+        turnstile = it.server.turnstile
+
+        assert told == ["354", "354", "451"]
+        assert turnstile.hold("192.0.2.1")
+        turnstile.release("192.0.2.1")
+
+
 async def test_who_says_nothing_is_cut_off() -> None:
     async with running(smtp_command_seconds=0.1) as it:
         hand = await it.by_hand()

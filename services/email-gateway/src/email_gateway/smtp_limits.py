@@ -9,6 +9,8 @@ from servicekit.ports import Clock
 
 REMEMBERED_MAX: Final = 10_000
 """IP addresses whose rate is known; the one that sent longest ago is forgotten first."""
+HELD_PART: Final = 4
+"""One IP address may hold a quarter of the messages in memory."""
 _NETWORK_V6: Final = 64
 
 
@@ -36,7 +38,7 @@ class Turnstile:
         self._limits = limits
         self._clock = clock
         self._connections: Counter[str] = Counter()
-        self._held = 0
+        self._held_by: Counter[str] = Counter()
         self._full_at_ms: OrderedDict[str, float] = OrderedDict()
 
     @property
@@ -47,7 +49,7 @@ class Turnstile:
     @property
     def held(self) -> int:
         """Messages in memory now."""
-        return self._held
+        return self._held_by.total()
 
     def trusts(self, ip: str) -> bool:
         """It is our own mail server's."""
@@ -71,16 +73,22 @@ class Turnstile:
         if self._connections[key] <= 0:
             del self._connections[key]
 
-    def hold(self) -> bool:
-        """One more message in memory, if there may be one; then `release` it."""
-        if self._held >= self._limits.messages_held_max:
+    def hold(self, ip: str) -> bool:
+        """One more message in memory, if there may be one; then `release` it. A message is held as long as its sender
+        takes: no IP address may hold up all others."""
+        key = _key(ip)
+        few = self._held_by[key] < max(1, self._limits.messages_held_max // HELD_PART) or self.trusts(ip)
+        if self.held >= self._limits.messages_held_max or not few:
             return False
-        self._held += 1
+        self._held_by[key] += 1
         return True
 
-    def release(self) -> None:
+    def release(self, ip: str) -> None:
         """A message is gone from memory."""
-        self._held -= 1
+        key = _key(ip)
+        self._held_by[key] -= 1
+        if self._held_by[key] <= 0:
+            del self._held_by[key]
 
     def pass_one(self, ip: str) -> bool:
         """One more message of this IP address, if it has sent few enough: a bucket of a minute's messages."""

@@ -187,7 +187,7 @@ class SmtpSession(SMTP):
             await self.push("503 5.5.1 Say RCPT first.")
         elif arg:
             await self.push("501 5.5.4 DATA takes no argument.")
-        elif not self._front.turnstile.hold():
+        elif not self._front.turnstile.hold(self._ip):
             self.envelope = SmtpEnvelope()
             self._front.count("451")
             await self.push("451 4.3.2 Busy; try again later.")
@@ -197,7 +197,7 @@ class SmtpSession(SMTP):
                 await self._take(envelope)
             finally:
                 self._reading = False
-                self._front.turnstile.release()
+                self._front.turnstile.release(self._ip)
 
     @override
     async def smtp_AUTH(self, arg: str) -> None:
