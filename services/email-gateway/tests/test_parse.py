@@ -1,7 +1,9 @@
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from email_gateway.domain.charsets import beginning
 from email_gateway.domain.limits import Limits
 from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.parse import parse_mail
@@ -72,6 +74,62 @@ THREE = multipart("mixed", text("one"), text("two"), entity('Content-Type: image
 def test_what_is_over_a_limit_is_left_out_with_a_warning(limits: dict[str, int], raw: bytes, warning: str) -> None:
     assert warning in limited(**limits)(raw).warnings
     assert warning not in parse_mail(raw).warnings
+
+
+def test_words_without_an_end_take_no_quadratic_time() -> None:
+    name = "=? " * 10_900 + "?="
+    part = entity(f'Content-Type: a/b; name="{name}"', f'Content-Disposition: attachment; filename="{name}"', body="")
+
+    timed(multipart("mixed", *[part] * 4), Costs())
+
+
+def test_pieces_of_base64_without_number_are_not_kept() -> None:
+    found = parse_mail(mail("Content-Type: a/b; name=a", "Content-Transfer-Encoding: base64", body="AB==" * 600_000))
+
+    assert "base64_rest_dropped" in found.warnings
+    assert len(found.attachments[0].data) == 1
+
+
+def test_files_within_files_count_too() -> None:
+    attribute = b"\x02" + (0x69002).to_bytes(4, "little") + bytes(4) + bytes(2)
+    data = base64.encodebytes(b"\x78\x9f\x3e\x22\0\0" + attribute * 70)
+    winmail = entity("Content-Type: application/ms-tnef", "Content-Transfer-Encoding: base64", body=data)
+    found = parse_mail(multipart("mixed", text("x"), winmail, winmail))
+
+    assert len(found.attachments) == Limits().parts_max
+    assert "parts_cut" in found.warnings
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (b"ab\n" * 100, b"ab\n" * 13),
+        (b"abc", b"abc"),
+        ("äb\n".encode() * 20, None),
+        ("äb\n".encode("utf-16-le") * 20, None),
+        ("äb\n".encode("utf-16-be") * 20, None),
+        (b"x" * 100, b"x" * 40),
+    ],
+)
+def test_the_beginning_of_a_text_is_whole_letters(data: bytes, kept: bytes | None) -> None:
+    found = beginning(data, 10)
+
+    assert len(found) <= 40
+    assert data.startswith(found)
+    if kept is None:
+        assert len(found) > 30
+        codec = "utf-8" if b"\0" not in data else "utf-16-le" if data[1] == 0 else "utf-16-be"
+        assert found.decode(codec).startswith("äb")
+    else:
+        assert found.rstrip(b"\n") == kept.rstrip(b"\n")
+
+
+def test_a_hidden_paragraph_hides_no_other() -> None:
+    found = parse_mail(
+        mail("Content-Type: text/html", body='<p style="display:none">Preview<p>Where is it?</p><p>Anna</p>')
+    )
+
+    assert found.text == "Where is it?\n\nAnna"
 
 
 def test_a_message_at_its_limits_is_not_cut() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from email_gateway.domain.charsets import decode
+from email_gateway.domain.charsets import beginning, decode
 from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.markup import Markup, read_markup
 from email_gateway.domain.parts import Part
@@ -48,15 +48,23 @@ class Bodies:
     def add_text(self, part: Part, data: bytes) -> None:
         """A text/plain part."""
         parameters = part.content.parameters
-        text = decode(data, parameters.get("charset"), self.notes)
+        text = decode(self._first(data, self.limits.text_chars_max, "text_cut"), parameters.get("charset"), self.notes)
         if parameters.get("format", "").lower() == "flowed":
             text = unflowed(text, delete_spaces=parameters.get("delsp", "").lower() == "yes")
         self.add(part, text=text)
 
     def add_html(self, part: Part, data: bytes) -> None:
         """A text/html part."""
+        data = self._first(data, self.limits.html_chars_max, "html_cut")
         html = decode(data, part.content.parameters.get("charset"), self.notes, hint=_meta_charset(data))
         self.add(part, html=html)
+
+    def _first(self, data: bytes, chars_max: int, otherwise: str) -> bytes:
+        """What comes later would be cut anyway, and would be read before."""
+        kept = beginning(data, chars_max)
+        if len(kept) < len(data):
+            self.notes.add(otherwise)
+        return kept
 
     def add(self, part: Part, *, text: str = "", html: str = "") -> None:
         """Into the slot of its alternative."""

@@ -1,5 +1,6 @@
 """Reports on delivery: RFC 3464, RFC 6533, and those of servers that write a letter instead."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -51,6 +52,7 @@ _LETTERS: Final = (
     "échec de la remise à",
     "no se pudo entregar el mensaje",
 )
+_LINE_ENDS: Final = re.compile(rb"[\r\n]*")
 _SPACES: Final = str.maketrans("()#-<>", "      ")
 _DELAYS: Final = ("has not yet been delivered", "delivery incomplete", "will be retried", "delayed")
 
@@ -81,8 +83,7 @@ def read_status(body: bytes, message_id: str | None, limits: Limits, notes: Note
     blocks: list[Headers] = []
     position = 0
     while position < len(body) and len(blocks) <= limits.reports_max:
-        while body[position : position + 1] in (b"\n", b"\r"):
-            position += 1
+        position = _after_line_ends(body, position)
         headers, after = read_headers(body, position, len(body), limits, notes)
         if headers.fields:
             blocks.append(headers)
@@ -96,6 +97,11 @@ def read_status(body: bytes, message_id: str | None, limits: Limits, notes: Note
         if block.has("final-recipient") or block.has("original-recipient") or block.has("action")
     ]
     return [_report(row, message_id, mta, notes) for row in rows[: limits.reports_max]]
+
+
+def _after_line_ends(body: bytes, position: int) -> int:
+    match = _LINE_ENDS.match(body, position)
+    return match.end() if match else position
 
 
 def _report(row: Headers, message_id: str | None, mta: str, notes: Notes) -> DeliveryReport:

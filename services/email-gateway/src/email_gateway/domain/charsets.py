@@ -55,6 +55,16 @@ def codec_of(charset: str | None) -> str | None:
     return _ALIASES.get(charset.strip(" \t\"'").lower().partition("*")[0][:40]) if charset else None
 
 
+def beginning(data: bytes, chars_max: int) -> bytes:
+    """So many characters of it are in its beginning, whatever the charset; whole lines of it, where there are any."""
+    bytes_max = 4 * chars_max
+    if len(data) <= bytes_max:
+        return data
+    end = data.rfind(b"\n", 0, bytes_max)
+    # In UTF-16 and UTF-32 a line end has zeros around it.
+    return data[: bytes_max if end < 0 or b"\0" in data[max(0, end - 3) : end + 4] else end]
+
+
 def decode(data: bytes, charset: str | None, notes: Notes, *, hint: str | None = None) -> str:
     """Text without controls: as declared, as the hint (HTML's own word) says, as UTF-8, or by a look at the bytes.
 

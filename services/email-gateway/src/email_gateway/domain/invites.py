@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-_BYTES_MAX: Final = 1_000_000
+INVITE_CHARS_MAX: Final = 1_000_000
 _LINES_MAX: Final = 20_000
 _TEXT_CHARS_MAX: Final = 1000
 
@@ -81,7 +81,7 @@ def _invite(method: str, fields: dict[str, _Line]) -> Invite:
 def _lines(text: str) -> list[_Line]:
     """Unfolded."""
     unfolded: list[list[str]] = []
-    for line in text[:_BYTES_MAX].splitlines()[:_LINES_MAX]:
+    for line in text[:INVITE_CHARS_MAX].splitlines()[:_LINES_MAX]:
         if line[:1] in (" ", "\t") and unfolded:
             unfolded[-1].append(line[1:])
         elif line:

@@ -12,6 +12,7 @@ class Limits:
 
     message_bytes_max: int = 35 * 1024 * 1024
     parts_max: int = 100
+    """Also of files, wherever in the message they stand."""
     depth_max: int = 20
     """Multiparts within each other; a forwarded message is a file and not looked into."""
     header_bytes_max: int = 256 * 1024

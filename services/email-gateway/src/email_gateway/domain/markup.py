@@ -181,6 +181,9 @@ def _open(reading: _Reading, name: str, attributes: str, start: int) -> None:
 
 def _mark(reading: _Reading, name: str, values: dict[str, str], start: int) -> None:
     region = reading.region
+    if region is not None and region.name == "p" and name in _BLOCKS:
+        _end_region(reading, region, start)  # a paragraph ends where a block begins
+        region = None
     if region is not None:
         region.open += region.name == name
         return
@@ -228,10 +231,14 @@ def _close(reading: _Reading, name: str, end: int) -> None:
     if region is not None and region.name == name:
         region.open -= 1
         if region.open == 0:
-            _flush(reading, end)
-            if not region.hidden:
-                reading.found.cuts[-1:] = [(region.start, end)]
-            reading.region = None
+            _end_region(reading, region, end)
+
+
+def _end_region(reading: _Reading, region: _Region, end: int) -> None:
+    _flush(reading, end)
+    if not region.hidden:
+        reading.found.cuts[-1:] = [(region.start, end)]
+    reading.region = None
 
 
 def _text(reading: _Reading, text: str, start: int) -> None:

@@ -15,12 +15,12 @@ from email_gateway.domain.bounces import (
     read_status,
     returned_headers,
 )
-from email_gateway.domain.charsets import decode
+from email_gateway.domain.charsets import beginning, decode
 from email_gateway.domain.complaints import TYPE, Complaint, read_complaint
 from email_gateway.domain.dates import parse_date
 from email_gateway.domain.files import safe_name, sniffed
 from email_gateway.domain.headers import Headers, read_headers
-from email_gateway.domain.invites import Invite, parse_invite
+from email_gateway.domain.invites import INVITE_CHARS_MAX, Invite, parse_invite
 from email_gateway.domain.language import language_hint
 from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.mail import Attachment, ParsedMail
@@ -132,9 +132,6 @@ def _take_body(reading: _Reading, part: Part, data: bytes) -> None:
     files, text = take_uuencoded(data, reading.budget, reading.notes)
     reading.bodies.add_text(part, text)
     for name, content in files:
-        if len(reading.attachments) >= reading.limits.parts_max:
-            reading.notes.add("parts_cut")
-            break
         reading.budget -= len(content)
         _attach(reading, content, name, "application/octet-stream", None)
 
@@ -152,7 +149,8 @@ def _take_message(reading: _Reading, part: Part, data: bytes) -> None:
 
 
 def _take_invite(reading: _Reading, part: Part, data: bytes) -> None:
-    invite = parse_invite(decode(data, part.content.parameters.get("charset") or "utf-8", reading.notes))
+    text = beginning(data, INVITE_CHARS_MAX)
+    invite = parse_invite(decode(text, part.content.parameters.get("charset") or "utf-8", reading.notes))
     if invite is not None and len(reading.invites) < reading.limits.invites_max:
         reading.invites.setdefault((invite.uid, invite.method), invite)
     # Programs send it twice, as an alternative to the text and as a file.
@@ -166,13 +164,16 @@ def _take_winmail(reading: _Reading, part: Part, data: bytes) -> None:
     has_body = any(slot.texts or slot.htmls for slot in reading.bodies.slots)
     if not has_body and (found.text or found.html):
         reading.bodies.add(part, text=found.text, html=found.html)
-    for file in found.files[: reading.limits.parts_max]:
+    for file in found.files:
         _attach(reading, file.data, file.name, file.mime or "application/octet-stream", file.content_id)
     if not found.files and not found.text and not found.html:
         _attach(reading, data, part.file_name, part.content.main, None)
 
 
 def _attach(reading: _Reading, data: bytes, name: str, declared: str, content_id: str | None) -> None:
+    if len(reading.attachments) >= reading.limits.parts_max:
+        reading.notes.add("parts_cut")
+        return
     mime = "message/rfc822" if declared == "message/rfc822" else sniffed(data, declared)
     number = len(reading.attachments) + 1
     reading.attachments.append(

@@ -8,6 +8,8 @@ from email_gateway.domain.words import base64_bytes
 
 _AS_IS: Final = frozenset(("", "7bit", "8bit", "binary", "7-bit", "8-bit"))
 _BASE64_LINES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
+_PIECES_MAX: Final = 500_000
+"""A piece for each line of a large file; each takes a microsecond and a hundred bytes."""
 _UU_LINES_MAX: Final = 1_000_000
 
 
@@ -32,6 +34,9 @@ def _base64(body: bytes, notes: Notes) -> bytes:
     if _not_base64(body):
         notes.add("base64_broken")
     # Some programs encode piece by piece, with padding in the middle; and lists add a footer in plain text.
+    if rest.count(b"=") > _PIECES_MAX:
+        notes.add("base64_rest_dropped")
+        return data
     pieces = [piece for piece in rest.split(b"=") if piece.strip()] if padding else []
     if not pieces:
         return data

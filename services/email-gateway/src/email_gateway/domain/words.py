@@ -22,26 +22,26 @@ def header_text(value: bytes, notes: Notes) -> str:
         return " ".join(clean(value.decode("ascii")).split())
     pieces: list[str] = []
     joined: list[_Word] = []
-    position = 0
+    position = searched = 0
+    last_end = value.rfind(b"?=")
     while True:
-        start = value.find(b"=?", position)
+        start = value.find(b"=?", searched)
+        # Beyond the last end there is none: looking again for each beginning would take quadratic time.
+        start = -1 if start + 2 > last_end else start
         word = _word_at(value, start) if start >= 0 else None
         if start >= 0 and word is None:
-            # From here on no word has an end: looking again for each of them would take quadratic time.
-            start = -1 if value.find(b"?=", start + 2) < 0 else start
-        literal = value[position:] if start < 0 else value[position:start]
-        if literal.strip() or start < 0 or word is None:
+            searched = start + 2
+            continue
+        literal = value[position:] if word is None else value[position:start]
+        if literal.strip() or word is None:
             _flush(joined, pieces, notes)
             pieces.append(decode(literal, None, notes))
         elif not joined:
             pieces.append(literal.decode("ascii", "replace"))
-        if start < 0:
-            break
         if word is None:
-            pieces.append("=?")
-            position = start + 2
-            continue
+            break
         (charset, data), position = word
+        searched = position
         if joined and joined[-1][0] == charset:
             joined[-1] = (charset, joined[-1][1] + data)
         else:

@@ -86,7 +86,7 @@ def check(raw: bytes, mail: ParsedMail) -> None:
     _must(
         all("/" not in one.name and "\\" not in one.name and one.name for one in mail.attachments), "a name with a path"
     )
-    _must(len(mail.attachments) <= 4 * LIMITS.parts_max and len(mail.to) <= LIMITS.addresses_max, "too many")
+    _must(len(mail.attachments) <= LIMITS.parts_max and len(mail.to) <= LIMITS.addresses_max, "too many")
     _must(sum(len(one.data) for one in mail.attachments) <= LIMITS.decoded_bytes_max, "too many bytes")
     for html in (mail.html.lower(), mail.visible_html.lower()):
         _must(not any(word in html for word in ("<script", "<iframe", "<form", "<svg", "<style")), "unsafe HTML")
