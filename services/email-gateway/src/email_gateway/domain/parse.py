@@ -18,7 +18,7 @@ from email_gateway.domain.bounces import (
 from email_gateway.domain.charsets import beginning, decode
 from email_gateway.domain.complaints import TYPE, Complaint, read_complaint
 from email_gateway.domain.dates import parse_date
-from email_gateway.domain.files import safe_name, sniffed
+from email_gateway.domain.files import safe_name, typed
 from email_gateway.domain.headers import Headers, read_headers
 from email_gateway.domain.invites import INVITE_CHARS_MAX, Invite, parse_invite
 from email_gateway.domain.language import language_hint
@@ -174,7 +174,7 @@ def _attach(reading: _Reading, data: bytes, name: str, declared: str, content_id
     if len(reading.attachments) >= reading.limits.parts_max:
         reading.notes.add("parts_cut")
         return
-    mime = "message/rfc822" if declared == "message/rfc822" else sniffed(data, declared)
+    mime = "message/rfc822" if declared == "message/rfc822" else typed(data, declared)
     number = len(reading.attachments) + 1
     reading.attachments.append(
         Attachment(

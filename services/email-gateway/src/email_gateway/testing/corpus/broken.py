@@ -99,7 +99,9 @@ _FILES: Final = [
     _file("long", f'filename="{"n" * 300}.pdf"', "n" * 116 + ".pdf"),
     Sample(
         name="file_lies",
-        raw=multipart("mixed", text("x"), entity('Content-Type: image/png; name="cat.png"', body=b"MZ\x90\0 program")),
+        raw=multipart(
+            "mixed", text("x"), entity('Content-Type: image/png; name="cat.png"', body=b"MZ\x90\0" + bytes(60))
+        ),
         expected={"files": [("cat.png", "application/x-msdownload")]},
     ),
 ]

@@ -77,14 +77,14 @@ SAMPLES: Final = [
         expected={
             "text": "Grüße",
             "html": "<p>Grüße</p>",
-            "files": [("attachment-1.png", "image/png"), ("attachment-2.bin", "application/octet-stream")],
+            "files": [("attachment-1.png", "image/png"), ("attachment-2.txt", "text/plain")],
             "warns": {"winmail_broken"},
         },
     ),
     Sample(
         name="winmail_unknown",
         raw=mail("Content-Type: application/ms-tnef; name=winmail.dat", body=b"\x78\x9f\x3e\x22\x01\x00"),
-        expected={"files": [("winmail.dat", "application/ms-tnef")]},
+        expected={"files": [("winmail.dat", "application/vnd.ms-tnef")]},
     ),
     Sample(
         name="winmail_broken",
