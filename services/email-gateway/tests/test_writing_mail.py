@@ -406,11 +406,13 @@ async def test_the_bounce_of_one_of_several_is_the_failure_of_that_one(at: Desk)
     ]
 
 
-async def test_a_bounce_that_names_none_of_several_is_shown_in_the_conversation(at: Desk) -> None:
+@pytest.mark.parametrize("to_mailbox", [False, True])
+async def test_a_bounce_that_names_none_of_several_is_shown_in_the_conversation(at: Desk, to_mailbox: bool) -> None:
     await at.get(letter("m1"))
     await at.answer(await at.assign(), personal={"text": "Hi", "cc": ["bert@customer.example"]})
     sent = at.server.given[-1]
-    await at.get(bounce(sent.message_id, "bert@elsewhere.example"), sent.sender, mail_from="")
+    back = HELP if to_mailbox else sent.sender
+    await at.get(bounce(sent.message_id, "bert@elsewhere.example"), back, mail_from="")
     shown = (await at.said(MessageReceived))[-1]
 
     assert [each.status for each in await news_of(at, "m1")] == ["sent"]

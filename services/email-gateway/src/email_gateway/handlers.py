@@ -282,11 +282,14 @@ class Receiving:
     async def _complaint_taken(self, tx: MailTransaction, place: Place, judged: Judged, now_ms: int) -> bool:
         """It is about a message of ours, which says so now. Complaints of all mailboxes may come to any of them."""
         complaint = judged.mail.complaint
-        message_id = complaint.original_message_id if complaint else None
-        unique = self._unique(message_id.strip("<>").rpartition("@")[2], message_id) if message_id else None
+        unique = self._complained_of(complaint) if complaint else None
         if complaint is None or unique is None:
             return False
         return await self.sending.complained(tx, place.tenant_id, unique, complaint, now_ms)
+
+    def _complained_of(self, complaint: Complaint) -> str | None:
+        message_id = complaint.original_message_id or ""
+        return self._unique(message_id.strip("<>").rpartition("@")[2], message_id)
 
     async def _complained_in(
         self, tx: MailTransaction, conversation: Conversation | None, complaint: Complaint, now_ms: int
@@ -294,7 +297,7 @@ class Receiving:
         if conversation is None:
             self._taken.labels("complaint_unmatched").inc()
             LOG.warning("complaint_unmatched", extra={"kind": complaint.kind})
-        else:
+        elif self._complained_of(complaint) is None:  # else it may be anybody to whom the message went
             await self.sending.complained_in(tx, conversation, complaint, now_ms)
 
     def _unique(self, host: str, message_id: str) -> str | None:
@@ -309,7 +312,7 @@ class Receiving:
         people += mail.complaint.reply_addresses if mail.complaint else ()
         candidates = join_candidates(
             recipients=[*envelope.recipients, *mail.delivered_to, *people],
-            in_reply_to=mail.in_reply_to,
+            in_reply_to=[*mail.in_reply_to, *mail.reported_ids],
             references=mail.references,
             text=mail.text,
             domain=_host(place),

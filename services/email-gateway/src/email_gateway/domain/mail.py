@@ -62,9 +62,17 @@ class ParsedMail:
     reports: tuple[DeliveryReport, ...]
     """Of a bounce."""
     complaint: Complaint | None
+    """Of a feedback report."""
     language: str | None
     """A guess, ISO 639-1."""
     content_sha256: str
     """Of From, Date, subject and bodies: the same for two deliveries of one message, also one without a Message-ID."""
     warnings: tuple[str, ...]
     """What was cut or guessed (`limits.Notes`)."""
+
+    @property
+    def reported_ids(self) -> tuple[str, ...]:
+        """Of the messages that a bounce or complaint is about."""
+        told = [each.original_message_id for each in self.reports]
+        told += [self.complaint.original_message_id] if self.complaint else []
+        return tuple(dict.fromkeys(each for each in told if each))
