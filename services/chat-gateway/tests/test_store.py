@@ -14,6 +14,7 @@ from chat_gateway.testing import MemoryChatStore
 from chat_gateway.testing.samples import DOMAIN, place, visit
 from gatewaykit.domain.content import MediaRef
 from gatewaykit.testing.conversation_laws import ConversationLaws
+from gatewaykit.testing.disorder_laws import DisorderLaws
 from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.tables import missing_columns
 from gatewaykit.testing.together_laws import TogetherLaws
@@ -269,13 +270,13 @@ class ChatLaws(ConversationLaws):
         assert foreign == []
 
 
-class TestMemoryInbound(InboundLaws, TogetherLaws):
+class TestMemoryInbound(InboundLaws, DisorderLaws, TogetherLaws):
     @pytest.fixture
     def keeper(self) -> Keeper:
         return MemoryKeeper()
 
 
-class TestPostgresInbound(InboundLaws, TogetherLaws):
+class TestPostgresInbound(InboundLaws, DisorderLaws, TogetherLaws):
     @pytest.fixture
     async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[Keeper]:
         async with migrated(postgres.admin_url, "chat_gateway") as kept:

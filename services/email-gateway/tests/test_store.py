@@ -11,6 +11,7 @@ from email_gateway.store import MailTransaction, PostgresMailStore
 from email_gateway.testing.memory import MemoryMailStore
 from email_gateway.testing.samples import HELP, NOW_MS, TENANT
 from gatewaykit.testing.conversation_laws import WRITTEN, ConversationLaws
+from gatewaykit.testing.disorder_laws import DisorderLaws
 from gatewaykit.testing.inbound_laws import InboundLaws
 from gatewaykit.testing.outgoing_laws import OutgoingLaws
 from gatewaykit.testing.tables import missing_columns
@@ -183,13 +184,13 @@ class MailLaws:
         assert await health(100, "other") is None
 
 
-class TestMemory(ConversationLaws, InboundLaws, TogetherLaws, OutgoingLaws, MailLaws):
+class TestMemory(ConversationLaws, InboundLaws, DisorderLaws, TogetherLaws, OutgoingLaws, MailLaws):
     @pytest.fixture
     def keeper(self) -> MemoryKeeper:
         return MemoryKeeper()
 
 
-class TestPostgres(ConversationLaws, InboundLaws, TogetherLaws, OutgoingLaws, MailLaws):
+class TestPostgres(ConversationLaws, InboundLaws, DisorderLaws, TogetherLaws, OutgoingLaws, MailLaws):
     @pytest.fixture
     async def keeper(self, postgres: FreshDatabase) -> AsyncIterator[PostgresKeeper]:
         async with migrated(postgres.admin_url, "email_gateway") as kept:

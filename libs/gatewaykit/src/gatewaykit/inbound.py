@@ -9,6 +9,7 @@ from gatewaykit.domain import inbound
 from gatewaykit.domain.content import File
 from gatewaykit.domain.provider import (
     Echo,
+    IdentityChanged,
     Item,
     NotUnderstoodError,
     Passed,
@@ -71,6 +72,8 @@ async def accept(
             return await _unsent(tx, place, item, now_ms)
         case WindowChanged():
             return await _window_changed(tx, place, item, now_ms)
+        case IdentityChanged():
+            return await _identity_changed(tx, place, item, now_ms)
         case Echo():
             return await _echoed(tx, place, item, now_ms, ours)
         case StatusReport():
@@ -170,6 +173,17 @@ async def _window_changed(tx: ConversationTransaction, place: Place, item: Windo
         return PASSED
     change = inbound.window_told(conversation, item.window, now_ms, at_ms=item.at_ms)
     return await _kept(tx, conversation, change, now_ms) if change.announce else REPEATED
+
+
+async def _identity_changed(tx: ConversationTransaction, place: Place, item: IdentityChanged, now_ms: int) -> Accepted:
+    """Where they have written under the new name already, both conversations go on."""
+    _require_short(item.to)
+    tenant_id, address = place.tenant_id, place.address
+    conversation = await tx.lock_open(tenant_id, address, item.counterpart)
+    await tx.join_counterparts(tenant_id, address, item.counterpart, item.to)
+    if conversation is None or await tx.lock_open(tenant_id, address, item.to) is not None:
+        return PASSED
+    return await _kept(tx, conversation, inbound.renamed(conversation, item, now_ms), now_ms)
 
 
 async def _echoed(tx: Tx, place: Place, item: Echo, now_ms: int, ours: Ours[Tx] | None) -> Accepted:

@@ -30,6 +30,7 @@ from gatewaykit.domain.provider import (
     Echo,
     HttpReply,
     HttpRequest,
+    IdentityChanged,
     Item,
     NotUnderstoodError,
     Outgoing,
@@ -229,6 +230,29 @@ def test_a_message_of_the_future_opens_no_longer_window() -> None:
     assert late.window.closes_at_ms == NOW_MS + DAY_MS
 
 
+def test_who_changes_the_number_is_called_otherwise_and_others_are_heard() -> None:
+    told = {"body": "x", "previous_user_id": "US.1", "user_id": "US.2"}
+    number = {**told, "type": "user_changed_number", "wa_id": "12195555358", "parent_user_id": "US.ENT.2"}
+    alone = {**told, "type": "user_changed_user_id"}
+    messages = [{"id": f"s{n}", "type": "system", "system": system} for n, system in enumerate((number, alone))]
+    phone, by_id, said = parsed(whatsapp({"messages": [*messages, message("text", {"body": "Hi"})]}))
+
+    assert by_id == IdentityChanged(
+        account_id=NUMBER,
+        counterpart="US.1",
+        to="US.2",
+        identifiers=(Identifier(type="whatsapp_user_id", value="US.2", verified=True),),
+        gone=("phone", "whatsapp_user_id", "whatsapp_parent_user_id"),
+    )
+    assert isinstance(phone, IdentityChanged)
+    assert [(each.type, each.value) for each in phone.identifiers] == [
+        ("phone", "+12195555358"),
+        ("whatsapp_user_id", "US.2"),
+        ("whatsapp_parent_user_id", "US.ENT.2"),
+    ]
+    assert isinstance(said, Received)
+
+
 def test_what_concerns_no_conversation_is_passed() -> None:
     changed = {"body": "User A changed from 1 to 2", "wa_id": "12195555358", "type": "user_changed_number"}
     system = message("system", changed, from_user_id=None)
@@ -318,7 +342,10 @@ def test_a_user_id_is_written_to_only_while_no_phone_number_is_known() -> None:
     by_id = outgoing(text="Hello", counterpart=USER)
     by_phone = replace(by_id, identifiers=(Identifier(type="phone", value=f"+{PHONE}"),))
 
+    changed = replace(by_id, identifiers=(Identifier(type="whatsapp_user_id", value="US.2"),))
+
     assert request_of(by_id)["recipient"] == USER
+    assert request_of(changed)["recipient"] == "US.2"
     assert "to" not in request_of(by_id)
     assert request_of(by_phone)["to"] == PHONE
     assert "recipient" not in request_of(by_phone)

@@ -14,7 +14,7 @@ from contracts.written import MessageEdited, MessageErased, WindowChanged
 
 from gatewaykit.domain.content import File, Identifier, Window
 from gatewaykit.domain.decisions import customer_says, gateway_says, taken
-from gatewaykit.domain.provider import Echo, Received
+from gatewaykit.domain.provider import Echo, IdentityChanged, Received
 from gatewaykit.domain.records import QUIET_CHECK_MS, Change, Conversation, Message, Opening, Place, Said
 
 SENT_ELSEWHERE: Final = "sent_elsewhere"
@@ -142,6 +142,14 @@ def window_told(before: Conversation, window: Window | None, now_ms: int, *, at_
     blocked_at_ms = now_ms if at_ms is None else min(at_ms, now_ms)
     blocked = Window(opens_at_ms=blocked_at_ms, closes_at_ms=blocked_at_ms, basis="blocked")
     return _with_window(Change(before), window or blocked, now_ms)
+
+
+def renamed(before: Conversation, item: IdentityChanged, now_ms: int) -> Change:
+    """They are written to under the new name, and by no number that may be somebody else's by now."""
+    gone = {*item.gone, *(each.type for each in item.identifiers)}
+    kept = [each for each in before.identifiers if each.type not in gone]
+    after = replace(before, counterpart=item.to, identifiers=_joined(item.identifiers, kept))
+    return Change(after, (_updated(after, now_ms),))
 
 
 def sent_elsewhere(before: Conversation, echo: Echo, *, message_id: str, now_ms: int) -> Change:

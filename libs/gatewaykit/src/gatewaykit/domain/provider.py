@@ -160,6 +160,19 @@ class WindowChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityChanged:
+    """The provider calls the customer otherwise from now on, as WhatsApp does when their phone number changes."""
+
+    account_id: str
+    counterpart: str
+    """Before."""
+    to: str
+    identifiers: tuple[Identifier, ...]
+    """Those that count now: what the conversation knew of these and of `gone` types counts no more."""
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Typing:
     """The customer is writing: a hint for the moment, which nobody keeps."""
 
@@ -174,7 +187,7 @@ class Passed:
     kind: str
 
 
-Item = Received | StatusReport | Echo | Unsent | WindowChanged | Typing | Passed
+Item = Received | StatusReport | Echo | Unsent | WindowChanged | IdentityChanged | Typing | Passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ WITH saved AS (
     routed_sequence = new.routed_sequence, last_number = new.last_number, customer_number = new.customer_number,
     customer_message_id = new.customer_message_id, delivered_number = new.delivered_number,
     end_reason = new.end_reason, end_cause = new.end_cause, revision = new.revision, identifiers = new.identifiers,
-    reply_window = new.reply_window, ended_at_ms = new.ended_at_ms
+    reply_window = new.reply_window, ended_at_ms = new.ended_at_ms, counterpart = new.counterpart
   FROM json_populate_recordset(CAST(NULL AS conversation), CAST(CAST(:conversations AS text) AS json)) AS new
   WHERE conversation.tenant_id = new.tenant_id AND conversation.interaction_id = new.interaction_id
 )

@@ -215,23 +215,6 @@ class InboundLaws:
         assert [each.personal["text"] for each in edits] == ["second", "third"]
         assert len(ids) == len(set(ids)) == 4
 
-    async def test_an_edit_that_comes_before_its_message_is_the_message(self, keeper: ConversationKeeper) -> None:
-        first = await take(keeper, received("e2", edits="p1", text="second", sent_at_ms=2000))
-        opened = (await current(keeper)).reply_window
-        late = await take(keeper, received(window=window()), files=[PHOTO])
-        older = await take(keeper, received("e1", edits="p1", text="first", sent_at_ms=1000))
-        again = await take(keeper, received("e2", edits="p1", text="second", sent_at_ms=2000))
-        newer = await take(keeper, received("e3", edits="p1", text="third", sent_at_ms=3000))
-        repeated = await take(keeper, received(window=window(72)))
-        [message] = await said(keeper, MessageReceived)
-        [edit] = await said(keeper, MessageEdited)
-
-        assert (first.is_new, first.message_id, opened) == (True, message_id_of(PLACE, "p1"), None)
-        assert [each.outcome for each in (late, older, again, newer)] == ["repeated", "passed", "repeated", "accepted"]
-        assert (message.personal["text"], edit.personal["text"], newer.is_new) == ("second", "third", False)
-        assert repeated.outcome == "repeated"
-        assert (await current(keeper)).reply_window == window()
-
     async def test_what_is_taken_back_is_erased_with_its_files_even_after_the_end(
         self, keeper: ConversationKeeper
     ) -> None:
@@ -253,14 +236,6 @@ class InboundLaws:
         assert (kept.text, kept.files) == ("", ())
         assert [each.message_id for each in erased] == [message_id_of(PLACE, "p1")]
 
-    async def test_a_message_that_comes_after_it_was_taken_back_is_not_taken(self, keeper: ConversationKeeper) -> None:
-        early = await take(keeper, Unsent(provider_message_id="p1", account_id=ACCOUNT, counterpart=CUSTOMER))
-        late = await take(keeper, received(), files=[PHOTO])
-
-        assert (early.outcome, late.outcome) == ("passed", "repeated")
-        assert late.blob_ids == (PHOTO.blob_id,)
-        assert await said(keeper) == []
-
     async def test_the_window_that_closes_last_stands_until_the_customer_blocks_us(
         self, keeper: ConversationKeeper
     ) -> None:
@@ -279,27 +254,6 @@ class InboundLaws:
         assert first == window(72)
         assert second == Window(opens_at_ms=NOW_MS + 10, closes_at_ms=NOW_MS + 10, basis="blocked")
         assert [each.basis for each in news] == ["customer_message", "blocked", "always"]
-
-    async def test_a_block_that_comes_late_undoes_nothing_that_the_customer_did_since(
-        self, keeper: ConversationKeeper
-    ) -> None:
-        always = Window(opens_at_ms=NOW_MS + 20, closes_at_ms=None, basis="always")
-        blocked = WindowChanged(account_id=ACCOUNT, counterpart=CUSTOMER, window=None, at_ms=NOW_MS + 10)
-        back = replace(blocked, window=always, at_ms=NOW_MS + 20)
-        late = {"now_ms": NOW_MS + 60_000}
-        await take(keeper, received())
-        for item in (blocked, back, blocked):
-            await take(keeper, item, **late)
-        stands = (await current(keeper)).reply_window
-        await take(keeper, replace(blocked, at_ms=NOW_MS + 30), **late)
-        await take(keeper, received("p2", sent_at_ms=NOW_MS + 29), **late)
-        again = (await current(keeper)).reply_window
-        await take(keeper, received("p3", sent_at_ms=NOW_MS + 31), **late)
-        at_last = (await current(keeper)).reply_window
-
-        assert stands == always
-        assert again == Window(opens_at_ms=NOW_MS + 30, closes_at_ms=NOW_MS + 30, basis="blocked")
-        assert at_last == replace(always, opens_at_ms=NOW_MS + 31)
 
     async def test_what_was_sent_past_us_is_told_and_what_is_ours_is_the_sending_parts(
         self, keeper: ConversationKeeper

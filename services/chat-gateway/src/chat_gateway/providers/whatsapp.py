@@ -161,10 +161,11 @@ class WhatsApp:
 
 def _recipient(outgoing: Outgoing) -> dict[str, str]:
     """The phone number where it is known (then Meta goes on telling it), else the business-scoped user id."""
-    phones = [identifier.value for identifier in outgoing.identifiers if identifier.type == "phone"]
-    to = phones[0] if phones else outgoing.counterpart
+    known = {identifier.type: identifier.value for identifier in reversed(outgoing.identifiers)}
+    # What waited while the id changed goes to the new one.
+    to = known.get("phone") or known.get("whatsapp_user_id") or outgoing.counterpart
     digits = to.removeprefix("+")
-    return {"to": digits} if digits.isascii() and digits.isdigit() else {"recipient": outgoing.counterpart}
+    return {"to": digits} if digits.isascii() and digits.isdigit() else {"recipient": to}
 
 
 def _content_of(outgoing: Outgoing) -> tuple[str, dict[str, object]]:

@@ -5,7 +5,7 @@ Vendor's pages: "Webhooks: messages webhook reference" with its page for each ty
 
 Who writes is a set of identifiers. The business-scoped user id (BSUID) is in every message since April 2026 and the
 phone number may be missing, so the first is the counterpart's key where it is there. It changes when the customer
-changes their number; Meta announces that in a system message, which is passed: nothing in it says who the new id is.
+changes their number, which a system message tells ("System messages webhook reference", August 2026: both ids).
 An advertisement gives 72 hours without a price, not of free writing: that stays 24 hours after each message.
 """
 
@@ -17,6 +17,7 @@ from typing import Final
 from gatewaykit.domain.content import Identifier, MediaRef, Window
 from gatewaykit.domain.provider import (
     Echo,
+    IdentityChanged,
     Item,
     NotUnderstoodError,
     Passed,
@@ -112,7 +113,10 @@ def _changed(value: Node, now_ms: int) -> Iterator[Item]:
     senders = {(id_in(message, "from"), id_in(message, "from_user_id")) for message in messages}
     lone = contacts[0] if len(contacts) == len(senders) == 1 else None
     for message in messages:
-        yield _message(message, _person(message, contacts, lone), account_id, now_ms)
+        if text_of(message, "type") == "system":  # some name no sender
+            yield _system(node_in(message, "system") or {}, account_id)
+        else:
+            yield _message(message, _person(message, contacts, lone), account_id, now_ms)
     for status in nodes_in(value, "statuses"):
         yield _status(status, account_id)
     for _ in nodes_in(value, "errors"):
@@ -140,14 +144,20 @@ def _person(message: Node, contacts: Sequence[Node], lone: Node | None) -> _Pers
     if key is None:
         raise NotUnderstoodError("a message names no sender")
     profile = node_in(contact, "profile") or {}
+    identifiers = _identifiers(phone, user_id, id_in(contact, "parent_user_id"), id_in(profile, "username"))
+    return _Person(key=key, name=text_in(profile, "name"), identifiers=identifiers)
+
+
+def _identifiers(
+    phone: str | None, user_id: str | None, parent_id: str | None, username: str | None = None
+) -> tuple[Identifier, ...]:
     known = {
         "phone": f"+{phone}" if phone and phone.isascii() and phone.isdigit() else None,
         "whatsapp_user_id": user_id,
-        "whatsapp_parent_user_id": id_in(contact, "parent_user_id"),
-        "whatsapp_username": id_in(profile, "username"),
+        "whatsapp_parent_user_id": parent_id,
+        "whatsapp_username": username,
     }
-    identifiers = (Identifier(type=type_, value=value, verified=True) for type_, value in known.items() if value)
-    return _Person(key=key, name=text_in(profile, "name"), identifiers=tuple(identifiers))
+    return tuple(Identifier(type=type_, value=value, verified=True) for type_, value in known.items() if value)
 
 
 def _is_of(contact: Node, phone: str | None, user_id: str | None) -> bool:
@@ -160,7 +170,7 @@ def _message(message: Node, person: _Person, account_id: str, now_ms: int) -> It
     kind = text_of(message, "type")
     if message.get("group_id") is not None:
         return Passed(kind="group")
-    if kind in _SILENT:
+    if kind == "request_welcome":
         return Passed(kind=kind)
     if kind == "revoke":
         original = id_of(node_of(message, kind), "original_message_id")
@@ -185,6 +195,20 @@ def _message(message: Node, person: _Person, account_id: str, now_ms: int) -> It
         sent_at_ms=sent_at_ms,
         window=window if edit is None else None,
         attributes={**content.attributes, **referral_attributes(node_in(message, "referral"))},
+    )
+
+
+def _system(node: Node, account_id: str) -> Item:
+    """The number before becomes somebody else's, also if the new one is not told."""
+    before, after = id_in(node, "previous_user_id"), id_in(node, "user_id")
+    if before is None or after is None or before == after:
+        return Passed(kind="system")
+    return IdentityChanged(
+        account_id=account_id,
+        counterpart=before,
+        to=after,
+        identifiers=_identifiers(id_in(node, "wa_id"), after, id_in(node, "parent_user_id")),
+        gone=("phone", "whatsapp_user_id", "whatsapp_parent_user_id"),
     )
 
 
@@ -277,7 +301,6 @@ def _order(message: Node) -> _Content:
     return _Content(text="\n".join(filter(None, lines)), attributes={"kind": "order"})
 
 
-_SILENT: Final = ("system", "request_welcome")
 _READERS: Final[Mapping[str, Callable[[Node], _Content]]] = {
     "text": _text,
     "location": _location,
