@@ -52,7 +52,8 @@ async def accept_together(tx: ConversationTransaction, words: Sequence[Word], no
     """Take messages of one tenant, whose transaction it is, in this order.
 
     None: somebody else holds the conversation, or more than the message's words is new, and nothing of it is taken.
-    This waits for no conversation, for it holds others; `accept` waits, and does all. Raises RetryLaterError if a conversation is opened elsewhere at the same time.
+    This waits for no conversation, for it holds others; `accept` waits, and does all. Raises RetryLaterError if a
+    conversation is opened elsewhere at the same time.
     """
     tenant_id = words[0].place.tenant_id
     standing = dict(await tx.lock_open_free(tenant_id, {word.pair for word in words}))
