@@ -137,6 +137,8 @@ async def test_what_is_not_understood_is_refused_and_not_logged(pages: Pages, ca
         answer = await pages.deliver(b'{"object": "page", "entry": "a private thing"}')
 
     assert answer.status_code == 400
+    assert answer.json()["detail"].endswith("say: entry is not a list.")
+    assert "private" not in answer.text
     assert "private" not in caplog.text + str([record.__dict__ for record in caplog.records])
     assert "delivery_not_understood" in caplog.messages
 

@@ -136,8 +136,10 @@ class Webhooks:
             self._count(carried, "not_understood")
             self._refuse(address, "not_understood")
             told = {"provider": carried.provider.name, "tenant": carried.account.tenant_id, "bytes": len(body)}
-            LOG.warning("delivery_not_understood", extra={**told, "reason": str(error)[:100]})
-            raise ProblemError(400, "delivery_not_understood", "This is not as the provider's documents say.") from None
+            reason = str(error)[:100]  # names of members at most, nothing of what they hold
+            LOG.warning("delivery_not_understood", extra={**told, "reason": reason})
+            detail = f"This is not as the provider's documents say: {reason}."
+            raise ProblemError(400, "delivery_not_understood", detail) from None
         except RetryLaterError:
             self._count(carried, "away")
             raise
