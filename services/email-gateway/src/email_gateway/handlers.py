@@ -156,7 +156,7 @@ class Receiving:
         """A message of ours at the mailbox that sent it. What one of our mailboxes wrote to another is none, nor what
         a form on a web page sends in a mailbox's name."""
         home = self._addresses.place(judged.sender) if judged.sender else None
-        return home in places and self._unique(home, judged.mail.message_id or "") is not None if home else False
+        return home in places and self._unique(_host(home), judged.mail.message_id or "") is not None if home else False
 
     async def _places(self, recipients: Sequence[str]) -> list[Place]:
         """Each address once, in one order everywhere."""
