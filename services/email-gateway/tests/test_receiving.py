@@ -4,50 +4,36 @@ import asyncio
 import smtplib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from contracts import decode
-from contracts.configuration import EMAIL
 from contracts.interactions import AttentionRequested, InteractionStarted
 from contracts.messages import MessageReceived
 from contracts.written import MessageStatusChanged
-from email_gateway.domain.bounces import DeliveryReport
-from email_gateway.domain.incoming import Judged
-from email_gateway.domain.mail import ParsedMail
-from email_gateway.domain.parse import parse_mail
 from email_gateway.domain.threading import own_message_id, reply_address
-from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
-from email_gateway.receiving import Accepted, Answer, Later, Refused
+from email_gateway.handlers import MailAddresses
+from email_gateway.receiving import Accepted, Later, Refused
 from email_gateway.reports import OutgoingReports
-from email_gateway.sending_side import NoSending, Ours
+from email_gateway.sending_side import Ours
 from email_gateway.settings import EmailSettings
 from email_gateway.smtp_in import SmtpServer
-from email_gateway.store import MailStore, MailTransaction, PostgresMailStore
+from email_gateway.store import PostgresMailStore
 from email_gateway.testing.corpus import SAMPLES
 from email_gateway.testing.corpus.writing import mail, multipart, text
 from email_gateway.testing.memory import MemoryMailStore
+from email_gateway.testing.reception import Reception, desk, in_memory, only
 from email_gateway.testing.samples import (
     ANNA,
-    DOMAIN,
     HELP,
     KEYS,
-    NOW_MS,
     SALES,
     TENANT,
     address_value,
     directory,
-    envelope,
     letter,
-    record,
 )
-from gatewaykit.blobs import Blobs, BlobsAwayError
-from gatewaykit.directory import Directory
-from gatewaykit.domain import decisions
+from gatewaykit.blobs import BlobsAwayError
 from gatewaykit.domain.outgoing import Part
-from gatewaykit.domain.records import Conversation, Place
-from gatewaykit.keep import keep
 from gatewaykit.outgoings import Outgoings, reference_of
 from gatewaykit.testing.memory_blobs import MemoryBlobs
 from gatewaykit.testing.outgoing_samples import SampleMessage
@@ -55,13 +41,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicekit.database import open_database
 from servicekit.outbox import PostgresOutbox
-from servicekit.store import Outbox
 from servicekit.system import SystemClock
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
-from servicekit.testing.set_clock import SetClock
 from typing_extensions import override
 
 BOUNCE = "Content-Type: text/plain\n\nNot there.\n"
@@ -70,100 +54,14 @@ FAILED = "Authentication-Results: mx.shop.example; dmarc=fail header.from=custom
 PASSED = "Authentication-Results: mx.shop.example; dmarc=pass header.from=customer.example"
 
 
-@dataclass
-class Sending(NoSending):
-    """Remembers what it is told; `sent` are messages of ours by the unique part of their ids."""
-
-    sent: dict[str, Ours] = field(default_factory=dict)
-    originals: list[str] = field(default_factory=list)
-    acknowledged: list[str] = field(default_factory=list)
-    reports: list[tuple[str, DeliveryReport]] = field(default_factory=list)
-
-    @override
-    async def find(self, tx: MailTransaction, tenant_id: str, unique: str) -> Ours | None:
-        return self.sent.get(unique)
-
-    @override
-    async def keep_original(
-        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
-    ) -> None:
-        self.originals.append(message_id)
-
-    @override
-    async def acknowledge(
-        self, tx: MailTransaction, conversation: Conversation, message_id: str, judged: Judged, now_ms: int
-    ) -> None:
-        self.acknowledged.append(message_id)
-
-    @override
-    async def returned(
-        self, tx: MailTransaction, place: Place, unique: str, report: DeliveryReport, now_ms: int
-    ) -> bool:
-        self.reports.append((unique, report))
-        return unique in self.sent
-
-
 class AwayBlobs(MemoryBlobs):
     @override
     async def put(self, *args: object, **more: object) -> Any:  # Any: it never answers
         raise BlobsAwayError
 
 
-@dataclass
-class Desk:
-    """Receiving, and what came of it."""
-
-    store: MailStore
-    outbox: Outbox
-    blobs: Blobs
-    sending: Sending
-    receive: Receiving
-    clock: SetClock
-
-    async def get(self, raw: bytes, *recipients: str, **more: Any) -> Answer:  # Any: fields of Envelope
-        return await self.receive(raw, envelope(*recipients, **more))
-
-    async def said(self, kind: type | None = None) -> list[Any]:  # Any: data of any event
-        async with self.outbox.batch(rows_max=1000) as batch:
-            data = [decode(row.outgoing.value, row.outgoing.headers).data for row in batch.rows]
-        return [each for each in data if kind is None or isinstance(each, kind)]
-
-    async def end(self, interaction_id: str) -> None:
-        async with self.store.transaction(TENANT) as tx:
-            conversation = await tx.lock_conversation(TENANT, interaction_id)
-            assert conversation
-            now_ms = self.clock.now_ms()
-            await keep(tx, conversation, decisions.ended(conversation, "agent_closed", now_ms), now_ms)
-
-
-async def read(raw: bytes) -> ParsedMail:
-    return parse_mail(raw)
-
-
-def desk(store: MailStore, outbox: Outbox, blobs: Blobs | None = None, **rules: Any) -> Desk:  # Any: fields of rules
-    blobs, sending, clock = blobs or MemoryBlobs(), Sending(), SetClock(NOW_MS)
-    known = rules.pop("known", None) or directory()
-    told: dict[str, Any] = {"authserv_id": "mx.shop.example", "sealers": frozenset(), "automatic_opens": False}
-    receive = Receiving(
-        store,
-        blobs,
-        MailAddresses(known, KEYS),
-        rules=ReceivingRules(**(told | {"file_bytes_max": 1_000_000} | rules)),
-        read=read,
-        sending=sending,
-        clock=clock,
-        telemetry=Telemetry("test"),
-    )
-    return Desk(store, outbox, blobs, sending, receive, clock)
-
-
-def in_memory(**more: Any) -> Desk:  # Any: see desk
-    store = MemoryMailStore()
-    return desk(store, store.outbox, **more)
-
-
 @pytest.fixture(params=["memory", "postgres"])
-async def here(request: pytest.FixtureRequest, postgres: FreshDatabase) -> AsyncIterator[Desk]:
+async def here(request: pytest.FixtureRequest, postgres: FreshDatabase) -> AsyncIterator[Reception]:
     if request.param == "memory":
         yield in_memory()
         return
@@ -171,14 +69,7 @@ async def here(request: pytest.FixtureRequest, postgres: FreshDatabase) -> Async
         yield desk(PostgresMailStore(kept.database), PostgresOutbox(kept.database))
 
 
-def only(answer: Answer) -> str:
-    """The interaction of a message that was accepted."""
-    assert isinstance(answer, Accepted)
-    [interaction_id] = answer.interaction_ids
-    return interaction_id
-
-
-async def test_a_first_message_starts_an_interaction_with_all_that_is_known(here: Desk) -> None:
+async def test_a_first_message_starts_an_interaction_with_all_that_is_known(here: Reception) -> None:
     interaction_id = only(await here.get(letter("m1", PASSED, "Cc: x@other.example"), vouched=True))
     started, message = await here.said()
 
@@ -202,7 +93,7 @@ async def test_a_first_message_starts_an_interaction_with_all_that_is_known(here
     assert here.sending.originals == here.sending.acknowledged == [message.message_id]
 
 
-async def test_what_comes_again_is_accepted_again_and_changes_nothing(here: Desk) -> None:
+async def test_what_comes_again_is_accepted_again_and_changes_nothing(here: Reception) -> None:
     first = only(await here.get(letter()))
     before = await here.said()
     again = await here.get(b"Received: from elsewhere\r\n" + letter())
@@ -211,14 +102,14 @@ async def test_what_comes_again_is_accepted_again_and_changes_nothing(here: Desk
     assert len(here.sending.acknowledged) == 1
 
 
-async def test_the_same_message_at_once_is_one(here: Desk) -> None:
+async def test_the_same_message_at_once_is_one(here: Reception) -> None:
     answers = await asyncio.gather(*(here.get(letter()) for _ in range(4)))
 
     assert len({only(answer) for answer in answers}) == 1
     assert len(await here.said(MessageReceived)) == 1
 
 
-async def test_messages_without_an_id_are_told_apart_by_what_they_say(here: Desk) -> None:
+async def test_messages_without_an_id_are_told_apart_by_what_they_say(here: Reception) -> None:
     one, other = mail(without=("Message-ID",), body="one"), mail(without=("Message-ID",), body="other")
     answers = [only(await here.get(raw)) for raw in (one, other, one)]
 
@@ -226,7 +117,7 @@ async def test_messages_without_an_id_are_told_apart_by_what_they_say(here: Desk
     assert [message.personal["text"] for message in await here.said(MessageReceived)] == ["one", "other"]
 
 
-async def test_an_id_that_is_used_again_for_other_words_loses_none(here: Desk) -> None:
+async def test_an_id_that_is_used_again_for_other_words_loses_none(here: Reception) -> None:
     for body in ("one", "two", "one", "two", "three"):
         await here.get(letter(body=body))
 
@@ -234,7 +125,7 @@ async def test_an_id_that_is_used_again_for_other_words_loses_none(here: Desk) -
 
 
 @pytest.mark.parametrize("by", ["reply_address", "in_reply_to", "references", "own_id", "own_id_in_text"])
-async def test_an_answer_joins_its_conversation_and_says_why(here: Desk, by: str) -> None:
+async def test_an_answer_joins_its_conversation_and_says_why(here: Reception, by: str) -> None:
     interaction_id = only(await here.get(letter()))
     ours = own_message_id("0a-1", "shop.example", KEYS)
     here.sending.sent["0a-1"] = Ours(interaction_id, "agents-1")
@@ -263,20 +154,20 @@ async def test_an_answer_joins_its_conversation_and_says_why(here: Desk, by: str
     assert len(await here.said(InteractionStarted)) == 1
 
 
-async def test_a_subject_joins_nothing(here: Desk) -> None:
+async def test_a_subject_joins_nothing(here: Reception) -> None:
     first = only(await here.get(letter()))
 
     assert only(await here.get(letter("m2", "Subject: Re: Where is my order?"))) != first
 
 
-async def test_a_stranger_cannot_write_into_a_conversation_by_naming_its_message(here: Desk) -> None:
+async def test_a_stranger_cannot_write_into_a_conversation_by_naming_its_message(here: Reception) -> None:
     first = only(await here.get(letter()))
     answer = letter("m2", "In-Reply-To: <m1@customer.example>", sender="eve@evil.example")
 
     assert only(await here.get(answer, mail_from="eve@evil.example")) != first
 
 
-async def test_nobody_forged_goes_on_with_a_conversation_or_is_acknowledged(here: Desk) -> None:
+async def test_nobody_forged_goes_on_with_a_conversation_or_is_acknowledged(here: Reception) -> None:
     first = only(await here.get(letter()))
     forged = letter("m2", "In-Reply-To: <m1@customer.example>", FAILED)
     second = only(await here.get(forged, vouched=True))
@@ -288,13 +179,13 @@ async def test_nobody_forged_goes_on_with_a_conversation_or_is_acknowledged(here
     assert len(here.sending.acknowledged) == 1
 
 
-async def test_a_claim_of_our_own_verdict_is_not_believed_from_strangers(here: Desk) -> None:
+async def test_a_claim_of_our_own_verdict_is_not_believed_from_strangers(here: Reception) -> None:
     await here.get(letter("m1", PASSED))
 
     assert (await here.said(MessageReceived))[0].attributes == {"authenticated": "none"}
 
 
-async def test_who_has_the_reply_address_joins_and_is_not_made_one_with_the_customer(here: Desk) -> None:
+async def test_who_has_the_reply_address_joins_and_is_not_made_one_with_the_customer(here: Reception) -> None:
     interaction_id = only(await here.get(letter()))
     raw = letter("m2", sender="colleague@customer.example")
     joined = only(await here.get(raw, reply_address(interaction_id, "shop.example", KEYS)))
@@ -307,7 +198,7 @@ async def test_who_has_the_reply_address_joins_and_is_not_made_one_with_the_cust
     assert [each.value for each in conversation.identifiers] == [ANNA]
 
 
-async def test_an_answer_after_the_end_goes_on_in_a_new_interaction(here: Desk) -> None:
+async def test_an_answer_after_the_end_goes_on_in_a_new_interaction(here: Reception) -> None:
     first = only(await here.get(letter()))
     await here.end(first)
     here.clock.at_ms += 3_600_000
@@ -321,7 +212,7 @@ async def test_an_answer_after_the_end_goes_on_in_a_new_interaction(here: Desk) 
     assert started.personal["identifiers"][0]["value"] == ANNA
 
 
-async def test_a_forged_reply_address_is_no_address(here: Desk) -> None:
+async def test_a_forged_reply_address_is_no_address(here: Reception) -> None:
     interaction_id = only(await here.get(letter()))
     good = reply_address(interaction_id, "shop.example", KEYS)
     forged = good.replace(f"+{interaction_id}", f"+{'0' * 32}")
@@ -329,7 +220,7 @@ async def test_a_forged_reply_address_is_no_address(here: Desk) -> None:
     assert await here.get(letter("m2"), forged) == Refused(reason="no_such_address")
 
 
-async def test_a_message_to_several_of_our_addresses_is_taken_at_each(here: Desk) -> None:
+async def test_a_message_to_several_of_our_addresses_is_taken_at_each(here: Reception) -> None:
     answer = await here.get(letter(), SALES, "Help+tag@Shop.example", HELP)
     started = await here.said(InteractionStarted)
 
@@ -338,7 +229,7 @@ async def test_a_message_to_several_of_our_addresses_is_taken_at_each(here: Desk
     assert sorted(each.address for each in started) == [HELP, SALES]
 
 
-async def test_a_machines_answer_joins_what_is_open_and_calls_nobody(here: Desk) -> None:
+async def test_a_machines_answer_joins_what_is_open_and_calls_nobody(here: Reception) -> None:
     first = only(await here.get(letter()))
     before = await here.said(AttentionRequested)
     joins = letter("m2", AUTOMATIC, "In-Reply-To: <m1@customer.example>")
@@ -372,92 +263,6 @@ async def test_what_may_be_a_persons_opens_a_conversation_without_acknowledgemen
     assert here.sending.acknowledged == []
 
 
-async def test_loops_are_cut() -> None:
-    here = in_memory()
-    ours = own_message_id("o1", "shop.example", KEYS)
-
-    assert await here.get(mail("X-Centralino-Hops: 3")) == Accepted()
-    assert await here.get(mail(f"From: Shop <{HELP}>", f"Message-ID: <{ours}>")) == Accepted()
-    assert await here.said() == []
-
-
-async def test_what_one_of_our_mailboxes_writes_to_another_is_no_loop() -> None:
-    here = in_memory(known=two_tenants())
-    passed_on = mail(f"From: Shop <{SALES}>", f"Message-ID: <{own_message_id('o1', 'shop.example', KEYS)}>")
-    theirs = mail(f"From: {OTHERS}", f"Message-ID: <{own_message_id('o2', 'other.example', KEYS)}>")
-    only(await here.get(passed_on))
-    only(await here.get(theirs))
-    identifiers = [each.personal.get("identifiers") for each in await here.said(InteractionStarted)]
-
-    assert identifiers == [[], [{"type": "email", "value": OTHERS, "verified": False}]]
-
-
-async def test_what_a_form_sends_in_our_name_is_taken_and_tells_of_no_customer() -> None:
-    here = in_memory()
-    only(await here.get(mail(f"From: Form <{HELP}>", f"Reply-To: {ANNA}", "Message-ID: <f1@shop.example>")))
-    [started] = await here.said(InteractionStarted)
-
-    assert started.personal["identifiers"] == []
-    assert here.sending.acknowledged == []
-
-
-@pytest.mark.parametrize(
-    ("senders", "told", "authenticated"),
-    [
-        (["anna@customer.example"], "customer.example", "pass"),
-        (["anna@mail.customer.example"], "customer.example", "pass"),
-        (["anna@bücher.example"], "xn--bcher-kva.example", "pass"),
-        (["anna@customer.example"], "evil.example", "fail"),
-        (["anna@xcustomer.example"], "customer.example", "fail"),
-        (["anna@customer.example, eve@evil.example"], "customer.example", "fail"),
-        (["anna@customer.example", "eve@evil.example"], "customer.example", "fail"),
-    ],
-)
-async def test_only_for_the_one_sender_dmarc_vouches(senders: list[str], told: str, authenticated: str) -> None:
-    here = in_memory()
-    verdict = f"Authentication-Results: mx.shop.example; dmarc=pass header.from={told}"
-    fields = [f"From: {each}" for each in senders]
-    only(await here.get(mail(verdict, *fields, "Message-ID: <v@customer.example>"), vouched=True))
-    [started] = await here.said(InteractionStarted)
-
-    assert started.attributes["authenticated"] == authenticated
-    assert [each["verified"] for each in started.personal["identifiers"]] == [authenticated == "pass"]
-
-
-@pytest.mark.parametrize("other", [SALES, "desk@shop.example"])
-async def test_two_mailboxes_of_one_mail_domain_share_no_conversation(other: str) -> None:
-    """The second one is another tenant's."""
-    here = in_memory(known=two_tenants(theirs="desk@shop.example"))
-    ours = only(await here.get(letter()))
-    address = reply_address(ours, "shop.example", KEYS)
-    here.sending.sent["o1"] = Ours(ours, "o1")
-    answer = f"In-Reply-To: <{own_message_id('o1', 'shop.example', KEYS)}>"
-
-    assert only(await here.get(letter("m2", f"Cc: {address}"), other)) != ours
-    assert only(await here.get(letter("m3", answer), other)) != ours
-    assert not any("joined_by" in each.attributes for each in await here.said(InteractionStarted))
-
-
-async def test_a_reply_address_leads_to_no_other_tenant_that_has_the_mailbox_now() -> None:
-    here = in_memory()
-    interaction_id = only(await here.get(letter()))
-    moved = desk(here.store, here.outbox, known=two_tenants(theirs=HELP, ours=()))
-    answer = await moved.get(letter("m2"), reply_address(interaction_id, "shop.example", KEYS))
-
-    assert answer == Refused(reason="no_such_address")
-
-
-OTHERS = "support@other.example"
-
-
-def two_tenants(theirs: str = OTHERS, ours: tuple[str, ...] = (HELP, SALES)) -> Directory:
-    known = directory(*map(address_value, ours)) if ours else Directory([EMAIL])
-    known.apply("other", record("domain", DOMAIN, {"partition": 3}))
-    known.apply("other", record("channel", theirs, address_value(theirs)))
-    known.complete = True
-    return known
-
-
 def bounce(original: str, *, to: str = "gone@customer.example", status: str = "5.1.1") -> bytes:
     fields = ("From: MAILER-DAEMON@mx.example", "Message-ID: <b1@mx.example>", "Auto-Submitted: auto-replied")
     content = 'Content-Type: multipart/report; report-type=delivery-status; boundary="=_b1"'
@@ -471,7 +276,7 @@ def bounce(original: str, *, to: str = "gone@customer.example", status: str = "5
     return mail(*fields, content) + body
 
 
-async def test_a_bounce_is_told_of_the_message_that_failed_and_opens_nothing(here: Desk) -> None:
+async def test_a_bounce_is_told_of_the_message_that_failed_and_opens_nothing(here: Reception) -> None:
     interaction_id = only(await here.get(letter()))
     here.sending.sent["0a-1"] = Ours(interaction_id, "agents-1")
     ours = own_message_id("0a-1", "shop.example", KEYS)
@@ -486,7 +291,7 @@ async def test_a_bounce_is_told_of_the_message_that_failed_and_opens_nothing(her
 @pytest.mark.parametrize(
     ("status", "code"), [("5.1.1", "recipient_unknown"), ("5.7.1", "content_refused"), ("4.4.7", "bounced")]
 )
-async def test_the_message_that_came_back_has_failed_and_says_why(here: Desk, status: str, code: str) -> None:
+async def test_the_message_that_came_back_has_failed_and_says_why(here: Reception, status: str, code: str) -> None:
     here.receive.sending = OutgoingReports()
     interaction_id = only(await here.get(letter()))
     async with here.store.transaction(TENANT) as tx:
@@ -505,7 +310,7 @@ async def test_the_message_that_came_back_has_failed_and_says_why(here: Desk, st
     assert (await here.said(MessageReceived))[-1].in_reply_to == "agents-1"
 
 
-async def test_a_forged_bounce_fails_nothing(here: Desk) -> None:
+async def test_a_forged_bounce_fails_nothing(here: Reception) -> None:
     ours = own_message_id("0a-1", "shop.example", KEYS)
     forged = ours.replace("0a-1", "0a-2")
     here.sending.sent["0a-2"] = Ours("i", "m")
@@ -514,7 +319,7 @@ async def test_a_forged_bounce_fails_nothing(here: Desk) -> None:
     assert here.sending.reports == []
 
 
-async def test_files_are_kept_before_and_once(here: Desk) -> None:
+async def test_files_are_kept_before_and_once(here: Reception) -> None:
     image = "Content-Type: image/png\nContent-ID: <c1>\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n"
     invite = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n"
     parts = [text('<p>Look <img src="cid:c1"></p>', kind="html")]
@@ -581,7 +386,7 @@ async def test_every_message_of_the_corpus_is_taken_once() -> None:
 
 
 @asynccontextmanager
-async def by_smtp(here: Desk) -> AsyncGenerator[int]:
+async def by_smtp(here: Reception) -> AsyncGenerator[int]:
     """The port of a server that accepts with it."""
     told = {"reply_secret": "k" * 32, "files_url": "file:///x", "file_link_secrets": "l" * 32, "secrets_path": "x"}
     server = SmtpServer(
@@ -623,7 +428,9 @@ SESSION = [
 ]
 
 
-async def test_wherever_the_connection_breaks_off_the_message_is_taken_once_when_it_is_sent_again(here: Desk) -> None:
+async def test_wherever_the_connection_breaks_off_the_message_is_taken_once_when_it_is_sent_again(
+    here: Reception,
+) -> None:
     async with by_smtp(here) as port:
         for steps in range(len(SESSION) + 1):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -668,7 +475,7 @@ def test_in_any_order_each_message_is_taken_once_and_numbers_have_no_gaps(delive
     asyncio.run(story())
 
 
-async def test_a_failed_commit_leaves_nothing_and_the_retry_takes_it(here: Desk) -> None:
+async def test_a_failed_commit_leaves_nothing_and_the_retry_takes_it(here: Reception) -> None:
     async def broken(*args: object) -> None:
         raise OSError
 
