@@ -6,7 +6,9 @@ import pytest
 from chat_gateway.metrics import ProviderMetrics
 from chat_gateway.receiving import Landed, Receiving
 from chat_gateway.testing.samples import TENANT
+from chat_gateway.testing.signals import MemorySignals
 from chat_gateway.testing.written import WrittenGateway
+from chat_gateway.typing_hints import TypingHints
 from contracts.messages import MessageAnnounced
 from contracts.written import MessageStatusChanged
 from gatewaykit.domain.content import Identifier, Window
@@ -34,7 +36,9 @@ async def test_what_nobody_knew_is_known_by_an_echo_of_the_same_words(
     address = f"{provider}:one"
     written = WrittenGateway(FakeHttp(programmed()), tmp_path)
     written.address(address, provider, {"provider": provider, "account_id": "1", "secrets": {}})
-    receiving = Receiving(written.store, Outgoings(), written.clock, ProviderMetrics(Telemetry("echoes")))
+    metrics = ProviderMetrics(Telemetry("echoes"))
+    typing = TypingHints(written.store, MemorySignals(written.clock), metrics)
+    receiving = Receiving(written.store, Outgoings(), written.clock, metrics, typing)
     place = written.directory.place(address)
     assert place
 
