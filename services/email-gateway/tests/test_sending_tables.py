@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 from email_gateway.domain.addresses import Address
 from email_gateway.domain.outgoing import Original
-from email_gateway.domain.suppression import suppression_of
+from email_gateway.domain.suppression import hash_of, suppression_of
 from email_gateway.sending_tables import PostgresSending, SendingTransaction, sweeps
 from email_gateway.testing.sending_memory import MemorySending, SendingTables
 from servicekit.store import EVERY_TENANT, MemoryDatabase, Tenant
@@ -68,6 +68,7 @@ class SendingLaws:
             barred = await tx.suppressed("acme", ["anna@xn--mller-kva.example", "anna@..example"], now_ms=NOW_MS)
 
         assert barred == {"anna@xn--mller-kva.example"}
+        assert hash_of("acme", ANNA) != hash_of("other", ANNA)
 
     async def test_the_longer_reason_stays(self, keeper: Keeper) -> None:
         bounced = suppression_of("acme", ANNA, "bounced", now_ms=NOW_MS)

@@ -215,6 +215,24 @@ async def test_who_writes_first_is_acknowledged_once_a_day(at: Desk) -> None:
     assert [each.personal["text"] for each in await at.said(MessageAnnounced)] == ["We have it."] * 2
 
 
+async def test_an_acknowledgement_goes_to_the_sender_alone_and_to_who_opens_a_conversation(at: Desk) -> None:
+    await at.get(letter("m1", "Reply-To: victim@elsewhere.example"))
+    at.clock.at_ms += 86_400_000
+    await at.get(letter("m2", "In-Reply-To: <m1@customer.example>", body="More.\n"))
+
+    assert [each.recipients for each in at.server.given] == [(ANNA,)]
+    assert len(await at.said(InteractionStarted)) == 1
+
+
+async def test_who_is_not_written_to_is_not_acknowledged(at: Desk) -> None:
+    async with at.store.transaction(TENANT) as tx:
+        await tx.suppress(suppression_of(TENANT, ANNA, "asked", now_ms=NOW_MS))
+    await at.get(letter("m1"))
+
+    assert await at.said(MessageAnnounced) == []
+    assert at.server.given == []
+
+
 @pytest.mark.parametrize("field", ["Auto-Submitted: auto-replied", "Precedence: bulk", "X-Auto-Response-Suppress: All"])
 async def test_machines_are_not_acknowledged(at: Desk, field: str) -> None:
     await at.get(letter("m1", field))
