@@ -8,8 +8,8 @@ from benchmarks.webhook_storm.plan import Size
 from benchmarks.webhook_storm.storm import pass_over
 
 SIZE = Size(
-    deliveries=1200,
-    rate=60,
+    deliveries=750,
+    rate=30,
     shuffle_seconds=5,
     kills=2,
     restarts=1,
