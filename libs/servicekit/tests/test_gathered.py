@@ -30,8 +30,10 @@ class Worker:
         return [item * 2 for item in items if 1 / item]
 
 
-def gathered(worker: Worker, *, batch_seconds_max: float = SECONDS_MAX) -> Gathered[str, int, int]:
-    return Gathered(worker.do, items_max=3, batch_seconds_max=batch_seconds_max)
+def gathered(
+    worker: Worker, *, wait_seconds_max: float = SECONDS_MAX, batch_seconds_max: float = SECONDS_MAX
+) -> Gathered[str, int, int]:
+    return Gathered(worker.do, items_max=3, wait_seconds_max=wait_seconds_max, batch_seconds_max=batch_seconds_max)
 
 
 @pytest.fixture
@@ -78,6 +80,19 @@ async def test_a_batch_that_takes_too_long_is_given_up(worker: Worker) -> None:
     answer = await gathered(worker, batch_seconds_max=0.01).ask("a", 1)
 
     assert answer is None
+
+
+async def test_who_waits_too_long_is_put_off_and_who_has_begun_is_not(worker: Worker) -> None:
+    worker.open.clear()
+    asked = gathered(worker, wait_seconds_max=0.01)
+    under_way = asyncio.create_task(asked.ask("a", 1))
+    await worker.begun.wait()
+    with pytest.raises(TimeoutError):
+        await asked.ask("a", 2)
+    worker.open.set()
+
+    assert await under_way == 2
+    assert worker.batches == [("a", [1])]
 
 
 async def test_who_has_given_up_is_not_done_and_harms_nobody(worker: Worker) -> None:

@@ -38,12 +38,12 @@ async def test_what_nobody_knew_is_known_by_an_echo_of_the_same_words(
     written.address(address, provider, {"provider": provider, "account_id": "1", "secrets": {}})
     metrics = ProviderMetrics(Telemetry("echoes"))
     typing = TypingHints(written.store, MemorySignals(written.clock), metrics)
-    receiving = Receiving(written.store, Outgoings(), written.clock, metrics, typing)
+    receiving = Receiving(written.store, Outgoings(), written.clock, metrics, typing, at_once=1)
     place = written.directory.place(address)
     assert place
 
     async def take(item: Item) -> None:
-        await receiving.take([Landed(provider=provider, place=place, item=item)])
+        await receiving.take([Landed(provider=provider, place=place, item=item)], size_bytes=1)
 
     await take(
         Received(

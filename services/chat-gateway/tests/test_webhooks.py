@@ -213,6 +213,7 @@ async def test_who_waits_long_for_a_turn_is_put_off_and_who_has_it_is_not_cut_sh
     pages = Pages(tmp_path, deliveries_at_once=1)
     pages.written.interrupted.open.clear()
     has_it = asyncio.create_task(pages.deliver(body_of(said("1001", "m1", text="first"))))
+    await eventually(lambda: pages.written.interrupted.begun)
     waits = asyncio.create_task(pages.deliver(body_of(said("1001", "m2", text="second"))))
     put_off = await waits
     pages.written.interrupted.open.set()

@@ -22,7 +22,8 @@ Answer = TypeVar("Answer")
 class Gathered(Generic[Key, Item, Answer]):
     """Does what is asked for under one key batch after batch, and what is asked for under others beside it.
 
-    `do` gets a key and at most so many items, and answers each; after so many seconds it is given up.
+    `do` gets a key and at most so many items, and answers each; after `batch_seconds_max` it is given up. Nobody waits
+    longer than `wait_seconds_max` for their batch to begin.
     """
 
     def __init__(
@@ -30,32 +31,42 @@ class Gathered(Generic[Key, Item, Answer]):
         do: Callable[[Key, Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
         items_max: int,
+        wait_seconds_max: float,
         batch_seconds_max: float,
     ) -> None:
         self._do = do
         self._items_max = items_max
+        self._wait_seconds_max = wait_seconds_max
         self._batch_seconds_max = batch_seconds_max
         self._waiting: dict[Key, deque[_Asked[Item, Answer]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
     async def ask(self, key: Key, item: Item) -> Answer | None:
-        """The answer; none if the batch failed: do it alone, so that nobody suffers from another's fault."""
-        asked = _Asked[Item, Answer](item)
+        """The answer; none if the batch failed: do it alone, so that nobody suffers from another's fault.
+
+        Raises TimeoutError when its batch has not begun in time.
+        """
+        loop = asyncio.get_running_loop()
+        asked = _Asked[Item, Answer](item, loop.create_future())
         if key not in self._waiting:
             self._waiting[key] = deque()
             # Without a context: the batch is not the first one's alone.
-            worker = asyncio.get_running_loop().create_task(self._work(key), context=Context())
+            worker = loop.create_task(self._work(key), context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
         self._waiting[key].append(asked)
-        return await asked.answer
+        patience = loop.call_later(self._wait_seconds_max, asked.put_off)
+        try:
+            return await asked.answer
+        finally:
+            patience.cancel()
 
     async def _work(self, key: Key) -> None:
         waiting = self._waiting[key]
         try:
             while waiting:
                 batch = [waiting.popleft() for _ in range(min(len(waiting), self._items_max))]
-                await self._do_some(key, [asked for asked in batch if not asked.answer.done()])  # the rest gave up
+                await self._do_some(key, [asked for asked in batch if asked.begin()])  # the others gave up
         finally:
             del self._waiting[key]
             for asked in waiting:
@@ -75,9 +86,19 @@ class Gathered(Generic[Key, Item, Answer]):
 
 
 class _Asked(Generic[Item, Answer]):
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, answer: "asyncio.Future[Answer | None]") -> None:
         self.item = item
-        self.answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self.answer = answer
+        self._begun = False
+
+    def begin(self) -> bool:
+        """Whether anybody still wants it."""
+        self._begun = True
+        return not self.answer.done()
+
+    def put_off(self) -> None:
+        if not self._begun and not self.answer.done():
+            self.answer.set_exception(TimeoutError("its batch has not begun in time"))
 
     def settle(self, answer: Answer | None) -> None:
         if not self.answer.done():

@@ -153,12 +153,11 @@ class _Social:
         self.webhooks = webhooks.Webhooks(
             carriers,
             parts.directory,
-            Receiving(backends.store, outgoings, shell.clock, metrics, typing),
+            Receiving(backends.store, outgoings, shell.clock, metrics, typing, at_once=settings.deliveries_at_once),
             self.notes,
             clock=shell.clock,
             metrics=metrics,
-            at_once=settings.deliveries_at_once,
-            waiting_max=settings.deliveries_waiting,
+            present_max=settings.deliveries_at_once + settings.deliveries_waiting,
         )
         fetcher = Fetcher(backends.http, backends.resolve, hosts_allowed=settings.fetch_hosts_allowed)
         systems = TenantSystems(backends.store, parts.directory, fetcher, shell.clock)

@@ -1,7 +1,14 @@
-"""Takes what a delivery of a provider says, in as few transactions as may be."""
+"""Takes what deliveries of providers say, in as few transactions as may be.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+Messages that stand alone (most do) are taken together with those of the tenant's other deliveries that came while the
+transaction before was being committed. What needs more is taken for itself.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gatewaykit.domain.outgoing import CLOCKS_DIFFER_MS, SEND_MS, echoed
@@ -16,8 +23,10 @@ from gatewaykit.domain.provider import (
 )
 from gatewaykit.domain.records import Place
 from gatewaykit.inbound import Accepted, accept
+from gatewaykit.inbound_together import Word, accept_together, stands_alone
 from gatewaykit.outgoings import Outgoings
 from servicekit.errors import RetryLaterError
+from servicekit.gathered import Gathered
 from servicekit.ports import Clock
 
 from chat_gateway.carriers import PROVIDERS
@@ -28,6 +37,15 @@ from chat_gateway.typing_hints import TypingHints
 
 ITEMS_AT_ONCE: Final = 100
 """Of one transaction: conversations are locked until its end."""
+DELIVERIES_TOGETHER: Final = 50
+ITEMS_TOGETHER: Final = 10
+"""Of each; with more it is taken for itself."""
+TOGETHER_BYTES_MAX: Final = 65_536
+"""The same for its body, so that a transaction is bounded by its bytes as well."""
+DELIVERY_SECONDS: Final = 2.5
+"""Nobody waits longer for a delivery, which is less than any provider does: Slack's 3 s are the least."""
+TURN_SECONDS: Final = 1.0
+"""Who waits longer for a turn is put off: what begins too late is cut short, and with many waiting all would be."""
 FILES_MAX: Final = 20
 """Of one message; further ones are not fetched."""
 
@@ -49,40 +67,81 @@ class Landed:
     provider: str
     place: Place
     item: Item
+    context: Context = field(default_factory=copy_context)
+    """Of the delivery, for its trace."""
 
 
 class Receiving:
     """Takes deliveries that were verified."""
 
     def __init__(
-        self, store: ChatStore, outgoings: Outgoings, clock: Clock, metrics: ProviderMetrics, typing: TypingHints
+        self,
+        store: ChatStore,
+        outgoings: Outgoings,
+        clock: Clock,
+        metrics: ProviderMetrics,
+        typing: TypingHints,
+        *,
+        at_once: int,
     ) -> None:
         self.typing = typing
         self._store = store
         self._outgoings = outgoings
         self._clock = clock
         self._metrics = metrics
+        self._turns = asyncio.Semaphore(at_once)
+        self._together = Gathered(
+            self._taken_together,
+            items_max=DELIVERIES_TOGETHER,
+            wait_seconds_max=TURN_SECONDS,
+            batch_seconds_max=DELIVERY_SECONDS - TURN_SECONDS,  # what fails then has a second to be taken for itself
+        )
 
-    async def take(self, landed: Sequence[Landed]) -> None:
-        """Take all of it; what was taken before is not taken again. Acknowledge only after this has returned.
+    async def take(self, landed: Sequence[Landed], *, size_bytes: int) -> None:
+        """Take all of a delivery of so many bytes; what was taken before is not taken again. Acknowledge only after
+        this has returned.
 
-        Raises RetryLaterError; a part of a large delivery may be taken by then.
+        Raises RetryLaterError, or TimeoutError where it is not its turn in time; a part of the delivery may be taken by
+        then.
         """
+        if size_bytes <= TOGETHER_BYTES_MAX and len(landed) <= ITEMS_TOGETHER and _all_stand_alone(landed):
+            outcomes = await self._together.ask(landed[0].place.tenant_id, landed)
+            if outcomes is not None:
+                self._count(landed, outcomes)
+                landed = [each for each, outcome in zip(landed, outcomes, strict=True) if outcome is None]
+        await self._take_for_itself(landed)
+
+    async def _taken_together(self, tenant_id: str, deliveries: Sequence[Sequence[Landed]]) -> list[list[str | None]]:
+        """What became of each thing of each delivery; none: somebody holds its conversation just now."""
+        now_ms = self._clock.now_ms()
+        landed = [each for delivery in deliveries for each in delivery]
+        items = [each.item for each in landed if stands_alone(each.item)]  # all of them
+        words = [
+            Word(place=each.place, item=_marked(item), context=each.context)
+            for each, item in zip(landed, items, strict=True)
+        ]
+        async with self._turn(), self._store.transaction(tenant_id) as tx:
+            done = await accept_together(tx, words, now_ms)
+            for word, accepted in zip(words, done, strict=True):
+                if accepted:
+                    await _put_files(tx, word.place, word.item, accepted, now_ms)
+        outcomes = iter([accepted.outcome if accepted else None for accepted in done])
+        return [[next(outcomes) for _ in delivery] for delivery in deliveries]
+
+    async def _take_for_itself(self, landed: Sequence[Landed]) -> None:
         # Each conversation's in the order of the delivery, and conversations in one order everywhere: who takes two
         # deliveries at once cannot wait for itself.
         ordered = sorted(landed, key=_conversation)
         for start in range(0, len(ordered), ITEMS_AT_ONCE):
             some = ordered[start : start + ITEMS_AT_ONCE]
-            outcomes = await self._taken(some)
-            for each, outcome in zip(some, outcomes, strict=True):
-                self._metrics.items.labels(each.provider, outcome).inc()
+            self._count(some, await self._taken(some))
 
     async def _taken(self, landed: Sequence[Landed]) -> list[str]:
         """Of an echo that came before the provider's answer was kept, which names its id: as soon as that is."""
         until_ms = self._clock.now_ms() + EARLY_MS
         while True:
             try:
-                async with self._store.transaction(landed[0].place.tenant_id) as tx:
+                async with self._turn(), self._store.transaction(landed[0].place.tenant_id) as tx:
                     return await self._take(tx, landed)
             except EarlyEchoError:
                 if self._clock.now_ms() >= until_ms:
@@ -99,7 +158,7 @@ class Receiving:
         told: dict[str, list[StatusReport | Echo]] = {}
         for each in landed:
             item = await _recognised(tx, each)
-            done = await _accepted(tx, each.place, item, now_ms)
+            done = await _accepted(tx, each, item, now_ms)
             outcomes.append(done.outcome if done else "not_understood")
             if done and done.outcome == "sending" and isinstance(item, StatusReport | Echo):
                 told.setdefault(each.place.address, []).append(item)
@@ -107,35 +166,62 @@ class Receiving:
             await self._outgoings.told(tx, (landed[0].place.tenant_id, address), items, now_ms)
         return outcomes
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        async with asyncio.timeout(TURN_SECONDS):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
-async def _accepted(tx: ChatTransaction, place: Place, item: Item, now_ms: int) -> Accepted | None:
+    def _count(self, landed: Sequence[Landed], outcomes: Sequence[str | None]) -> None:
+        for each, outcome in zip(landed, outcomes, strict=True):
+            if outcome is not None:
+                self._metrics.items.labels(each.provider, outcome).inc()
+
+
+def _all_stand_alone(landed: Sequence[Landed]) -> bool:
+    return all(stands_alone(each.item) for each in landed)
+
+
+async def _accepted(tx: ChatTransaction, landed: Landed, item: Item, now_ms: int) -> Accepted | None:
     """None: its ids cannot be kept, so nobody can know it again; others of the delivery must not suffer."""
-    media = item.media[:FILES_MAX] if isinstance(item, Received) else ()
-    if isinstance(item, Received) and media:
-        item = replace(item, attributes={"files_pending": str(len(media)), **item.attributes})
     try:
-        done = await accept(tx, place, item, (), now_ms, ours=_ours)
+        marked = _marked(item) if isinstance(item, Received) else item
+        done = await accept(tx, landed.place, marked, (), now_ms, ours=_ours)
     except NotUnderstoodError:
         return None
-    if done.outcome != "accepted" or done.interaction_id is None or done.message_id is None:
-        return done
-    if isinstance(item, Received) and done.is_new:
-        for number, ref in enumerate(media, start=1):
-            await tx.put_pending_file(
-                PendingFile(
-                    tenant_id=place.tenant_id,
-                    message_id=done.message_id,
-                    place=number,
-                    interaction_id=done.interaction_id,
-                    address=place.address,
-                    media=ref,
-                    created_at_ms=now_ms,
-                    due_at_ms=now_ms,
-                )
-            )
-    elif isinstance(item, Unsent):
-        await _forget_files(tx, place, done, now_ms)
+    if isinstance(item, Received):
+        await _put_files(tx, landed.place, item, done, now_ms)
+    elif isinstance(item, Unsent) and done.outcome == "accepted":
+        await _forget_files(tx, landed.place, done, now_ms)
     return done
+
+
+def _marked(item: Received) -> Received:
+    """So that readers know how many files will follow."""
+    count = len(item.media[:FILES_MAX])
+    return replace(item, attributes={"files_pending": str(count), **item.attributes}) if count else item
+
+
+async def _put_files(tx: ChatTransaction, place: Place, item: Received, done: Accepted, now_ms: int) -> None:
+    """To be fetched, if the message was taken now."""
+    if not done.is_new or done.interaction_id is None or done.message_id is None:
+        return
+    for number, ref in enumerate(item.media[:FILES_MAX], start=1):
+        await tx.put_pending_file(
+            PendingFile(
+                tenant_id=place.tenant_id,
+                message_id=done.message_id,
+                place=number,
+                interaction_id=done.interaction_id,
+                address=place.address,
+                media=ref,
+                created_at_ms=now_ms,
+                due_at_ms=now_ms,
+            )
+        )
 
 
 async def _forget_files(tx: ChatTransaction, place: Place, done: Accepted, now_ms: int) -> None:

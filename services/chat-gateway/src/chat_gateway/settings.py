@@ -44,10 +44,13 @@ class ChatSettings(FileSettings):
         33_554_432, ge=1, description="Bytes of a customer's file; larger ones are not fetched. Three are in memory."
     )
     deliveries_at_once: int = Field(
-        8, ge=1, le=100, description="Deliveries of providers that one replica takes at once; others wait."
+        8, ge=1, le=100, description="Transactions in which one replica takes providers' deliveries at once."
     )
     deliveries_waiting: int = Field(
-        200, ge=0, le=10_000, description="So many wait; further ones are answered 503, and come again."
+        200,
+        ge=0,
+        le=10_000,
+        description="Deliveries beyond that number that may wait; further ones are answered 503, and come again.",
     )
 
     @field_validator("public_url", "provider_urls", mode="before")

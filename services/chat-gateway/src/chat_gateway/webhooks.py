@@ -27,7 +27,7 @@ from starlette.responses import Response
 from chat_gateway.carriers import Carried, Carriers
 from chat_gateway.metrics import ProviderMetrics
 from chat_gateway.notes import WebhookNotes
-from chat_gateway.receiving import Landed, Receiving
+from chat_gateway.receiving import DELIVERY_SECONDS, Landed, Receiving
 from chat_gateway.settings import PREFIX
 
 LOG: Final = log("webhooks")
@@ -35,14 +35,10 @@ BODY_BYTES_MAX: Final = 4_194_304
 """Meta's deliveries have up to 3 MB."""
 BODIES: Final = {f"{PREFIX}/webhooks/{{address}}": BODY_BYTES_MAX}
 BODY_SECONDS: Final = 10.0
-DELIVERY_SECONDS: Final = 2.5
-"""Less than any provider waits: Slack's 3 s are the least."""
-TURN_SECONDS: Final = 1.0
-"""Who waits longer for a turn is put off: what begins too late is cut short, and with many waiting all would be."""
 
 
 class Webhooks:
-    """Takes deliveries, so many at once; a 2xx means that all of it is safe."""
+    """Takes deliveries, of which so many may be here at once; a 2xx means that all of it is safe."""
 
     def __init__(
         self,
@@ -53,8 +49,7 @@ class Webhooks:
         *,
         clock: Clock,
         metrics: ProviderMetrics,
-        at_once: int,
-        waiting_max: int,
+        present_max: int,
     ) -> None:
         self._carriers = carriers
         self._directory = directory
@@ -62,9 +57,8 @@ class Webhooks:
         self._notes = notes
         self._clock = clock
         self._metrics = metrics
-        self._turns = asyncio.Semaphore(at_once)
         self._present = 0
-        self._present_max = at_once + waiting_max
+        self._present_max = present_max
 
     def router(self) -> APIRouter:
         """Routes under `/chat/v1`."""
@@ -87,7 +81,7 @@ class Webhooks:
             except TimeoutError:
                 raise ProblemError(408, "body_too_slow", "The body did not come in time.") from None
             try:
-                async with asyncio.timeout(DELIVERY_SECONDS), self._turn():
+                async with asyncio.timeout(DELIVERY_SECONDS):
                     answer = await self._answered(address, request, body)
             except TimeoutError:
                 self._metrics.deliveries.labels(self._provider_of(address), "late").inc()
@@ -104,15 +98,6 @@ class Webhooks:
             yield
         finally:
             self._present -= 1
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        async with asyncio.timeout(TURN_SECONDS):
-            await self._turns.acquire()
-        try:
-            yield
-        finally:
-            self._turns.release()
 
     async def _answered(self, address: str, request: Request, body: bytes) -> WebAnswer:
         try:
@@ -159,7 +144,7 @@ class Webhooks:
         items = provider.parse(asked, account, now_ms=now_ms)
         landed, homeless = self._landed(carried, asked, [item for item in items if not isinstance(item, Typing)])
         if landed:
-            await self._receiving.take(landed)
+            await self._receiving.take(landed, size_bytes=len(asked.body))
         if homeless is not None:
             raise homeless  # the rest is safe, and is known when all of it comes again
         await self._receiving.typing.pass_on(account, items)
