@@ -5,20 +5,27 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 
 import pytest
-from chat_gateway.store import ChatTransaction, PostgresChatStore
+from chat_gateway.receiving import Landed, Receiving
+from chat_gateway.store import ChatTransaction, PostgresChatStore, Wakes
+from chat_gateway.testing.backends import receiving_of
 from contracts.interactions import InteractionStarted
 from contracts.messages import MessageReceived
 from gatewaykit.domain import decisions
 from gatewaykit.inbound import accept
 from gatewaykit.keep import keep
 from gatewaykit.testing.inbound_laws import CUSTOMER, PLACE, received, said, take
+from gatewaykit.testing.together_laws import Came, take_together
+from servicekit.errors import RetryLaterError
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Tenant
+from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import MigratedDatabase, migrated
 from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.set_clock import NOW_MS
 from servicekit.testing.store_laws import WantedError
+
+SECONDS_MAX = 60
 
 
 class Connections:
@@ -27,6 +34,7 @@ class Connections:
     def __init__(self, kept: MigratedDatabase) -> None:
         self.told: list[str] = []
         self.outbox = PostgresOutbox(kept.database)
+        self.wakes = Wakes.new()
         self._database = kept.database
         self._store = PostgresChatStore(kept.database, self._committed)
 
@@ -93,3 +101,96 @@ async def test_a_message_that_waits_while_the_conversation_is_ended_opens_the_ne
 
     assert second.interaction_id != first.interaction_id
     assert (started.interaction_id, started.attributes["continues"]) == (second.interaction_id, first.interaction_id)
+
+
+def came(*names: str, counterpart: str = CUSTOMER) -> list[Came]:
+    return [(PLACE, received(name, counterpart=counterpart)) for name in names]
+
+
+async def test_what_is_taken_together_waits_for_no_conversation_and_leaves_it_out(connections: Connections) -> None:
+    await take_together(connections, came("p1") + came("q1", counterpart="bob"), NOW_MS)
+    async with connections.transaction("acme") as tx:
+        await tx.lock_open("acme", PLACE.address, CUSTOMER)
+        left, taken, also_left = await take_together(
+            connections, came("p2") + came("q2", counterpart="bob") + came("p3"), NOW_MS
+        )
+        waiting = asyncio.create_task(take(connections, received("p2")))
+        await eventually(connections.somebody_waits)
+    later = await waiting
+
+    assert left is also_left is None
+    assert taken
+    assert (taken.outcome, later.outcome) == ("accepted", "accepted")
+
+
+async def test_when_a_conversation_is_opened_elsewhere_nothing_of_what_is_taken_together_stays(
+    connections: Connections,
+) -> None:
+    async with connections.transaction("acme") as tx:
+        first = await accept(tx, PLACE, received("p1"), (), NOW_MS)
+        together = asyncio.create_task(take_together(connections, came("p2") + came("q1", counterpart="bob"), NOW_MS))
+        await eventually(connections.somebody_waits)
+    with pytest.raises(RetryLaterError):
+        await together
+    alone = [await take(connections, received("p2")), await take(connections, received("q1", counterpart="bob"))]
+
+    assert [each.outcome for each in alone] == ["accepted", "accepted"]
+    assert alone[0].interaction_id == first.interaction_id
+
+
+async def test_a_message_that_is_taken_elsewhere_just_now_is_repeated_or_first_as_that_ends(
+    connections: Connections,
+) -> None:
+    with suppress(WantedError):
+        async with connections.transaction("acme") as tx:
+            await accept(tx, PLACE, received("p1"), (), NOW_MS)
+            first = asyncio.create_task(take_together(connections, came("p1"), NOW_MS))
+            await eventually(connections.somebody_waits)
+            raise WantedError
+    async with connections.transaction("acme") as tx:
+        await accept(tx, PLACE, received("q1", counterpart="bob"), (), NOW_MS)
+        again = asyncio.create_task(take_together(connections, came("q1", counterpart="bob"), NOW_MS))
+        await eventually(connections.somebody_waits)
+
+    assert [each and each.outcome for each in await first] == ["accepted"]
+    assert [each and each.outcome for each in await again] == ["repeated"]
+
+
+async def test_deliveries_at_two_replicas_and_a_consumer_never_wait_for_each_other_in_a_circle(
+    connections: Connections,
+) -> None:
+    """Each replica gets every delivery; the consumer locks conversations against their order."""
+    people = [f"c{number}" for number in range(6)]
+    replicas = [receiving_of(connections, Telemetry(name), at_once=3) for name in ("one", "two")]
+    over = asyncio.Event()
+
+    async def deliver(replica: Receiving, person: str, number: int) -> None:
+        item = received(f"{person}-{number}", counterpart=person)
+        while True:
+            with suppress(TimeoutError):  # it was not its turn in time: it comes again
+                return await replica.take([Landed(provider="whatsapp", place=PLACE, item=item)], size_bytes=1)
+
+    async def consume() -> int:
+        turns = 0
+        while not over.is_set():
+            turns += 1
+            async with connections.transaction(EVERY_TENANT) as tx:
+                for person in reversed(people):
+                    await tx.lock_open("acme", PLACE.address, person)
+        return turns
+
+    consumer = asyncio.create_task(consume())
+    async with asyncio.timeout(SECONDS_MAX):
+        for start in range(0, 24, 4):
+            some = range(start, start + 4)
+            await asyncio.gather(
+                *(deliver(each, person, number) for number in some for person in people for each in replicas)
+            )
+    over.set()
+    turns = await consumer
+    messages = await said(connections, MessageReceived)
+    numbers = sorted((each.interaction_id, each.number) for each in messages)
+
+    assert turns > 1
+    assert len(messages) == len({each.message_id for each in messages}) == 24 * len(people)
+    assert [number for _, number in numbers] == [*range(1, 25)] * len(people)

@@ -3,14 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+from gatewaykit.outgoings import Outgoings
 from gatewaykit.testing.memory_blobs import MemoryBlobs
 from servicekit.store import Outbox
+from servicekit.system import SystemClock
+from servicekit.telemetry import Telemetry
 from servicekit.testing.fake_http import FakeHttp, programmed
 
 from chat_gateway.app import Backends
 from chat_gateway.live import Signals
+from chat_gateway.metrics import ProviderMetrics
+from chat_gateway.receiving import Receiving
 from chat_gateway.settings import ChatSettings
 from chat_gateway.store import ChatStore
+from chat_gateway.testing.signals import MemorySignals
+from chat_gateway.typing_hints import TypingHints
 
 PUBLIC_URL = "https://chat.example"
 
@@ -35,3 +42,10 @@ def backends_of(store: ChatStore, outbox: Outbox, signals: Signals, **more: Any)
 
     parts: dict[str, Any] = {"http": FakeHttp(programmed()), "resolve": resolve, "blobs": MemoryBlobs()}
     return Backends(store=store, outbox=outbox, signals=signals, **(parts | more))
+
+
+def receiving_of(store: ChatStore, telemetry: Telemetry, *, at_once: int) -> Receiving:
+    """What takes deliveries, and nothing around it."""
+    clock, metrics = SystemClock(), ProviderMetrics(telemetry)
+    typing = TypingHints(store, MemorySignals(clock), metrics)
+    return Receiving(store, Outgoings(), clock, metrics, typing, at_once=at_once)
