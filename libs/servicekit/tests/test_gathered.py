@@ -108,7 +108,7 @@ async def test_who_has_given_up_is_not_done_and_harms_nobody(worker: Worker) -> 
     await asyncio.sleep(0)
     worker.open.set()
 
-    assert await asyncio.gather(under_way, other) == [2, 6]
+    assert [await under_way, await other] == [2, 6]
     assert await asked.ask("a", 5) == 10
     assert worker.batches == [("a", [5])]
 

@@ -3,10 +3,8 @@
 What becomes of each is what `inbound.accept` makes of it. docs/decisions/0026-deliveries-together.md says why.
 """
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeGuard
 
 from gatewaykit.domain import inbound
@@ -23,8 +21,8 @@ class Word:
 
     place: Place
     item: Received
-    context: Context = field(default_factory=copy_context)
-    """Of whoever brought it: what is announced of it belongs to their trace."""
+    traceparent: str | None = None
+    """W3C trace context of the delivery that brought it, to which belongs what is announced of it."""
 
     @property
     def message_id(self) -> str:
@@ -113,4 +111,4 @@ async def _keep(tx: ConversationTransaction, changes: Sequence[tuple[Word, Chang
     last = {word.pair: change.conversation for word, change in changes}
     await tx.put(list(last.values()), [change.message for _, change in changes if change.message])
     for word, change in changes:
-        await asyncio.create_task(announce_all(tx, change, now_ms), context=word.context)
+        await announce_all(tx, change, now_ms, traceparent=word.traceparent)

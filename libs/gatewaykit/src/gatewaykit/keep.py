@@ -37,9 +37,14 @@ async def keep(
 
 
 async def announce_all(
-    tx: ConversationTransaction, change: Change, now_ms: int, *, causation_id: str | None = None
+    tx: ConversationTransaction,
+    change: Change,
+    now_ms: int,
+    *,
+    causation_id: str | None = None,
+    traceparent: str | None = None,
 ) -> None:
-    """Put what it announces into the outbox."""
+    """Put what it announces into the outbox; without `traceparent` it belongs to the current trace."""
     conversation = change.conversation
     for data in change.announce:
         await announce(
@@ -49,6 +54,7 @@ async def announce_all(
             now_ms=now_ms,
             causation_id=causation_id,
             partition=conversation.partition,
+            traceparent=traceparent,
         )
 
 
@@ -60,6 +66,7 @@ async def announce(
     now_ms: int,
     causation_id: str | None,
     partition: int = 0,
+    traceparent: str | None = None,
 ) -> None:
     """Put one fact into the outbox; `partition` is its domain's."""
     event = Event(
@@ -70,6 +77,7 @@ async def announce(
         time_ms=now_ms,
         data=data,
         causation_id=causation_id,
+        traceparent=traceparent,
     )
     by_domain = event.type.topic.rule == "domain"
     await tx.announce(event, partition=partition if by_domain else None)

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from typing import Final, Protocol
 
-from servicekit.database import Row, Transaction, kept_as
+from servicekit.database import Row, Transaction, columns_of, kept_as
 from servicekit.errors import RetryLaterError
 from servicekit.statements import statements
 from servicekit.store import Tenant, TransactionBase
@@ -259,12 +259,11 @@ class PostgresConversations(Transaction):
 
 
 def _columns_of(conversation: Conversation) -> dict[str, object]:
-    values = asdict(conversation)
-    window = values["reply_window"]
-    return values | {
-        "helpers": json.dumps(values["helpers"]),
-        "identifiers": json.dumps(values["identifiers"]),
-        "reply_window": window and json.dumps(window),
+    window = conversation.reply_window
+    return columns_of(conversation) | {
+        "helpers": json.dumps([columns_of(each) for each in conversation.helpers]),
+        "identifiers": json.dumps([columns_of(each) for each in conversation.identifiers]),
+        "reply_window": window and json.dumps(columns_of(window)),
     }
 
 
@@ -279,8 +278,7 @@ def _conversation(row: Row) -> Conversation:
 
 
 def _message_columns(message: Message) -> dict[str, object]:
-    values = asdict(message)
-    return values | {"files": json.dumps(values["files"])}
+    return columns_of(message) | {"files": json.dumps([columns_of(each) for each in message.files])}
 
 
 def _message(row: Row) -> Message:

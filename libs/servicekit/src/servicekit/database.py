@@ -116,8 +116,17 @@ class Transaction(Recorder):
 
 def kept_as(kind: type[Kept], row: Row) -> Kept:
     """The row as this dataclass. Columns that it lacks are a newer release's, which may run beside this one."""
-    names = [field.name for field in fields(cast(Any, kind))]  # Any: a dataclass is no type of its own
-    return kind(**{name: row[name] for name in names})
+    return kind(**{name: row[name] for name in _names(cast(Any, kind))})  # Any: a dataclass is no type of its own
+
+
+def columns_of(record: object) -> dict[str, Any]:  # Any: as its fields are
+    """The fields of a dataclass by their names, as they are: unlike `asdict`, which copies all that is in them."""
+    return {name: getattr(record, name) for name in _names(cast(Any, type(record)))}  # Any: see above
+
+
+@cache
+def _names(kind: Any) -> Sequence[str]:  # Any: see above
+    return [field.name for field in fields(kind)]
 
 
 Tx = TypeVar("Tx", bound=Transaction)

@@ -209,10 +209,10 @@ def _app(settings: ChatSettings, shell: Shell, parts: Parts, social: _Social) ->
         "Centralino chat gateway",
         PREFIX,
         routers=[
+            social.webhooks.router(),  # first, for it is asked most
             *([social.accounts.router(), social.systems.router()] if settings.jwks_url else []),
             api.create_router(parts, shell.ids, windows),
             sockets.create_socket_router(parts),
-            social.webhooks.router(),
             social.files,
         ],
         larger_bodies=webhooks.BODIES,

@@ -7,7 +7,6 @@ transaction before was being committed. What needs more is taken for itself.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -28,6 +27,7 @@ from gatewaykit.outgoings import Outgoings
 from servicekit.errors import RetryLaterError
 from servicekit.gathered import Gathered
 from servicekit.ports import Clock
+from servicekit.telemetry import traceparent
 
 from chat_gateway.carriers import PROVIDERS
 from chat_gateway.domain.records import PendingFile
@@ -67,8 +67,8 @@ class Landed:
     provider: str
     place: Place
     item: Item
-    context: Context = field(default_factory=copy_context)
-    """Of the delivery, for its trace."""
+    traceparent: str | None = field(default_factory=traceparent)
+    """Of the delivery."""
 
 
 class Receiving:
@@ -117,7 +117,7 @@ class Receiving:
         landed = [each for delivery in deliveries for each in delivery]
         items = [each.item for each in landed if stands_alone(each.item)]  # all of them
         words = [
-            Word(place=each.place, item=_marked(item), context=each.context)
+            Word(place=each.place, item=_marked(item), traceparent=each.traceparent)
             for each, item in zip(landed, items, strict=True)
         ]
         async with self._turn(), self._store.transaction(tenant_id) as tx:
