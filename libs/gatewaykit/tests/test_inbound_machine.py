@@ -14,6 +14,7 @@ from gatewaykit.inbound import Accepted, message_id_of
 from gatewaykit.testing.conversation_laws import announced
 from gatewaykit.testing.inbound_laws import ACCOUNT, PLACE, received, take, window
 from gatewaykit.testing.memory import MemoryConversationStore
+from gatewaykit.testing.together_laws import take_together
 from gatewaykit.timers import look_at
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -60,6 +61,16 @@ class Deliveries(RuleBasedStateMachine):
             message_id = message_id_of(PLACE, name)
             if message_id not in self.gone:
                 self.texts.setdefault(message_id, f"text of {name}")
+
+    @rule(said=st.lists(st.tuples(PEOPLE, NUMBERS), min_size=1, max_size=6))
+    def messages_together(self, said: list[tuple[str, int]]) -> None:
+        self.now_ms += 1000
+        items = [received(f"{person}-{number}", counterpart=person, window=window()) for person, number in said]
+        self.runner.run(take_together(self.store, [(PLACE, item) for item in items], self.now_ms))
+        for item in items:
+            message_id = message_id_of(PLACE, item.provider_message_id)
+            if message_id not in self.gone:
+                self.texts.setdefault(message_id, item.text)
 
     @rule(person=PEOPLE, number=NUMBERS, edit=NUMBERS)
     def edit(self, person: str, number: int, edit: int) -> None:
