@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from servicekit.store import EVERY_TENANT, Outbox, Tenant
 from servicekit.system import SystemClock
 from servicekit.telemetry import Telemetry, traceparent
 from servicekit.testing.databases import migrated
+from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
 
 HERE: Final = replace(PLACE, address=outgoing_samples.LINE[1])
@@ -41,6 +42,8 @@ class Gateway:
         self.told: list[str] = []
         self.begun = 0
         self.telemetry = Telemetry("chat")
+        self.open = asyncio.Event()
+        self.open.set()
         self._store = store
         self._replicas = [receiving_of(self, each, at_once=4) for each in (self.telemetry, Telemetry("other"))]
 
@@ -48,9 +51,13 @@ class Gateway:
     def wakes(self) -> Wakes:
         return self._store.wakes
 
-    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[ChatTransaction]:
+    @asynccontextmanager
+    async def transaction(self, tenant: Tenant) -> AsyncGenerator[ChatTransaction]:
+        """Does nothing before the gateway is `open`."""
         self.begun += 1
-        return self._store.transaction(tenant)
+        async with self._store.transaction(tenant) as tx:
+            await self.open.wait()
+            yield tx
 
     async def deliver(self, *items: Item, place: Place = HERE, replica: int = 0, size_bytes: int = 100) -> None:
         landed = [Landed(provider="whatsapp", place=place, item=item) for item in items]
@@ -163,6 +170,20 @@ class ReceivingLaws:
 
         assert gateway.begun - begun == 2
         assert len(await said(gateway, MessageReceived)) == 3 + count
+
+    async def test_a_delivery_that_nobody_waits_for_any_more_is_taken_to_its_end(self, gateway: Gateway) -> None:
+        await gateway.deliver(from_("ada", 1))
+        gateway.open.clear()
+        given_up = asyncio.create_task(gateway.deliver(received("e", counterpart="ada", edits="ada-1", text="2")))
+        await eventually(lambda: gateway.begun == 2)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        gateway.open.set()
+        # It holds ada's conversation until it has ended.
+        await gateway.deliver(received("f", counterpart="ada", edits="ada-1", text="3"))
+
+        assert given_up.cancelled()
+        assert [each.personal["text"] for each in await said(gateway, MessageEdited)] == ["2", "3"]
 
     async def test_no_transaction_takes_more_than_so_many(self, gateway: Gateway) -> None:
         count = 2 * DELIVERIES_TOGETHER + 1

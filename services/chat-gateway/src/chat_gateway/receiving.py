@@ -5,10 +5,10 @@ transaction before was being committed. What needs more is taken for itself.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from gatewaykit.domain.outgoing import CLOCKS_DIFFER_MS, SEND_MS, echoed
 from gatewaykit.domain.provider import (
@@ -48,8 +48,6 @@ TURN_SECONDS: Final = 1.0
 """Who waits longer for a turn is put off: what begins too late is cut short, and with many waiting all would be."""
 FILES_MAX: Final = 20
 """Of one message; further ones are not fetched."""
-
-
 EARLY_MS: Final = 1500
 EARLY_PAUSE_SECONDS: Final = 0.05
 ECHOED_ROWS_MAX: Final = 5000
@@ -90,6 +88,7 @@ class Receiving:
         self._clock = clock
         self._metrics = metrics
         self._turns = asyncio.Semaphore(at_once)
+        self._under_way: set[asyncio.Task[None]] = set()
         self._together = Gathered(
             self._taken_together,
             items_max=DELIVERIES_TOGETHER,
@@ -102,14 +101,27 @@ class Receiving:
         this has returned.
 
         Raises RetryLaterError, or TimeoutError where it is not its turn in time; a part of the delivery may be taken by
-        then.
+        then. Who gives up waiting cuts no transaction short.
         """
         if size_bytes <= TOGETHER_BYTES_MAX and len(landed) <= ITEMS_TOGETHER and _all_stand_alone(landed):
             outcomes = await self._together.ask(landed[0].place.tenant_id, landed)
             if outcomes is not None:
                 self._count(landed, outcomes)
                 landed = [each for each, outcome in zip(landed, outcomes, strict=True) if outcome is None]
-        await self._take_for_itself(landed)
+        await self._to_its_end(self._take_for_itself(landed))
+
+    async def _to_its_end(self, taking: Coroutine[Any, Any, None]) -> None:
+        """A transaction that is cut short costs its connection, and under load the next ones pay for that; finished, it
+        makes the delivery a known one when it comes again."""
+        task = asyncio.get_running_loop().create_task(taking)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody may have waited
 
     async def _taken_together(self, tenant_id: str, deliveries: Sequence[Sequence[Landed]]) -> list[list[str | None]]:
         """What became of each thing of each delivery; none: somebody holds its conversation just now."""
