@@ -145,16 +145,18 @@ class InboundLaws:
         assert sorted(each.number for each in messages) == [1, 2, 3, 4, 5, 6]
         assert {each.message_id for each in messages} == {message_id_of(PLACE, name) for name in names}
 
-    async def test_another_person_or_address_is_another_interaction(self, keeper: ConversationKeeper) -> None:
+    async def test_another_person_address_or_tenant_is_another_interaction(self, keeper: ConversationKeeper) -> None:
         elsewhere = replace(PLACE, address="whatsapp:other")
         done = [
             await take(keeper, received()),
             await take(keeper, received("p2", counterpart="15550002")),
             await take(keeper, received(), place=elsewhere),
+            await take(keeper, received(), place=replace(PLACE, tenant_id="other")),
         ]
 
-        assert len({each.interaction_id for each in done}) == 3
-        assert len({each.message_id for each in done}) == 3
+        assert [each.outcome for each in done] == ["accepted"] * 4
+        assert len({each.interaction_id for each in done}) == 4
+        assert len({each.message_id for each in done}) == 4
 
     async def test_who_writes_soon_after_the_end_goes_on_with_what_was_said(self, keeper: ConversationKeeper) -> None:
         first = await take(keeper, received(window=window(72)))
