@@ -1,6 +1,7 @@
 """What comes to the webhooks' routes, beside what providers send that do nothing wrong."""
 
 import asyncio
+import hmac
 import json
 import logging
 from pathlib import Path
@@ -53,6 +54,9 @@ class Pages:
         self, body: bytes, *, address: str = "messenger:one", secret: str = "secret", method: str = "POST"
     ) -> Response:
         headers = {"x-hub-signature-256": hub_signature(secret.encode(), body)}
+        return await self.post(body, headers, address=address, method=method)
+
+    async def post(self, body: bytes, headers: dict[str, str], *, address: str, method: str = "POST") -> Response:
         transport = ASGITransport(self.written.gateway.app, raise_app_exceptions=False)
         async with AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, f"/chat/v1/webhooks/{address}", content=body, headers=headers)
@@ -183,6 +187,22 @@ async def test_what_is_about_an_account_that_is_not_known_yet_comes_again(pages:
     assert (again.status_code, pages.texts()) == (200, ["ours", "the other's"])
 
 
+@pytest.mark.parametrize(("age_seconds", "status"), [(0, 200), (400, 403), (-400, 403)])
+async def test_a_question_that_was_signed_at_another_time_is_not_answered(
+    pages: Pages, age_seconds: int, status: int
+) -> None:
+    secrets = {"signing_secret": ["app"], "bot_token": ["token"]}
+    pages.written.address("slack:one", "slack", {"provider": "slack", "account_id": "T1", "secrets": secrets})
+    body = json.dumps({"type": "url_verification", "challenge": "3eZbrw1aB"}).encode()
+    stamp = f"{SystemClock().now_ms() // 1000 - age_seconds}"
+    signature = hmac.new(b"secret", b":".join((b"v0", stamp.encode(), body)), "sha256").hexdigest()
+    headers = {"x-slack-request-timestamp": stamp, "x-slack-signature": f"v0={signature}"}
+    answer = await pages.post(body, headers, address="slack:one")
+
+    assert answer.status_code == status
+    assert ("3eZbrw1aB" in answer.text) == (status == 200)
+
+
 async def test_a_database_that_is_away_is_told_and_nothing_is_lost(pages: Pages) -> None:
     pages.written.interrupted.away = True
     first = await pages.deliver(body_of(said("1001", "m1")))
@@ -197,16 +217,16 @@ async def test_a_database_that_is_away_is_told_and_nothing_is_lost(pages: Pages)
 async def test_no_more_wait_than_may_and_nobody_waits_longer_than_a_provider(tmp_path: Path) -> None:
     pages = Pages(tmp_path, deliveries_at_once=1, deliveries_waiting=1)
     pages.written.interrupted.open.clear()
-    waiting = [asyncio.create_task(pages.deliver(body_of(said("1001", f"m{number}")))) for number in range(3)]
-    answers = await asyncio.gather(*waiting)
+    bodies = [body_of(said("1001", f"m{number}", text=f"{number}")) for number in range(3)]
+    answers = await asyncio.gather(*(asyncio.create_task(pages.deliver(body)) for body in bodies))
     pages.written.interrupted.open.set()
-    after = await pages.deliver(body_of(said("1001", "m1")))
+    after = await pages.deliver(bodies[1])
 
     assert [answer.status_code for answer in answers] == [503, 503, 503]
     assert pages.counted("provider_deliveries", provider="", outcome="busy") == 1
     assert pages.counted("provider_deliveries", provider="messenger", outcome="late") == 2
     assert after.status_code == 200
-    assert pages.texts() == ["hi"]
+    assert pages.texts() == ["0", "1"]  # the first had its turn
 
 
 async def test_who_waits_long_for_a_turn_is_put_off_and_who_has_it_is_not_cut_short(tmp_path: Path) -> None:

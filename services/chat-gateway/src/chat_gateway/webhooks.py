@@ -133,14 +133,14 @@ class Webhooks:
         return answer
 
     async def _understood(self, carried: Carried, asked: WebRequest) -> tuple[str, WebAnswer]:
-        provider, account = carried.provider, carried.account
+        provider, account, now_ms = carried.provider, carried.account, self._clock.now_ms()
+        if asked.method == "POST":
+            provider.verify(asked, account, now_ms=now_ms)
         handshake = provider.handshake(asked, account)
         if handshake is not None:
             return "handshake", handshake
         if asked.method != "POST":
             raise ProblemError(405, "method_not_allowed", "Deliveries come by POST.").with_headers(allow="POST")
-        now_ms = self._clock.now_ms()
-        provider.verify(asked, account, now_ms=now_ms)
         items = provider.parse(asked, account, now_ms=now_ms)
         landed, homeless = self._landed(carried, asked, [item for item in items if not isinstance(item, Typing)])
         if landed:

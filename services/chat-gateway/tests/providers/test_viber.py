@@ -109,11 +109,9 @@ def test_the_published_signature_fits_and_that_of_the_current_secret(given_: str
 def test_every_other_one_is_forged(body: bytes, given_: str) -> None:
     with pytest.raises(ForgedError):
         VIBER.verify(delivery(body, given_), ACCOUNT, now_ms=0)
-    with pytest.raises(ForgedError):
-        VIBER.handshake(delivery(body, given_), ACCOUNT)
 
 
-def test_the_first_event_is_answered_if_viber_signed_it_and_others_are_no_question() -> None:
+def test_the_first_event_is_answered_and_others_are_no_question() -> None:
     said = json.dumps({**BASE, "message": {"type": "text", "text": "webhook"}}).encode()
 
     assert VIBER.handshake(delivery(PUBLISHED_BODY, PUBLISHED), ACCOUNT) == WebAnswer()

@@ -336,7 +336,7 @@ class Provider(Protocol):
 
     def handshake(self, request: WebRequest, account: Account) -> WebAnswer | None:
         """The answer to the provider's question whether this address is ours; none: the request is no such question.
-        Raises ForgedError if the question's own secret is wrong."""
+        One that comes by POST has passed `verify`. Raises ForgedError if the question's own secret is wrong."""
         ...
 
     def verify(self, request: WebRequest, account: Account, *, now_ms: int) -> None:
