@@ -3,8 +3,10 @@
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import cast
 
 import chat_gateway.providers
@@ -33,6 +35,18 @@ def test_the_table_says_what_the_provider_file_says(provider: type[Provider]) ->
     told = {name: getattr(limits, name) for name in SHARED}
     assert told == {name: getattr(provider.capabilities, name) for name in SHARED}
     assert set(limits.secrets) == set(provider.secrets)
+    assert set(limits.secrets_optional) == set(provider.secrets_optional)
+    assert set(limits.options) == set(provider.options)
+
+
+def test_the_provider_files_name_the_options_and_secrets_that_they_read() -> None:
+    read = re.compile(r"""account\.(options|secrets?)(?:\[|\.get\(|\()["'](\w+)["']""")
+    folder = Path(chat_gateway.providers.__path__[0])
+    found = {match for file in folder.glob("*.py") for match in read.findall(file.read_text())}
+    uses = {use for provider in ALL for use in (*provider.secrets, *provider.secrets_optional)}
+
+    assert {name for kind, name in found if kind == "options"} == {name for each in ALL for name in each.options}
+    assert {name for kind, name in found if kind != "options"} | {"shared_key"} == uses
 
 
 def test_the_table_has_every_provider_and_no_other() -> None:

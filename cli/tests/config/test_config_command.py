@@ -128,7 +128,35 @@ async def test_a_plan_for_programs_names_version_and_changes(api: RunningApi, co
             },
             {"action": "remove", "kind": "agent", "name": "bob", "fields": []},
         ],
+        "findings": [],
     }
+
+
+async def test_a_plan_tells_what_is_wrong_with_accounts_and_goes_on(
+    api: RunningApi, command: Command, tmp_path: Path
+) -> None:
+    await api.configure()
+    secrets = {use: [use.replace("_", "-")] for use in ("inbound_secret", "outbound_secret")}
+    account = {"provider": "open", "account_id": "shop", "secrets": secrets, "options": {"uri": "https://a.example"}}
+    document = api.configuration()
+    document["channels"].append({**document["channels"][0], "address": "open:a", "channel": "open", "account": account})
+    file = written(tmp_path, document)
+
+    planned = await command("plan", file)
+    told = json.loads((await command("plan", file, "--json")).out)
+    applied = await command("apply", file, "--yes", "--wait", "0")
+
+    sentence = (
+        "channel open:a: account.options.uri: open has no option 'uri', so nothing reads it; there is 'url' alone."
+    )
+    [line] = [each for each in planned.out.splitlines() if "warning" in each]
+    assert line.startswith(f"~ {file}:")
+    assert line.endswith(f": warning: {sentence}")
+    assert line in applied.out.splitlines()
+    assert "Version 2 is active." in applied.out
+    assert [(each["rule"], each["place"]) for each in told["findings"]] == [
+        ("account_with_an_unknown_name", line.removeprefix("~ ").partition(": ")[0])
+    ]
 
 
 async def test_somebody_elses_version_in_between_is_refused(api: RunningApi, command: Command, tmp_path: Path) -> None:

@@ -23,6 +23,12 @@ WHATSAPP: Final[Json] = {
         "secrets": {use: ["now", "before"] for use in ("app_secret", "access_token", "verify_token")},
     },
 }
+TWILIO: Final[Json] = {
+    "provider": "twilio",
+    "account_id": "1",
+    "secrets": {"auth_token": ["token"], "shared_key": ["key"]},
+    "options": {"sender": "+15550100"},
+}
 
 
 def es(minimum: int) -> list[Json]:
@@ -151,6 +157,19 @@ NEAR_MISSES: list[tuple[str, Json]] = [
         },
     ),
     ("account_without_its_secrets", {"channels": [WHATSAPP]}),
+    (
+        "account_with_an_unknown_name",
+        {
+            "channels": [
+                WHATSAPP | {"account": WHATSAPP["account"] | {"options": {"business_account_id": "2"}}},
+                WHATSAPP | {"address": "s", "channel": "sms", "account": TWILIO},
+            ]
+        },
+    ),
+    (
+        "account_with_an_unknown_name",
+        {"channels": [WHATSAPP | {"account": {"provider": "of_ours", "account_id": "1", "options": {"any": "x"}}}]},
+    ),
     ("account_that_nothing_speaks_to", {"channels": [address("help") | {"address": "tel:1", "channel": "voice"}]}),
     (
         "template_that_cannot_be_sent",

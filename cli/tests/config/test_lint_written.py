@@ -48,6 +48,18 @@ def test_what_can_work_is_no_mistake() -> None:
             "whatsapp needs access_token, verify_token",
         ),
         (
+            {"channels": [reached({**WHATSAPP, "options": {"bussiness_account": "1"}})]},
+            "account_with_an_unknown_name",
+            "/channels/0/account/options/bussiness_account",
+            "whatsapp has no option 'bussiness_account'",
+        ),
+        (
+            {"channels": [reached({**WHATSAPP, "secrets": {**SECRETS, "app_secrets": ["s"]}})]},
+            "account_with_an_unknown_name",
+            "/channels/0/account/secrets/app_secrets",
+            "whatsapp has no secret 'app_secrets'",
+        ),
+        (
             {"channels": [reached({"provider": "twilio", "account_id": "1"}, "telegram")]},
             "account_that_nothing_speaks_to",
             "/channels/0/account/provider",
@@ -96,6 +108,22 @@ def test_each_rule_finds_its_mistake(changes: Json, rule: str, path: str, words:
 
     assert (finding.rule, finding.path) == (rule, path)
     assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "advice"),
+    [
+        ("open", "uri", "there is 'url' alone"),
+        ("whatsapp", "busines_account_id", "did you mean 'business_account_id'?"),
+        ("messenger", "application", "there are graph_version, app_id"),
+        ("telegram", "url", "nothing may stand there"),
+    ],
+)
+def test_an_unknown_option_is_told_with_what_was_meant(provider: str, name: str, advice: str) -> None:
+    channel = reached({"provider": provider, "account_id": "1", "options": {name: "x"}}, provider)
+
+    [finding] = [each for each in found(channels=[channel]) if each.rule == "account_with_an_unknown_name"]
+    assert finding.advice == advice
 
 
 def test_a_plan_names_texts_and_accounts() -> None:

@@ -140,18 +140,7 @@ def lint_files(options: argparse.Namespace, terminal: Terminal) -> int:
     source, configuration = read_configuration_files(options.paths)
     found = lint(configuration, today=datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date())
     if options.json:
-        lines = [
-            {
-                "severity": each.severity,
-                "rule": each.rule,
-                "path": each.path,
-                "place": source.place(each.path),
-                "message": each.message,
-                "advice": each.advice,
-            }
-            for each in found
-        ]
-        terminal.say(json.dumps(lines, indent=2))
+        terminal.say(json.dumps([each.as_json(source) for each in found], indent=2))
     else:
         _tell(source, found, terminal)
     return EXIT_FOUND if any(each.severity == "error" for each in found) else 0
@@ -173,9 +162,7 @@ def test(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _tell(source: Source, found: Sequence[Finding], terminal: Terminal) -> None:
     for each in found:
-        mark = "!" if each.severity == "error" else "~"
-        place = source.place(each.path)
-        terminal.mark(f"{mark} {place}: {each.severity}: {source.named(each.path)}: {each.message}; {each.advice}.")
+        terminal.mark(each.told(source))
     errors = sum(each.severity == "error" for each in found)
     terminal.say(f"Errors: {errors}, warnings: {len(found) - errors}.")
 

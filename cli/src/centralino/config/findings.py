@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from centralino.config.documents import Source
 from centralino.config.serving import Serving
 
 NAMED_MAX: Final = 3
@@ -21,6 +22,23 @@ class Finding:
     path: str
     message: str
     advice: str
+
+    def told(self, source: Source) -> str:
+        """For people: a line that begins with its mark and its place."""
+        mark = "!" if self.severity == "error" else "~"
+        said = f"{self.severity}: {source.named(self.path)}: {self.message}; {self.advice}"
+        return f"{mark} {source.place(self.path)}: {said}{'' if said.endswith('?') else '.'}"
+
+    def as_json(self, source: Source) -> dict[str, str]:
+        """For programs."""
+        return {
+            "severity": self.severity,
+            "rule": self.rule,
+            "path": self.path,
+            "place": source.place(self.path),
+            "message": self.message,
+            "advice": self.advice,
+        }
 
 
 Rule = Callable[[Serving], Iterable[Finding]]

@@ -38,12 +38,19 @@ from centralino.config.lint_serving import (
 from centralino.config.lint_timers import offer_outlives_the_refusal
 from centralino.config.lint_written import (
     account_that_nothing_speaks_to,
+    account_with_an_unknown_name,
     account_without_its_secrets,
     reply_with_an_unknown_variable,
     template_that_cannot_be_sent,
 )
 from centralino.config.serving import NOTHING_IS_PAST, Serving
 
+OF_ACCOUNTS: Final[tuple[Rule, ...]] = (
+    account_without_its_secrets,
+    account_that_nothing_speaks_to,
+    account_with_an_unknown_name,
+)
+"""Told by `plan` and `apply` too: what is wrong here shows only when a customer writes."""
 RULES: Final[tuple[Rule, ...]] = (
     queue_that_nobody_serves,
     step_that_nobody_serves,
@@ -65,9 +72,8 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_that_overflow_in_a_circle,
     queues_that_escalate_in_a_circle,
     callback_that_nobody_gets,
-    account_without_its_secrets,
+    *OF_ACCOUNTS,
     template_that_cannot_be_sent,
-    account_that_nothing_speaks_to,
     reply_with_an_unknown_variable,
     queue_that_starves,
     offer_outlives_the_step,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from contracts.channel_limits import PROVIDERS, limits_of
+from contracts.form_words import near
 from contracts.placeholders import OF_THE_CUSTOMER, OF_THE_PLATFORM, variables_in
 
 from centralino.config.findings import Finding, listed
@@ -50,6 +51,27 @@ def account_that_nothing_speaks_to(serving: Serving) -> Iterator[Finding]:
                 message=f"an address of {address.channel} without the provider's account",
                 advice="give it an `account`, unless a gateway of your own serves it",
             )
+
+
+def account_with_an_unknown_name(serving: Serving) -> Iterator[Finding]:
+    """A provider's account with an option, or the use of a secret, that the provider's file does not read."""
+    for index, address in enumerate(serving.configuration.channels):
+        account = address.account
+        if account is None or (account.provider, address.channel) not in PROVIDERS:
+            continue
+        limits = limits_of(address.channel, account.provider)
+        for part, word, given, known in (
+            ("options", "option", account.options, limits.options),
+            ("secrets", "secret", account.secrets, (*limits.secrets, *limits.secrets_optional)),
+        ):
+            for name in sorted(set(given) - set(known)):
+                yield Finding(
+                    rule="account_with_an_unknown_name",
+                    severity="warning",
+                    path=f"/channels/{index}/account/{part}/{name}",
+                    message=f"{account.provider} has no {word} {name!r}, so nothing reads it",
+                    advice=near(name, known),
+                )
 
 
 def template_that_cannot_be_sent(serving: Serving) -> Iterator[Finding]:

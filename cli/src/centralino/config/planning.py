@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final, TypeVar
 
 from contracts.configuration import TenantConfiguration
@@ -12,6 +12,8 @@ from contracts.configuration import TenantConfiguration
 from centralino.config.differences import Change, differences
 from centralino.config.documents import Source
 from centralino.config.errors import ConfigError, FaultsError
+from centralino.config.findings import Finding
+from centralino.config.lint import OF_ACCOUNTS, lint
 from centralino.config.router_api import RouterApi
 from centralino.config.terminal import Terminal
 
@@ -27,6 +29,9 @@ class Plan:
     version: int
     wanted: TenantConfiguration
     changes: Sequence[Change]
+    source: Source = field(default_factory=Source)
+    findings: Sequence[Finding] = ()
+    """What is valid of the providers' accounts and still a mistake; it keeps nobody from applying."""
 
     def summary(self) -> str:
         """One line."""
@@ -41,13 +46,17 @@ class Plan:
         count = Counter(change.action for change in self.changes)
         summary = {action: count[action] for action in ("add", "change", "remove")}
         changes = [asdict(change) for change in self.changes]
-        return json.dumps({"version": self.version, "summary": summary, "changes": changes}, indent=2)
+        findings = [each.as_json(self.source) for each in self.findings]
+        told = {"version": self.version, "summary": summary, "changes": changes, "findings": findings}
+        return json.dumps(told, indent=2)
 
     def show(self, terminal: Terminal) -> None:
         """For people."""
         for change in self.changes:
             for line in change.lines():
                 terminal.mark(line)
+        for finding in self.findings:
+            terminal.mark(finding.told(self.source))
         terminal.say(self.summary())
 
 
@@ -55,7 +64,13 @@ def plan_of(api: RouterApi, wanted: TenantConfiguration, source: Source) -> Plan
     """What the document would change; the server has checked it. Raises ConfigError."""
     active = api.active()
     with_places(source, lambda: api.check(wanted))
-    return Plan(version=active.version, wanted=wanted, changes=differences(active.configuration, wanted))
+    return Plan(
+        version=active.version,
+        wanted=wanted,
+        changes=differences(active.configuration, wanted),
+        source=source,
+        findings=lint(wanted, OF_ACCOUNTS),
+    )
 
 
 def plan_back(api: RouterApi, version: int) -> Plan:

@@ -46,6 +46,10 @@ class ChannelLimits:
     """What the channel tells of a message."""
     secrets: tuple[str, ...] = ()
     """Uses of secrets that an account must have."""
+    secrets_optional: tuple[str, ...] = ()
+    """Uses of secrets that it may have."""
+    options: tuple[str, ...] = ()
+    """Names of options that it may have."""
 
     def takes(self, mime: str) -> bool:
         """Whether a file of this type may be sent."""
@@ -107,6 +111,7 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         replies=True,
         statuses=("sent", "delivered", "read", "failed"),
         secrets=_META_SECRETS,
+        options=("graph_version", "business_account_id"),
     ),
     ("messenger", "messenger"): ChannelLimits(
         text_max=2000,
@@ -117,6 +122,7 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         replies=True,
         statuses=("delivered", "read"),
         secrets=_META_SECRETS,
+        options=("graph_version", "app_id"),
     ),
     ("instagram", "instagram"): ChannelLimits(
         text_max=1000,
@@ -139,6 +145,7 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         human_agent_hours=168,
         statuses=("read",),
         secrets=_META_SECRETS,
+        options=("graph_version", "app_id"),
     ),
     ("telegram", "telegram"): ChannelLimits(
         text_max=4096,
@@ -155,6 +162,8 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         file_bytes_max=5_000_000,
         statuses=("sent", "delivered", "failed"),
         secrets=("auth_token",),
+        secrets_optional=("shared_key",),
+        options=("sender",),
     ),
     ("twilio", "whatsapp"): ChannelLimits(
         text_max=1600,
@@ -164,6 +173,8 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         window_hours=24,
         statuses=("sent", "delivered", "read", "failed"),
         secrets=("auth_token",),
+        secrets_optional=("shared_key",),
+        options=("sender",),
     ),
     ("slack", "slack"): ChannelLimits(
         text_max=4000,
@@ -185,6 +196,7 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         file_bytes_max=50_000_000,
         statuses=("delivered", "read", "failed"),
         secrets=("auth_token",),
+        options=("sender_name",),
     ),
     ("open", "open"): ChannelLimits(
         text_max=20_000,
@@ -194,6 +206,7 @@ PROVIDERS: Final[Mapping[tuple[str, str], ChannelLimits]] = {
         replies=True,
         statuses=("delivered", "read", "failed"),
         secrets=("inbound_secret", "outbound_secret"),
+        options=("url",),
     ),
 }
 """By provider and channel."""

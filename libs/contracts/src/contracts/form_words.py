@@ -50,6 +50,8 @@ def near(name: str, names: Sequence[str]) -> str:
     like = get_close_matches(name, names, n=2, cutoff=WORDS_ALIKE) or by_word
     if like:
         return f"did you mean {' or '.join(map(repr, like))}?"
+    if len(names) == 1:
+        return f"there is {names[0]!r} alone"
     more = ", ..." if len(names) > FIELDS_SHOWN_MAX else ""
     return f"there are {', '.join(names[:FIELDS_SHOWN_MAX])}{more}" if names else "nothing may stand there"
 

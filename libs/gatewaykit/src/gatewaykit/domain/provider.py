@@ -333,6 +333,10 @@ class Provider(Protocol):
     capabilities: Capabilities
     secrets: tuple[str, ...]
     """The uses of secrets that an account of this provider must have."""
+    secrets_optional: tuple[str, ...]
+    """Those that it may have."""
+    options: tuple[str, ...]
+    """The names of the account's options; no other one is read."""
 
     def handshake(self, request: WebRequest, account: Account) -> WebAnswer | None:
         """The answer to the provider's question whether this address is ours; none: the request is no such question.

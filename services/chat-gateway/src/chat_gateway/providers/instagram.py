@@ -55,6 +55,8 @@ class Instagram:
     name = "instagram"
     channel = "instagram"
     secrets = SECRETS
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("graph_version", "app_id")
     capabilities = Capabilities(
         text_max=_TEXT_BYTES_MAX,
         file_types=tuple(_BYTES_MAX),

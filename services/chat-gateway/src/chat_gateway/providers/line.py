@@ -67,6 +67,8 @@ class Line:
     name = "line"
     channel = "line"
     secrets: tuple[str, ...] = ("channel_secret", "access_token")
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     # A video needs a preview picture and a sound its duration, which we do not have; other files no bot can send. A
     # picture may have 10 MB but its preview 1 MB, and we have one URL for both. To quote needs a token, not an id.
     capabilities = Capabilities(

@@ -35,6 +35,8 @@ class Messenger:
     name = "messenger"
     channel = "messenger"
     secrets = SECRETS
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("graph_version", "app_id")
     capabilities = Capabilities(
         text_max=2000,
         file_types=("image/*", "audio/*", "video/*", "application/*", "text/*"),

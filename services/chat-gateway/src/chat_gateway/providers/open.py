@@ -77,6 +77,8 @@ class Open:
     name = "open"
     channel = "open"
     secrets: tuple[str, ...] = ("inbound_secret", "outbound_secret")
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("url",)
     capabilities = Capabilities(
         text_max=TEXT_MAX,
         caption_max=TEXT_MAX,

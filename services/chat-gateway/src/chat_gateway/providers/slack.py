@@ -99,6 +99,8 @@ class Slack:
     name = "slack"
     channel = "slack"
     secrets: tuple[str, ...] = ("signing_secret", "bot_token")
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     # 4,000 characters is the documents' advice. To upload takes three requests, so files go as picture blocks alone.
     capabilities = Capabilities(
         text_max=4000,

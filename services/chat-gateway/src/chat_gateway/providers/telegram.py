@@ -73,6 +73,8 @@ class Telegram:
     name = "telegram"
     channel = "telegram"
     secrets: tuple[str, ...] = ("bot_token", "webhook_secret")
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     # "Bots FAQ: My bot is hitting limits": 30 a second, 1 a second in one chat, where short bursts may go over.
     capabilities = Capabilities(
         text_max=4096,

@@ -106,6 +106,8 @@ class Twilio:
     channel: str
     capabilities: Capabilities
     secrets: tuple[str, ...] = ("auth_token",)
+    secrets_optional: tuple[str, ...] = ("shared_key",)
+    options: tuple[str, ...] = ("sender",)
 
     def handshake(self, request: WebRequest, account: Account) -> WebAnswer | None:
         """None: Twilio asks nothing."""

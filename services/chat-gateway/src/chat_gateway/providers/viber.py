@@ -84,6 +84,8 @@ class Viber:
     name = "viber"
     channel = "viber"
     secrets: tuple[str, ...] = ("auth_token",)
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("sender_name",)
     # Only pictures have a caption, so a text beside a file goes by itself. Rates are published for broadcasts alone.
     capabilities = Capabilities(
         text_max=7000,

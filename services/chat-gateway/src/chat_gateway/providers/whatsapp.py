@@ -78,6 +78,8 @@ class WhatsApp:
     name = "whatsapp"
     channel = "whatsapp"
     secrets = SECRETS
+    secrets_optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("graph_version", "business_account_id")
     capabilities = Capabilities(
         text_max=_TEXT_MAX,
         caption_max=_CAPTION_MAX,
