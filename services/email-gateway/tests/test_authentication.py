@@ -49,6 +49,18 @@ def test_the_topmost_result_of_a_method_counts() -> None:
     assert found.is_failed
 
 
+@pytest.mark.parametrize("between", ["", "Received: from x by y\r\n"])
+def test_of_a_server_that_leaves_others_fields_the_topmost_alone_is_its_own(between: str) -> None:
+    fields = [f"Authentication-Results: {OURS}; {said}\r\n" for said in ("spf=pass", "dmarc=pass")]
+    headers = parse_mail(
+        f"Authentication-Results: other.example; dmarc=fail\r\n{between.join(fields)}\r\nx".encode()
+    ).headers
+    found = judge(headers, OURS, topmost_alone=True)
+
+    assert (found.spf, found.dmarc) == ("pass", "unknown")
+    assert judge(headers, OURS).dmarc == "pass"
+
+
 def test_no_results_are_no_failure_and_a_failure_of_spf_alone_is_one() -> None:
     assert not verdict(f"Authentication-Results: {OURS}; none").is_failed
     assert verdict(f"Authentication-Results: {OURS}; spf=fail").is_failed

@@ -74,6 +74,33 @@ async def test_only_for_the_one_sender_dmarc_vouches(senders: list[str], told: s
     assert [each["verified"] for each in started.personal["identifiers"]] == [authenticated == "pass"]
 
 
+THEIRS = "mx.provider.example"
+FORGED = "dmarc=pass header.from=customer.example"
+
+
+@pytest.mark.parametrize(
+    ("authserv_id", "fields", "authenticated"),
+    [
+        (None, [f"{THEIRS}; {FORGED}"], "none"),
+        (None, [f"mx.shop.example; {FORGED}"], "none"),
+        (THEIRS, [f"{THEIRS}; {FORGED}"], "pass"),
+        (THEIRS, [f"mx.shop.example; {FORGED}"], "none"),
+        (THEIRS, [f"{THEIRS}; spf=pass", f"{THEIRS}; {FORGED}"], "none"),
+        (THEIRS, [f"{THEIRS}; dmarc=fail", f"{THEIRS}; {FORGED}"], "fail"),
+    ],
+)
+async def test_in_a_mailbox_its_own_server_is_believed_if_it_is_named_and_nobody_who_forges_it(
+    authserv_id: str | None, fields: list[str], authenticated: str
+) -> None:
+    here = in_memory()
+    raw = letter("m1", *(f"Authentication-Results: {each}" for each in fields))
+    only(await here.get(raw, mail_from=None, source="imap", authserv_id=authserv_id))
+    [started] = await here.said(InteractionStarted)
+
+    assert started.attributes["authenticated"] == authenticated
+    assert [each["verified"] for each in started.personal["identifiers"]] == [authenticated == "pass"]
+
+
 @pytest.mark.parametrize("other", [SALES, "desk@shop.example"])
 async def test_two_mailboxes_of_one_mail_domain_share_no_conversation(other: str) -> None:
     """The second one is another tenant's."""

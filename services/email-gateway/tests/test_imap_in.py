@@ -81,6 +81,20 @@ async def test_what_a_person_reads_before_us_is_accepted_all_the_same(post: Post
         await post.has("m1")
 
 
+@pytest.mark.parametrize(("authserv_id", "authenticated"), [("mx.provider.example", "pass"), (None, "none")])
+async def test_a_mailboxs_server_vouches_only_under_the_name_that_is_configured(
+    post: Post, authserv_id: str | None, authenticated: str
+) -> None:
+    post.configure(authserv_id=authserv_id)
+    told = "Authentication-Results: mx.provider.example; dmarc=pass header.from=customer.example"
+    post.server.deliver(post.user, letter("m1", told, body="text of m1"))
+    async with post.reading():
+        await post.has("m1")
+    [message] = [event.data for event in await announced(post.store) if isinstance(event.data, MessageReceived)]
+
+    assert message.attributes["authenticated"] == authenticated
+
+
 @dataclass
 class Breaking:
     """Connections of which the n-th call fails, before or after the server did it."""

@@ -39,6 +39,9 @@ class Imap(Part):
     folder: Annotated[str, Field(min_length=1, max_length=200)] = "INBOX"
     poll_seconds: Seconds = 60
     """How often it is looked at where the server cannot tell of new mail (IDLE, RFC 2177)."""
+    authserv_id: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """The name under which this server writes `Authentication-Results` (RFC 8601) into each message that it takes:
+    its topmost such field is believed. None: nobody vouches for those who write to the mailbox."""
 
 
 class Dkim(Part):

@@ -19,6 +19,7 @@ from servicekit.telemetry import Telemetry, log
 from email_gateway.domain.authentication import Verdict, judge
 from email_gateway.domain.automatic import classify
 from email_gateway.domain.complaints import Complaint
+from email_gateway.domain.headers import Headers
 from email_gateway.domain.incoming import Judged, Placed, is_known, received_of
 from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.records import KnownMail, hash_of_content, hash_of_id
@@ -143,14 +144,18 @@ class Receiving:
         home = self._addresses.place(sender) if sender else None
         is_own = home is not None and home.tenant_id in {place.tenant_id for place in places}
         own = frozenset((sender.lower(),)) if is_own else frozenset[str]()
-        sealers = self._rules.sealers
         return Judged(
             mail=mail,
             automatic=classify(mail.headers, envelope_sender=envelope.mail_from, own_addresses=own),
-            verdict=judge(mail.headers, self._rules.authserv_id, trusted_sealers=sealers)
-            if envelope.vouched
-            else Verdict(),
+            verdict=self._verdict(mail.headers, envelope),
         )
+
+    def _verdict(self, headers: Headers, envelope: Envelope) -> Verdict:
+        identity = self._rules.authserv_id if envelope.vouched else envelope.authserv_id
+        if not identity:
+            return Verdict()
+        alone = not envelope.vouched
+        return judge(headers, identity, topmost_alone=alone, trusted_sealers=self._rules.sealers)
 
     def _came_back(self, judged: Judged, places: Sequence[Place]) -> bool:
         """A message of ours at the mailbox that sent it. What one of our mailboxes wrote to another is none, nor what

@@ -329,7 +329,7 @@ class ImapReading:
             received_at_ms=self._clock.now_ms(),
             source="imap",
             tls=True,
-            vouched=True,
+            authserv_id=mailbox.imap.authserv_id,
             whole_bytes=whole_bytes,
         )
 

@@ -19,6 +19,9 @@ class Envelope:
     tls: bool = False
     vouched: bool = False
     """It came through our own mail server: Authentication-Results of our id are that server's."""
+    authserv_id: str | None = None
+    """It was read from a mailbox whose server writes Authentication-Results under this name. That server may have left
+    others' of this name below its own."""
     whole_bytes: int | None = None
     """The message is so large that only its header is here."""
 

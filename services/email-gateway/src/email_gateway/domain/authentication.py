@@ -1,11 +1,12 @@
 """Who vouches for the sender: Authentication-Results (RFC 8601) of our own server, and of nobody else.
 
-Ask only of mail that came through that server, which removes such fields of others' (RFC 8601 section 5): of all other
-mail the sender wrote them.
+Ask only of mail that came through that server: of all other mail the sender wrote them. It removes such fields of
+others' (RFC 8601 section 5); of one that may not, the topmost field alone is its own.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal
 
 from email_gateway.domain.charsets import clean
@@ -62,19 +63,25 @@ class Verdict:
         return self.dmarc == "fail" or (self.dmarc == "unknown" and "fail" in (self.spf, self.dkim))
 
 
-def judge(headers: Headers, authserv_id: str, *, trusted_sealers: frozenset[str] = frozenset()) -> Verdict:
-    """`trusted_sealers`: domains of forwarders whose ARC seal may mend a failed DMARC; none by default."""
+def judge(
+    headers: Headers,
+    authserv_id: str,
+    *,
+    topmost_alone: bool = False,
+    trusted_sealers: frozenset[str] = frozenset(),
+) -> Verdict:
+    """`topmost_alone`: of the server's fields only the topmost counts, for those below it may be a sender's. A run of
+    fields right below each other would not do: in a message without a trace of others the forged ones are next.
+
+    `trusted_sealers`: domains of forwarders whose ARC seal may mend a failed DMARC; none by default.
+    """
+    read = (parse_results(value) for value in headers.all("authentication-results")[:_FIELDS_MAX])
+    fields = [results for identity, results in read if identity == authserv_id.lower()]
     found: dict[str, MethodResult] = {}
-    for value in headers.all("authentication-results")[:_FIELDS_MAX]:
-        identity, results = parse_results(value)
-        if identity != authserv_id.lower():
-            continue
-        for one in results:
-            # Several signatures: one that passed is enough (RFC 6376 section 6.1).
-            if one.method not in found or (one.method == "dkim" and one.result == "pass"):
-                if one.method == "dkim" and one.method in found and found["dkim"].result == "pass":
-                    continue
-                found[one.method] = one
+    for one in chain.from_iterable(fields[:1] if topmost_alone else fields):
+        # Several signatures: one that passed is enough (RFC 6376 section 6.1).
+        if one.method not in found or (one.method == "dkim" and found["dkim"].result != "pass" == one.result):
+            found[one.method] = one
     sealer = _sealer(headers, found, trusted_sealers)
     dmarc = _result(found, "dmarc")
     return Verdict(
