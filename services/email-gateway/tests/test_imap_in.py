@@ -175,6 +175,35 @@ async def test_a_server_that_cannot_tell_is_asked(post: Post) -> None:
         await post.has("m1", "m2")
 
 
+@asynccontextmanager
+async def examining(server: Server) -> AsyncGenerator[ImapClient]:
+    """A client who opens folders to read alone, as if the user had no more right to them. Dovecot passes over what is
+    to be marked then; here it is refused, as others do."""
+    async with logged_in(server) as client:
+        command = client._command
+
+        async def examine(text: bytes, **more: Any) -> Any:  # Any: as the client's
+            if text.startswith(b"UID STORE"):
+                raise ImapRefusedError("NO")
+            return await command(text.replace(b"SELECT ", b"EXAMINE "), **more)
+
+        client._command = examine  # type: ignore[method-assign]  # this connection's alone
+        yield client
+
+
+async def test_of_a_folder_that_may_only_be_read_each_message_is_accepted_once(post: Post) -> None:
+    post.deliver("m1", "m2")
+    async with post.reading(examining):
+        await post.has("m1", "m2")
+        await asyncio.to_thread(post.deliver, "m3")
+        await post.has("m1", "m2", "m3")
+        await eventually(lambda: post.lease().position.last_uid == 3)
+
+        assert post.metric("imap_mailboxes_failing") == 0
+    assert len(post.asked) == 3
+    assert post.lease().error is None
+
+
 async def test_another_uidvalidity_loses_nothing_and_doubles_nothing(post: Post) -> None:
     post.deliver("m1", "m2")
     async with post.reading():
