@@ -26,6 +26,7 @@ from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.mail import Attachment, ParsedMail
 from email_gateway.domain.parts import Part, decoded, read_parts
 from email_gateway.domain.quotes import is_forward
+from email_gateway.domain.sanitise import as_named
 from email_gateway.domain.transfer import take_uuencoded
 from email_gateway.domain.winmail import SIGNATURE, read_winmail
 from email_gateway.domain.words import header_text
@@ -183,7 +184,7 @@ def _attach(reading: _Reading, data: bytes, name: str, declared: str, content_id
             declared_mime=declared[:100],
             data=data,
             sha256=hashlib.sha256(data).hexdigest(),
-            inline_id=content_id,
+            inline_id=as_named(content_id or "") or None,
         )
     )
     if len(name) > reading.limits.name_chars_max:

@@ -3,15 +3,18 @@
 import html as entities
 from functools import cache
 from typing import Final
+from urllib.parse import unquote
 
 import nh3
 
+from email_gateway.domain.charsets import clean
 from email_gateway.domain.limits import Limits, Notes
 from email_gateway.domain.markup import Markup
 from email_gateway.domain.tree import Tree
 
 _TAGS: Final = frozenset(nh3.ALLOWED_TAGS) - {"area", "map", "bdo", "dialog"} | {"font", "u", "center", "s"}
-_CID_CHARS_MAX: Final = 200
+_CID: Final = "cid:"
+_ID_CHARS_MAX: Final = 200
 
 
 def _allowed() -> dict[str, set[str]]:
@@ -23,12 +26,18 @@ def _allowed() -> dict[str, set[str]]:
 
 def _kept(tag: str, attribute: str, value: str) -> str | None:
     """Images come from the message alone: whoever shows it must not be seen doing so."""
-    lowered = value.strip().lower()
+    scheme, rest = value.strip()[: len(_CID)], value.strip()[len(_CID) :]
     if tag == "img" and attribute == "src":
-        return value.strip()[:_CID_CHARS_MAX] if lowered.startswith("cid:") else None
+        return _CID + as_named(rest) if scheme.lower() == _CID else None
     if attribute in ("href", "cite"):
-        return None if lowered.startswith("cid:") else value
+        return None if scheme.lower() == _CID else value
     return value
+
+
+def as_named(content_id: str) -> str:
+    """A Content-ID without its brackets, as HTML and files have it here: an URL encodes it (RFC 2392), and some
+    programs write the URL's form into the field as well."""
+    return clean(unquote(content_id[: 3 * _ID_CHARS_MAX])).strip()[:_ID_CHARS_MAX]
 
 
 @cache

@@ -253,6 +253,28 @@ _STRUCTURE: Final = [
         expected={"html": '<p>See <img src="cid:logo@x"></p>', "inline": ["logo@x"], "data": [PNG]},
     ),
     Sample(
+        name="inline_images_named_by_encoded_urls",
+        raw=multipart(
+            "related",
+            text(
+                '<p><img src="CID:logo%40x%2By"><img src="cid:pie%25chart@x"><img src="cid:a%22b%00"></p>', kind="html"
+            ),
+            *(
+                entity(
+                    "Content-Type: image/png",
+                    f"Content-ID: <{name}>",
+                    "Content-Transfer-Encoding: base64",
+                    body=_base64(PNG),
+                )
+                for name in ("logo@x+y", "pie%25chart@x")
+            ),
+        ),
+        expected={
+            "html": '<p><img src="cid:logo@x+y"><img src="cid:pie%chart@x"><img src="cid:a&quot;b"></p>',
+            "inline": ["logo@x+y", "pie%chart@x"],
+        },
+    ),
+    Sample(
         name="apple_sandwich",
         raw=multipart(
             "alternative",
