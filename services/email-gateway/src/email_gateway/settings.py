@@ -52,6 +52,9 @@ class EmailSettings(FileSettings):
     smtp_messages_held_max: int = Field(8, ge=1, description="Messages in memory at once; further ones get 451.")
     smtp_command_seconds: Seconds = Field(120, description="A client that says nothing for so long is cut off.")
     smtp_data_seconds: Seconds = Field(600, description="How long a message may take to come.")
+    smtp_data_quiet_seconds: Seconds = Field(
+        30, description="How long nothing of it may come; what comes buys time at 1 KiB a second."
+    )
     accept_seconds: Seconds = Field(45, description="How long accepting one may take; beyond it the sender gets 451.")
     imap_mailboxes_max: int = Field(100, ge=1, description="Mailboxes that one replica reads.")
     imap_fetches_max: int = Field(4, ge=1, description="Mailboxes from which one replica fetches at once.")

@@ -105,6 +105,7 @@ def limits_of(settings: EmailSettings) -> SmtpLimits:
         messages_held_max=settings.smtp_messages_held_max,
         command_seconds=settings.smtp_command_seconds,
         data_seconds=settings.smtp_data_seconds,
+        data_quiet_seconds=settings.smtp_data_quiet_seconds,
         accept_seconds=settings.accept_seconds,
         trusted=settings.trusted_networks,
     )

@@ -11,6 +11,8 @@ REMEMBERED_MAX: Final = 10_000
 """IP addresses whose rate is known; the one that sent longest ago is forgotten first."""
 HELD_PART: Final = 4
 """One IP address may hold a quarter of the messages in memory."""
+DATA_BYTES_PER_SECOND: Final = 1024
+"""Who sends a message slower than that in the long run dawdles."""
 _NETWORK_V6: Final = 64
 
 
@@ -27,8 +29,25 @@ class SmtpLimits:
     messages_held_max: int
     command_seconds: float
     data_seconds: float
+    data_quiet_seconds: float
     accept_seconds: float
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+class Pace:
+    """Until when a message that comes is waited for, in the loop's seconds: as long as it comes on, for a message that
+    is waited for keeps others out. What comes buys time at DATA_BYTES_PER_SECOND, for `data_quiet_seconds` ahead at
+    most; `data_seconds` is the end in any case."""
+
+    def __init__(self, limits: SmtpLimits, now: float) -> None:
+        self._quiet = limits.data_quiet_seconds
+        self._end = now + limits.data_seconds
+        self.deadline = min(self._end, now + self._quiet)
+
+    def came(self, size_bytes: int, now: float) -> float:
+        """So many bytes more; the new deadline."""
+        self.deadline = min(self._end, now + self._quiet, self.deadline + size_bytes / DATA_BYTES_PER_SECOND)
+        return self.deadline
 
 
 class Turnstile:

@@ -9,6 +9,8 @@ smuggling).
 import asyncio
 import ssl
 from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import AnyStr, Final, Protocol, cast
 
 from aiosmtpd.smtp import SMTP, Session
@@ -17,7 +19,7 @@ from servicekit.telemetry import log
 from typing_extensions import override
 
 from email_gateway.receiving import Accepted, AcceptMail, Envelope, Later, Recipients
-from email_gateway.smtp_limits import SmtpLimits, Turnstile
+from email_gateway.smtp_limits import Pace, SmtpLimits, Turnstile
 
 LOG: Final = log("smtp")
 
@@ -74,6 +76,7 @@ class SmtpSession(SMTP):
         self._admitted = True
         self._reading = False
         self._closing = False
+        self._came: Callable[[int], None] | None = None
         # aiosmtpd shares one table among all connections, and fits it to each.
         self.command_size_limits = defaultdict(lambda: COMMAND_BYTES_MAX)
         super().__init__(
@@ -105,6 +108,12 @@ class SmtpSession(SMTP):
             self._front.sessions.discard(self)
             self._front.turnstile.leave(self._ip)
         super().connection_lost(error)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._came is not None:
+            self._came(len(data))
 
     @override
     async def _handle_client(self) -> None:
@@ -221,7 +230,7 @@ class SmtpSession(SMTP):
         self._reset_timeout(limits.data_seconds + limits.accept_seconds)
         self._messages += 1
         try:
-            async with asyncio.timeout(limits.data_seconds):
+            async with self._paced():
                 raw = await read_message(self._reader, limits.message_bytes_max)
         except TooLargeError:
             answer = f"552 5.3.4 More than {limits.message_bytes_max} bytes."
@@ -236,6 +245,23 @@ class SmtpSession(SMTP):
         await self.push(answer)
         if self._front.draining:
             self.turn_away("4.3.2 Closing; try again.")
+
+    @asynccontextmanager
+    async def _paced(self) -> AsyncGenerator[None]:
+        """Raises TimeoutError when the message does not come on. Pieces are no measure of that: one takes as long as
+        its bytes."""
+        pace = Pace(self._front.limits, self.loop.time())
+        async with asyncio.timeout_at(pace.deadline) as timeout:
+
+            def came(size_bytes: int) -> None:
+                if not timeout.expired():
+                    timeout.reschedule(pace.came(size_bytes, self.loop.time()))
+
+            self._came = came
+            try:
+                yield
+            finally:
+                self._came = None
 
     async def _answer(self, raw: bytes, envelope: SmtpEnvelope) -> str:
         if not _is_in_lines(raw):
