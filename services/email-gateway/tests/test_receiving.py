@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from contracts.interactions import AttentionRequested, InteractionStarted
+from contracts.interactions import AttentionRequested, InteractionStarted, InteractionUpdated
 from contracts.messages import MessageReceived
 from contracts.written import MessageStatusChanged
 from email_gateway.domain.threading import own_message_id, reply_address
@@ -210,6 +210,34 @@ async def test_an_answer_after_the_end_goes_on_in_a_new_interaction(here: Recept
     assert first != second == third
     assert started.attributes["continues"] == first
     assert started.personal["identifiers"][0]["value"] == ANNA
+
+
+async def test_whoever_goes_on_after_the_end_the_customer_stays_who_it_was(here: Reception) -> None:
+    first = only(await here.get(letter("m1", PASSED), vouched=True))
+    await here.end(first)
+    here.clock.at_ms += 3_600_000
+    address = reply_address(first, "shop.example", KEYS)
+    second = only(await here.get(letter("m2", sender="colleague@customer.example"), address))
+    third = only(await here.get(letter("m3", "In-Reply-To: <m2@customer.example>")))
+    started = (await here.said(InteractionStarted))[-1]
+    messages = await here.said(MessageReceived)
+
+    assert first != second == third
+    assert started.personal["identifiers"] == [{"type": "email", "value": ANNA, "verified": True}]
+    assert (started.personal.get("name"), started.attributes["continues"]) == (None, first)
+    assert [each.attributes.get("sender") for each in messages] == [None, "other", None]
+    assert await here.said(InteractionUpdated) == []
+
+
+async def test_who_answers_what_a_form_sent_after_the_end_is_the_customer(here: Reception) -> None:
+    first = only(await here.get(letter(sender=HELP)))
+    await here.end(first)
+    here.clock.at_ms += 3_600_000
+    only(await here.get(letter("m2"), reply_address(first, "shop.example", KEYS)))
+    started = (await here.said(InteractionStarted))[-1]
+
+    assert [each["value"] for each in started.personal["identifiers"]] == [ANNA]
+    assert "sender" not in started.attributes
 
 
 async def test_a_forged_reply_address_is_no_address(here: Reception) -> None:

@@ -229,16 +229,20 @@ class Receiving:
             joined = await self._joined(tx, place, judged, envelope)
             thread = joined.thread if joined else thread
             open_now = await tx.lock_open(place.tenant_id, place.address, thread)
-        if judged.mail.complaint:
+        before = open_now
+        if joined and before is None:
             pair = (place.address, thread)
-            last = (await tx.last_ended(place.tenant_id, [pair])).get(pair) if joined else None
-            await self._complained_in(tx, open_now or last, judged.mail.complaint, now_ms)
+            before = (await tx.last_ended(place.tenant_id, [pair])).get(pair)
+        if judged.mail.complaint:
+            await self._complained_in(tx, before, judged.mail.complaint, now_ms)
+        people = before.identifiers if before else ()
         placed = Placed(
             id_hash=claimed.id_hash,
             address=place.address,
             thread=thread,
             joined_by=joined.reason if joined else None,
-            stranger=open_now is not None and not is_known(judged, open_now.identifiers),
+            people=people,
+            stranger=(open_now is not None or bool(people)) and not is_known(judged, people),
             aside=judged.is_aside and not self._rules.automatic_opens,
             whole_bytes=envelope.whole_bytes,
         )

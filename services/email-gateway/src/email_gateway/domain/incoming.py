@@ -103,8 +103,10 @@ class Placed:
     id_hash: str
     joined_by: str | None = None
     """Why it is of that thread; none: it begins it."""
+    people: Sequence[Identifier] = ()
+    """Those of the conversation that it joins, or goes on with."""
     stranger: bool = False
-    """It is from somebody else than the people of the conversation that it joins."""
+    """It is from somebody else: they stay its customer."""
     aside: bool = False
     """It opens no conversation and calls nobody."""
     whole_bytes: int | None = None
@@ -119,11 +121,11 @@ def received_of(judged: Judged, placed: Placed) -> Received:
         provider_message_id=placed.id_hash,
         account_id=placed.address,
         counterpart=placed.thread,
-        identifiers=() if placed.stranger else identifiers_of(judged),
+        identifiers=tuple(placed.people) if placed.stranger else identifiers_of(judged),
         text=_bounded(_text(mail), TEXT_BYTES_MAX),
         html=html or None,
         subject=mail.subject or None,
-        name=(mail.from_.name or None) if mail.from_ else None,
+        name=(mail.from_.name or None) if mail.from_ and not placed.stranger else None,
         language=mail.language,
         reply_to=hash_of_id(mail.in_reply_to[0]) if mail.in_reply_to else None,
         sent_at_ms=mail.sent_at_ms,
