@@ -119,7 +119,8 @@ class Bodies:
             visible_text=said.visible,
             quoted_text=said.quoted,
             html=whole,
-            visible_html=whole if len(cut) == len(html) else sanitised(cut, markup, self.limits, self.notes),
+            # What a cut leaves open was closed before: it is measured anew.
+            visible_html=whole if len(cut) == len(html) else sanitised(cut, read_markup(cut), self.limits, self.notes),
             has_remote_images=markup.remote_images,
         )
 
