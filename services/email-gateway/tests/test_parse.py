@@ -61,7 +61,7 @@ THREE = multipart("mixed", text("one"), text("two"), entity('Content-Type: image
         ({"decoded_bytes_max": 4}, THREE, "decoded_cut"),
         ({"text_chars_max": 4}, mail(body="12345"), "text_cut"),
         ({"html_chars_max": 4}, mail("Content-Type: text/html", body="12345"), "html_cut"),
-        ({"html_depth_max": 1}, mail("Content-Type: text/html", body="<b><i>x"), "html_too_costly"),
+        ({"html_effort_max": 1}, mail("Content-Type: text/html", body="<b><i>x"), "html_too_costly"),
         ({"html_entities_max": 1}, mail("Content-Type: text/html", body="&lt;&lt;"), "html_too_costly"),
         ({"html_work_max": 1}, mail("Content-Type: text/html", body="<b><i>x"), "html_too_costly"),
         (

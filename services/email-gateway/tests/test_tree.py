@@ -8,6 +8,7 @@ import pytest
 from email_gateway.domain.limits import Limits
 from email_gateway.domain.markup import read_markup
 from email_gateway.domain.parse import parse_mail
+from email_gateway.domain.unseen import without_unseen
 from email_gateway.testing.corpus.writing import mail
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,6 +97,9 @@ FONTS = "<p>" + "".join(f"<font size={number}>" for number in range(3000)) + "<p
     [
         "<!--x--!>" + FONTS,
         "<svg><style>" + FONTS,
+        "<svg><style></svg><button><svg>" + FONTS + "</style></button>",
+        "<svg></svg>" + FONTS,
+        "<div>" * 40_000,
         '<p ">' + FONTS + '">',
         "<p a=b'>" + FONTS + "'>",
         "<div><xmp></div></xmp>" * 10_000,
@@ -105,7 +109,21 @@ FONTS = "<p>" + "".join(f"<font size={number}>" for number in range(3000)) + "<p
         "<div><table></div></table>" * 20_000,
         "<p>x" + "".join(f"<font size={n}><a class=gmail_attr>q</font></a>" for n in range(400)) + "<p>x" * 400,
     ],
-    ids=["comment", "drawing", "quote", "no-quote", "raw", "roots", "attributes", "long", "barrier", "cut"],
+    ids=[
+        "comment",
+        "drawing",
+        "drawings",
+        "drawn",
+        "deep",
+        "quote",
+        "no-quote",
+        "raw",
+        "roots",
+        "attributes",
+        "long",
+        "barrier",
+        "cut",
+    ],
 )
 def test_what_the_sanitiser_would_take_too_long_for_is_shown_as_text(html: str) -> None:
     found = parse_mail(mail("Content-Type: text/html", body=html))
@@ -118,5 +136,47 @@ def test_ordinary_carelessness_is_no_reason() -> None:
     row = "<tr><td><p>One<p>Two<ul><li>a<li>b</ul><font><b>x</font></b></div><td><a href=https://x.example>y</a>"
     tree = read_markup("<table>" + row * 50 + "</table>").tree
 
-    assert tree.depth < Limits().html_depth_max
+    assert tree.depth < 200
     assert tree.work < Limits().html_work_max
+
+
+HEAD = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "x.dtd"><html xmlns:o="urn:x"><head>
+<!--[if gte mso 9]><noscript><xml><o:AllowPNG/></xml></noscript><![endif]--><!--[if !mso]><!--><meta charset=utf-8>
+<!--<![endif]--><style>@media (max-width:600px){.a > td {width:100%}}</style></head><body><center><table><tr><td>"""
+BLOCK = """<!--[if (gte mso 9)|(IE)]><table><tr><td width="300"><![endif]--><table role="presentation"><tbody><tr>
+<td class="a"><a href="https://x.example/?a=1&b"><img src="https://x.example/1.png"></a><p><b>Tent</b><br>for <s>99</s>
+<font color="red">49</font></p><!--[if mso]><v:rect><center>Buy</center></v:rect><![endif]--></td></tr></tbody></table>
+<!--[if (gte mso 9)|(IE)]></td></tr></table><![endif]-->"""
+CARELESS = "<table>" + "<tr><td><div>x</td><td><p>y<p>z<ul><li>a<li>b</td></tr>" * 300 + "</table>"
+DRAWING = '<svg viewBox="0 0 9 9"><title>Logo</title><defs><style>.c{}</style></defs><g><path d="M1 1>"/></g></svg>'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "<table><tr><td>" * 100 + "x" + "</td></tr></table>" * 100,
+        CARELESS,
+        DRAWING * 10,
+        '<script type="application/ld+json">{"@type": "Order", "url": "<svg>"}</script>',
+        '<button onclick="a>b">Buy</button><marquee>Sale</marquee><iframe src="x"></iframe>',
+        "<noscript><img src='https://shop.example/o.gif'></noscript><select><option>1</select>",
+        "<svg><svg></svg><path/></svg>",
+    ],
+    ids=["nested", "careless", "drawing", "order", "button", "noscript", "drawings"],
+)
+def test_what_shops_send_stays_as_they_laid_it_out(more: str) -> None:
+    body = HEAD + BLOCK * 1500 + "<h2>middle</h2>" + more + BLOCK + "</td></tr></table></center></body></html>"
+    found = parse_mail(mail("Content-Type: text/html", body=body), Limits(html_chars_max=2_000_000))
+
+    assert found.warnings == ()
+    assert found.html.count("<font") == 1501
+    assert "middle</h2>" in found.html
+    assert not any(word in found.html for word in ("Logo", "Order", 'b"&gt;', "option"))
+
+
+@pytest.mark.parametrize("name", ["svg", "button", "script"])
+@pytest.mark.parametrize("attributes", [" ", " a='", ' a="">'])
+def test_what_is_never_closed_stays_and_takes_no_time(name: str, attributes: str) -> None:
+    html = f"<{name}{attributes}" * 50_000
+
+    assert len(without_unseen(html)) <= len(html)

@@ -27,9 +27,10 @@ class Limits:
     """Of all parts together."""
     text_chars_max: int = 500_000
     html_chars_max: int = 1_000_000
-    html_depth_max: int = 200
     html_work_max: int = 200_000
     """Elements that a browser would make, at most: unclosed formatting is repeated in every block."""
+    html_effort_max: int = 40_000_000
+    """These times how deep they stand: the sanitiser's time, in steps of about 5 ns."""
     html_unsure_tags_max: int = 1000
     """Where scripts, drawings and the like let a browser see other tags than we do: these cannot be measured."""
     html_entities_max: int = 50_000

@@ -117,7 +117,7 @@ def _tokens(html: str) -> Iterator[tuple[int, int, str, str]]:
             position = start + 1
             continue
         name = match.group().lower()
-        end = _tag_end(html, match.end(), endless)
+        end = tag_end(html, match.end(), endless)
         if follows == "/":
             yield start, end, f"/{name}", ""
         else:
@@ -140,7 +140,7 @@ def _after_comment(html: str, start: int) -> int:
     return match.end() if match else len(html)
 
 
-def _tag_end(html: str, position: int, endless: set[str]) -> int:
+def tag_end(html: str, position: int, endless: set[str]) -> int:
     """After the `>` that ends the tag. A quote that is never closed is none; `endless` remembers those."""
     while html[position : position + 1] != ">":
         name = _ATTRIBUTE_NAME.match(html, position)

@@ -9,8 +9,9 @@ import nh3
 
 from email_gateway.domain.charsets import clean
 from email_gateway.domain.limits import Limits, Notes
-from email_gateway.domain.markup import Markup
+from email_gateway.domain.markup import Markup, read_markup
 from email_gateway.domain.tree import Tree
+from email_gateway.domain.unseen import without_unseen
 
 _TAGS: Final = frozenset(nh3.ALLOWED_TAGS) - {"area", "map", "bdo", "dialog"} | {"font", "u", "center", "s"}
 _CID: Final = "cid:"
@@ -60,7 +61,11 @@ def sanitised(html: str, markup: Markup, limits: Limits, notes: Notes) -> str:
     The sanitiser builds a browser's tree, which takes quadratic time for elements that are never closed, for many
     attributes and for ampersands without a name: what would take too long (see Limits) is shown as its text.
     """
-    if _is_costly(html, markup.tree, limits):
+    tree = markup.tree
+    if tree.unsure and _is_costly(html, tree, limits):
+        html = without_unseen(html)
+        tree = read_markup(html).tree
+    if _is_costly(html, tree, limits):
         notes.add("html_too_costly")
         return as_html("\n".join(line.text for line in markup.lines))
     return _cleaner().clean(html).strip()
@@ -69,8 +74,8 @@ def sanitised(html: str, markup: Markup, limits: Limits, notes: Notes) -> str:
 def _is_costly(html: str, tree: Tree, limits: Limits) -> bool:
     if tree.unsure and html.count("<") > limits.html_unsure_tags_max:
         return True
-    deep = tree.depth > limits.html_depth_max or tree.work > limits.html_work_max
-    return deep or html.count("&") > limits.html_entities_max
+    large = tree.work > limits.html_work_max or tree.work * tree.depth > limits.html_effort_max
+    return large or html.count("&") > limits.html_entities_max
 
 
 def as_html(text: str) -> str:

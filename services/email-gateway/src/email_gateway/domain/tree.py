@@ -11,7 +11,7 @@ from typing import Final
 
 _SPACES: Final = " \t\n\r/"
 _STACK_MAX: Final = 1000
-"""What is deeper is too deep for everybody."""
+"""What is deeper is counted as open for good."""
 _MANY_ATTRIBUTES_CHARS: Final = 1000
 _ATTRIBUTES_SQUARED: Final = 2000
 """The parser compares each attribute of an element with all before it; the square of so many takes as long as the
@@ -80,7 +80,10 @@ class Tree:
         if name in _TABLE_PARTS:
             self._leave(self._pop_all(_UNSAID))
         self._pop_all(_BEFORE.get(name, frozenset()))
-        if name in VOID or len(self._stack) >= _STACK_MAX:
+        if name in VOID:
+            return
+        if len(self._stack) >= _STACK_MAX:
+            self._leave([(name, 0)])
             return
         weight = 1 + len(attributes) // _FORMATTING_CHARS if name in FORMATTING else 0
         self._stack.append((name, weight))
