@@ -297,8 +297,19 @@ async def test_what_became_of_a_message_is_marked_and_it_is_sent_again_by_hand(p
     router.tell("message.status_changed", message_id="m2", status="unknown", changed_at_ms=1, detail="No answer.")
     await expect(stamp.nth(1)).to_contain_text("nobody knows whether it was sent · No answer.")
     await shoot(page, "agent-written-unknown")
+    router.sent("m3", 3, "Are you there?")
+    closed = {"reason": "window_closed", "detail": "Meta's error 131047: Re-engagement message"}
+    router.tell("message.status_changed", message_id="m3", status="failed", changed_at_ms=1, **closed)
+    await expect(stamp.nth(2)).to_have_text(
+        re.compile("· not delivered · The customer wrote too long ago for free text$")
+    )
+    refused = {"reason": "content_refused", "detail": "no video/mp4"}
+    router.tell("message.status_changed", message_id="m3", status="failed", changed_at_ms=1, **refused)
+    await expect(stamp.nth(2)).to_contain_text("does not take this text or file (no video/mp4)")
+    router.tell("message.status_changed", message_id="m3", status="failed", changed_at_ms=1, reason="smtp_599")
+    await expect(stamp.nth(2)).to_have_text(re.compile("· not delivered · smtp_599$"))
     async with page.expect_request("**/resend"):
-        await page.get_by_role("button", name="Send again").click()
+        await page.get_by_role("button", name="Send again").first.click()
 
     assert router.asked == [("messages/m2/resend", {})]
     assert complaints == []

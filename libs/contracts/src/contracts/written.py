@@ -76,7 +76,8 @@ class MessageFilesChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowChanged:
-    """Until when the customer may be written to freely; beyond it only a template goes."""
+    """Until when the customer may be written to freely; beyond it only a template goes. A provider that refuses a
+    message for its window closes it."""
 
     interaction_id: Id
     domain: Id
@@ -84,7 +85,8 @@ class WindowChanged:
     closes_at_ms: InstantMs | None
     """None: without end."""
     basis: Code
-    """`customer_message`, `advertisement`, `human_agent`; `blocked`: closed, for the customer blocked us."""
+    """`customer_message`, `advertisement`; `human_agent`: a person alone may write, and nobody once it is closed;
+    `blocked`: closed, for the customer blocked us."""
     changed_at_ms: InstantMs
 
 

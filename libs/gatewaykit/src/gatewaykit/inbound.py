@@ -7,7 +7,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from gatewaykit.domain import inbound
 from gatewaykit.domain.content import File
+from gatewaykit.domain.outgoing import OutgoingRow
 from gatewaykit.domain.provider import (
+    Capabilities,
     Echo,
     IdentityChanged,
     Item,
@@ -202,6 +204,18 @@ async def _echoed(tx: Tx, place: Place, item: Echo, now_ms: int, ours: Ours[Tx] 
         return REPEATED
     change = inbound.sent_elsewhere(conversation, item, message_id=message_id, now_ms=now_ms)
     return await _kept(tx, conversation, change, now_ms)
+
+
+async def close_window(
+    tx: ConversationTransaction, refused: OutgoingRow, capabilities: Capabilities, now_ms: int
+) -> None:
+    """The provider says of this part that its window is closed (`WINDOW_CLOSED`). Call it before anything that locks
+    the pair or the part."""
+    conversation = await tx.lock_conversation(refused.tenant_id, refused.interaction_id)
+    if conversation is None or refused.tried_at_ms is None:
+        return
+    change = inbound.window_refused(conversation, capabilities, tried_at_ms=refused.tried_at_ms, now_ms=now_ms)
+    await keep(tx, conversation, change, now_ms)
 
 
 def source_of(place: Place) -> str:

@@ -153,7 +153,7 @@ class Outgoings:
 
     async def _report(self, tx: OutgoingTransaction, line: Line, item: StatusReport | Echo, now_ms: int) -> bool:
         """False: it is about nothing that we know."""
-        rows = await self._meant(tx, line, item)
+        rows = await self.meant(tx, line, item)
         for row in rows:
             await change_one(tx, row, lambda kept: reported(kept, item, now_ms), now_ms)
             if item.provider_message_id and row.provider_message_id is None:
@@ -172,7 +172,8 @@ class Outgoings:
             )
         return bool(rows)
 
-    async def _meant(self, tx: OutgoingTransaction, line: Line, item: StatusReport | Echo) -> Sequence[OutgoingRow]:
+    async def meant(self, tx: OutgoingTransaction, line: Line, item: StatusReport | Echo) -> Sequence[OutgoingRow]:
+        """The parts that it is about, not locked; none: nothing that we know (yet)."""
         if item.reference and storable(item.reference):
             row = await tx.outgoing(line[0], item.reference)
             if row and row.address == line[1]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from gatewaykit.domain.outgoing import CLOCKS_DIFFER_MS, SEND_MS, echoed
+from gatewaykit.domain.outgoing import CLOCKS_DIFFER_MS, SEND_MS, WINDOW_CLOSED, echoed
 from gatewaykit.domain.provider import (
     Echo,
     Item,
@@ -21,7 +21,7 @@ from gatewaykit.domain.provider import (
     Unsent,
 )
 from gatewaykit.domain.records import Place
-from gatewaykit.inbound import Accepted, accept
+from gatewaykit.inbound import Accepted, accept, close_window
 from gatewaykit.inbound_together import Word, accept_together, stands_alone
 from gatewaykit.outgoings import Outgoings
 from servicekit.errors import RetryLaterError
@@ -170,6 +170,8 @@ class Receiving:
         told: dict[str, list[StatusReport | Echo]] = {}
         for each in landed:
             item = await _recognised(tx, each)
+            if isinstance(item, StatusReport) and item.code == WINDOW_CLOSED:
+                await self._close_window(tx, each, item, now_ms)
             done = await _accepted(tx, each, item, now_ms)
             outcomes.append(done.outcome if done else "not_understood")
             if done and done.outcome == "sending" and isinstance(item, StatusReport | Echo):
@@ -177,6 +179,15 @@ class Receiving:
         for address, items in sorted(told.items()):
             await self._outgoings.told(tx, (landed[0].place.tenant_id, address), items, now_ms)
         return outcomes
+
+    async def _close_window(self, tx: ChatTransaction, landed: Landed, report: StatusReport, now_ms: int) -> None:
+        """A provider whose deliveries tell of refusals."""
+        provider = PROVIDERS.get((landed.provider, landed.place.channel))
+        if provider is None:
+            return
+        rows = await self._outgoings.meant(tx, (landed.place.tenant_id, landed.place.address), report)
+        for row in rows:
+            await close_window(tx, row, provider.capabilities, now_ms)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:

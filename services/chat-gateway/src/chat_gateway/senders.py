@@ -7,7 +7,7 @@ from gatewaykit.ask import ask
 from gatewaykit.blobs import BlobMissingError, Blobs
 from gatewaykit.domain.composing import closed, window_now
 from gatewaykit.domain.content import File
-from gatewaykit.domain.outgoing import OutgoingRow, Part
+from gatewaykit.domain.outgoing import WINDOW_CLOSED, OutgoingRow, Part
 from gatewaykit.domain.provider import (
     Again,
     HttpReply,
@@ -15,10 +15,12 @@ from gatewaykit.domain.provider import (
     Outcome,
     Outgoing,
     OutgoingFile,
+    Refused,
     RefusedError,
     Uncertain,
 )
 from gatewaykit.fetch import FetchRefusedError
+from gatewaykit.inbound import close_window
 from gatewaykit.links import Link, LinkKeys
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock, Http, HttpNotSentError, HttpTooLargeError, HttpUnknownError
@@ -84,7 +86,11 @@ class ProviderSender:
             return Uncertain(detail=f"HTTP {error.status}: a large answer")
         except ValueError:
             raise RefusedError("content_refused", "it makes no request of HTTP") from None
-        return carried.provider.outcome_of(reply, outgoing)
+        outcome = carried.provider.outcome_of(reply, outgoing)
+        if isinstance(outcome, Refused) and outcome.code == WINDOW_CLOSED:
+            async with self._store.transaction(row.tenant_id) as tx:
+                await close_window(tx, row, carried.provider.capabilities, self._clock.now_ms())
+        return outcome
 
     async def _asked(self, carried: Carried, request: HttpRequest) -> HttpReply:
         """A URL of a tenant's own choosing is looked at first: it may lead inside."""

@@ -51,6 +51,7 @@ def test_free_text_ends_with_the_window() -> None:
 def test_a_person_may_answer_for_longer_where_the_provider_says_so() -> None:
     assert free_text(MESSENGER, window(opened_hours_ago=167), NOW_MS) == Free(now=True, until_ms=NOW_MS + HOUR_MS)
     assert free_text(MESSENGER, window(opened_hours_ago=168), NOW_MS).now is False
+    assert free_text(MESSENGER, window(opened_hours_ago=30, basis="human_agent"), NOW_MS).now is False
     assert free_text(WHATSAPP, window(opened_hours_ago=30, basis="advertisement", hours=72), NOW_MS).now is True
 
 

@@ -6,7 +6,7 @@ import { Composer } from "./compose.js";
 import { Desk, ERASED, callbackId } from "./desk.js";
 import { dialogs } from "./dialogs.js";
 import { clearStory, draw, drawStory, notice } from "./view.js";
-import { CAUSES } from "./words.js";
+import { CAUSES, whySentence } from "./words.js";
 
 const DEVICE = sessionStorage.getItem("device") ?? newId();
 sessionStorage.setItem("device", DEVICE);
@@ -115,7 +115,7 @@ function kept(message, known) {
   const { subject, html, quoted, files, status, parties = {} } = message;
   const told = {
     subject, html, quoted, files, status: known?.status ?? status, sender: parties.from, to: parties.to, cc: parties.cc, edited: message.edited_at_ms,
-    why: message.status_detail ?? message.status_reason, recipients: known?.recipients ?? message.recipients,
+    why: whySentence(message.status_reason, message.status_detail), recipients: known?.recipients ?? message.recipients,
   };
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value));
 }

@@ -1,5 +1,7 @@
 // What is on the agent's desk: offers and conversations, changed only by what the router said.
 
+import { whySentence } from "./words.js";
+
 export class Desk {
   constructor(me = null) {
     this.me = me;                   // our agent's id
@@ -198,7 +200,7 @@ const CHANGES = {
   }),
   "message.failed": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, failed: data.detail }),
   "message.status_changed": (desk, data) => desk.addMessage(data.interaction_id, {
-    id: data.message_id, status: data.status, why: data.detail ?? data.reason, recipients: data.personal?.recipients ?? [],
+    id: data.message_id, status: data.status, why: whySentence(data.reason, data.detail), recipients: data.personal?.recipients ?? [],
   }),
   "message.edited": (desk, data) => desk.addMessage(data.interaction_id, { ...said(data.personal), id: data.message_id, edited: true }),
   "message.erased": (desk, data) => desk.addMessage(data.interaction_id, { id: data.message_id, ...ERASED }),

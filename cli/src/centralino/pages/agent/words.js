@@ -78,6 +78,32 @@ export const MARKS = {
   sent: "sent", delivered: "delivered", read: "read", failed: "not delivered", unknown: "nobody knows whether it was sent",
 };
 
+const WHY = {
+  window_closed: "The customer wrote too long ago for free text",
+  blocked: "The customer has blocked us",
+  recipient_unknown: "Nobody can be reached by this address",
+  recipient_opted_out: "The customer does not want to be written to here",
+  content_refused: "The channel does not take this text or file",
+  not_authorised: "Our account may not send this; an administrator has to see to it",
+  provider_away: "The provider could not be reached for too long",
+  words_gone: "It is too long ago: the words are not kept any more",
+  file_gone: "The file is not kept any more",
+  file_too_large: "The file is too large for the channel",
+  recipient_full: "The mailbox is full",
+  message_too_large: "The message is too large for the customer's mail server",
+  address_unsupported: "The mail server does not take addresses with such letters",
+  recipient_suppressed: "Mail to this address is stopped, as earlier mail came back",
+  bounced: "It came back",
+};
+const WITH_DETAIL = ["content_refused", "not_authorised"];
+
+/** Why a message was not delivered; of a reason that the page does not know what the channel says, or its code. */
+export function whySentence(reason, detail) {
+  const sentence = WHY[reason];
+  if (!sentence) return detail ?? reason;
+  return detail && WITH_DETAIL.includes(reason) ? `${sentence} (${detail})` : sentence;
+}
+
 /** Who of several did not get a message, and who called it unwanted. */
 export function missedSentence({ recipients = [], why }) {
   const named = (found, words) => (found.length ? `${words} ${found.join(", ")}` : "");

@@ -9,7 +9,7 @@ from contracts.channel_parts import Template
 from contracts.placeholders import filled, variables_in
 
 from gatewaykit.domain.content import File, TemplateUse, Window
-from gatewaykit.domain.outgoing import Part
+from gatewaykit.domain.outgoing import WINDOW_CLOSED, Part
 from gatewaykit.domain.provider import Capabilities
 from gatewaykit.domain.records import Conversation
 
@@ -107,6 +107,8 @@ def window_now(standing: Window | None, capabilities: Capabilities, now_ms: int)
         return None
     if standing.closes_at_ms is None or now_ms < standing.closes_at_ms:
         return standing
+    if standing.basis == "human_agent":
+        return None
     person_ms = standing.opens_at_ms + (capabilities.human_agent_hours or 0) * HOUR_MS
     if now_ms < person_ms:
         return Window(opens_at_ms=standing.opens_at_ms, closes_at_ms=person_ms, basis="human_agent")
@@ -122,7 +124,7 @@ def closed(
     if is_template or window_now(standing, capabilities, now_ms) is not None:
         return None
     instead = "send a template" if capabilities.templates else "wait until the customer writes again"
-    return Refusal("window_closed", f"The time in which the channel carries free words is over: {instead}.")
+    return Refusal(WINDOW_CLOSED, f"The time in which the channel carries free words is over: {instead}.")
 
 
 def announcing(conversation: Conversation, text: str) -> tuple[Part, ...]:

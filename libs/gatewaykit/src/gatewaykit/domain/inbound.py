@@ -14,7 +14,7 @@ from contracts.written import MessageEdited, MessageErased, WindowChanged
 
 from gatewaykit.domain.content import File, Identifier, Window
 from gatewaykit.domain.decisions import customer_says, gateway_says, taken
-from gatewaykit.domain.provider import Echo, IdentityChanged, Received
+from gatewaykit.domain.provider import Capabilities, Echo, IdentityChanged, Received
 from gatewaykit.domain.records import QUIET_CHECK_MS, Change, Conversation, Message, Opening, Place, Said
 
 SENT_ELSEWHERE: Final = "sent_elsewhere"
@@ -144,6 +144,24 @@ def window_told(before: Conversation, window: Window | None, now_ms: int, *, at_
     return _with_window(Change(before), window or blocked, now_ms)
 
 
+def window_refused(before: Conversation, capabilities: Capabilities, *, tried_at_ms: int, now_ms: int) -> Change:
+    """The provider took nothing of what it was handed then, for the customer may not be written to any more: what we
+    have kept is wrong. What the customer did since counts, and a refusal that is told again changes nothing. Where the
+    time that people alone have was refused too, that has ended (basis `human_agent`).
+    """
+    standing = before.reply_window
+    if standing is None or standing.basis in ("always", "blocked") or standing.opens_at_ms > tried_at_ms:
+        return Change(before)
+    if standing.closes_at_ms is None or standing.closes_at_ms > tried_at_ms:
+        closes_at_ms = now_ms if standing.closes_at_ms is None else min(standing.closes_at_ms, now_ms)
+        closed = replace(standing, closes_at_ms=closes_at_ms)
+    elif capabilities.human_agent_hours is not None and standing.basis != "human_agent":
+        closed = replace(standing, closes_at_ms=now_ms, basis="human_agent")
+    else:
+        return Change(before)
+    return Change(before) if closed == standing else _changed_to(Change(before), closed, now_ms)
+
+
 def renamed(before: Conversation, item: IdentityChanged, now_ms: int) -> Change:
     """They are written to under the new name, and by no number that may be somebody else's by now."""
     gone = {*item.gone, *(each.type for each in item.identifiers)}
@@ -172,8 +190,12 @@ def storable(text: str) -> str:
 
 def _with_window(change: Change, window: Window | None, now_ms: int) -> Change:
     before = change.conversation
-    if window is None or not _prevails(window, before.reply_window):
-        return change
+    prevails = window is not None and _prevails(window, before.reply_window)
+    return _changed_to(change, window, now_ms) if window and prevails else change
+
+
+def _changed_to(change: Change, window: Window, now_ms: int) -> Change:
+    before = change.conversation
     news = WindowChanged(
         interaction_id=before.interaction_id,
         domain=before.domain,

@@ -42,6 +42,7 @@ ACCOUNT_PAUSE_MS: Final = (500, 300_000)
 JITTER: Final = 0.25
 """Share of a pause by which it may be longer."""
 PROVIDER_AWAY: Final = "provider_away"
+WINDOW_CLOSED: Final = "window_closed"
 
 _BEST: Final[Sequence[State]] = ("failed", "unknown", "pending", "sending", "sent", "delivered", "read")
 """Of a part that was sent more than once: what is true of it if this is true of one of the times."""

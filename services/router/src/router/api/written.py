@@ -36,7 +36,7 @@ def free_text(limits: ChannelLimits, window: WindowChanged | None, now_ms: int) 
     if window.closes_at_ms is None:
         return Free(now=True)
     closes_at_ms = window.closes_at_ms
-    if limits.human_agent_hours is not None:
+    if limits.human_agent_hours is not None and window.basis != "human_agent":
         closes_at_ms = max(closes_at_ms, window.opens_at_ms + limits.human_agent_hours * HOUR_MS)
     return Free(now=now_ms < closes_at_ms, until_ms=closes_at_ms)
 
