@@ -83,6 +83,8 @@ class PlayedRouter:
     """Messages that the CRM has of every conversation."""
     entries: list[Json] = field(default_factory=list)
     """The customer's timeline."""
+    faults: list[Json] = field(default_factory=list)
+    """Why commands are refused."""
 
     async def serve(self, route: Route) -> None:
         url = urlsplit(route.request.url)
@@ -108,6 +110,8 @@ class PlayedRouter:
             if last == "files":
                 return 201, {"blob_id": "up-1", "name": query["name"][0], "mime": "image/png", "size_bytes": 67}
             self.asked.append((path.removeprefix("/router/v1/assignments/a1/"), request.post_data_json))
+            if self.faults:
+                return 422, {"detail": "The request has faults.", "faults": self.faults}
             return 202, {}
         if "/files/" in path:
             return 200, {"url": f"/router/v1/files/{last}?sig=x", "expires_at_ms": 1}
@@ -377,6 +381,15 @@ async def test_files_go_both_ways_and_a_canned_reply_is_filled_from_the_crm(page
 
     assert router.asked[0][1]["files"] == ["up-1"]
     assert complaints == []
+
+
+async def test_a_refused_address_is_named_as_people_count(page: Page) -> None:
+    router, _ = await working(page, MAIL)
+    router.faults = [{"where": "body", "path": "/cc/1", "message": "must be an e-mail address alone"}]
+    await page.fill("#text", "Please look")
+    await page.press("#text", "Control+Enter")
+
+    await expect(page.get_by_text("cc number 2: must be an e-mail address alone")).to_be_visible()
 
 
 async def test_a_mail_runs_nothing_loads_nothing_from_elsewhere_and_is_answered_as_chosen(page: Page) -> None:

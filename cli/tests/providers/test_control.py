@@ -185,6 +185,9 @@ async def test_whoever_waits_for_an_answer_gets_it_at_once_or_nothing(slack: Rig
     [
         ("/say", {"text": "x", "location": [1, 2]}, 409),
         ("/say", {"reaction": "x"}, 409),
+        ("/say", {}, 422),
+        ("/say", {"customer": "Ann", "text": " "}, 422),
+        ("/echo", {"customer": "Ann"}, 422),
         ("/say", {"text": "x", "nonsense": 1}, 422),
         ("/say", {"file": {"content": "%"}}, 422),
         ("/edit", {"message_id": "nothing"}, 404),
@@ -194,6 +197,14 @@ async def test_whoever_waits_for_an_answer_gets_it_at_once_or_nothing(slack: Rig
 )
 async def test_what_cannot_be_done_is_said(slack: Rig, path: str, body: Json, status: int) -> None:
     assert await slack.refused(path, body) == status
+
+
+async def test_who_says_nothing_is_told_what_may_be_said_and_becomes_no_customer(slack: Rig) -> None:
+    answer = await slack.client.post(f"{slack.url}/simulator/slack/say", json={})
+
+    assert answer.json()["detail"].startswith("say something: `text`, a `file`")
+    assert (await slack.control("GET", "/messages"))["messages"] == []
+    assert not slack.simulated.world.customers
 
 
 async def test_an_unknown_provider_is_not_found(slack: Rig) -> None:

@@ -179,7 +179,7 @@ async def test_a_delivery_that_tells_of_the_refusal_closes_the_window_once(tmp_p
     await page.window(interaction_id, opened_hours_ago=1, basis="customer_message")
     await page.written.write(interaction_id, "m1", "hello")
     await page.outcomes()
-    status = {"id": "wamid.1", "status": "failed", "timestamp": "1700000000", "recipient_id": "c1"}
+    status: dict[str, Any] = {"id": "wamid.1", "status": "failed", "timestamp": "1700000000", "recipient_id": "c1"}
     status |= {"errors": [{"code": 131047, "title": "Re-engagement message"}]}
     value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "1001"}, "statuses": [status]}
     body = {

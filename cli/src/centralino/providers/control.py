@@ -226,6 +226,8 @@ def _add_messages(router: APIRouter, one: Any) -> None:  # Any: an annotation as
     @router.post("/{provider}/say")
     async def say(simulated: one, asked: Say) -> Told:
         """A customer says something."""
+        if not (asked.text.strip() or asked.file or asked.location or asked.reaction or asked.button):
+            raise HTTPException(422, "say something: `text`, a `file`, a `location`, a `reaction` or a `button`")
         customer = simulated.somebody(asked.customer, name=asked.name, phone=asked.phone)
         words = Words(
             text=asked.text,
@@ -241,6 +243,8 @@ def _add_messages(router: APIRouter, one: Any) -> None:  # Any: an annotation as
     @router.post("/{provider}/echo")
     async def echo(simulated: one, asked: Say) -> Told:
         """Somebody of the centre answers in the vendor's own inbox."""
+        if not asked.text.strip():
+            raise HTTPException(422, "say something: `text`")
         customer = simulated.somebody(asked.customer, name=asked.name, phone=asked.phone)
         message, numbers = _able(lambda: simulated.echo(customer, asked.text, asked.delivery.how()))
         return {**_message(message), "deliveries": numbers}

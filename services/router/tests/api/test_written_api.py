@@ -110,6 +110,19 @@ async def window(api: RunningApi, *, closes_in_hours: float) -> None:
     assert await eventually(known)
 
 
+@pytest.mark.parametrize(
+    "wrong", ["anna", "Anna <anna@x.example>", "a@x.example, b@x.example", "", "a" * 400 + "@x.example"]
+)
+async def test_a_wrong_address_is_refused_with_what_to_do(api: RunningApi, wrong: str) -> None:
+    written = {"message_id": "m1", "text": "hello", "cc": ["a@b.example", wrong]}
+    async with ann(api) as client:
+        answer = await client.post(path("email", "messages"), json=written)
+
+    [fault] = answer.json()["faults"]
+    assert (answer.status_code, fault["path"]) == (422, "/cc/1")
+    assert fault["message"].startswith("must be an e-mail address alone, as in anna@shop.example")
+
+
 async def test_the_command_goes_to_the_gateway_of_the_channel_notes_too(api: RunningApi) -> None:
     mail = {"subject": "Your tent", "html": "<p>x</p>", "mode": "reply_all", "cc": ["a@b.example"], "in_reply_to": "m0"}
     async with ann(api) as client:

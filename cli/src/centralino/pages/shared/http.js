@@ -2,11 +2,16 @@
 
 export class Problem extends Error {
   constructor(status, body) {
-    const faults = (body.faults ?? []).map(({ path, message }) => `${path.slice(1)}: ${message}`);
+    const faults = (body.faults ?? []).map(({ path, message }) => `${placeWords(path)}: ${message}`);
     super([body.detail || body.title || `HTTP ${status}`, ...faults].join(" · "));
     this.status = status;
     this.code = body.code;
   }
+}
+
+/** `/cc/0` is what people call cc number 1. */
+function placeWords(path) {
+  return path.slice(1).split("/").map((part) => (/^\d+$/.test(part) ? `number ${Number(part) + 1}` : part)).join(" ");
 }
 
 /**

@@ -1,5 +1,6 @@
 """What goes over the API about conversations in writing: messages, what the channel can carry, texts, files."""
 
+import re
 from typing import Annotated, Self
 
 from contracts.channel_limits import TEXT_MAX, Mode, Status
@@ -7,7 +8,8 @@ from contracts.commands import SendMode
 from contracts.fields import Channel, Code, Id, InstantMs
 from contracts.messages import Visibility
 from contracts.plain_text import PlainLine
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from router.api.models import Request, View
 
@@ -15,7 +17,19 @@ HTML_MAX = 200_000
 NOTE_MAX = 4000
 MessageText = Annotated[str, Field(max_length=TEXT_MAX, pattern=r"^[^\x00]*$")]
 """PostgreSQL text, where the gateways keep it, cannot hold NUL."""
-MailAddress = Annotated[PlainLine, Field(min_length=3, max_length=320, pattern=r"^[^\s@<>,;]+@[^\s@<>,;]+$")]
+ADDRESS_MAX = 320
+
+
+def _address(text: str) -> str:
+    """Of what is wrong with it the sentence says what to do; pydantic's own shows a pattern."""
+    if len(text) > ADDRESS_MAX or not _ADDRESS.fullmatch(text):
+        sentence = "must be an e-mail address alone, as in anna@shop.example: without a name beside it and without < >"
+        raise PydanticCustomError("mail_address", sentence)
+    return text
+
+
+_ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
+MailAddress = Annotated[PlainLine, AfterValidator(_address), WithJsonSchema({"type": "string", "format": "email"})]
 FileName = Annotated[PlainLine, Field(min_length=1, max_length=200)]
 
 
@@ -25,7 +39,7 @@ class MessageRequest(Request):
     What the conversation's channel can carry of it stands at `/assignments/{assignment_id}/channel`.
     """
 
-    message_id: Id
+    message_id: Id = Field(description="The client's own, as no other message of the tenant has it: best a UUID.")
     text: MessageText = ""
     visibility: Visibility = Field("customer", description="internal: the other agents of the conversation only.")
     in_reply_to: Id | None = Field(None, description="The message that is answered; none: the customer's last.")
