@@ -17,7 +17,7 @@ from gatewaykit.domain.provider import Provider
 from httpx import AsyncClient
 from servicekit.http_client import HttpClient, http_client
 from servicekit.http_server import AsgiApp, Receive, Scope, Send, http_server
-from servicekit.ports import Http, HttpReply, HttpRequest
+from servicekit.ports import Http, HttpReply, HttpRequest, HttpSink, HttpUpload
 from servicekit.testing.eventually import eventually
 
 from centralino.providers.catalogue import VENDORS, configuration
@@ -58,11 +58,20 @@ class Patience:
     seconds: float = PATIENT_SECONDS
 
     async def send(
-        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, address: str | None = None
+        self,
+        request: HttpRequest,
+        *,
+        timeout_seconds: float,
+        bytes_max: int,
+        address: str | None = None,
+        sink: HttpSink | None = None,
+        upload: HttpUpload | None = None,
     ) -> HttpReply:
         """See Http."""
         seconds = min(timeout_seconds, self.seconds)
-        return await self.http.send(request, timeout_seconds=seconds, bytes_max=bytes_max, address=address)
+        return await self.http.send(
+            request, timeout_seconds=seconds, bytes_max=bytes_max, address=address, sink=sink, upload=upload
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Between what is to be sent and a provider's HTTP API: a Telegram bot that answers as it is told."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -152,6 +153,17 @@ async def test_a_customers_file_is_told_once_it_is_kept(tmp_path: Path) -> None:
     assert (file["mime"], file["size_bytes"]) == ("application/pdf", len(PDF))
     assert "/" not in file["name"]
     assert await bot.written.blobs.get(TENANT, file["blob_id"]) == PDF
+
+
+async def test_a_file_that_is_larger_than_what_is_looked_at_is_kept_whole(tmp_path: Path) -> None:
+    large = PDF + bytes(range(256)) * 4096
+    bot = Bot(tmp_path, said(FOUND), said(large, mime="application/octet-stream"))
+    await bot.customer_says(document={"file_id": "f1", "file_name": "a.pdf"})
+    files: Any = (await bot.file()).personal["files"]
+
+    assert (files[0]["mime"], files[0]["size_bytes"]) == ("application/pdf", len(large))
+    assert files[0]["sha256"] == hashlib.sha256(large).hexdigest()
+    assert await bot.written.blobs.get(TENANT, files[0]["blob_id"], bytes_max=len(large)) == large
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from servicekit.ports import Http, HttpNotSentError, HttpUnknownError
+from servicekit.ports import Http, HttpNotSentError, HttpSink, HttpUnknownError
 
 from gatewaykit.domain.provider import HttpReply, HttpRequest
 
@@ -63,8 +63,11 @@ class Fetcher:
         self._resolve = resolve
         self._hosts_allowed = frozenset(host.lower() for host in hosts_allowed)
 
-    async def fetch(self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int) -> HttpReply:
+    async def fetch(
+        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, sink: HttpSink | None = None
+    ) -> HttpReply:
         """The answer, whatever its status, after at most REDIRECTS_MAX redirects, all of it within `timeout_seconds`.
+        A `sink` has the body of this one at last (see Http).
 
         Headers go to the request's own origin alone. Raises FetchRefusedError, and what Http raises.
         """
@@ -74,7 +77,9 @@ class Fetcher:
             async with asyncio.timeout(timeout_seconds):
                 for _ in range(REDIRECTS_MAX + 1):
                     origin = self._origin(request.url)
-                    reply = await self._ask(request, origin, timeout_seconds=timeout_seconds, bytes_max=bytes_max)
+                    reply = await self._ask(
+                        request, origin, timeout_seconds=timeout_seconds, bytes_max=bytes_max, sink=sink
+                    )
                     location = reply.headers.get("location")
                     if reply.status not in _REDIRECTS or location is None:
                         return reply
@@ -103,7 +108,15 @@ class Fetcher:
             raise FetchRefusedError("url_malformed") from error
         return replace(request, url=url, headers=request.headers if self._origin(url) == origin else {})
 
-    async def _ask(self, request: HttpRequest, origin: _Origin, *, timeout_seconds: float, bytes_max: int) -> HttpReply:
+    async def _ask(
+        self,
+        request: HttpRequest,
+        origin: _Origin,
+        *,
+        timeout_seconds: float,
+        bytes_max: int,
+        sink: HttpSink | None = None,
+    ) -> HttpReply:
         addresses = await self._resolve(origin.host, origin.port)
         if not addresses:
             raise HttpNotSentError("no address")
@@ -112,13 +125,17 @@ class Fetcher:
         *others, last = addresses[:ADDRESSES_MAX]
         for address in others:
             try:
-                return await self._pinned(request, address, timeout_seconds / 2, bytes_max)
+                return await self._pinned(request, address, timeout_seconds / 2, bytes_max, sink)
             except HttpNotSentError:
                 continue  # a host may have addresses of a kind that we have no way to
-        return await self._pinned(request, last, timeout_seconds, bytes_max)
+        return await self._pinned(request, last, timeout_seconds, bytes_max, sink)
 
-    async def _pinned(self, request: HttpRequest, address: str, timeout_seconds: float, bytes_max: int) -> HttpReply:
-        reply = await self._http.send(request, timeout_seconds=timeout_seconds, bytes_max=bytes_max, address=address)
+    async def _pinned(
+        self, request: HttpRequest, address: str, timeout_seconds: float, bytes_max: int, sink: HttpSink | None
+    ) -> HttpReply:
+        reply = await self._http.send(
+            request, timeout_seconds=timeout_seconds, bytes_max=bytes_max, address=address, sink=sink
+        )
         return HttpReply(status=reply.status, headers=reply.headers, body=reply.body)
 
     def _origin(self, url: str) -> _Origin:

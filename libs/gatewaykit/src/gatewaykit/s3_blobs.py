@@ -4,10 +4,12 @@ Requests are signed here (sigv4) and go through the HTTP port: the vendor's libr
 retries and 15 MB of descriptions of other services for four kinds of requests.
 """
 
+import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
-from servicekit.ports import Clock, Http, HttpNotSentError, HttpReply, HttpTooLargeError, HttpUnknownError
+from servicekit.ports import Clock, Http, HttpNotSentError, HttpReply, HttpTooLargeError, HttpUnknownError, HttpUpload
 from servicekit.telemetry import log
 
 from gatewaykit.blobs import (
@@ -25,15 +27,17 @@ from gatewaykit.blobs import (
 )
 from gatewaykit.domain.provider import HttpRequest
 from gatewaykit.sigv4 import S3Keys, signed_headers
+from gatewaykit.spool import Spool
 
 LOG: Final = log("s3")
 
 TIMEOUT_SECONDS: Final = 30.0
 ERROR_BYTES_MAX: Final = 65_536
+NO_BODY: Final = hashlib.sha256(b"").hexdigest()
 
 
 class S3Blobs:
-    """See Blobs. A file is held in memory, whole, while it is put: its hash is signed before its bytes are sent.
+    """See Blobs. A stream is held in a temporary file while it is put: its hash is signed before its bytes are sent.
 
     `endpoint` none: Amazon's, the bucket in the host's name; else its URL, the bucket in the path.
     """
@@ -49,13 +53,19 @@ class S3Blobs:
         """See Blobs. The store is asked to refuse a second file under the id (If-None-Match); one that does not know
         how keeps the last."""
         check_ids(tenant_id, blob_id)
-        measured, body = Measured(bytes_max), bytearray()
-        async for piece in pieces_of(content):
-            measured.add(piece)
-            body += piece
-        kept = measured.kept()
-        headers = {"content-type": kept.mime, "if-none-match": "*", "x-amz-meta-sha256": kept.sha256}
-        reply = await self._ask("PUT", tenant_id, blob_id, headers, body=bytes(body), good=(200, 412))
+        measured = Measured(bytes_max)
+        async with Spool() as spool:
+            async for piece in pieces_of(content):
+                measured.add(piece)
+                if not isinstance(content, bytes):
+                    await spool.write(piece)
+            kept = measured.kept()
+            headers = {"content-type": kept.mime, "if-none-match": "*", "x-amz-meta-sha256": kept.sha256}
+            pieces = partial(pieces_of, content) if isinstance(content, bytes) else spool.pieces
+            upload = HttpUpload(size_bytes=kept.size_bytes, pieces=pieces)
+            reply = await self._ask(
+                "PUT", tenant_id, blob_id, headers, good=(200, 412), upload=upload, sha256=kept.sha256
+            )
         if reply.status == 412:
             there = await self._ask("HEAD", tenant_id, blob_id, {}, good=(200,))
             if there.headers.get("x-amz-meta-sha256") != kept.sha256:
@@ -88,16 +98,20 @@ class S3Blobs:
         headers: Mapping[str, str],
         *,
         good: tuple[int, ...],
-        body: bytes = b"",
+        upload: HttpUpload | None = None,
+        sha256: str = NO_BODY,
         reply_bytes_max: int = 0,
     ) -> HttpReply:
         check_ids(tenant_id, blob_id)
         url = f"{self._base}/{tenant_id}/{blob_id}"
-        signed = signed_headers(method, url, headers, body, self._keys, now_ms=self._clock.now_ms())
-        request = HttpRequest(method=method, url=url, headers=signed, body=body)
+        signed = signed_headers(method, url, headers, sha256, self._keys, now_ms=self._clock.now_ms())
+        request = HttpRequest(method=method, url=url, headers=signed)
         try:
             reply = await self._http.send(
-                request, timeout_seconds=TIMEOUT_SECONDS, bytes_max=max(reply_bytes_max, ERROR_BYTES_MAX)
+                request,
+                timeout_seconds=TIMEOUT_SECONDS,
+                bytes_max=max(reply_bytes_max, ERROR_BYTES_MAX),
+                upload=upload,
             )
         except (HttpNotSentError, HttpUnknownError, HttpTooLargeError) as error:
             raise BlobsAwayError(type(error).__name__) from error

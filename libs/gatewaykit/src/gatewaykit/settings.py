@@ -51,7 +51,7 @@ class FileSettings(ServiceSettings):
         description="Where files are kept: file:///path, shared by all replicas, or s3://bucket/prefix."
     )
     file_bytes_max: int = Field(
-        104_857_600, ge=1, description="Bytes of one file; S3 holds it in memory while it is put."
+        104_857_600, ge=1, description="Bytes of one file; on its way to S3 it stands in a temporary file."
     )
     file_link_secrets: SecretStr = Field(
         description="Sign links to files: the current secret and perhaps, after a comma, the one before; at least 32 "

@@ -21,12 +21,11 @@ class S3Keys:
 
 
 def signed_headers(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, keys: S3Keys, *, now_ms: int
+    method: str, url: str, headers: Mapping[str, str], body_sha256: str, keys: S3Keys, *, now_ms: int
 ) -> dict[str, str]:
     """All headers that must be sent: the given ones, all of them signed, and those that sign. The URL's path is
-    percent-encoded already, once, as it is sent."""
+    percent-encoded already, once, as it is sent; `body_sha256` is in hex."""
     parts = urlsplit(url)
-    body_sha256 = hashlib.sha256(body).hexdigest()
     instant = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     signed = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
     signed |= {"host": parts.netloc, "x-amz-content-sha256": body_sha256, "x-amz-date": instant}

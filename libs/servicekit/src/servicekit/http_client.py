@@ -12,7 +12,15 @@ from typing import Final
 import httpcore2
 from typing_extensions import override
 
-from servicekit.ports import HttpNotSentError, HttpReply, HttpRequest, HttpTooLargeError, HttpUnknownError
+from servicekit.ports import (
+    HttpNotSentError,
+    HttpReply,
+    HttpRequest,
+    HttpSink,
+    HttpTooLargeError,
+    HttpUnknownError,
+    HttpUpload,
+)
 
 CONNECTIONS_MAX: Final = 100
 # Shorter than servers' own (uvicorn's is 5 s): what is written into a connection while it is closed is unknown.
@@ -37,10 +45,17 @@ class HttpClient:
         self._context = context
 
     async def send(
-        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, address: str | None = None
+        self,
+        request: HttpRequest,
+        *,
+        timeout_seconds: float,
+        bytes_max: int,
+        address: str | None = None,
+        sink: HttpSink | None = None,
+        upload: HttpUpload | None = None,
     ) -> HttpReply:
         """See Http."""
-        asked = _asked(request)
+        asked = _asked(request, upload)
         sending = False
 
         async def trace(event: str, _: object) -> None:
@@ -51,12 +66,12 @@ class HttpClient:
         try:
             async with asyncio.timeout(timeout_seconds):
                 if address is None:
-                    return await _answer(self._pool, asked, bytes_max)
+                    return await _answer(self._pool, asked, bytes_max, sink)
                 alone = httpcore2.AsyncHTTPConnection(
                     asked.url.origin, ssl_context=self._context, network_backend=_Pinned(address)
                 )
                 async with alone:
-                    return await _answer(alone, asked, bytes_max)
+                    return await _answer(alone, asked, bytes_max, sink)
         except httpcore2.LocalProtocolError as error:
             raise ValueError("the request cannot be written as HTTP") from error
         except _FAILURES as error:
@@ -109,26 +124,28 @@ class _Pinned(httpcore2.AnyIOBackend):
         return await super().connect_tcp(self._address, port, timeout, local_address, socket_options)
 
 
-def _asked(request: HttpRequest) -> httpcore2.Request:
+def _asked(request: HttpRequest, upload: HttpUpload | None) -> httpcore2.Request:
     headers = {"user-agent": "centralino", "accept-encoding": "identity"}
     headers |= {name.lower(): value for name, value in request.headers.items()}
-    if request.body or request.method not in _BODILESS:
-        headers["content-length"] = str(len(request.body))
+    if upload is not None or request.body or request.method not in _BODILESS:
+        headers["content-length"] = str(len(request.body) if upload is None else upload.size_bytes)
     try:
         url = httpcore2.URL(request.url)
         if url.scheme not in (b"http", b"https") or not url.host:
             raise ValueError("the URL must begin with http: or https: and name a host")
         standard = url.port in (None, {b"http": 80, b"https": 443}[url.scheme])
         headers.setdefault("host", url.host.decode() if standard else f"{url.host.decode()}:{url.port}")
-        return httpcore2.Request(
-            request.method, url, headers=list(headers.items()), content=request.body, extensions={}
-        )
+        content = request.body if upload is None else upload.pieces()
+        return httpcore2.Request(request.method, url, headers=list(headers.items()), content=content, extensions={})
     except TypeError as error:  # how httpcore2 tells of what is not ASCII
         raise ValueError("method, URL and headers must be ASCII") from error
 
 
 async def _answer(
-    way: httpcore2.AsyncConnectionPool | httpcore2.AsyncHTTPConnection, asked: httpcore2.Request, bytes_max: int
+    way: httpcore2.AsyncConnectionPool | httpcore2.AsyncHTTPConnection,
+    asked: httpcore2.Request,
+    bytes_max: int,
+    sink: HttpSink | None,
 ) -> HttpReply:
     response = await way.handle_async_request(asked)
     try:
@@ -136,11 +153,17 @@ async def _answer(
         for raw_name, raw_value in response.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        body = bytearray()
+        body, size_bytes = bytearray(), 0
+        if sink is not None:
+            await sink.start()
         async for chunk in response.aiter_stream():
-            body += chunk
-            if len(body) > bytes_max:
+            size_bytes += len(chunk)
+            if size_bytes > bytes_max:
                 raise HttpTooLargeError(response.status)
+            if sink is None:
+                body += chunk
+            else:
+                await sink.write(chunk)
     finally:
         await response.aclose()
     return HttpReply(status=response.status, headers=headers, body=bytes(body))

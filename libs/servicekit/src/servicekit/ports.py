@@ -4,7 +4,7 @@ Business code sees only these: no client library, no wall clock, no randomness o
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -277,14 +277,44 @@ class HttpTooLargeError(Exception):
         self.status = status
 
 
+class HttpSink(Protocol):
+    """Takes a body in pieces instead of a reply that holds it."""
+
+    async def start(self) -> None:
+        """A body follows; what was written before was another answer's."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """The next bytes, no more than were read at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpUpload:
+    """A request's body in pieces instead of one that is held."""
+
+    size_bytes: int
+    pieces: Callable[[], AsyncIterable[bytes]]
+    """From the start, each time; together exactly `size_bytes`."""
+
+
 class Http(Protocol):
     """Asks servers over HTTP/1.1. It follows no redirect, keeps no cookie, repeats no request and decodes no body."""
 
     async def send(
-        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, address: str | None = None
+        self,
+        request: HttpRequest,
+        *,
+        timeout_seconds: float,
+        bytes_max: int,
+        address: str | None = None,
+        sink: HttpSink | None = None,
+        upload: HttpUpload | None = None,
     ) -> HttpReply:
         """The answer, whole, within `timeout_seconds` from now and with at most `bytes_max` bytes of body.
 
+        A `sink` gets the body, which the reply lacks then; `upload` goes instead of the request's own. What these raise
+        passes through.
         With an `address` (IPv4 or IPv6) the connection goes there, by itself and unshared, while TLS still checks the
         URL's host. Raises HttpNotSentError, HttpUnknownError, HttpTooLargeError; ValueError for what is no request.
         """

@@ -5,11 +5,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from gatewaykit.blobs import Blobs, BlobTooLargeError
+from gatewaykit.blobs import Blobs
 from gatewaykit.domain.content import File
 from gatewaykit.domain.outgoing import PROVIDER_AWAY
 from gatewaykit.keep import keep
 from gatewaykit.links import clean_name
+from gatewaykit.spool import Spool
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Chance, Clock
 from servicekit.store import EVERY_TENANT, wait_for_event
@@ -24,7 +25,7 @@ from chat_gateway.store import ChatStore, ChatTransaction
 
 LOG: Final = log("files")
 AT_ONCE: Final = 3
-"""Files are in memory while they are fetched."""
+"""Each is on disk while it is fetched, twice where it goes on to S3."""
 LEASE_MS: Final = 240_000
 """Longer than all steps of a fetch; who has not told by then has died."""
 IDLE_SECONDS: Final = 1.0
@@ -113,11 +114,9 @@ class FileFetching:
             raise NotYetError("the address is not configured")
         if file.media is None:
             raise GoneError("file_gone")
-        content = await self._media.content(carried, file.media)
-        try:
-            kept = await self._blobs.put(file.tenant_id, file.blob_id, content, bytes_max=self._media.bytes_max)
-        except BlobTooLargeError as error:
-            raise GoneError("file_too_large") from error
+        async with Spool() as spool:
+            await self._media.fetch(carried, file.media, spool)
+            kept = await self._blobs.put(file.tenant_id, file.blob_id, spool.pieces(), bytes_max=self._media.bytes_max)
         return File(
             blob_id=file.blob_id,
             name=clean_name(file.media.name or "") or f"file {file.place}",

@@ -1,11 +1,13 @@
 """Gets the bytes of a customer's file from its provider."""
 
+from dataclasses import replace
 from typing import Final
 
 from gatewaykit.ask import ask
 from gatewaykit.domain.content import MediaRef
-from gatewaykit.domain.provider import HttpReply, NotUnderstoodError, RefusedError
+from gatewaykit.domain.provider import NotUnderstoodError, RefusedError
 from gatewaykit.fetch import Fetcher, FetchRefusedError
+from gatewaykit.spool import Spool
 from servicekit.ports import Http, HttpNotSentError, HttpTooLargeError, HttpUnknownError
 
 from chat_gateway.carriers import Carried
@@ -34,10 +36,10 @@ class Media:
         self._http = http
         self._fetcher = fetcher
 
-    async def content(self, carried: Carried, media: MediaRef) -> bytes:
-        """Its bytes. Raises GoneError and NotYetError."""
+    async def fetch(self, carried: Carried, media: MediaRef, spool: Spool) -> None:
+        """Its bytes are in the spool then. Raises GoneError, NotYetError and what the spool raises."""
         try:
-            return await self._content(carried, media)
+            await self._fetch(carried, media, spool)
         except (HttpNotSentError, HttpUnknownError) as error:
             raise NotYetError(str(error)) from error
         except HttpTooLargeError as error:
@@ -47,28 +49,34 @@ class Media:
         except (RefusedError, NotUnderstoodError, ValueError):
             raise GoneError("file_not_understood") from None
 
-    async def _content(self, carried: Carried, media: MediaRef) -> bytes:
-        """Providers say in one or two steps where the file is; their files say where credentials go."""
+    async def _fetch(self, carried: Carried, media: MediaRef, spool: Spool) -> None:
+        """Providers say in one or two steps where the file is; their files say where credentials go. Such an answer
+        is small, and only the head of a file is looked at."""
         provider, account = carried.provider, carried.account
         request = provider.media_request(media, account)
         for _ in range(STEPS_MAX):
             if request.url.startswith(f"{account.api_url}/"):
-                reply = await ask(self._http, request, timeout_seconds=FETCH_SECONDS, bytes_max=self.bytes_max)
+                reply = await ask(
+                    self._http, request, timeout_seconds=FETCH_SECONDS, bytes_max=self.bytes_max, sink=spool
+                )
             else:
-                reply = await self._fetcher.fetch(request, timeout_seconds=FETCH_SECONDS, bytes_max=self.bytes_max)
-            following = provider.media_next(media, account, reply)
+                reply = await self._fetcher.fetch(
+                    request, timeout_seconds=FETCH_SECONDS, bytes_max=self.bytes_max, sink=spool
+                )
+            following = provider.media_next(media, account, replace(reply, body=spool.head))
             if following is None:
-                return _whole(reply)
+                _check(reply.status)
+                return
             request = following
         raise GoneError("file_not_understood")
 
 
-def _whole(reply: HttpReply) -> bytes:
-    if reply.status == 200:
-        return reply.body
-    if reply.status in (404, 410):
+def _check(status: int) -> None:
+    if status == 200:
+        return
+    if status in (404, 410):
         raise GoneError("file_gone")
     # 401 and 403 are a token that an operator has to renew; 202 is LINE's "not ready yet".
-    if reply.status in (202, 401, 403, 408, 425, 429) or reply.status >= 500:
-        raise NotYetError(f"HTTP {reply.status}")
+    if status in (202, 401, 403, 408, 425, 429) or status >= 500:
+        raise NotYetError(f"HTTP {status}")
     raise GoneError("file_refused")

@@ -41,7 +41,7 @@ class ChatSettings(FileSettings):
     windows_burst: int = Field(30, ge=1, le=1000, description="Chat windows one IP address may open at once.")
     socket_idle_seconds: int = Field(120, ge=5, description="A socket without any frame from the page is closed.")
     customer_file_bytes_max: int = Field(
-        33_554_432, ge=1, description="Bytes of a customer's file; larger ones are not fetched. Three are in memory."
+        33_554_432, ge=1, description="Bytes of a customer's file; larger ones are not fetched. Three are on their way."
     )
     deliveries_at_once: int = Field(
         8, ge=1, le=100, description="Transactions in which one replica takes providers' deliveries at once."

@@ -4,6 +4,7 @@ What it says follows https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operati
 for the four requests that we make; any other is a 501, which no caller expects.
 """
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Final
@@ -73,7 +74,8 @@ class S3Server:
             return False
         at_ms = _instant_ms(request.headers["x-amz-date"])
         covered = {name: request.headers[name] for name in names}
-        again = signed_headers(request.method, request.url, covered, request.body, self._keys, now_ms=at_ms)
+        body_sha256 = hashlib.sha256(request.body).hexdigest()
+        again = signed_headers(request.method, request.url, covered, body_sha256, self._keys, now_ms=at_ms)
         recent = abs(self._clock.now_ms() - at_ms) <= SKEW_MS_MAX
         return recent and all(again[name] == request.headers[name] for name in ("authorization", *names))
 

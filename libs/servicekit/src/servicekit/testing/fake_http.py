@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from servicekit.ports import HttpReply, HttpRequest, HttpTooLargeError, HttpUnknownError
+from servicekit.ports import HttpReply, HttpRequest, HttpSink, HttpTooLargeError, HttpUnknownError, HttpUpload
 
+PIECE_BYTES: Final = 65_536
 Answer = Callable[[HttpRequest], Awaitable[HttpReply]]
 """What the server does: answers, raises HttpNotSentError or HttpUnknownError, or takes its time."""
 
@@ -18,9 +20,19 @@ class FakeHttp:
         self._answer = answer
 
     async def send(
-        self, request: HttpRequest, *, timeout_seconds: float, bytes_max: int, address: str | None = None
+        self,
+        request: HttpRequest,
+        *,
+        timeout_seconds: float,
+        bytes_max: int,
+        address: str | None = None,
+        sink: HttpSink | None = None,
+        upload: HttpUpload | None = None,
     ) -> HttpReply:
         """See Http."""
+        if upload is not None:
+            request = _Uploaded(request, b"".join([piece async for piece in upload.pieces()]))
+            assert len(request.body) == upload.size_bytes
         self.requests.append(request)
         self.addresses.append(address)
         try:
@@ -28,10 +40,21 @@ class FakeHttp:
                 reply = await self._answer(request)
         except TimeoutError:
             raise HttpUnknownError("TimeoutError") from None
+        if sink is not None:
+            await sink.start()
+            for start in range(0, min(len(reply.body), bytes_max), PIECE_BYTES):
+                await sink.write(reply.body[start : min(start + PIECE_BYTES, bytes_max)])
         if len(reply.body) > bytes_max:
             raise HttpTooLargeError(reply.status)
         headers = {name.lower(): value for name, value in reply.headers.items()}
-        return HttpReply(status=reply.status, headers=headers, body=reply.body)
+        return HttpReply(status=reply.status, headers=headers, body=reply.body if sink is None else b"")
+
+
+class _Uploaded:
+    """The request with the body that was uploaded."""
+
+    def __init__(self, request: HttpRequest, body: bytes) -> None:
+        self.method, self.url, self.headers, self.body = request.method, request.url, request.headers, body
 
 
 def programmed(*answers: HttpReply | Exception) -> Answer:

@@ -4,13 +4,13 @@ A test class inherits `HttpLaws` and gives the fixtures `http` and `partner`, th
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import pytest
 
-from servicekit.ports import Http, HttpNotSentError, HttpReply, HttpTooLargeError, HttpUnknownError
+from servicekit.ports import Http, HttpNotSentError, HttpReply, HttpTooLargeError, HttpUnknownError, HttpUpload
 
 Trouble = Literal["silent", "slow body", "cut", "cut body", "babble", "away"]
 """It takes the request and says nothing, half a body, or hangs up before or in the body; answers what is no HTTP; or
@@ -45,6 +45,26 @@ def reply(status: int = 200, body: bytes = b"", **headers: str) -> HttpReply:
     return HttpReply(
         status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=body
     )
+
+
+class KeepingSink:
+    """See HttpSink; `pieces` are those of the last answer."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    @property
+    def body(self) -> bytes:
+        """All of it."""
+        return b"".join(self.pieces)
+
+    async def start(self) -> None:
+        """See HttpSink."""
+        self.pieces = []
+
+    async def write(self, piece: bytes) -> None:
+        """See HttpSink."""
+        self.pieces.append(piece)
 
 
 class HttpLaws:
@@ -98,3 +118,33 @@ class HttpLaws:
             await http.send(asked, timeout_seconds=5, bytes_max=299_999)
 
         assert (len(whole.body), caught.value.status) == (300_000, 200)
+
+    async def test_a_body_goes_to_a_sink_in_pieces_and_only_within_its_bound(
+        self, http: Http, partner: Partner
+    ) -> None:
+        asked, sink = Asked(method="GET", url=partner.url + "/"), KeepingSink()
+        partner.will(reply(404, b"no"))
+        first = await http.send(asked, timeout_seconds=5, bytes_max=10, sink=sink)
+        refused = sink.body
+        partner.will(reply(200, b"x" * 300_000))
+        whole = await http.send(asked, timeout_seconds=5, bytes_max=300_000, sink=sink)
+        sizes = [len(piece) for piece in sink.pieces]
+        with pytest.raises(HttpTooLargeError):
+            await http.send(asked, timeout_seconds=5, bytes_max=299_999, sink=sink)
+
+        assert (first.status, first.body, refused) == (404, b"", b"no")
+        assert (whole.status, whole.body, sum(sizes)) == (200, b"", 300_000)
+        assert max(sizes) <= 65_536
+        assert len(sink.body) <= 299_999
+
+    async def test_a_body_is_sent_in_pieces_as_one(self, http: Http, partner: Partner) -> None:
+        async def pieces() -> AsyncIterable[bytes]:
+            for _ in range(5):
+                yield b"x" * 50_000
+
+        partner.will(reply(200))
+        asked = Asked(method="PUT", url=partner.url + "/")
+        upload = HttpUpload(size_bytes=250_000, pieces=pieces)
+        await http.send(asked, timeout_seconds=5, bytes_max=10, upload=upload)
+
+        assert [taken.body for taken in partner.taken] == [b"x" * 250_000]
