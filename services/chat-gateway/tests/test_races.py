@@ -15,7 +15,6 @@ from gatewaykit.inbound import accept
 from gatewaykit.keep import keep
 from gatewaykit.testing.inbound_laws import CUSTOMER, PLACE, received, said, take
 from gatewaykit.testing.together_laws import Came, take_together
-from servicekit.errors import RetryLaterError
 from servicekit.outbox import PostgresOutbox
 from servicekit.store import EVERY_TENANT, Tenant
 from servicekit.telemetry import Telemetry
@@ -68,6 +67,19 @@ async def test_the_second_first_message_waits_and_joins_the_interaction_of_the_f
     assert second.interaction_id == first.interaction_id
     assert repeated.outcome == "repeated"
     assert [(each.message_id, each.number) for each in messages] == [(first.message_id, 1), (second.message_id, 2)]
+
+
+async def test_who_waits_for_a_conversation_that_is_being_opened_holds_nothing(connections: Connections) -> None:
+    async with connections.transaction("acme") as tx:
+        await accept(tx, PLACE, received("p1"), (), NOW_MS)
+        later = asyncio.create_task(take(connections, received("p2")))
+        await eventually(connections.somebody_waits)
+        async with connections.transaction("acme") as other:
+            passed_over = await other.lock_open_free("acme", [(PLACE.address, CUSTOMER)])
+        meanwhile = await accept(tx, PLACE, received("p2"), (), NOW_MS)
+
+    assert (meanwhile.outcome, (await later).outcome) == ("accepted", "repeated")
+    assert passed_over == {}
 
 
 async def test_when_the_first_first_message_is_rolled_back_the_second_opens_the_interaction(
@@ -123,37 +135,17 @@ async def test_what_is_taken_together_waits_for_no_conversation_and_leaves_it_ou
     assert (taken.outcome, later.outcome) == ("accepted", "accepted")
 
 
-async def test_when_a_conversation_is_opened_elsewhere_nothing_of_what_is_taken_together_stays(
-    connections: Connections,
-) -> None:
+async def test_what_is_taken_together_leaves_out_who_is_being_opened_elsewhere(connections: Connections) -> None:
     async with connections.transaction("acme") as tx:
         first = await accept(tx, PLACE, received("p1"), (), NOW_MS)
-        together = asyncio.create_task(take_together(connections, came("p2") + came("q1", counterpart="bob"), NOW_MS))
-        await eventually(connections.somebody_waits)
-    with pytest.raises(RetryLaterError):
-        await together
-    alone = [await take(connections, received("p2")), await take(connections, received("q1", counterpart="bob"))]
+        together = came("p1") + came("q1", counterpart="bob") + came("p2")
+        left, taken, also_left = await take_together(connections, together, NOW_MS)
+    again, second = [await take(connections, received(name)) for name in ("p1", "p2")]
 
-    assert [each.outcome for each in alone] == ["accepted", "accepted"]
-    assert alone[0].interaction_id == first.interaction_id
-
-
-async def test_a_message_that_is_taken_elsewhere_just_now_is_repeated_or_first_as_that_ends(
-    connections: Connections,
-) -> None:
-    with suppress(WantedError):
-        async with connections.transaction("acme") as tx:
-            await accept(tx, PLACE, received("p1"), (), NOW_MS)
-            first = asyncio.create_task(take_together(connections, came("p1"), NOW_MS))
-            await eventually(connections.somebody_waits)
-            raise WantedError
-    async with connections.transaction("acme") as tx:
-        await accept(tx, PLACE, received("q1", counterpart="bob"), (), NOW_MS)
-        again = asyncio.create_task(take_together(connections, came("q1", counterpart="bob"), NOW_MS))
-        await eventually(connections.somebody_waits)
-
-    assert [each and each.outcome for each in await first] == ["accepted"]
-    assert [each and each.outcome for each in await again] == ["repeated"]
+    assert left is also_left is None
+    assert taken
+    assert (taken.outcome, again.outcome, second.outcome) == ("accepted", "repeated", "accepted")
+    assert second.interaction_id == first.interaction_id
 
 
 async def test_deliveries_at_two_replicas_and_a_consumer_never_wait_for_each_other_in_a_circle(

@@ -44,12 +44,13 @@ class ConversationTransaction(TransactionBase, Protocol):
         ...
 
     async def lock_open(self, tenant_id: str, address: str, counterpart: str) -> Conversation | None:
-        """The counterpart's open conversation, locked until the end of the transaction."""
+        """The counterpart's open conversation, locked until the end of the transaction; none: nobody else opens one
+        until then."""
         ...
 
     async def lock_open_free(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation | None]:
-        """The open conversations that nobody else holds, locked; none where there is none. Waits for nobody: what
-        somebody holds is not in the mapping."""
+        """The open conversations that nobody else holds, locked; none where there is none and nobody opens one. Waits
+        for nobody: what somebody holds or may be opening is not in the mapping."""
         ...
 
     async def open_new(self, conversations: Sequence[Conversation]) -> None:
@@ -152,6 +153,9 @@ class PostgresConversations(Transaction):
         """See ConversationTransaction."""
         key = {"tenant_id": tenant_id, "address": address, "counterpart": counterpart}
         row = await self.one(_sql()["locked_open"], **key)
+        if row is None:
+            await self.all(_sql()["lock_pair"], **key)
+            row = await self.one(_sql()["locked_open"], **key)  # somebody else may have opened it meanwhile
         return _conversation(row) if row else None
 
     async def lock_open_free(self, tenant_id: str, pairs: Collection[Pair]) -> Mapping[Pair, Conversation | None]:

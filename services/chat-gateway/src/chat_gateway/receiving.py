@@ -162,10 +162,6 @@ class Receiving:
 
     async def _take(self, tx: ChatTransaction, landed: Sequence[Landed]) -> list[str]:
         now_ms = self._clock.now_ms()
-        if len(landed) > 1:
-            # A first message locks no conversation until there is one, but its id in the inbox.
-            keys = dict.fromkeys("\n".join(("conversation", *_conversation(each))) for each in landed)
-            await tx.lock_provider_ids((landed[0].place.tenant_id, ""), keys)
         outcomes: list[str] = []
         told: dict[str, list[StatusReport | Echo]] = {}
         for each in landed:

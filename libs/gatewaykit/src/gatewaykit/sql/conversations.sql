@@ -27,9 +27,18 @@ SELECT * FROM conversation
 WHERE tenant_id = :tenant_id AND address = :address AND counterpart = :counterpart AND state <> 'ended'
 FOR UPDATE
 
+-- name: lock_pair
+-- Who finds no open conversation of a counterpart is the only one to open it, so that nobody waits for that while holding
+-- something else.
+SELECT pg_advisory_xact_lock(
+  'conversation'::regclass::oid::integer,
+  hashtext(concat_ws(E'\n', CAST(:tenant_id AS text), CAST(:address AS text), CAST(:counterpart AS text)))
+)
+
 -- name: locked_open_free
--- Of the counterparts' open conversations those that nobody else holds; of the others only that they are there. Waiting for
--- one while holding another would be a deadlock with whoever takes them in another order.
+-- Of the counterparts' open conversations those that nobody else holds; of the others, and of those that somebody else may
+-- be opening (lock_pair), only that they are there. Waiting for one while holding another would be a deadlock with whoever
+-- takes them in another order.
 WITH asked AS (
   SELECT * FROM unnest(CAST(:addresses AS text[]), CAST(:counterparts AS text[])) AS asked (address, counterpart)
 ), free AS (
@@ -37,10 +46,17 @@ WITH asked AS (
   WHERE tenant_id = :tenant_id AND state <> 'ended'
   FOR UPDATE OF conversation SKIP LOCKED
 )
-SELECT seen.address AS seen_address, seen.counterpart AS seen_counterpart, free.*
-FROM asked JOIN conversation AS seen USING (address, counterpart)
+SELECT asked.address AS seen_address, asked.counterpart AS seen_counterpart, free.*
+FROM asked
+LEFT JOIN conversation AS seen ON seen.tenant_id = :tenant_id AND seen.address = asked.address
+  AND seen.counterpart = asked.counterpart AND seen.state <> 'ended'
 LEFT JOIN free ON free.tenant_id = seen.tenant_id AND free.interaction_id = seen.interaction_id
-WHERE seen.tenant_id = :tenant_id AND seen.state <> 'ended'
+WHERE CASE WHEN seen.interaction_id IS NOT NULL THEN true
+  ELSE NOT pg_try_advisory_xact_lock(
+    'conversation'::regclass::oid::integer,
+    hashtext(concat_ws(E'\n', CAST(:tenant_id AS text), asked.address, asked.counterpart))
+  )
+END
 
 -- name: last_ended
 SELECT latest.*
