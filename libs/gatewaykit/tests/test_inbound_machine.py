@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from contracts.interactions import InteractionEnded, InteractionStarted
 from contracts.messages import MessageAnnounced, MessageReceived
 from contracts.written import MessageEdited, MessageErased
@@ -172,5 +173,5 @@ class Deliveries(RuleBasedStateMachine):
         assert len(started) - len(ended) == sum(self.open_of(person) is not None for person in ("ada", "bob"))
 
 
-TestDeliveries = Deliveries.TestCase
+TestDeliveries = pytest.mark.timeout(300)(Deliveries.TestCase)  # what fails is made small first, and then told
 TestDeliveries.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+import pytest
 from contracts import decode
 from contracts.written import MessageStatusChanged
 from gatewaykit.domain.outgoing import SEND_MS, OutgoingRow, Part, message_status
@@ -345,7 +346,7 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-TestMachine = Machine.TestCase
+TestMachine = pytest.mark.timeout(300)(Machine.TestCase)  # what fails is made small first, and then told
 
 
 def test_the_instants_of_the_samples_are_those_of_the_clock() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
+import pytest
 from contracts import decode
 from contracts.interactions import InteractionEnded, InteractionStarted
 from contracts.messages import MessageReceived, MessageSent
@@ -183,5 +184,5 @@ class Moving(RuleBasedStateMachine):
         assert set(started) - set(ended) == {each.interaction_id for each in self.open()}
 
 
-TestMoving = Moving.TestCase
+TestMoving = pytest.mark.timeout(300)(Moving.TestCase)  # what fails is made small first, and then told
 TestMoving.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
