@@ -18,6 +18,7 @@ from servicekit.testing.eventually import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 EVERY = [*VENDORS]
+STATUSES = ("sent", "delivered", "read")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,9 +52,8 @@ async def test_a_conversation_goes_both_ways(one: Bench) -> None:
     assert [each.number for each in one.received()] == [1, 3]
     assert len(one.written.announced(InteractionStarted)) == len({each.interaction_id for each in one.received()}) == 1
     assert len(await one.got()) == 1
-    order = ["unknown", "sent", "delivered", "read"]
     told = one.statuses("m1")
-    assert told == sorted(set(told), key=order.index)
+    assert told == sorted(set(told), key=("unknown", *STATUSES).index)
 
 
 @pytest.mark.parametrize("one", EVERY, indirect=True)
@@ -79,6 +79,23 @@ async def test_shuffled_deliveries_of_several_customers_are_all_taken(one: Bench
     assert {each["status"] for each in told} == {200}
     assert sorted(one.texts()) == sorted(text for _, text in wanted)
     assert len(one.written.announced(InteractionStarted)) == 3
+
+
+@pytest.mark.parametrize("one", EVERY, indirect=True)
+async def test_reports_out_of_order_take_no_status_back(one: Bench) -> None:
+    message, can = await one.first(), one.simulated.vendor.can
+    told = [word for word in STATUSES if word in can]
+    shuffled = {"shuffle_within_ms": 300, "duplicate_share": 0.5, "concurrency": 8}
+    await one.control("PATCH", "/settings", {**shuffled, "statuses": told})
+    for number in range(4):
+        await one.written.write(message.interaction_id, f"m{number}", "one")
+        await one.becomes(f"m{number}", (told or ["sent"])[-1])
+    answers = await one.idle()
+
+    assert {each["status"] for each in answers} == {200}
+    for number in range(4):
+        seen = one.statuses(f"m{number}")
+        assert seen == sorted(set(seen), key=STATUSES.index)
 
 
 @pytest.mark.parametrize("one", who_can("batch"), indirect=True)
