@@ -7,29 +7,15 @@ Echoes are not documented to carry `metadata`, so an uncertain text is resolved 
 time (gatewaykit.domain.outgoing.echoed), and an uncertain file by none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from gatewaykit.domain.content import MediaRef
-from gatewaykit.domain.provider import (
-    Account,
-    Capabilities,
-    HttpReply,
-    HttpRequest,
-    Item,
-    Outcome,
-    Outgoing,
-    RefusedError,
-    WebAnswer,
-    WebRequest,
-)
+from gatewaykit.domain.provider import Account, Capabilities, HttpRequest, Outgoing, RefusedError
 
-from chat_gateway.providers.meta import SECRETS, hub_handshake, verify_hub
-from chat_gateway.providers.meta_events import Flavour, items_of
-from chat_gateway.providers.meta_sending import HUMAN_AGENT_HOURS, file_request, send_outcome, send_request
-from chat_gateway.providers.reading import read_object, within_bound
+from chat_gateway.providers.meta_events import Flavour
+from chat_gateway.providers.meta_inbox import MetaInbox
+from chat_gateway.providers.meta_sending import HUMAN_AGENT_HOURS, send_request
 
-_FLAVOUR: Final = Flavour(object="instagram", identifier="instagram_igsid")
 _TEXT_BYTES_MAX: Final = 1000
 _IMAGE_BYTES_MAX: Final = 8_000_000
 _FILE_BYTES_MAX: Final = 25_000_000
@@ -49,14 +35,12 @@ _BYTES_MAX: Final[Mapping[str, int]] = {
 }
 
 
-class Instagram:
+class Instagram(MetaInbox):
     """Accounts are the ids of professional accounts, as webhooks name them. The option `app_id` is our app's."""
 
     name = "instagram"
     channel = "instagram"
-    secrets = SECRETS
-    secrets_optional: tuple[str, ...] = ()
-    options: tuple[str, ...] = ("graph_version", "app_id")
+    flavour = Flavour(object="instagram", identifier="instagram_igsid")
     capabilities = Capabilities(
         text_max=_TEXT_BYTES_MAX,
         file_types=tuple(_BYTES_MAX),
@@ -67,22 +51,6 @@ class Instagram:
         account_per_second=20.0,
     )
 
-    def handshake(self, request: WebRequest, account: Account) -> WebAnswer | None:
-        """See Provider."""
-        return hub_handshake(request, account)
-
-    def verify(self, request: WebRequest, account: Account, *, now_ms: int) -> None:
-        """See Provider."""
-        verify_hub(request, account)
-
-    def parse(self, request: WebRequest, account: Account, *, now_ms: int) -> Sequence[Item]:
-        """See Provider. A delivery is about all accounts of an app, so each thing names its own."""
-        return within_bound(items_of(read_object(request.body), account, _FLAVOUR, now_ms=now_ms))
-
-    def answer(self, request: WebRequest) -> WebAnswer:
-        """See Provider."""
-        return WebAnswer(body=b"EVENT_RECEIVED")
-
     def request_of(self, outgoing: Outgoing, account: Account) -> HttpRequest:
         """See Provider. To `me`, which is right whichever login the token is of."""
         if len(outgoing.text.encode("utf-8", "replace")) > _TEXT_BYTES_MAX:
@@ -92,19 +60,3 @@ class Instagram:
         if outgoing.reply_to is not None:
             raise RefusedError("content_refused", "on Instagram a message cannot name the one it answers")
         return send_request(outgoing, account, "me", self.capabilities)
-
-    def outcome_of(self, reply: HttpReply, outgoing: Outgoing) -> Outcome:
-        """See Provider."""
-        return send_outcome(reply)
-
-    def media_request(self, media: MediaRef, account: Account) -> HttpRequest:
-        """See Provider."""
-        return file_request(media)
-
-    def media_next(self, media: MediaRef, account: Account, reply: HttpReply) -> HttpRequest | None:
-        """See Provider."""
-        return None
-
-    def registration(self, account: Account) -> HttpRequest | None:
-        """See Provider. The webhook is the app's, set in its console."""
-        return None
