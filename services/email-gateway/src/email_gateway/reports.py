@@ -13,7 +13,7 @@ from typing_extensions import override
 from email_gateway.domain.bounces import DeliveryReport
 from email_gateway.domain.complaints import Complaint
 from email_gateway.domain.suppression import suppression_of
-from email_gateway.sending_side import NoSending, Ours
+from email_gateway.sending_side import Ours, SendingSide
 from email_gateway.store import MailTransaction
 
 _CODES: Final = (("5.1.", "recipient_unknown"), ("5.6.", "content_refused"), ("5.7.", "content_refused"))
@@ -21,7 +21,7 @@ BOUNCED: Final = "bounced"
 COMPLAINED: Final = "complained"
 
 
-class OutgoingReports(NoSending):
+class OutgoingReports(SendingSide):
     """The part of SendingSide that gatewaykit's table `outgoing` answers: our Message-IDs begin with its references."""
 
     def __init__(self) -> None:

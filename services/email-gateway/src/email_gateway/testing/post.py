@@ -25,7 +25,7 @@ from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.imap_client import logged_in
 from email_gateway.imap_in import Connect, ImapReading, ImapRules
 from email_gateway.receiving import AcceptMail, Answer, Envelope
-from email_gateway.sending_side import NoSending
+from email_gateway.sending_side import SendingSide
 from email_gateway.testing.dovecot import PASSWORD, Dovecot
 from email_gateway.testing.memory import Lease, MemoryMailStore
 from email_gateway.testing.samples import HELP, KEYS, TENANT, address_value, directory, letter
@@ -70,7 +70,7 @@ class Post:
             MailAddresses(self.directory, KEYS),
             rules=rules,
             read=read,
-            sending=NoSending(),
+            sending=SendingSide(),
             clock=self.clock,
             telemetry=Telemetry("test"),
         )

@@ -20,7 +20,7 @@ from email_gateway.domain.mail import ParsedMail
 from email_gateway.domain.parse import parse_mail
 from email_gateway.handlers import MailAddresses, Receiving, ReceivingRules
 from email_gateway.receiving import Accepted, Answer
-from email_gateway.sending_side import NoSending, Ours
+from email_gateway.sending_side import Ours, SendingSide
 from email_gateway.store import MailStore, MailTransaction
 from email_gateway.testing.memory import MemoryMailStore
 from email_gateway.testing.samples import (
@@ -33,7 +33,7 @@ from email_gateway.testing.samples import (
 
 
 @dataclass
-class Sending(NoSending):
+class Sending(SendingSide):
     """Remembers what it is told; `sent` are messages of ours by the unique part of their ids."""
 
     sent: dict[str, Ours] = field(default_factory=dict)
