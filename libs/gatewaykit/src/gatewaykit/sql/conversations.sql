@@ -39,19 +39,21 @@ SELECT pg_advisory_xact_lock(
 -- Of the counterparts' open conversations those that nobody else holds; of the others, and of those that somebody else may
 -- be opening (lock_pair), only that they are there. Waiting for one while holding another would be a deadlock with whoever
 -- takes them in another order.
-WITH asked AS (
-  SELECT * FROM unnest(CAST(:addresses AS text[]), CAST(:counterparts AS text[])) AS asked (address, counterpart)
-), free AS (
-  SELECT conversation.* FROM asked JOIN conversation USING (address, counterpart)
-  WHERE tenant_id = :tenant_id AND state <> 'ended'
-  FOR UPDATE OF conversation SKIP LOCKED
-)
+--
+-- Each by itself (LATERAL, and FOR UPDATE keeps it so), by the index: one look at all of a table with many dead rows costs
+-- more than fifty looks into the index.
 SELECT asked.address AS seen_address, asked.counterpart AS seen_counterpart, free.*
-FROM asked
-LEFT JOIN conversation AS seen ON seen.tenant_id = :tenant_id AND seen.address = asked.address
-  AND seen.counterpart = asked.counterpart AND seen.state <> 'ended'
-LEFT JOIN free ON free.tenant_id = seen.tenant_id AND free.interaction_id = seen.interaction_id
-WHERE CASE WHEN seen.interaction_id IS NOT NULL THEN true
+FROM unnest(CAST(:addresses AS text[]), CAST(:counterparts AS text[])) AS asked (address, counterpart)
+LEFT JOIN LATERAL (
+  SELECT * FROM conversation
+  WHERE tenant_id = :tenant_id AND address = asked.address AND counterpart = asked.counterpart AND state <> 'ended'
+  FOR UPDATE SKIP LOCKED
+) AS free ON true
+WHERE CASE WHEN free.interaction_id IS NOT NULL THEN true
+  WHEN EXISTS (
+    SELECT FROM conversation
+    WHERE tenant_id = :tenant_id AND address = asked.address AND counterpart = asked.counterpart AND state <> 'ended'
+  ) THEN true
   ELSE NOT pg_try_advisory_xact_lock(
     'conversation'::regclass::oid::integer,
     hashtext(concat_ws(E'\n', CAST(:tenant_id AS text), asked.address, asked.counterpart))
