@@ -198,7 +198,7 @@ async def test_a_callback_shows_whom_it_is_for(browser: Browser, addresses: dict
     await agent.get_by_role("button", name="Accept").click()
     await agent.locator("#conversations button").nth(1).click()
 
-    await expect(agent.locator("#room-facts")).to_contain_text("callback")
+    await expect(agent.locator("#room-facts")).to_contain_text("Callback")
     await expect(agent.locator("#customer-name")).to_have_text("Lena")
     await expect(agent.locator("#messages")).to_contain_text("The zip is broken")
     await agent.get_by_role("button", name="Complete").click()
