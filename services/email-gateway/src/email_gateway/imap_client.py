@@ -218,9 +218,12 @@ class ImapClient:
         with suppress(OSError):
             self._writer.write(b"Z LOGOUT\r\n")
         self._writer.close()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(1):
-                await self._writer.wait_closed()
+        try:
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._writer.wait_closed()
+        finally:
+            self._writer.transport.abort()  # TLS waits for the server's goodbye, for 30 s
 
     async def _start_tls(self, server: Server) -> None:
         await self._until(self._send(b"STARTTLS"), SMALL_LITERAL_BYTES_MAX)
