@@ -81,8 +81,10 @@ class KafkaNode:
         self._directory = directory
         self._properties = directory / "server.properties"
         properties, more = PROPERTIES, []
+        self._ports_of_clients = [self._port]
         if security is not None and security.ca_file is not None and key is not None:
             properties += SECURED
+            self._ports_of_clients.append(secured_port)
             (directory / "keystore.pem").write_text(key.read_text() + Path(security.ca_file).read_text())
             more = ["--add-scram", f"SCRAM-SHA-512=[name={security.username},password={security.password}]"]
         ports = {"port": self._port, "controller_port": controller_port, "secured_port": secured_port}
@@ -100,11 +102,12 @@ class KafkaNode:
         return f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Returns when its port is open. Raises KafkaNotStartedError."""
+        """Returns when its clients' ports are open. Raises KafkaNotStartedError."""
         output = self._directory / "kafka.log"
         with output.open("ab") as log:
             self.process = subprocess.Popen([*self._java, "kafka.Kafka", str(self._properties)], stdout=log, stderr=log)
-        _wait_until_open(self.process, self._port, output)
+        for port in self._ports_of_clients:
+            _wait_until_open(self.process, port, output)
 
     def send_signal(self, number: signal.Signals) -> None:
         """While it runs."""
