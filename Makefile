@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MEMBERS := libs/contracts libs/servicekit libs/gatewaykit services/router services/chat-gateway services/email-gateway services/crm cli
+MEMBERS := libs/contracts libs/servicekit libs/gatewaykit services/router services/chat-gateway services/email-gateway \
+	services/voice-gateway services/crm cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 # Our own packages are never looked up in an index.
-OWN := $(foreach name,centralino chat-gateway contracts crm email-gateway gatewaykit router servicekit,--no-emit-package $(name))
+OWN := $(foreach name,centralino chat-gateway contracts crm email-gateway gatewaykit router servicekit voice-gateway,--no-emit-package $(name))
 ARGS ?=
 
 .DEFAULT_GOAL := help

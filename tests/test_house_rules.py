@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 FUNCTION_LINES_MAX, MODULE_LINES_MAX, TEST_MODULE_LINES_MAX, TARGETS_MAX = 70, 400, 600, 16
 WORDS = {".py", ".md", ".toml", ".sql", ".lua", ".txt", ".in", ".html", ".css", ".js", ".yaml", ".yml", ".json", ""}
 UNTRACKED = {"build", "__pycache__", "node_modules"}
-SERVICES = sorted(path for path in (ROOT / "services").iterdir() if path.is_dir())
+SERVICES = sorted(path.parents[2] for path in (ROOT / "services").glob("*/src/*/app.py"))
 CONSTANTS = {name: value for name, value in vars(topics).items() if isinstance(value, Topic)}
 
 

@@ -1,0 +1,1 @@
+"""Calls: pure. `words`, `commands`, `events` and `driver` are how telephony is spoken to."""
