@@ -21,6 +21,11 @@ InstantMs = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 DurationMs = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
+Milliseconds = Annotated[float, Field(ge=0)]
+"""A measured time below the millisecond too."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
 Proficiency = Annotated[int, Field(ge=1, le=5)]
 
 Priority = Annotated[int, Field(ge=0, le=9)]
@@ -55,5 +60,6 @@ Personal = dict[str, object]
 It stands only in `data.personal` of `interactions`, `messages` and `customers`. Keys in the plain form:
 `text` (what was said), `subject` (of an e-mail), `name`, `identifiers` (`[{type, value, verified}]`), `html`
 (sanitised), `quoted` (what an e-mail repeats), `files` (`[{blob_id, name, mime, size_bytes, sha256, inline_id}]`),
-`from`, `to`, `cc`, `bcc` (e-mail addresses), `variables` (of a template), `recipients` (`[{address, status, reason}]`).
+`from`, `to`, `cc`, `bcc` (e-mail addresses), `variables` (of a template), `recipients` (`[{address, status, reason}]`),
+`number` (of a phone), `keys` (of its keypad), `segments` (of a transcript, `[{from_ms, to_ms, party, text}]`).
 """

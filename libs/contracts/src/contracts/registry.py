@@ -3,11 +3,24 @@
 from dataclasses import dataclass
 from typing import Final
 
-from contracts import agents, assignments, commands, interactions, messages, offers, queues, tasks, written
+from contracts import (
+    agents,
+    assignments,
+    call_commands,
+    calls,
+    commands,
+    interactions,
+    messages,
+    offers,
+    queues,
+    tasks,
+    written,
+)
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord
 from contracts.topics import (
     COMMANDS_CHAT,
     COMMANDS_EMAIL,
+    COMMANDS_VOICE,
     CONFIG,
     INTERACTIONS,
     MESSAGES,
@@ -16,7 +29,9 @@ from contracts.topics import (
     Topic,
 )
 
-GATEWAYS: Final = ("chat-gateway", "email-gateway")
+WRITTEN: Final = ("chat-gateway", "email-gateway")
+VOICE: Final = ("voice-gateway",)
+GATEWAYS: Final = WRITTEN + VOICE
 ENGINE: Final = ("router-engine",)
 API: Final = ("router-api",)
 CRM: Final = ("crm",)
@@ -40,18 +55,32 @@ EVENT_TYPES: Final = (
     EventType("interaction.activity_changed", interactions.ActivityChanged, INTERACTIONS, GATEWAYS),
     EventType("interaction.attention_requested", interactions.AttentionRequested, INTERACTIONS, GATEWAYS),
     EventType("interaction.ended", interactions.InteractionEnded, INTERACTIONS, GATEWAYS),
-    EventType("message.received", messages.MessageReceived, MESSAGES, GATEWAYS),
-    EventType("message.sent", messages.MessageSent, MESSAGES, GATEWAYS),
-    EventType("message.noted", messages.MessageNoted, MESSAGES, GATEWAYS),
-    EventType("message.announced", messages.MessageAnnounced, MESSAGES, GATEWAYS),
-    EventType("message.delivered", messages.MessageDelivered, MESSAGES, GATEWAYS),
-    EventType("message.failed", messages.MessageFailed, MESSAGES, GATEWAYS),
-    EventType("message.status_changed", written.MessageStatusChanged, MESSAGES, GATEWAYS),
-    EventType("message.edited", written.MessageEdited, MESSAGES, GATEWAYS),
-    EventType("message.erased", written.MessageErased, MESSAGES, GATEWAYS),
-    EventType("message.files_changed", written.MessageFilesChanged, MESSAGES, GATEWAYS),
-    EventType("message.moved", written.MessagesMoved, MESSAGES, GATEWAYS),
-    EventType("window.changed", written.WindowChanged, MESSAGES, GATEWAYS),
+    EventType("message.received", messages.MessageReceived, MESSAGES, WRITTEN),
+    EventType("message.sent", messages.MessageSent, MESSAGES, WRITTEN),
+    EventType("message.noted", messages.MessageNoted, MESSAGES, WRITTEN),
+    EventType("message.announced", messages.MessageAnnounced, MESSAGES, WRITTEN),
+    EventType("message.delivered", messages.MessageDelivered, MESSAGES, WRITTEN),
+    EventType("message.failed", messages.MessageFailed, MESSAGES, WRITTEN),
+    EventType("message.status_changed", written.MessageStatusChanged, MESSAGES, WRITTEN),
+    EventType("message.edited", written.MessageEdited, MESSAGES, WRITTEN),
+    EventType("message.erased", written.MessageErased, MESSAGES, WRITTEN),
+    EventType("message.files_changed", written.MessageFilesChanged, MESSAGES, WRITTEN),
+    EventType("message.moved", written.MessagesMoved, MESSAGES, WRITTEN),
+    EventType("window.changed", written.WindowChanged, MESSAGES, WRITTEN),
+    EventType("call.leg_started", calls.LegStarted, MESSAGES, VOICE),
+    EventType("call.leg_ringing", calls.LegRinging, MESSAGES, VOICE),
+    EventType("call.leg_answered", calls.LegAnswered, MESSAGES, VOICE),
+    EventType("call.leg_ended", calls.LegEnded, MESSAGES, VOICE),
+    EventType("call.keys_pressed", calls.KeysPressed, MESSAGES, VOICE),
+    EventType("call.menu_chosen", calls.MenuChosen, MESSAGES, VOICE),
+    EventType("call.recording_changed", calls.RecordingChanged, MESSAGES, VOICE),
+    EventType("call.recording_ready", calls.RecordingReady, MESSAGES, VOICE),
+    EventType("call.recording_removed", calls.RecordingRemoved, MESSAGES, VOICE),
+    EventType("call.transcript_attached", calls.TranscriptAttached, MESSAGES, VOICE),
+    EventType("call.survey_answered", calls.SurveyAnswered, MESSAGES, VOICE),
+    EventType("call.supervised", calls.Supervised, MESSAGES, VOICE),
+    EventType("call.measured", calls.CallMeasured, MESSAGES, VOICE),
+    EventType("call.command_refused", calls.CallCommandRefused, MESSAGES, VOICE),
     EventType("task.queued", tasks.TaskQueued, ROUTING_EVENTS, ENGINE),
     EventType("task.rerouted", tasks.TaskRerouted, ROUTING_EVENTS, ENGINE),
     EventType("task.deferred", tasks.TaskDeferred, ROUTING_EVENTS, ENGINE),
@@ -89,13 +118,13 @@ EVENT_TYPES: Final = (
     EventType("offer.accept", commands.AcceptOffer, ROUTING_INPUTS, API),
     EventType("offer.reject", commands.RejectOffer, ROUTING_INPUTS, API),
     EventType("agent.set_state", commands.SetAgentState, ROUTING_INPUTS, API),
-    EventType("task.end", commands.EndTask, ROUTING_INPUTS, API),
+    EventType("task.end", commands.EndTask, ROUTING_INPUTS, API + VOICE),
     EventType("task.complete", commands.CompleteTask, ROUTING_INPUTS, API),
-    EventType("task.hold", commands.HoldTask, ROUTING_INPUTS, API),
+    EventType("task.hold", commands.HoldTask, ROUTING_INPUTS, API + VOICE),
     EventType("task.park", commands.ParkTask, ROUTING_INPUTS, API),
     EventType("task.unpark", commands.UnparkTask, ROUTING_INPUTS, API),
     EventType("task.transfer", commands.TransferTask, ROUTING_INPUTS, API + GATEWAYS),
-    EventType("transfer.move", commands.MoveTransfer, ROUTING_INPUTS, API),
+    EventType("transfer.move", commands.MoveTransfer, ROUTING_INPUTS, API + VOICE),
     EventType("task.reroute", commands.RerouteTask, ROUTING_INPUTS, API),
     EventType("task.finish", commands.FinishTask, ROUTING_INPUTS, API),
     EventType("queue.override", commands.OverrideQueue, ROUTING_INPUTS, API),
@@ -111,6 +140,12 @@ EVENT_TYPES: Final = (
     EventType("message.resend", commands.ResendMessage, COMMANDS_CHAT, API, also=(COMMANDS_EMAIL,)),
     EventType("interaction.split", commands.SplitInteraction, COMMANDS_EMAIL, API, also=(COMMANDS_CHAT,)),
     EventType("interaction.join", commands.JoinInteraction, COMMANDS_EMAIL, API, also=(COMMANDS_CHAT,)),
+    EventType("call.send_keys", call_commands.SendKeys, COMMANDS_VOICE, API),
+    EventType("call.mute", call_commands.MuteCall, COMMANDS_VOICE, API),
+    EventType("call.pause_recording", call_commands.PauseRecording, COMMANDS_VOICE, API),
+    EventType("call.drop_leg", call_commands.DropLeg, COMMANDS_VOICE, API),
+    EventType("call.supervise", call_commands.SuperviseCall, COMMANDS_VOICE, API),
+    EventType("call.attach_transcript", call_commands.AttachTranscript, COMMANDS_VOICE, API),
     EventType("config.record", ConfigurationRecord, CONFIG, API),
     EventType("config.part", ConfigurationPart, CONFIG, API),
 )

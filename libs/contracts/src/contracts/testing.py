@@ -55,6 +55,8 @@ def _of(schema: Schema) -> Strategy:
             return st.booleans()
         case "integer":
             return st.integers(cast(int, schema.get("minimum", -_EXACT)), cast(int, schema.get("maximum", _EXACT)))
+        case "number":
+            return _numbers(schema)
         case "string":
             return _texts(schema)
         case "array":
@@ -64,8 +66,13 @@ def _of(schema: Schema) -> Strategy:
             return _objects(schema)
 
 
+def _numbers(schema: Schema) -> Strategy:
+    least, most = cast(float, schema.get("minimum", -_EXACT)), cast(float, schema.get("maximum", _EXACT))
+    return st.floats(least, most, allow_nan=False)
+
+
 def _texts(schema: Schema) -> Strategy:
-    shortest, longest = cast(int, schema.get("minLength", 0)), cast(int, schema.get("maxLength", 50))
+    shortest, longest = cast(int, schema.get("minLength", 0)), cast(int, schema.get("maxLength", 64))
     pattern = schema.get("pattern")
     if not isinstance(pattern, str):
         return cast(Strategy, st.text(st.characters(codec="utf-8"), min_size=shortest, max_size=longest))

@@ -32,6 +32,7 @@ ROUTING_SNAPSHOTS: Final = Topic("routing.snapshots", "domain", compacted=True, 
 ROUTING_EVENTS: Final = Topic("routing.events", "domain")
 COMMANDS_CHAT: Final = Topic("commands.chat", "interaction")
 COMMANDS_EMAIL: Final = Topic("commands.email", "interaction")
+COMMANDS_VOICE: Final = Topic("commands.voice", "interaction")
 CONFIG: Final = Topic("config", "single", compacted=True)
 
 TOPICS: Final = (
@@ -43,13 +44,15 @@ TOPICS: Final = (
     ROUTING_EVENTS,
     COMMANDS_CHAT,
     COMMANDS_EMAIL,
+    COMMANDS_VOICE,
     CONFIG,
 )
+_OF_CHANNEL: Final = {"email": COMMANDS_EMAIL, "voice": COMMANDS_VOICE}
 
 
 def command_topic(channel: str) -> Topic:
     """Where the gateway of a channel reads what agents ask of it."""
-    return COMMANDS_EMAIL if channel == "email" else COMMANDS_CHAT
+    return _OF_CHANNEL.get(channel, COMMANDS_CHAT)
 
 
 def dead_letter_topic(topic: str, group: str) -> str:
