@@ -130,7 +130,8 @@ class TransferRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRefused:
-    """The node cannot do it, now or ever: the leg is gone, there is no such sound. Never told of what has been done."""
+    """The node cannot do it, now or ever: the leg is gone, there is no such sound, its `Capabilities` deny it. Never
+    told of what has been done; the end of what is gone (HangUp, CloseRoom, StopPlaying...) has been done."""
 
     command: Command
     reason: str
