@@ -1,8 +1,8 @@
 """A call as its node's owner keeps it: who is on the line, for whom, and where. Plain data.
 
 A call has one customer, whose leg begins it or is dialled; agents' legs by their assignments (`Seat`); supervisors'
-legs (`Watch`). `Leg.room_id` and `Watch.told` say what the node was told, not what it told: what should be is worked out
-from the rest (`arrange`), and the difference is what the node is told next.
+legs (`Watch`). `Leg.room_id` and `Watch.told` say what the node was told, not what it told: what should be is worked
+out from the rest (`arrange`), and the difference is what the node is told next.
 """
 
 from collections.abc import Mapping
