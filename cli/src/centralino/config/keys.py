@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-ORDERED_PARTS: Final = frozenset({"rules"})
+ORDERED_PARTS: Final = frozenset({"rules", "recording"})
 """Lists of the document in which the order means something."""
 
 

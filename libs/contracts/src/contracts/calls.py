@@ -179,7 +179,7 @@ class SurveyAnswered:
     interaction_id: Id
     domain: Id
     survey: Code
-    """The flow that asks."""
+    """As the flow names it."""
     question: Code
     key: Annotated[str, Field(pattern=r"^[0-9*#]$")]
     answered_at_ms: InstantMs

@@ -19,6 +19,7 @@ from contracts.routing_parts import (
     Waiting,
 )
 from contracts.rules import Rule
+from contracts.voice_parts import VOICE, Extension, Flow, PhoneNumber, Prompt, RecordingPolicy, Supervision
 
 WEB_CHAT: Final = "webchat"
 EMAIL: Final = "email"
@@ -80,6 +81,7 @@ class Domain(Part):
     adherence_tolerance_seconds: Waiting = 300
     """An agent may begin or end a shift so much earlier or later than the shift calendar says."""
     client_shares: list[ClientShare] = Field(default_factory=list, max_length=1000)
+    supervision: Supervision = Supervision()
 
 
 class ChannelAddress(Part):
@@ -112,6 +114,10 @@ class ChannelAddress(Part):
     """The provider's, for an address of a provider's channel."""
     mailbox: Mailbox | None = None
     """For an e-mail address; without it a mail gateway of your own serves the address."""
+    flow: Code | None = None
+    """Of calls: what callers hear and may press; none: they wait for an agent with music."""
+    caller_id: PhoneNumber | None = None
+    """Of calls: the number of ours that phones outside are shown; none: the address's own."""
 
     @model_validator(mode="after")
     def _of_its_channel(self) -> Self:
@@ -119,6 +125,8 @@ class ChannelAddress(Part):
             raise ValueError("`mailbox` belongs to the channel `email`, and to no other")
         if self.account is not None and self.channel in (EMAIL, WEB_CHAT):
             raise ValueError("`account` belongs to a channel of a provider")
+        if self.channel != VOICE and (self.flow is not None or self.caller_id is not None):
+            raise ValueError("`flow` and `caller_id` belong to the channel `voice`, and to no other")
         return self
 
 
@@ -138,3 +146,8 @@ class TenantConfiguration(Part):
     teams: list[Team] = Field(default_factory=list, max_length=1000)
     templates: list[Template] = Field(default_factory=list, max_length=5000)
     replies: list[CannedReply] = Field(default_factory=list, max_length=5000)
+    prompts: list[Prompt] = Field(default_factory=list, max_length=5000)
+    flows: list[Flow] = Field(default_factory=list, max_length=1000)
+    recording: list[RecordingPolicy] = Field(default_factory=list, max_length=1000)
+    """Of each domain in this order."""
+    extensions: list[Extension] = Field(default_factory=list, max_length=5000)

@@ -11,6 +11,7 @@ from contracts.configuration import Domain, TenantConfiguration
 from contracts.form_words import told
 from contracts.plain_text import text_faults
 from contracts.routing_parts import Agent, Queue, RequiredSkill, Step
+from contracts.voice_faults import voice_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def form_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 
 def reference_faults(configuration: TenantConfiguration) -> list[Fault]:
     """Every name used twice, every reference to something that is not there, every text with control characters."""
-    texts = [Fault(path, message) for path, message in text_faults(configuration)]
-    return [*_doubles(configuration), *_dangling(configuration), *texts]
+    further = [Fault(*found) for found in (*voice_faults(configuration), *text_faults(configuration))]
+    return [*_doubles(configuration), *_dangling(configuration), *further]
 
 
 def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
@@ -69,6 +70,10 @@ def _doubles(configuration: TenantConfiguration) -> Iterator[Fault]:
         ("teams", [f"{team.domain}/{team.id}" for team in configuration.teams]),
         ("templates", [f"{template.domain}/{template.id}" for template in configuration.templates]),
         ("replies", [f"{reply.domain}/{reply.id}" for reply in configuration.replies]),
+        ("prompts", [f"{prompt.domain}/{prompt.id}" for prompt in configuration.prompts]),
+        ("flows", [f"{flow.domain}/{flow.id}" for flow in configuration.flows]),
+        ("recording", [f"{policy.domain}/{policy.id}" for policy in configuration.recording]),
+        ("extensions", [f"{extension.domain}/{extension.id}" for extension in configuration.extensions]),
         *(
             (f"domains/{index}/dispositions", [disposition.id for disposition in domain.dispositions])
             for index, domain in enumerate(configuration.domains)
@@ -114,8 +119,9 @@ def _dangling(configuration: TenantConfiguration) -> Iterator[Fault]:
         yield from _of_skills(path, (rule.requirements or [], [], []), names)
     for index, calendar in enumerate(configuration.calendars):
         yield from names.unknown(f"/calendars/{index}/domain", "domain", calendar.domain)
-    for index, team in enumerate(configuration.teams):
-        yield from names.unknown(f"/teams/{index}/domain", "domain", team.domain)
+    for part in ("teams", "prompts", "flows", "recording", "extensions"):
+        for index, each in enumerate(getattr(configuration, part)):
+            yield from names.unknown(f"/{part}/{index}/domain", "domain", each.domain)
     for index, agent in enumerate(configuration.agents):
         yield from _of_agent(f"/agents/{index}", agent, names)
     yield from _of_channels(configuration, names)

@@ -30,10 +30,11 @@ class ConfigurationPart:
     """A record of a kind that came later: its own event, for readers of `config.record` know only their kinds."""
 
     kind: Code
-    """`plan`, `rules`, `calendar`, `team`, `template` or `reply`."""
+    """`plan`, `rules`, `calendar`, `team`, `template`, `reply`, `prompt`, `flow`, `recording` or `extension`."""
     id: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[a-z]+:[A-Za-z0-9][A-Za-z0-9._:@/-]*$")]
     """`plan:<domain>/<plan>`, `calendar:<domain>/<calendar>`, `team:<domain>/<team>`, `rules:<domain>`,
-    `template:<domain>/<template>`, `reply:<domain>/<reply>`."""
+    `template:<domain>/<template>`, `reply:<domain>/<reply>`, `prompt:<domain>/<prompt>`, `flow:<domain>/<flow>`,
+    `recording:<domain>` (its `policies` in their order), `extension:<domain>/<extension>`."""
     domain: Id
     version: Count
     value: dict[str, object] | None

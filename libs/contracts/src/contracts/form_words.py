@@ -162,5 +162,11 @@ _PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z][a-z0-9_]*$": "may have small letters, digits and _ and begins with a letter",
     r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$": "must be a time of day, from 00:00 to 24:00",
     r"^https?://[^/\s]+$": "must be an origin, as in https://shop.example",
+    r"^[0-9*#]$": "must be one key of a telephone, in quotes: 0 to 9, * or #",
+    r"^[0-9*#]{1,12}$": "must be keys of a telephone, in quotes: 0 to 9, * and #, at most 12",
+    r"^\+?[0-9]{2,15}$": "must be a telephone number in quotes, digits without spaces, as in +390212345678",
+    r"^(https://\S+|[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9_-]+)*\.[a-z0-9]{2,4})$": (
+        "must be an https:// URL, or the name of a file among the tenant's sounds, as in welcome/it.wav"
+    ),
 }
-"""Of `fields`: Id, Code, Channel; of `calendars`; of `configuration`."""
+"""Of `fields`: Id, Code, Channel; of `calendars`; of `configuration`; of `voice_parts`."""

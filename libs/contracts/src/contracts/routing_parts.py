@@ -7,6 +7,7 @@ from pydantic.config import JsonDict
 
 from contracts.fields import Band, Channel, Code, Cost, Direction, Id, Priority, Proficiency, Units
 from contracts.part import Label, Part, Seconds
+from contracts.voice_parts import Phone
 
 Waiting = Annotated[int, Field(ge=0, le=7 * 86_400)]
 """Seconds of waiting: zero counts."""
@@ -257,3 +258,5 @@ class Agent(Part):
     )
     shift_calendar: Code | None = None
     """When the agent is expected to be clocked in; adherence is judged by it."""
+    phone: Phone | None = None
+    """Where the agent is called; none: calls cannot be connected to them."""

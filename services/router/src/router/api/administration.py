@@ -5,11 +5,25 @@ from typing import Any, Final
 
 from contracts import Event
 from contracts.calendars import Calendar
+from contracts.channel_parts import CannedReply, Template
 from contracts.commands import ActivateConfiguration
 from contracts.configuration import ChannelAddress, Disposition, Domain, TenantConfiguration
 from contracts.configuration_faults import Fault, form_faults, reference_faults
 from contracts.routing_parts import Agent, ClientShare, Destination, Plan, Queue, ReasonCode, RequiredSkill, Step, Team
 from contracts.rules import Rule
+from contracts.voice_parts import (
+    Announcements,
+    Extension,
+    Flow,
+    LanguageChoice,
+    Menu,
+    MenuItem,
+    Prompt,
+    RecordingPolicy,
+    Survey,
+    SurveyQuestion,
+    Voicemail,
+)
 from pydantic import BaseModel, ValidationError
 from servicekit.auth import Principal
 from servicekit.ports import Clock
@@ -31,6 +45,12 @@ _PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "rules": Rule,
     "calendars": Calendar,
     "teams": Team,
+    "templates": Template,
+    "replies": CannedReply,
+    "prompts": Prompt,
+    "flows": Flow,
+    "recording": RecordingPolicy,
+    "extensions": Extension,
 }
 _INNER_PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "requirements": RequiredSkill,
@@ -42,6 +62,13 @@ _INNER_PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "closed": Destination,
     "full": Destination,
     "overflow": Destination,
+    "menus": Menu,
+    "items": MenuItem,
+    "languages": LanguageChoice,
+    "announcements": Announcements,
+    "voicemail": Voicemail,
+    "survey": Survey,
+    "questions": SurveyQuestion,
 }
 
 

@@ -12,6 +12,7 @@ from contracts.configuration_faults import Fault, reference_faults
 from contracts.configuration_records import ConfigurationPart, ConfigurationRecord, RecordKind
 from contracts.routing_parts import Plan, Team
 from contracts.rules import Rule
+from contracts.voice_parts import Extension, Flow, Prompt
 from pydantic import BaseModel
 
 from router.domain.rules import InvalidRulesError, compile_rules
@@ -20,7 +21,9 @@ ID_LENGTH_MAX: Final = 200
 PART_BYTES_MAX: Final = 64 * 1024
 """Of one record of `config`: the engine takes it over in one batch of its journal."""
 
-LATER_KINDS: Final = frozenset({"plan", "calendar", "team", "rules", "template", "reply"})
+LATER_KINDS: Final = frozenset(
+    {"plan", "calendar", "team", "rules", "template", "reply", "prompt", "flow", "recording", "extension"}
+)
 AnyRecord = ConfigurationRecord | ConfigurationPart
 Thing = tuple[str, str, str | None, dict[str, object]]
 """Kind, id, domain and value of a record, whatever its version."""
@@ -43,11 +46,11 @@ def faults_of(configuration: TenantConfiguration, *, before: TenantConfiguration
         for index, item in enumerate(items):
             if len(item.model_dump_json()) > PART_BYTES_MAX:
                 faults.append(Fault(f"/{part}/{index}", f"this has more than {PART_BYTES_MAX} bytes"))
-    return faults + _long_names(configuration) + _rule_faults(configuration)
+    return faults + _long_names(configuration) + _rule_faults(configuration) + _recording_faults(configuration)
 
 
 def _parts(configuration: TenantConfiguration) -> Mapping[str, Sequence[BaseModel]]:
-    names = ("domains", "queues", "agents", "channels", "plans", "rules", "calendars", "teams")
+    names = ("domains", "queues", "agents", "channels", "plans", "rules", "calendars", "teams", "prompts", "flows")
     return {name: getattr(configuration, name) for name in names}
 
 
@@ -60,6 +63,8 @@ def _long_names(configuration: TenantConfiguration) -> list[Fault]:
         "plans": [f"plan:{plan.domain}/{plan.id}" for plan in configuration.plans],
         "calendars": [f"calendar:{calendar.domain}/{calendar.id}" for calendar in configuration.calendars],
         "teams": [f"team:{team.domain}/{team.id}" for team in configuration.teams],
+        "prompts": [f"prompt:{prompt.domain}/{prompt.id}" for prompt in configuration.prompts],
+        "flows": [f"flow:{flow.domain}/{flow.id}" for flow in configuration.flows],
     }
     return [
         Fault(f"/{part}/{index}", f"the name is longer than {ID_LENGTH_MAX} characters in all")
@@ -87,12 +92,25 @@ def _rule_faults(configuration: TenantConfiguration) -> list[Fault]:
     return faults
 
 
+def _recording_faults(configuration: TenantConfiguration) -> list[Fault]:
+    """Policies of a domain that are too many together."""
+    return [
+        Fault("/recording", f"the policies of domain {domain!r} have more than {PART_BYTES_MAX} bytes")
+        for domain in sorted({policy.domain for policy in configuration.recording})
+        if len(json.dumps(_recording_value(configuration, domain))) > PART_BYTES_MAX
+    ]
+
+
 def _rules_of(configuration: TenantConfiguration, domain: str) -> list[Rule]:
     return [rule for rule in configuration.rules if rule.domain == domain]
 
 
 def _rules_value(rules: Sequence[Rule]) -> dict[str, object]:
     return {"rules": [rule.model_dump(mode="json") for rule in rules]}
+
+
+def _recording_value(configuration: TenantConfiguration, domain: str) -> dict[str, object]:
+    return {"policies": [_value(policy) for policy in configuration.recording if policy.domain == domain]}
 
 
 def changed_records(
@@ -126,18 +144,23 @@ def _things(configuration: TenantConfiguration, places: Mapping[str, int]) -> It
         yield "agent", f"agent:{agent.id}", agent.domain, _value(agent)
     for channel in configuration.channels:
         yield "channel", f"channel:{channel.address}", channel.domain, _value(channel)
-    later: dict[str, Sequence[Plan | Calendar | Team | Template | CannedReply]] = {
+    later: dict[str, Sequence[Plan | Calendar | Team | Template | CannedReply | Prompt | Flow | Extension]] = {
         "plan": configuration.plans,
         "calendar": configuration.calendars,
         "team": configuration.teams,
         "template": configuration.templates,
         "reply": configuration.replies,
+        "prompt": configuration.prompts,
+        "flow": configuration.flows,
+        "extension": configuration.extensions,
     }
     for kind, parts in later.items():
         for part in parts:
             yield kind, f"{kind}:{part.domain}/{part.id}", part.domain, _value(part)
     for name in sorted({rule.domain for rule in configuration.rules}):
         yield "rules", f"rules:{name}", name, _rules_value(_rules_of(configuration, name))
+    for name in sorted({policy.domain for policy in configuration.recording}):
+        yield "recording", f"recording:{name}", name, _recording_value(configuration, name)
 
 
 def _value(part: BaseModel) -> dict[str, object]:
