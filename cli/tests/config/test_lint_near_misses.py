@@ -6,7 +6,21 @@ from typing import Any, Final
 
 import pytest
 from centralino.config.lint import RULES, lint
-from centralino.config.testing import ANA, TO_HELP, Json, address, document, plan, queue, rule, share
+from centralino.config.testing import (
+    ANA,
+    TO_HELP,
+    Json,
+    address,
+    document,
+    flow,
+    number,
+    plan,
+    policy,
+    prompt,
+    queue,
+    rule,
+    share,
+)
 
 TODAY: Final = date(2026, 3, 1)
 VOICEMAIL: Final[Json] = {"after_seconds": 60, "overflow": {"to": "voicemail"}}
@@ -29,6 +43,9 @@ TWILIO: Final[Json] = {
     "secrets": {"auth_token": ["token"], "shared_key": ["key"]},
     "options": {"sender": "+15550100"},
 }
+
+
+CALLED: Final[Json] = {"channels": [number()], "flows": [flow()], "prompts": [prompt("what")]}
 
 
 def es(minimum: int) -> list[Json]:
@@ -203,6 +220,56 @@ NEAR_MISSES: list[tuple[str, Json]] = [
     (
         "reply_with_an_unknown_variable",
         {"replies": [{"id": "r", "domain": "main", "name": "R", "text": "{agent_name}, {{name}}"}]},
+    ),
+    (
+        "choice_that_the_address_does_not_allow",
+        CALLED | {"queues": [queue(), queue("x")], "channels": [number(queue="x", queues=["help"])]},
+    ),
+    ("address_that_nobody_can_dial", CALLED),
+    ("address_that_nobody_can_dial", {"channels": [number(address="sip:own", flow=None)]}),
+    ("agents_without_a_phone", CALLED | {"agents": [ANA | {"phone": {"kind": "sip"}}]}),
+    ("agents_without_a_phone", CALLED | {"agents": [ANA | {"channels": {"webchat": 1}}]}),
+    ("agents_without_a_phone", {"channels": [number(flow=None)]}),
+    (
+        "menu_that_nobody_reaches",
+        CALLED
+        | {
+            "flows": [
+                flow(
+                    menus=[
+                        {"id": "second", "prompt": "what", "items": [{"key": "1", "queue": "help"}]},
+                        {"id": "first", "prompt": "what", "items": [{"key": "1", "menu": "second"}]},
+                    ]
+                )
+            ]
+        },
+    ),
+    ("flow_that_no_address_uses", CALLED),
+    ("prompt_that_no_flow_plays", CALLED | {"prompts": [prompt("what"), prompt("closed")]}),
+    (
+        "prompt_without_a_language",
+        CALLED
+        | {
+            "flows": [flow(language="it", languages=[{"key": "1", "language": "de"}])],
+            "prompts": [prompt("what", it="Che?", de="Was?"), prompt("language", it="Italiano.", de="Deutsch.")],
+        },
+    ),
+    ("prompt_without_a_language", CALLED | {"flows": [flow(languages=[{"key": "1", "language": "en"}])]}),
+    (
+        "prompt_with_an_unknown_value",
+        CALLED | {"prompts": [prompt("what", en="{{place}}?"), prompt("position", en="{position}")]},
+    ),
+    (
+        "prompt_with_an_unknown_value",
+        CALLED
+        | {
+            "flows": [flow(voicemail={"prompt": "beep-soon"})],
+            "prompts": [prompt("what"), prompt("beep-soon", en="Press {key}.")],
+        },
+    ),
+    (
+        "policy_behind_one_that_always_fits",
+        {"recording": [policy("in", directions=["inbound"]), policy("of-shop", clients=["shop"]), policy("all")]},
     ),
 ]
 

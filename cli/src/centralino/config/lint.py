@@ -8,6 +8,17 @@ from contracts.configuration import TenantConfiguration
 
 from centralino.config.findings import Finding, Rule
 from centralino.config.lint_callbacks import callback_that_nobody_gets
+from centralino.config.lint_calls import (
+    address_that_nobody_can_dial,
+    agents_without_a_phone,
+    choice_that_the_address_does_not_allow,
+    flow_that_no_address_uses,
+    menu_that_nobody_reaches,
+    policy_behind_one_that_always_fits,
+    prompt_that_no_flow_plays,
+    prompt_with_an_unknown_value,
+    prompt_without_a_language,
+)
 from centralino.config.lint_circles import queues_that_escalate_in_a_circle, queues_that_overflow_in_a_circle
 from centralino.config.lint_limits import (
     alert_on_no_promise,
@@ -75,6 +86,15 @@ RULES: Final[tuple[Rule, ...]] = (
     *OF_ACCOUNTS,
     template_that_cannot_be_sent,
     reply_with_an_unknown_variable,
+    choice_that_the_address_does_not_allow,
+    address_that_nobody_can_dial,
+    agents_without_a_phone,
+    menu_that_nobody_reaches,
+    flow_that_no_address_uses,
+    prompt_that_no_flow_plays,
+    prompt_without_a_language,
+    prompt_with_an_unknown_value,
+    policy_behind_one_that_always_fits,
     queue_that_starves,
     offer_outlives_the_step,
     longest_wait_after_the_overflow,

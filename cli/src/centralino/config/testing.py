@@ -49,3 +49,24 @@ def address(default: str, *others: str) -> Json:
     """The address of the web page, its queue and the queues that a customer may choose."""
     base = {"address": "web:main", "channel": "webchat", "client": "shop", "domain": "main"}
     return {**base, "queue": default, "queues": list(others)}
+
+
+def number(**fields: Any) -> Json:  # Any: JSON
+    """The number that leads to queue `help` by flow `shop`."""
+    return {**address("help"), "address": "tel:1", "channel": "voice", "flow": "shop", **fields}
+
+
+def flow(**fields: Any) -> Json:  # Any: JSON
+    """The flow `shop`, whose menu says prompt `what` and whose key 1 leads to queue `help`."""
+    menu = {"id": "first", "prompt": "what", "items": [{"key": "1", "queue": "help"}]}
+    return {"id": "shop", "domain": "main", "menu": "first", "menus": [menu], **fields}
+
+
+def prompt(name: str, **texts: str) -> Json:
+    """Its words by language."""
+    return {"id": name, "domain": "main", "texts": texts or {"en": "What?"}}
+
+
+def policy(name: str, **fields: Any) -> Json:  # Any: JSON
+    """Of every call in `main`."""
+    return {"id": name, "domain": "main", **fields}
