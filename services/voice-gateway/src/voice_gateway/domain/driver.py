@@ -34,6 +34,10 @@ class Capabilities:
     browsers: bool = True
     hears_holds: bool = True
     """Phones' own hold and transfers are told (`HoldChanged`, `TransferRequested`)."""
+    hears_keys_in_talks: bool = True
+    """Keys that are pressed in a talk room are told; without it only those of legs that wait or are in no room."""
+    keys_stop_sounds: bool = False
+    """A key ends what is played to its leg (`PlaybackEnded` follows the key)."""
     headers: bool = True
     keeps_alive: bool = True
     simulated: bool = False
