@@ -16,7 +16,8 @@ from servicekit.testing.parts import PARTS, create_topic, kind_of, part
 
 for laws in ("log_laws", "store_laws"):
     pytest.register_assert_rewrite(f"servicekit.testing.{laws}")
-pytest.register_assert_rewrite("gatewaykit.testing")
+for kit in ("gatewaykit", "voice_gateway"):
+    pytest.register_assert_rewrite(f"{kit}.testing")
 
 NewTopics = Callable[[str, int], Awaitable[str]]
 

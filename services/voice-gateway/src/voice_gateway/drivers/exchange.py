@@ -20,7 +20,18 @@ from voice_gateway.domain.events import (
     RoomJoined,
     RoomLeft,
 )
-from voice_gateway.domain.words import EndCause, Hearing, Media, MonitorMode, PlaybackEnd, RoomKind
+from voice_gateway.domain.words import (
+    WITHHELD,
+    AnsweredBy,
+    EndCause,
+    Hearing,
+    Media,
+    MonitorMode,
+    Party,
+    PlaybackEnd,
+    RefusedBecause,
+    RoomKind,
+)
 
 Manner = Literal["answers", "rings", "busy", "declines", "unavailable"]
 """What a dialled phone does by itself: `rings` waits for a hand."""
@@ -31,6 +42,16 @@ SOUND_MS: Final = 2_000
 """How long every sound is."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """What a dialled phone is told."""
+
+    shown: Party = WITHHELD
+    headers: tuple[tuple[str, str], ...] = ()
+    answers_itself: bool = False
+    detects_machines: bool = False
+
+
 @dataclass(slots=True, kw_only=True)
 class Leg:
     """One party's line as the exchange knows it."""
@@ -38,6 +59,10 @@ class Leg:
     leg_id: str
     phone: str
     ours: bool
+    invitation: Invitation | None = None
+    """Of a leg of ours."""
+    rings: bool = False
+    """An incoming leg was told so."""
     answered: bool = False
     room_id: str | None = None
     hearing: Hearing = "both"
@@ -51,6 +76,10 @@ class Leg:
     """The leg that a supervisor's is at."""
     mode: MonitorMode = "spy"
     lives_until_ms: int | None = None
+    transfer_id: str | None = None
+    """The last transfer that the phone asked for."""
+    transferred: bool | None = None
+    """What the phone was told of it."""
     keys: str = ""
     """That were sent to the phone."""
 
@@ -64,6 +93,12 @@ class Exchange:
     rooms: dict[str, RoomKind] = field(default_factory=dict)
     manners: dict[str, Manner] = field(default_factory=dict)
     """Of the phones that can be dialled, by number or endpoint."""
+    machines: set[str] = field(default_factory=set)
+    """Phones that a machine answers."""
+    passwords: dict[str, str] = field(default_factory=dict)
+    """Of the endpoints that are provisioned."""
+    refused: dict[str, RefusedBecause] = field(default_factory=dict)
+    """Why the last call of a phone was not answered."""
     now_ms: int = 0
     _due: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=count)
@@ -111,7 +146,12 @@ class Exchange:
         leg = self.legs[leg_id]
         if not leg.answered:
             leg.answered = True
-            self.tell(LegAnswered(leg_id=leg_id, at_ms=self.now_ms, by="human" if leg.ours else "unknown"))
+            self.tell(LegAnswered(leg_id=leg_id, at_ms=self.now_ms, by=self._answered_by(leg)))
+
+    def _answered_by(self, leg: Leg) -> AnsweredBy:
+        if leg.invitation is None or not leg.invitation.detects_machines:
+            return "unknown"
+        return "machine" if leg.phone in self.machines else "human"
 
     def end(self, leg_id: str, cause: EndCause, *, sip_code: int | None = None, by_us: bool = False) -> None:
         """A leg is over; who watched it watches nobody."""
@@ -124,8 +164,9 @@ class Exchange:
         self.tell(LegEnded(leg_id=leg_id, cause=cause, at_ms=self.now_ms, sip_code=sip_code, by_us=by_us))
 
     def join(self, leg: Leg, room_id: str, hearing: Hearing) -> None:
-        """Put a leg into a room, out of any other."""
+        """Put a leg into a room, out of any other; who was at a talk of others is in it now."""
         leg.hearing = hearing
+        leg.monitors = None
         if leg.room_id == room_id:
             return
         self.leave(leg)
@@ -183,7 +224,7 @@ class Exchange:
         if leg is None:
             return frozenset()
         if not leg.answered:
-            return frozenset({RINGING})
+            return frozenset({RINGING}) if leg.rings else frozenset()
         if leg.media:
             return frozenset(media.uri for media in leg.media)
         if leg.monitors is not None:

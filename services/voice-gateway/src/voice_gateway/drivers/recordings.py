@@ -20,6 +20,7 @@ class Recording:
     ends_at_ms: int
     ends_with_key: str | None
     of_leg: str | None
+    of_room: str | None
     since_ms: int
     paused: bool = False
     running: bool = True

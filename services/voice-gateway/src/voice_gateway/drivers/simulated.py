@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+from servicekit.errors import RetryLaterError
 from servicekit.ports import Clock
 from servicekit.store import wait_for_event
 
@@ -15,7 +16,7 @@ from voice_gateway.domain.commands import Command
 from voice_gateway.domain.driver import Capabilities, Sink
 from voice_gateway.domain.events import Event, LegSeen, Snapshot
 from voice_gateway.domain.words import Hearing, Phone
-from voice_gateway.drivers.exchange import Exchange, Leg
+from voice_gateway.drivers.exchange import Exchange, Invitation, Leg
 from voice_gateway.drivers.phones import Phones
 from voice_gateway.drivers.recordings import KEPT_MAX, Recording, of_leg, of_room
 from voice_gateway.drivers.tones import wave_of
@@ -40,6 +41,7 @@ class SimulatedDriver:
         self._sink = sink
         self._wake = asyncio.Event()
         self._exchange = Exchange(tell=self._told)
+        self._lost = False
         self._recordings: dict[str, Recording] = {}
         self._given: dict[str, None] = {}
         self._acts = self._what_can_be_done()
@@ -49,11 +51,11 @@ class SimulatedDriver:
         exchange = self._exchange
         return {
             commands.OpenRoom: lambda command: exchange.rooms.setdefault(command.room_id, command.kind),
-            commands.CloseRoom: lambda command: exchange.close(command.room_id),
-            commands.Ring: lambda command: self._leg(command.leg_id),
+            commands.CloseRoom: lambda command: self._close(command.room_id),
+            commands.Ring: lambda command: setattr(self._leg(command.leg_id), "rings", True),
             commands.Answer: lambda command: exchange.answer(self._leg(command.leg_id).leg_id),
-            commands.Reject: lambda command: self._hang_up(self._leg(command.leg_id)),
-            commands.HangUp: lambda command: self._hang_up(self._leg(command.leg_id)),
+            commands.Reject: self._reject,
+            commands.HangUp: self._hang_up,
             commands.Dial: self._dial,
             commands.Join: lambda command: self._join(self._leg(command.leg_id), command.room_id, command.hearing),
             commands.Leave: self._leave,
@@ -66,30 +68,50 @@ class SimulatedDriver:
             commands.Record: self._record,
             commands.PauseRecording: self._record,
             commands.StopRecording: self._record,
-            commands.Provision: lambda command: exchange.manners.setdefault(command.endpoint_id, "rings"),
-            commands.Withdraw: lambda command: exchange.manners.pop(command.endpoint_id, None),
+            commands.Provision: self._provision,
+            commands.Withdraw: self._withdraw,
             commands.KeepAlive: lambda command: self._keep_alive(command.leg_ids, command.seconds),
-            commands.AnswerTransfer: lambda command: None,
+            commands.AnswerTransfer: self._answer_transfer,
         }
 
     async def run(self, stop: asyncio.Event) -> None:
         """See Loop."""
         while not stop.is_set():
-            self._wake.clear()
             self._now(lambda: None)
+            self._wake.clear()
             due_ms = self._exchange.next_due_ms()
             wait_seconds = IDLE_SECONDS if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
             await wait_for_event(self._wake, timeout_seconds=min(IDLE_SECONDS, max(0.001, wait_seconds)))
 
     async def do(self, command: Command) -> None:
         """See Driver."""
+        self._assert_reached()
         try:
             self._now(lambda: self._do(command))
         except NoSuchThingError as error:
-            self._sink.tell(events.CommandRefused(command=command, reason=str(error), at_ms=self._clock.now_ms()))
+            self._tell(events.CommandRefused(command=command, reason=str(error), at_ms=self._clock.now_ms()))
+
+    def lose(self, reason: str) -> None:
+        """From now on the node cannot be reached; what happens on it goes on and is not told."""
+        self._tell(events.DriverLost(reason=reason, at_ms=self._clock.now_ms()))
+        self._lost = True
+
+    def regain(self) -> None:
+        """It can be reached again."""
+        snapshot = self._seen()
+        self._lost = False
+        self._tell(events.DriverRecovered(snapshot=snapshot, at_ms=snapshot.at_ms))
 
     async def snapshot(self) -> Snapshot:
         """See Driver."""
+        self._assert_reached()
+        return self._seen()
+
+    def _assert_reached(self) -> None:
+        if self._lost:
+            raise RetryLaterError("the node cannot be reached")
+
+    def _seen(self) -> Snapshot:
         self._now(lambda: None)
         legs = tuple(
             LegSeen(leg_id=leg.leg_id, answered=leg.answered, ours=leg.ours, room_id=leg.room_id)
@@ -99,11 +121,13 @@ class SimulatedDriver:
 
     async def recording(self, recording_id: str) -> AsyncIterator[bytes]:
         """See Driver."""
+        self._assert_reached()
         for chunk in wave_of(self._recordings[recording_id].spans):
             yield chunk
 
     async def forget_recording(self, recording_id: str) -> None:
         """See Driver."""
+        self._assert_reached()
         self._recordings.pop(recording_id, None)
 
     def _now(self, act: Callable[[], None]) -> None:
@@ -120,15 +144,15 @@ class SimulatedDriver:
     def _told(self, event: Event) -> None:
         for recording in self._recordings.values():
             recording.catch_up(self._exchange.now_ms)
-        self._sink.tell(event)
+        self._tell(event)
         if isinstance(event, events.LegEnded):
-            for recording_id, recording in self._recordings.items():
-                if recording.of_leg == event.leg_id:
-                    self._stop(recording_id)
+            self._stop_all(lambda recording: recording.of_leg == event.leg_id)
         elif isinstance(event, events.KeyPressed):
-            for recording_id, recording in self._recordings.items():
-                if recording.of_leg == event.leg_id and recording.ends_with_key == event.key:
-                    self._stop(recording_id)
+            self._stop_all(lambda recording: (recording.of_leg, recording.ends_with_key) == (event.leg_id, event.key))
+
+    def _tell(self, event: Event) -> None:
+        if not self._lost:
+            self._sink.tell(event)
 
     def _do(self, command: Command) -> None:
         act = self._acts.get(type(command))
@@ -155,8 +179,36 @@ class SimulatedDriver:
         watched, leg = self._leg(command.of_leg_id), self._leg(command.leg_id)
         leg.monitors, leg.mode = watched.leg_id, command.mode
 
-    def _hang_up(self, leg: Leg) -> None:
-        self._exchange.end(leg.leg_id, "hung_up" if leg.answered else "cancelled", by_us=True)
+    def _hang_up(self, command: commands.HangUp) -> None:
+        leg = self._exchange.legs.get(command.leg_id)
+        if leg is not None:
+            self._exchange.end(leg.leg_id, "hung_up" if leg.answered else "cancelled", by_us=True)
+
+    def _reject(self, command: commands.Reject) -> None:
+        leg = self._exchange.legs.get(command.leg_id)
+        if leg is None:
+            return
+        if leg.answered or leg.ours:
+            raise NoSuchThingError("there is no call to refuse")
+        self._exchange.refused[leg.phone] = command.because
+        self._exchange.end(leg.leg_id, command.because, by_us=True)
+
+    def _close(self, room_id: str) -> None:
+        self._exchange.close(room_id)
+        self._stop_all(lambda recording: recording.of_room == room_id)
+
+    def _provision(self, command: commands.Provision) -> None:
+        self._exchange.passwords[command.endpoint_id] = command.password
+        self._exchange.manners.setdefault(command.endpoint_id, "rings")
+
+    def _withdraw(self, command: commands.Withdraw) -> None:
+        self._exchange.passwords.pop(command.endpoint_id, None)
+        self._exchange.manners.pop(command.endpoint_id, None)
+
+    def _answer_transfer(self, command: commands.AnswerTransfer) -> None:
+        for leg in self._exchange.legs.values():
+            if leg.transfer_id == command.transfer_id:
+                leg.transferred = command.accepted
 
     def _send_keys(self, command: commands.SendKeys) -> None:
         self._leg(command.leg_id).keys += command.keys
@@ -166,7 +218,14 @@ class SimulatedDriver:
             return
         to = command.to
         phone = to.endpoint_id if isinstance(to, Phone) else to.number
-        self._exchange.dial(Leg(leg_id=command.leg_id, phone=phone, ours=True), 1000 * command.ring_seconds)
+        invitation = Invitation(
+            shown=command.shown,
+            headers=command.headers,
+            answers_itself=command.answers_itself,
+            detects_machines=command.detects_machines,
+        )
+        leg = Leg(leg_id=command.leg_id, phone=phone, ours=True, invitation=invitation)
+        self._exchange.dial(leg, 1000 * command.ring_seconds)
 
     def _join(self, leg: Leg, room_id: str, hearing: Hearing) -> None:
         if room_id not in self._exchange.rooms:
@@ -190,13 +249,13 @@ class SimulatedDriver:
         if isinstance(command, commands.Record):
             if recording is None and self._first(command.recording_id):
                 self._begin(command)
+        elif isinstance(command, commands.StopRecording):
+            self._stop(command.recording_id)
         elif recording is None:
             raise NoSuchThingError("there is no such recording")
-        elif isinstance(command, commands.PauseRecording):
+        else:
             recording.catch_up(self._exchange.now_ms)
             recording.paused = command.paused
-        else:
-            self._stop(command.recording_id)
 
     def _begin(self, command: commands.Record) -> None:
         exchange = self._exchange
@@ -211,6 +270,7 @@ class SimulatedDriver:
             ends_at_ms=exchange.now_ms + 1000 * command.seconds_max,
             ends_with_key=command.ends_with_key,
             of_leg=command.leg_id,
+            of_room=command.room_id,
             since_ms=exchange.now_ms,
         )
         exchange.later(1000 * command.seconds_max, lambda: self._stop(command.recording_id))
@@ -220,9 +280,14 @@ class SimulatedDriver:
         if recording is not None and recording.running:
             recording.catch_up(self._exchange.now_ms)
             recording.running = False
-            self._sink.tell(
+            self._tell(
                 events.RecordingReady(recording_id=recording_id, seconds=recording.seconds, at_ms=self._exchange.now_ms)
             )
+
+    def _stop_all(self, which: Callable[[Recording], bool]) -> None:
+        for recording_id, recording in self._recordings.items():
+            if which(recording):
+                self._stop(recording_id)
 
     def _leg(self, leg_id: str) -> Leg:
         if leg_id not in self._exchange.legs:

@@ -35,31 +35,52 @@ class Told:
 
     async def until(self, kind: type[E], *, within_seconds: float = 10, **fields: object) -> E:
         """The first event of this type with these fields, told already or soon."""
+        await self.until_true(lambda: self.of(kind, **fields), f"{kind.__name__} {fields}", within_seconds)
+        return self.of(kind, **fields)[0]
+
+    async def until_true(self, check: Callable[[], object], what: str, within_seconds: float = 10) -> None:
+        """Once something is true of the events."""
         try:
             async with asyncio.timeout(within_seconds):
-                while not (found := self.of(kind, **fields)):
+                while not check():
                     self._more.clear()
                     await self._more.wait()
         except TimeoutError:
-            raise AssertionError(
-                f"no {kind.__name__} {fields} within {within_seconds} s; told: {self.events}"
-            ) from None
-        return found[0]
+            raise AssertionError(f"no {what} within {within_seconds} s; told: {self.events}") from None
 
 
 class NodeUnderTest(Protocol):
     """One node, its driver and its phones. `start` and `close` are the test module's to call."""
 
-    driver: Driver
-    phones: Phones
-    told: Told
-    """The driver's sink."""
-    number: str
-    """One of ours, that phones call."""
-    sounds: Mapping[str, Media]
-    """By the names in `SOUNDS`: files of SOUND_SECONDS that the node can play, each a tone."""
-    told_as: Mapping[EndCause, EndCause]
-    """What this node's network cannot tell apart: declined -> busy."""
+    @property
+    def driver(self) -> Driver:
+        """The one under test."""
+        ...
+
+    @property
+    def phones(self) -> Phones:
+        """Its other side."""
+        ...
+
+    @property
+    def told(self) -> Told:
+        """The driver's sink."""
+        ...
+
+    @property
+    def number(self) -> str:
+        """One of ours, that phones call."""
+        ...
+
+    @property
+    def sounds(self) -> Mapping[str, Media]:
+        """By the names in `SOUNDS`: files of SOUND_SECONDS that the node can play, each a tone."""
+        ...
+
+    @property
+    def told_as(self) -> Mapping[EndCause, EndCause]:
+        """What this node's network cannot tell apart: declined -> busy."""
+        ...
 
     async def start(self) -> None:
         """The driver is connected, and its loop runs."""

@@ -51,7 +51,7 @@ class Seen:
     keys: str = ""
     """That were sent to it in this call."""
     invited: Invited | None = None
-    """Of its last call that came in."""
+    """Of the call that came in, while it rings or talks."""
     refused: RefusedBecause | None = None
     """Its last call that it made was not answered, for this reason."""
     transferred: bool | None = None

@@ -46,7 +46,7 @@ def seconds_of(recording: bytes, tones: Mapping[str, int]) -> dict[str, float]:
     return heard | {"all": len(samples) / RATE}
 
 
-def samples_of(recording: bytes) -> array[int]:
+def samples_of(recording: bytes) -> "array[int]":
     """The samples of a WAV file that a telephone can play."""
     with wave.open(io.BytesIO(recording)) as file:
         form = (file.getframerate(), file.getsampwidth(), file.getnchannels())
