@@ -32,12 +32,12 @@ MAIN = Menu(
     name="main",
     prompt="what_about",
     items=(
-        MenuItem(key="1", menu=BILLS, attributes=(("about", "bills"),)),
+        MenuItem(key="1", menu="bills", attributes=(("about", "bills"),)),
         MenuItem(key="2", queue="support", prompt="have_your_number_ready"),
         MenuItem(key="3", prompt="opening_hours"),
     ),
 )
-MENUS = FlowPlan(menu=MAIN, repeat_key="*", back_key="#")
+MENUS = FlowPlan(menu="main", menus=(MAIN, BILLS), repeat_key="*", back_key="#")
 WAITING = FlowPlan(announcements=Announcements(every_seconds=30, prompts=("tip", "thanks")))
 OFFERED = FlowPlan(announcements=Announcements(every_seconds=30), callback=CallbackOffer(key="5"))
 
@@ -55,7 +55,7 @@ def test_an_empty_plan_asks_the_router_at_once_and_says_nothing() -> None:
 
 
 def test_a_caller_is_welcomed_and_chooses_a_language_in_which_all_else_is_said() -> None:
-    caller = Caller(FlowPlan(welcome="hello", languages=LANGUAGES, menu=MAIN), Begun())
+    caller = Caller(FlowPlan(welcome="hello", languages=LANGUAGES, menu="main", menus=(MAIN, BILLS)), Begun())
     assert caller.listens() == ["hello", "language", "language"]
     assert [(each.language, each.values) for each in caller.heard[1:]] == [
         ("en", (("key", "1"),)),
@@ -117,7 +117,7 @@ def test_a_key_stops_the_prompt_and_the_end_of_the_stopped_playback_changes_noth
 
 
 def test_keys_typed_ahead_answer_the_next_questions_and_no_more_than_eight_are_kept() -> None:
-    plan = FlowPlan(welcome="hello", languages=LANGUAGES, menu=MAIN)
+    plan = FlowPlan(welcome="hello", languages=LANGUAGES, menu="main", menus=(MAIN, BILLS))
     caller = Caller(plan)
     caller.press("212")
     caller.tell(Begun())
@@ -154,7 +154,7 @@ def test_the_keys_to_repeat_and_to_go_back_work_in_every_menu_if_there_are_any()
     caller.press("#")
     assert caller.listens() == ["what_about"]
 
-    without = Caller(FlowPlan(menu=MAIN), Begun())
+    without = Caller(FlowPlan(menu="main", menus=(MAIN, BILLS)), Begun())
     without.press("*")
     assert without.listens() == ["wrong_key", "what_about"]
 
@@ -170,7 +170,8 @@ def test_wrong_keys_and_silence_lead_to_the_default_of_the_menu_or_of_the_addres
     assert asked(caller) == Ask(queue_hint=None, language=None, attributes=(("about", "bills"),))
 
     default = Caller(
-        FlowPlan(menu=Menu(name="m", prompt="p", items=MAIN.items, default_key="2"), attempts_max=1), Begun()
+        FlowPlan(menu="m", menus=(Menu(name="m", prompt="p", items=MAIN.items, default_key="2"),), attempts_max=1),
+        Begun(),
     )
     default.press("0")
     assert asked(default).queue_hint == "support"
@@ -186,7 +187,7 @@ def test_nobody_is_kept_in_menus_for_ever() -> None:
 
 
 def test_consent_is_asked_for_and_neither_given_by_a_key_before_it_was_heard_nor_by_silence() -> None:
-    caller = Caller(FlowPlan(consent="ask", menu=MAIN), Begun())
+    caller = Caller(FlowPlan(consent="ask", menu="main", menus=(MAIN, BILLS)), Begun())
     caller.press("211")
     assert not caller.did(ConsentAnswered)
     assert caller.listens() == ["have_your_number_ready", "consent"]
@@ -217,7 +218,7 @@ def test_that_a_call_is_recorded_is_said_to_the_end_where_the_policy_says_so() -
 
 
 def test_a_prompt_whose_end_is_never_told_ends_by_the_timer() -> None:
-    caller = Caller(FlowPlan(welcome="hello", menu=MAIN), Begun())
+    caller = Caller(FlowPlan(welcome="hello", menu="main", menus=(MAIN, BILLS)), Begun())
     assert caller.position.due_ms is not None
     assert caller.tell(TimerDue()) == ()
 
@@ -265,7 +266,7 @@ def test_for_whom_an_agent_is_free_nothing_is_said() -> None:
 
 
 def test_an_announcement_never_talks_over_another_prompt_and_other_keys_do_not_stop_it() -> None:
-    caller = Caller(FlowPlan(menu=MAIN, announcements=Announcements()), Begun())
+    caller = Caller(FlowPlan(menu="main", menus=(MAIN, BILLS), announcements=Announcements()), Begun())
     caller.press("2")
     caller.tell(Queued(queue="support", position=4))
     assert caller.heard[-1].prompt == "have_your_number_ready"

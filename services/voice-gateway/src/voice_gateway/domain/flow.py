@@ -23,6 +23,7 @@ from voice_gateway.domain.flow_words import (
     TimerDue,
 )
 
+CONSENTS: Final = ("none", "announce", "ask")
 KEYS: Final = "0123456789*#ABCD"
 STAGES: Final[dict[Stage, Handling]] = {
     "begin": Handling(key=flow_asking.type_ahead),
@@ -111,7 +112,7 @@ def _begin(turn: Turn, data: Begun) -> None:
         language=data.language if known else turn.plan.language,
         language_chosen=known,
         callback_possible=data.callback_possible,
-        consent_asked_for=turn.plan.consent if data.consent is None else data.consent,
+        consent_asked_for=max(turn.plan.consent, data.consent, key=CONSENTS.index),
     )
     turn.enter("welcome")
 

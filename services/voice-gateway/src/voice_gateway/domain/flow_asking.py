@@ -89,12 +89,9 @@ def _ask_menu(turn: Turn) -> None:
 
 
 def _menu(turn: Turn) -> Menu | None:
-    """The one that the keys so far have led to."""
-    menu = turn.plan.menu
-    for key in turn.at.path:
-        item = _item(menu, key) if menu else None
-        menu = item.menu if item else None
-    return menu
+    """The one that the caller has come to."""
+    name = turn.at.path[-1] if turn.at.path else turn.plan.menu
+    return next((menu for menu in turn.plan.menus if menu.name == name), None)
 
 
 def _item(menu: Menu, key: str | None) -> MenuItem | None:
@@ -142,7 +139,7 @@ def _take(turn: Turn, item: MenuItem) -> None:
     if item.prompt is not None:
         turn.say(plain(item.prompt))
     if item.menu is not None:
-        turn.become(path=(*turn.at.path, item.key))
+        turn.become(path=(*turn.at.path, item.menu))
     elif item.queue is not None:
         turn.become(queue_hint=item.queue)
         turn.enter("consent")

@@ -39,8 +39,7 @@ def given_up(turn: Turn, data: GivenUp) -> None:
 def talk_over(turn: Turn) -> None:
     """The caller is asked how it was, or let go."""
     if turn.at.stage == "talking":
-        turn.become(question=0)
-        turn.enter("survey" if turn.plan.survey and turn.plan.survey.questions else "leaving")
+        turn.enter("survey" if _question(turn) else "leaving")
 
 
 def recorded(turn: Turn, data: Recorded) -> None:

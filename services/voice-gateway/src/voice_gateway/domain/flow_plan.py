@@ -4,6 +4,9 @@ configuration changes no call under way."""
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts import voice_parts
+from contracts.voice_parts import Flow
+
 Consent = Literal["none", "announce", "ask"]
 """Before a call is recorded: nothing is said, the caller is told, or the caller is asked."""
 
@@ -23,7 +26,7 @@ class MenuItem:
 
     key: str
     prompt: str | None = None
-    menu: "Menu | None" = None
+    menu: str | None = None
     queue: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
     """Given to the router with the call, and kept through the menus below."""
@@ -31,7 +34,7 @@ class MenuItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Menu:
-    """A question by keys; at most three of them one below the other."""
+    """A question by keys."""
 
     name: str
     prompt: str
@@ -100,7 +103,9 @@ class FlowPlan:
     language_prompt: str = "language"
     welcome: str | None = None
     consent: Consent = "none"
-    menu: Menu | None = None
+    menu: str | None = None
+    """The first of `menus`."""
+    menus: tuple[Menu, ...] = ()
     repeat_key: str | None = None
     """Of menus: the question again."""
     back_key: str | None = None
@@ -108,7 +113,6 @@ class FlowPlan:
     key_seconds: int = 6
     """How long a key is waited for after a question."""
     attempts_max: int = 3
-    music: str | None = None
     announcements: Announcements | None = None
     callback: CallbackOffer | None = None
     voicemail: Voicemail = Voicemail()
@@ -116,3 +120,71 @@ class FlowPlan:
     """Who waits for an opening that is so near stays on the line; to others the flow says that it is closed and hangs
     up."""
     survey: Survey | None = None
+
+
+def from_configuration(flow: Flow) -> FlowPlan:
+    """The plan of a configured flow; it plays what the flow names, and the music is the wait room's."""
+    message = flow.voicemail or voice_parts.Voicemail()
+    return FlowPlan(
+        name=flow.id,
+        language=flow.language,
+        languages=tuple(LanguageKey(key=each.key, language=each.language) for each in flow.languages),
+        language_prompt=flow.language_prompt,
+        welcome=flow.welcome,
+        consent=flow.consent,
+        menu=flow.menu,
+        menus=tuple(_menu(each) for each in flow.menus),
+        repeat_key=flow.repeat_key,
+        back_key=flow.back_key,
+        key_seconds=flow.key_seconds,
+        attempts_max=flow.attempts_max,
+        announcements=_announcements(flow),
+        callback=_callback(flow),
+        voicemail=Voicemail(
+            prompt=message.prompt,
+            seconds_max=message.seconds_max,
+            seconds_min=message.seconds_min,
+            end_key=message.end_key,
+            queue=message.queue,
+        ),
+        closed_wait_seconds=flow.closed_wait_seconds,
+        survey=_survey(flow),
+    )
+
+
+def _menu(menu: voice_parts.Menu) -> Menu:
+    items = (
+        MenuItem(
+            key=each.key,
+            prompt=each.prompt,
+            menu=each.menu,
+            queue=each.queue,
+            attributes=tuple(each.attributes.items()),
+        )
+        for each in menu.items
+    )
+    return Menu(name=menu.id, prompt=menu.prompt, items=tuple(items), default_key=menu.default_key)
+
+
+def _callback(flow: Flow) -> CallbackOffer | None:
+    offer = flow.callback
+    return None if offer is None else CallbackOffer(key=offer.key, confirm_key=offer.confirm_key)
+
+
+def _announcements(flow: Flow) -> Announcements | None:
+    told = flow.announcements
+    if told is None:
+        return None
+    return Announcements(
+        every_seconds=told.every_seconds,
+        position=told.position,
+        expected_wait=told.expected_wait,
+        prompts=tuple(told.prompts),
+    )
+
+
+def _survey(flow: Flow) -> Survey | None:
+    if flow.survey is None:
+        return None
+    questions = (SurveyQuestion(name=each.id, prompt=each.prompt, keys=each.keys) for each in flow.survey.questions)
+    return Survey(name=flow.survey.id, questions=tuple(questions))

@@ -1,4 +1,4 @@
-"""The prompts that a flow plays by itself, under the names by which a tenant's own replace them."""
+"""The prompts that a flow plays by itself, with the values of their words: see OWN_PROMPTS of contracts."""
 
 from typing import Final
 
@@ -28,26 +28,3 @@ VOICEMAIL_TAKEN: Final = "voicemail_taken"
 VOICEMAIL_EMPTY: Final = "voicemail_empty"
 SURVEY_THANKS: Final = "survey_thanks"
 GOODBYE: Final = "goodbye"
-
-ENGLISH: Final = {
-    "language": "For English, press {key}.",
-    "voicemail": "Please leave a message after the tone. Press {key} when you are done.",
-    WRONG_KEY: "This is not one of the keys.",
-    RECORDED: "This call is recorded.",
-    CONSENT: "May we record this call? Press {yes} for yes, {no} for no.",
-    POSITION: "You are number {position} in line.",
-    EXPECTED_WAIT: "You will probably wait between {from} and {to} minutes.",
-    EXPECTED_WAIT_SHORT: "You will probably wait less than {to} minutes.",
-    EXPECTED_WAIT_LONG: "You will probably wait more than an hour.",
-    CALLBACK_OFFER: "If you want us to call you back, press {key}. You keep your place in line.",
-    CALLBACK_CONFIRM: "We will call you at {number}. Press {key} if that is right, or any other key to wait here.",
-    CALLBACK_MADE: "We will call you back. You keep your place in line. Goodbye.",
-    CALLBACK_REFUSED: "We cannot call you back just now. Please stay on the line.",
-    CLOSED: "Nobody can answer you at this time.",
-    NOBODY: "Nobody can answer you just now. Please try again later. Goodbye.",
-    VOICEMAIL_TAKEN: "Thank you for your message. Goodbye.",
-    VOICEMAIL_EMPTY: "We have no message of yours. Goodbye.",
-    SURVEY_THANKS: "Thank you. Goodbye.",
-    GOODBYE: "Goodbye.",
-}
-"""The words of those that no tenant has given words; `beep` is a tone."""

@@ -42,8 +42,8 @@ class Begun:
     """Known of the customer: who has one of the plan's is not asked."""
     callback_possible: bool = True
     """The caller's number is known and can be dialled."""
-    consent: Consent | None = None
-    """What the recording policy asks for; none: what the plan says."""
+    consent: Consent = "none"
+    """What recording policies may ask for, as far as is known by now; what the plan asks for beyond it counts too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +260,7 @@ class FlowPosition:
     rounds: int = 0
     """Menus asked so far."""
     path: tuple[str, ...] = ()
-    """The keys that led to the menu at hand."""
+    """The menus below the first one, down to the one at hand."""
     consent: ConsentGiven = "unasked"
     consent_asked_for: Consent = "none"
     queue_hint: str | None = None
