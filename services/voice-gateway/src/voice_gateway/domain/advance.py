@@ -1,33 +1,89 @@
-"""The only place where a call changes: what happened, then what should be, then what the node is told for it."""
+"""The only place where a call changes: what happened, then what should be, then what the node is told for it.
 
-from voice_gateway.domain.call import Call, Leg, Spent, Terms
-from voice_gateway.domain.commands import Answer
-from voice_gateway.domain.events import LegIncoming
-from voice_gateway.domain.facts import CallArrived, Fact
-from voice_gateway.domain.ids import derived
+A fact that comes again changes nothing and says nothing: events of legs by the state of the leg, events of the router
+by their sequence, commands by their ids.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final  # Any: an event of any type
+
+from voice_gateway.domain import arrange, arrivals, asked, events, legs, reconcile, routed, talking, waiting
+from voice_gateway.domain.call import Call
+from voice_gateway.domain.ending import DRAIN
+from voice_gateway.domain.facts import Asked, CallArrived, DialAsked, Fact, NodeTold, Reconciled, Routed, TimerDue
+from voice_gateway.domain.flow_words import TimerDue as FlowDue
+from voice_gateway.domain.refused import refused
 from voice_gateway.domain.step import Step, Turn
 
 
 def advance(call: Call | None, fact: Fact, now_ms: int) -> Step:
-    """What comes of a fact. A call begins with CallArrived or DialAsked, and with nothing else. A fact that comes
-    again changes nothing and says nothing."""
-    if call is not None:
-        return Step(call=call)
-    assert isinstance(fact, CallArrived), fact  # noqa: S101 - the owner begins no call with anything else
-    turn = Turn(call=_arrived(fact.leg, fact.terms, now_ms), now_ms=now_ms)
-    turn.tell(Answer(leg_id=fact.leg.leg_id))
+    """What comes of a fact. A call begins with CallArrived or DialAsked, and with nothing else."""
+    if call is None:
+        turn = _BEGINNINGS[type(fact)](fact, now_ms)
+    else:
+        turn = Turn(call=call, now_ms=now_ms)
+        if call.over:
+            return turn.done()
+        _happened(turn, fact)
+    arrange.settle(turn)
     return turn.done()
 
 
-def _arrived(leg: LegIncoming, terms: Terms, now_ms: int) -> Call:
-    return Call(
-        interaction_id=derived("interaction", leg.leg_id),
-        root=leg.leg_id,
-        terms=terms,
-        direction="inbound",
-        customer=leg.caller,
-        customer_leg_id=leg.leg_id,
-        begun_at_ms=now_ms,
-        spent=Spent(now="ring", since_ms=now_ms),
-        legs=(Leg(leg_id=leg.leg_id, of="customer", state="incoming", begun_at_ms=now_ms),),
-    )
+_BEGINNINGS: Final[dict[type, Callable[[Any, int], Turn]]] = {
+    CallArrived: arrivals.arrived,
+    DialAsked: arrivals.dial_asked,
+}
+
+
+def _happened(turn: Turn, fact: Fact) -> None:
+    match fact:
+        case NodeTold(event=event):
+            handler = _EVENTS.get(type(event))
+            if handler is not None:
+                handler(turn, event)
+        case Routed():
+            routed.routed(turn, fact)
+        case Asked():
+            asked.asked(turn, fact)
+        case TimerDue(name=name):
+            _due(turn, name)
+        case Reconciled(snapshot=snapshot):
+            reconcile.reconciled(turn, snapshot)
+        case CallArrived() | DialAsked():
+            pass  # it came twice
+
+
+_EVENTS: Final[dict[type, Callable[[Turn, Any], None]]] = {
+    events.LegRinging: legs.ringing,
+    events.LegAnswered: legs.answered,
+    events.LegEnded: legs.ended,
+    events.KeyPressed: waiting.key_pressed,
+    events.PlaybackEnded: lambda turn, event: waiting.played(turn, event.playback_id),
+    events.RecordingReady: waiting.recorded,
+    events.RecordingFailed: lambda turn, event: waiting.not_recorded(turn, event.recording_id),
+    events.HoldChanged: talking.hold_changed,
+    events.TransferRequested: talking.transfer_requested,
+    events.CommandRefused: refused,
+}
+
+
+def _due(turn: Turn, name: str) -> None:
+    """A timer that is not set any more, or not due yet, was changed meanwhile."""
+    if turn.call.timers.get(name, turn.now_ms + 1) > turn.now_ms:
+        return
+    turn.drop_timer(name)
+    kind, _, leg_id = name.partition(":")
+    match kind:
+        case "ring":
+            legs.rang_out(turn, leg_id)
+        case legs.KEEP_ALIVE:
+            legs.keep_alive(turn)
+        case waiting.FLOW:
+            waiting.hear(turn, FlowDue())
+        case talking.RECALL:
+            talking.recall_due(turn)
+        case talking.WISH:
+            talking.answer_wish(turn, accepted=False)
+        case _:
+            assert name == DRAIN, name  # noqa: S101 - there is no other
+            legs.drained(turn)

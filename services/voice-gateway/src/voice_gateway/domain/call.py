@@ -15,6 +15,8 @@ from contracts.tasks import Role, TransferKind
 from pydantic import TypeAdapter
 
 from voice_gateway.domain.driver import Capabilities
+from voice_gateway.domain.flow_plan import Consent, FlowPlan
+from voice_gateway.domain.flow_words import FlowPosition
 from voice_gateway.domain.words import WITHHELD, MonitorMode, Party, Quality, Target
 
 VERSION: Final = 1
@@ -24,8 +26,6 @@ LegOf = Literal["customer", "agent", "supervisor"]
 LegState = Literal["incoming", "dialled", "ringing", "up"]
 Purpose = Literal["wait", "talk", "consult"]
 """wait: each hears music; talk: customer and agents; consult: agents among themselves, never recorded."""
-Consent = Literal["none", "announce", "ask"]
-"""What a caller hears before a recording: nothing, that it is made, or whether it may be."""
 RecordingKind = Literal["talk", "voicemail"]
 RecordingState = Literal["running", "paused", "stopping"]
 Spending = Literal["ring", "wait", "talk", "hold"]
@@ -73,8 +73,14 @@ class Terms:
     language: str | None = None
     shown: Party = WITHHELD
     """Whom phones outside show for us: a number of ours."""
+    flow: FlowPlan | None = None
+    """What a caller goes through; none: music, and an agent."""
     music: str | None = None
+    callback_possible: bool = True
     ring_seconds: int = 20
+    ring_customer_seconds: int = 45
+    detect_machines: bool = False
+    """Whether it is a machine that answers is found out, of customers who are called."""
     recording: tuple[RecordingPolicy, ...] = ()
     """The first that fits counts; none: not recorded."""
     supervision_announced: bool = False
@@ -153,10 +159,12 @@ class Watch:
     mode: MonitorMode
     announced: bool
     command_id: str
-    sequence: str
+    """Of the last wish: who is told if it cannot be."""
     told: tuple[str, MonitorMode] | None = None
     """The leg and the mode that the node was told."""
     taking_over: bool = False
+    request_id: str | None = None
+    """What the router was asked to take it over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,18 +217,30 @@ class Call:
     transfer: Transfer | None = None
     watches: tuple[Watch, ...] = ()
     recordings: tuple[Recording, ...] = ()
+    recording_paused: bool = False
+    """An agent wants it so (card data), until the same agent wants it otherwise or another has the call."""
+    paused_by: str | None = None
     timers: Mapping[str, int] = field(default_factory=dict)
     """What is due, and when (UTC milliseconds)."""
+    flow: FlowPosition | None = None
+    callback_id: str | None = None
+    """The request to be called back that the router has not answered."""
+    dialled: bool = False
+    """The customer of an outbound call was."""
+    last_agent: tuple[str, str] | None = None
+    """Agent and assignment that the customer talked with last."""
     routed_sequence: str = ""
     """Of the last event of the router that was read."""
+    wished: tuple[str, str] | None = None
+    """The transfer that a phone has asked for and that is not answered, and the id of what the router was asked."""
     asked: bool = False
     """`interaction.started` was said."""
     ids: int = 0
     """How many were derived so far."""
     commands: tuple[str, ...] = ()
     """Ids of the last commands of agents and supervisors that were done or refused."""
-    quality: Quality | None = None
-    """Of the customer's leg."""
+    quality: Quality = field(default_factory=Quality)
+    """The worst of its legs so far."""
     closing: EndReason | None = None
     """Why it ends, once it does while the customer is still there."""
     cause: str | None = None

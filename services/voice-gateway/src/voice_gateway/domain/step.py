@@ -1,11 +1,19 @@
 """What comes of a fact."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from voice_gateway.domain.call import Call, Leg, RecordingKind, Seat
 from voice_gateway.domain.commands import Command
 from voice_gateway.domain.ids import derived
+
+ASKED: Final = ".voice."
+
+
+def interaction_of(command_id: str) -> str | None:
+    """Whose call asked the router, by the id of a `command.result`; none: no call did."""
+    interaction_id, found, _ = command_id.rpartition(ASKED)
+    return interaction_id if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,10 @@ class Turn:
         """An id that this call has not had yet."""
         self.change(ids=self.call.ids + 1)
         return derived(self.call.root, purpose, self.call.ids)
+
+    def command_id(self) -> str:
+        """Of something that the router is asked; `interaction_of` reads whose call asked."""
+        return f"{self.call.interaction_id}{ASKED}{self.new_id('command')}"
 
     def say(self, data: Any) -> None:
         """Announce an event."""

@@ -1,0 +1,13 @@
+"""Prompts by name, as media that the owner makes readable for the node before it plays them."""
+
+from urllib.parse import quote, urlencode
+
+from voice_gateway.domain.words import Media
+
+Values = tuple[tuple[str, str], ...]
+
+
+def prompt(name: str, *, language: str | None, values: Values = (), text: str | None = None) -> Media:
+    """`prompt:NAME?lang=it&number=3`; `text` are words to speak in place of the prompt's own."""
+    asked = [*(("lang", language),) * (language is not None), *values, *(("text", text),) * (text is not None)]
+    return Media(uri=f"prompt:{quote(name)}" + (f"?{urlencode(asked)}" if asked else ""))
