@@ -75,9 +75,11 @@ class Driver(Protocol):
         ...
 
     def recording(self, recording_id: str) -> AsyncIterator[bytes]:
-        """The bytes of a recording that is ready, as WAV. Raises RetryLaterError while the node is away."""
+        """The bytes of a recording that is ready, as WAV. Raises RetryLaterError while the node is away, LookupError
+        when it has no such recording."""
         ...
 
     async def forget_recording(self, recording_id: str) -> None:
-        """The node may remove it: it is kept elsewhere."""
+        """The node may remove it: it is kept elsewhere. Succeeds if it is gone. Raises RetryLaterError while the node is
+        away."""
         ...
