@@ -80,6 +80,6 @@ class Driver(Protocol):
         ...
 
     async def forget_recording(self, recording_id: str) -> None:
-        """The node may remove it: it is kept elsewhere. Succeeds if it is gone. Raises RetryLaterError while the node is
-        away."""
+        """The node may remove it: it is kept elsewhere. Succeeds if it is gone. Raises RetryLaterError while the node
+        is away."""
         ...
