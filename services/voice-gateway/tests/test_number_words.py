@@ -1,11 +1,11 @@
-"""Numbers and waits, as a voice reads them."""
+"""Numbers and keys, as a voice reads them."""
 
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from voice_gateway.domain.number_words import NUMBER_MAX, digits_in_words, number_in_words, wait_in_words
+from voice_gateway.domain.number_words import NUMBER_MAX, digits_in_words, key_in_words, number_in_words
 
 LANGUAGES = ("en", "it", "de", "fr", "es")
 SAID = {
@@ -72,36 +72,6 @@ def test_no_two_numbers_sound_alike_and_none_has_digits_or_gaps(language: str) -
     assert all(re.fullmatch(r"[a-zäéíóöúüß]+([ -][a-zäéíóöúüß]+)*", each) for each in words)
 
 
-@pytest.mark.parametrize(
-    ("language", "seconds", "words"),
-    [
-        ("en", 0, "one minute"),
-        ("en", 61, "two minutes"),
-        ("it", 60, "un minuto"),
-        ("it", 5400, "novanta minuti"),
-        ("it", 5401, "due ore"),
-        ("de", 1860, "einunddreißig Minuten"),
-        ("fr", 1260, "vingt et une minutes"),
-        ("fr", 4860, "quatre-vingt-une minutes"),
-        ("fr", 75_600, "vingt et une heures"),
-        ("es", 1260, "veintiún minutos"),
-        ("es", 1860, "treinta y un minutos"),
-        ("es", 75_600, "veintiuna horas"),
-        ("xx", 240, "four minutes"),
-    ],
-)
-def test_a_wait_is_said_in_minutes_or_hours(language: str, seconds: int, words: str) -> None:
-    assert wait_in_words(seconds, language) == words
-
-
-@given(some.sampled_from((*LANGUAGES, "pt")), some.integers(0, 10**9))
-def test_a_wait_is_never_said_to_be_none_and_never_in_digits(language: str, seconds: int) -> None:
-    words = wait_in_words(seconds, language)
-
-    assert words
-    assert not re.search(r"\d|\{", words)
-
-
 @given(some.integers())
 def test_what_cannot_be_said_stays_as_it_is(number: int) -> None:
     assert number_in_words(number, "pt") == str(number)
@@ -112,3 +82,11 @@ def test_what_cannot_be_said_stays_as_it_is(number: int) -> None:
 def test_a_telephone_number_is_said_digit_by_digit() -> None:
     assert digits_in_words("+39 06-1", "en") == "three nine zero, six one"
     assert digits_in_words("12", "pt") == "1 2"
+
+
+@pytest.mark.parametrize(
+    ("key", "language", "words"),
+    [("#", "it", "cancelletto"), ("*", "de-AT", "Stern"), ("1", "fr", "un"), ("#", "pt", "hash"), ("9", "pt", "9")],
+)
+def test_a_key_is_said_by_its_name(key: str, language: str, words: str) -> None:
+    assert key_in_words(key, language) == words

@@ -1,16 +1,13 @@
-"""Numbers, waits and telephone numbers in words, as a voice reads them: speech programs read digits differently, or not
+"""Numbers, telephone numbers and keys in words, as a voice reads them: speech programs read digits differently, or not
 at all in a language that is not theirs.
 
 Cardinals of English, Italian, German, French and Spanish from 0 to 9,999; in other languages, and beyond, digits stay.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 NUMBER_MAX: Final = 9_999
-MINUTES_MAX: Final = 90
-"""Longer waits are said in hours."""
 
 
 def _words(text: str) -> list[str]:
@@ -37,7 +34,6 @@ _FR: Final = _words(
     "dix-neuf"
 )
 _FR_TENS: Final = _words("- - vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt")
-_FEMININE: Final = ((" un", " une"), ("-un", "-une"))
 _ES: Final = _words(
     "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete "
     "dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis veintisiete "
@@ -49,44 +45,24 @@ _ES_HUNDREDS: Final = _words(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Language:
-    cardinal: Callable[[int], str]
-    minutes: tuple[str, str]
-    """One, and several (`{}` is the number)."""
-    hours: tuple[str, str]
-    before_minutes: tuple[tuple[str, str], ...] = ()
-    """Ends of a number, and what they are before the word, whose gender they have."""
-    before_hours: tuple[tuple[str, str], ...] = ()
-
-
 def number_in_words(number: int, language: str) -> str:
     """As one counts; `language` is a tag of BCP 47, of which the first part counts."""
-    known = _LANGUAGES.get(primary(language))
-    return known.cardinal(number) if known and 0 <= number <= NUMBER_MAX else str(number)
-
-
-def wait_in_words(seconds: int, language: str) -> str:
-    """Whole minutes, rounded up, at least one; beyond MINUTES_MAX whole hours. A language that we do not have is spoken
-    to in English: a wait without its unit says nothing."""
-    known = _LANGUAGES.get(primary(language), _LANGUAGES["en"])
-    count = max(1, -(-seconds // 60))
-    (one, several), ends = known.minutes, known.before_minutes
-    if count > MINUTES_MAX:
-        count = -(-count // 60)
-        (one, several), ends = known.hours, known.before_hours
-    number = known.cardinal(min(count, NUMBER_MAX))
-    for end, instead in ends:
-        if number.endswith(end):
-            number = number.removesuffix(end) + instead
-            break
-    return one if count == 1 else several.format(number)
+    cardinal = _CARDINALS.get(primary(language))
+    return cardinal(number) if cardinal and 0 <= number <= NUMBER_MAX else str(number)
 
 
 def digits_in_words(digits: str, language: str) -> str:
     """Digit by digit, with a comma after every third, where a voice pauses."""
     words = [number_in_words(int(digit), language) for digit in digits if digit in "0123456789"]
     return ", ".join(" ".join(words[at : at + 3]) for at in range(0, len(words), 3))
+
+
+def key_in_words(key: str, language: str) -> str:
+    """A digit, `*` or `#`."""
+    if key.isdecimal():
+        return number_in_words(int(key), language)
+    star, hash_key = _KEYS.get(primary(language), _KEYS["en"])
+    return {"*": star, "#": hash_key}.get(key, key)
 
 
 def primary(language: str) -> str:
@@ -178,16 +154,17 @@ def _spanish(number: int) -> str:
     return ("mil" if thousands == 1 else f"{_ES[thousands]} mil") + (f" {_spanish(rest)}" if rest else "")
 
 
-_LANGUAGES: Final[Mapping[str, _Language]] = {
-    "en": _Language(_english, ("one minute", "{} minutes"), ("one hour", "{} hours")),
-    "it": _Language(_italian, ("un minuto", "{} minuti"), ("un'ora", "{} ore")),
-    "de": _Language(_german, ("eine Minute", "{} Minuten"), ("eine Stunde", "{} Stunden")),
-    "fr": _Language(_french, ("une minute", "{} minutes"), ("une heure", "{} heures"), _FEMININE, _FEMININE),
-    "es": _Language(
-        _spanish,
-        ("un minuto", "{} minutos"),
-        ("una hora", "{} horas"),
-        (("y uno", "y un"), ("uno", "ún")),
-        (("uno", "una"),),
-    ),
+_CARDINALS: Final[Mapping[str, Callable[[int], str]]] = {
+    "en": _english,
+    "it": _italian,
+    "de": _german,
+    "fr": _french,
+    "es": _spanish,
+}
+_KEYS: Final = {
+    "en": ("star", "hash"),
+    "it": ("asterisco", "cancelletto"),
+    "de": ("Stern", "Raute"),
+    "fr": ("étoile", "dièse"),
+    "es": ("asterisco", "almohadilla"),
 }

@@ -1,0 +1,141 @@
+"""Words of the gateway's own for the prompts that every flow may play, for tenants that have given none."""
+
+from collections.abc import Mapping
+from typing import Final
+
+OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "language": {
+        "en": "For English, press {key}.",
+        "it": "Per l'italiano, prema {key}.",
+        "de": "Für Deutsch drücken Sie {key}.",
+        "fr": "Pour le français, appuyez sur {key}.",
+        "es": "Para español, pulse {key}.",
+    },
+    "voicemail": {
+        "en": "Please leave a message after the tone. Press {key} when you are done.",
+        "it": "Lasci un messaggio dopo il segnale acustico. Prema {key} per concludere.",
+        "de": "Bitte sprechen Sie nach dem Signalton. Drücken Sie {key}, wenn Sie fertig sind.",
+        "fr": "Laissez un message après le bip. Appuyez sur {key} pour terminer.",
+        "es": "Deje un mensaje después de la señal. Pulse {key} al terminar.",
+    },
+    "wrong_key": {
+        "en": "This is not one of the keys.",
+        "it": "Questo tasto non è tra quelli previsti.",
+        "de": "Diese Taste ist nicht vorgesehen.",
+        "fr": "Cette touche n'est pas prévue.",
+        "es": "Esta tecla no es válida.",
+    },
+    "recorded": {
+        "en": "This call is recorded.",
+        "it": "Questa chiamata viene registrata.",
+        "de": "Dieses Gespräch wird aufgezeichnet.",
+        "fr": "Cet appel est enregistré.",
+        "es": "Esta llamada se graba.",
+    },
+    "consent": {
+        "en": "May we record this call? Press {yes} for yes, {no} for no.",
+        "it": "Possiamo registrare questa chiamata? Prema {yes} per sì, {no} per no.",
+        "de": "Dürfen wir dieses Gespräch aufzeichnen? Drücken Sie {yes} für Ja, {no} für Nein.",
+        "fr": "Pouvons-nous enregistrer cet appel ? Appuyez sur {yes} pour oui, sur {no} pour non.",
+        "es": "¿Podemos grabar esta llamada? Pulse {yes} para sí, {no} para no.",
+    },
+    "position": {
+        "en": "You are number {position} in line.",
+        "it": "Lei è il numero {position} in attesa.",
+        "de": "Sie sind Nummer {position} in der Warteschlange.",
+        "fr": "Vous êtes le numéro {position} dans la file d'attente.",
+        "es": "Usted es el número {position} en la cola.",
+    },
+    "expected_wait": {
+        "en": "You will probably wait between {from} and {to} minutes.",
+        "it": "L'attesa prevista va da {from} a {to} minuti.",
+        "de": "Die Wartezeit beträgt voraussichtlich {from} bis {to} Minuten.",
+        "fr": "L'attente prévue est de {from} à {to} minutes.",
+        "es": "La espera prevista es de entre {from} y {to} minutos.",
+    },
+    "expected_wait_short": {
+        "en": "You will probably wait less than {to} minutes.",
+        "it": "L'attesa prevista è inferiore a {to} minuti.",
+        "de": "Die Wartezeit beträgt voraussichtlich weniger als {to} Minuten.",
+        "fr": "L'attente prévue est inférieure à {to} minutes.",
+        "es": "La espera prevista es inferior a {to} minutos.",
+    },
+    "expected_wait_long": {
+        "en": "You will probably wait more than an hour.",
+        "it": "L'attesa prevista supera un'ora.",
+        "de": "Die Wartezeit beträgt voraussichtlich mehr als eine Stunde.",
+        "fr": "L'attente prévue dépasse une heure.",
+        "es": "La espera prevista supera una hora.",
+    },
+    "callback_offer": {
+        "en": "If you want us to call you back, press {key}. You keep your place in line.",
+        "it": "Se desidera essere richiamato, prema {key}. Conserverà il Suo posto in attesa.",
+        "de": "Wenn wir Sie zurückrufen sollen, drücken Sie {key}. Sie behalten Ihren Platz.",
+        "fr": "Pour être rappelé, appuyez sur {key}. Vous gardez votre place.",
+        "es": "Si desea que le llamemos, pulse {key}. Conservará su lugar en la cola.",
+    },
+    "callback_confirm": {
+        "en": "We will call you at {number}. Press {key} if that is right, or any other key to wait here.",
+        "it": "La richiameremo al numero {number}. Prema {key} se è corretto, o un altro tasto per restare in linea.",
+        "de": "Wir rufen Sie unter {number} an. Drücken Sie {key}, wenn das stimmt, sonst eine andere Taste.",
+        "fr": "Nous vous rappellerons au {number}. Appuyez sur {key} si c'est juste, ou sur une autre touche.",
+        "es": "Le llamaremos al {number}. Pulse {key} si es correcto, u otra tecla para esperar.",
+    },
+    "callback_made": {
+        "en": "We will call you back. You keep your place in line. Goodbye.",
+        "it": "La richiameremo. Conserva il Suo posto in attesa. Arrivederci.",
+        "de": "Wir rufen Sie zurück. Sie behalten Ihren Platz. Auf Wiederhören.",
+        "fr": "Nous vous rappellerons. Vous gardez votre place. Au revoir.",
+        "es": "Le llamaremos. Conserva su lugar en la cola. Adiós.",
+    },
+    "callback_refused": {
+        "en": "We cannot call you back just now. Please stay on the line.",
+        "it": "Al momento non possiamo richiamarla. Resti in linea, per favore.",
+        "de": "Ein Rückruf ist im Moment nicht möglich. Bitte bleiben Sie am Apparat.",
+        "fr": "Nous ne pouvons pas vous rappeler pour le moment. Restez en ligne, s'il vous plaît.",
+        "es": "Ahora no podemos devolverle la llamada. No cuelgue, por favor.",
+    },
+    "closed": {
+        "en": "Nobody can answer you at this time.",
+        "it": "In questo momento il servizio è chiuso.",
+        "de": "Zurzeit ist niemand erreichbar.",
+        "fr": "Le service est fermé pour le moment.",
+        "es": "En este momento el servicio está cerrado.",
+    },
+    "nobody": {
+        "en": "Nobody can answer you just now. Please try again later. Goodbye.",
+        "it": "Al momento nessuno può rispondere. Riprovi più tardi. Arrivederci.",
+        "de": "Im Moment kann niemand antworten. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
+        "fr": "Personne ne peut vous répondre pour le moment. Veuillez rappeler plus tard. Au revoir.",
+        "es": "Ahora nadie puede atenderle. Inténtelo más tarde. Adiós.",
+    },
+    "voicemail_taken": {
+        "en": "Thank you for your message. Goodbye.",
+        "it": "Grazie per il messaggio. Arrivederci.",
+        "de": "Danke für Ihre Nachricht. Auf Wiederhören.",
+        "fr": "Merci pour votre message. Au revoir.",
+        "es": "Gracias por su mensaje. Adiós.",
+    },
+    "voicemail_empty": {
+        "en": "We have no message of yours. Goodbye.",
+        "it": "Non abbiamo ricevuto alcun messaggio. Arrivederci.",
+        "de": "Wir haben keine Nachricht erhalten. Auf Wiederhören.",
+        "fr": "Nous n'avons reçu aucun message. Au revoir.",
+        "es": "No hemos recibido ningún mensaje. Adiós.",
+    },
+    "survey_thanks": {
+        "en": "Thank you. Goodbye.",
+        "it": "Grazie. Arrivederci.",
+        "de": "Danke. Auf Wiederhören.",
+        "fr": "Merci. Au revoir.",
+        "es": "Gracias. Adiós.",
+    },
+    "goodbye": {
+        "en": "Goodbye.",
+        "it": "Arrivederci.",
+        "de": "Auf Wiederhören.",
+        "fr": "Au revoir.",
+        "es": "Adiós.",
+    },
+}
+"""By prompt and language; `{name}` stands for a value."""
