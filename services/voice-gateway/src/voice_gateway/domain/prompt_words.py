@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from contracts.placeholders import filled, variables_in
@@ -34,9 +34,28 @@ class Asked:
     """Words to read in place of the prompt's."""
 
 
+class HasWords(Protocol):
+    """A tenant's prompt, by language; `files` are sounds by URL, or by name in the tenant's folder."""
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """Read by `voice`."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Played as they are."""
+        ...
+
+    @property
+    def voice(self) -> str | None:
+        """None: the usual one of the language."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A tenant's, by language; `files` are sounds by URL, or by name in the tenant's folder."""
+    """See HasWords."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +86,9 @@ class Tone:
     name: str
 
 
+_NOTHING: Final[HasWords] = Prompt()
+
+
 def asked(uri: str) -> Asked | None:
     """What `prompt:NAME?lang=it&position=3` or `prompt:DOMAIN/NAME?...` asks for; none: it is no prompt."""
     if not uri.startswith(SCHEME):
@@ -78,10 +100,10 @@ def asked(uri: str) -> Asked | None:
     return Asked(name=name, domain=domain or None, language=language, values=values, text=text)
 
 
-def chosen(asked: Asked, prompt: Prompt | None) -> Words | SoundFile | Tone | None:
+def chosen(asked: Asked, prompt: HasWords | None) -> Words | SoundFile | Tone | None:
     """What is played: in the language that is asked for, the tenant's or our own; else what the tenant has, in English
     or in the first language that there is; else our own English. None: there is nothing of this name."""
-    prompt, own = prompt or Prompt(), OWN_WORDS.get(asked.name, {})
+    prompt, own = prompt or _NOTHING, OWN_WORDS.get(asked.name, {})
     if asked.text:
         return Words(text=_clean(asked.text), language=asked.language or ENGLISH, voice=prompt.voice, personal=True)
     if asked.name in TONES and not prompt.texts and not prompt.files:
