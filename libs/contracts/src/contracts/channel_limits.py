@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from contracts.configuration import EMAIL, WEB_CHAT
+from contracts.voice_parts import VOICE
 
 Status = Literal["sent", "delivered", "read", "failed"]
 Mode = Literal["reply", "reply_all", "forward"]
@@ -66,6 +67,7 @@ OTHER: Final = ChannelLimits(text_max=4000)
 
 CHANNELS: Final[Mapping[str, ChannelLimits]] = {
     WEB_CHAT: ChannelLimits(text_max=4000, statuses=("sent", "delivered")),
+    VOICE: ChannelLimits(text_max=0),
     EMAIL: ChannelLimits(
         text_max=100_000,
         caption_max=100_000,

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts.agents import CommandResult
+from contracts.call_commands import AttachTranscript, SuperviseCall
 from servicekit.auth import Principal
 from servicekit.ports import Clock, Ids
 from servicekit.problems import ProblemError
@@ -19,9 +20,10 @@ from router.api.store import ApiStore, ApiTransaction, AuditRow
 from router.domain.inputs import CommandData, RequestData
 from router.domain.state import INTERACTIONS_KEPT_MS, RESULTS_KEPT_MS
 
-NOT_CONTENT: Final = frozenset({"command_id", "request_id", "requested_at_ms", "by"})
-"""Other columns of an audit row tell these."""
+NOT_CONTENT: Final = frozenset({"command_id", "request_id", "requested_at_ms", "by", "personal"})
+"""Other columns of an audit row tell these; personal data stand in none."""
 _COMMAND: Final = "command:"
+Asked = CommandData | RequestData | SuperviseCall | AttachTranscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,12 @@ class Acts:
         self._ids = ids
 
     async def command(
-        self, principal: Principal, action: str, target: str, command: CommandData, key: str | None
+        self,
+        principal: Principal,
+        action: str,
+        target: str,
+        command: CommandData | SuperviseCall | AttachTranscript,
+        key: str | None,
     ) -> str:
         """The id to ask under: the command's own, or of a repeated act the first. Raises ProblemError 422."""
         row = self._row(principal, action, target, f"{_COMMAND}{command.command_id}", command)
@@ -61,9 +68,7 @@ class Acts:
         if await self._noted(principal.tenant_id, row, asked_as, INTERACTIONS_KEPT_MS) is None:
             raise ProblemError(422, "request_id_reused", "This request_id names another request. Take a new one.")
 
-    def _row(
-        self, principal: Principal, action: str, target: str, audit_id: str, asked: CommandData | RequestData
-    ) -> AuditRow:
+    def _row(self, principal: Principal, action: str, target: str, audit_id: str, asked: Asked) -> AuditRow:
         return AuditRow(
             audit_id=audit_id,
             at_ms=self._clock.now_ms(),
@@ -102,6 +107,6 @@ def _request(domain: str, request_id: str) -> str:
     return f"{domain}/{request_id}"
 
 
-def _content(asked: CommandData | RequestData) -> Mapping[str, object]:
-    """What a command or request says, for the audit: none of them has personal data."""
+def _content(asked: Asked) -> Mapping[str, object]:
+    """What a command or request says, for the audit, but for personal data."""
     return {name: value for name, value in asdict(asked).items() if value is not None and name not in NOT_CONTENT}

@@ -27,6 +27,18 @@ from contracts.assignments import (
     AssignmentRoleChanged,
     TransferChanged,
 )
+from contracts.calls import (
+    CallCommandRefused,
+    CallMeasured,
+    LegAnswered,
+    LegEnded,
+    LegRinging,
+    LegStarted,
+    MenuChosen,
+    RecordingChanged,
+    Supervised,
+    SurveyAnswered,
+)
 from contracts.envelope import adapter_of
 from contracts.interactions import InteractionStarted
 from contracts.messages import (
@@ -100,6 +112,8 @@ _MESSAGES: Final = (
     MessagesMoved,
     WindowChanged,
 )
+_LEGS: Final = (LegStarted, LegRinging, LegAnswered, LegEnded)
+_CALLS: Final = (MenuChosen, RecordingChanged, SurveyAnswered, CallMeasured)
 
 
 Handler = Callable[[Delivery[Any]], Awaitable[Push | None]]  # Any: one handler serves several types of data
@@ -120,6 +134,12 @@ def reactions() -> Reactions:
     table.on(TaskCompleted, _telling("release"))
     for said in _MESSAGES:
         table.on(said, _pass_on)
+    for happened in _CALLS:
+        table.on(happened, _pass_on)
+    for leg in _LEGS:
+        table.on(leg, _leg)
+    table.on(Supervised, _supervised)
+    table.on(CallCommandRefused, _command_refused)
     table.on(InteractionStarted, _about)
     return table
 
@@ -184,11 +204,25 @@ async def _pass_on(delivery: Delivery[Any]) -> Push:  # Any: see Handler; all ha
         data.interaction_id,
         offset=delivery.record.offset,
         frame=frame,
-        only=data.agent_id if isinstance(data, MessageFailed) else None,
+        only=data.agent_id if isinstance(data, MessageFailed | CallCommandRefused) else None,
         also=data.to_interaction_id if isinstance(data, MessagesMoved) else "",
         erases=data.message_id if isinstance(data, MessageErased) else "",
         window=adapter_of(WindowChanged).dump_json(data).decode() if isinstance(data, WindowChanged) else "",
     )
+
+
+async def _leg(delivery: Delivery[Any]) -> Push | None:  # Any: one of _LEGS
+    """A supervisor's phone says that somebody listens, which `call.supervised` tells to those who may know."""
+    return None if delivery.data.party == "supervisor" else await _pass_on(delivery)
+
+
+async def _supervised(delivery: Delivery[Supervised]) -> Push | None:
+    return await _pass_on(delivery) if delivery.data.announced else None
+
+
+async def _command_refused(delivery: Delivery[CallCommandRefused]) -> Push | None:
+    """To who had asked; an integrator's asks nobody's stream."""
+    return await _pass_on(delivery) if delivery.data.agent_id is not None else None
 
 
 def _shortened(event: Event) -> str:

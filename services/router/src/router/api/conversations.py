@@ -14,6 +14,7 @@ from contracts.configuration import ChannelAddress
 from contracts.envelope import adapter_of
 from contracts.placeholders import filled
 from contracts.topics import command_topic
+from contracts.voice_parts import VOICE
 from contracts.written import WindowChanged
 from servicekit.ports import Clock
 from servicekit.problems import ProblemError
@@ -150,6 +151,8 @@ class Conversations:
         """Ask the gateway to take a message or a note of the conversation. Raises ProblemError."""
         found = await self.of(seat, assignment_id)
         _raise_unless_talking(found, to_customer=message.visibility == "customer")
+        if found.assignment.channel == VOICE:
+            raise ProblemError(409, "channel_has_no_messages", "Nothing is written in a call.")
         if message.visibility == "internal":
             note: dict[str, Any] = {"message_id": message.message_id, "personal": {"text": message.text}}
             await self._tell(seat, found, AddNote, message.message_id, **note)

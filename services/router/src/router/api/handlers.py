@@ -165,7 +165,7 @@ class Desk:
                 break
             await self._clock.sleep(pause_seconds)
         await self._raise_unless_projected(place_of(seat))
-        raise ProblemError(404, "assignment_gone", "You have no such assignment.")
+        raise ProblemError(404, "assignment_gone", "This agent has no such assignment.")
 
     async def set_state(self, seat: Seat, choice: StateChoice, command_id: str) -> CommandResult | None:
         """The agent is ready, or not."""

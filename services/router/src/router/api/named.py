@@ -30,6 +30,20 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What the configuration says of calls."""
+
+    phones: frozenset[str] = frozenset()
+    """Agents who have one."""
+    clients_of: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Those whom an agent serves; who is not named serves all."""
+    announced: Mapping[str, bool] = field(default_factory=dict)
+    """By domain: whether agents are told that a supervisor listens."""
+    channel_of: Mapping[str, str] = field(default_factory=dict)
+    """By address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """Names of one version."""
 
@@ -40,6 +54,7 @@ class Named:
     """Of addresses, agents and the domain's own settings."""
     agents: InDomains
     written: Written
+    calls: Called = Called()
 
 
 class Names:
@@ -86,5 +101,11 @@ def _named(version: int, configuration: TenantConfiguration) -> Named:
             replies=tuple(configuration.replies),
             zones={domain.id: domain.time_zone for domain in configuration.domains},
             queue_names={(queue.domain, queue.id): queue.name for queue in configuration.queues},
+        ),
+        calls=Called(
+            phones=frozenset(agent.id for agent in configuration.agents if agent.phone),
+            clients_of={agent.id: frozenset(agent.clients) for agent in configuration.agents if agent.clients},
+            announced={domain.id: domain.supervision.announced for domain in configuration.domains},
+            channel_of={channel.address: channel.channel for channel in configuration.channels},
         ),
     )

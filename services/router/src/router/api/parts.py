@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from router.api.acts import Act
 from router.api.administration import Administration
 from router.api.alerts import AlertNews
+from router.api.calls import Calls
 from router.api.conversations import Conversations
 from router.api.handlers import Desk
 from router.api.live import ApiLive
@@ -36,6 +37,7 @@ class Parts:
 
     desk: Desk
     conversations: Conversations
+    calls: Calls
     uploads: Uploads
     files: FileParts | None
     """None: no store of files is configured."""

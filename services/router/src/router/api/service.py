@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from router.api import (
     routes_admin,
     routes_agent,
+    routes_calls,
     routes_conversations,
     routes_explain,
     routes_sockets,
@@ -34,6 +35,7 @@ from router.api import (
 from router.api.acts import Acts
 from router.api.administration import Administration
 from router.api.alerts import AlertNews
+from router.api.calls import Calls
 from router.api.command_log import CommandLog
 from router.api.consumers import GROUP, TOPICS, reactions
 from router.api.conversations import Conversations
@@ -125,13 +127,16 @@ def parts_of(
 
     desk = Desk(store, seats, live, commands, results, shell.clock, wait_seconds=settings.command_wait_seconds)
     names, uploads = Names(store), Uploads(store, files, shell.clock, shell.ids)
+    acts = Acts(store, shell.clock, shell.ids)
+    supervision = Supervision(store, names, desk, acts, shell.clock)
     return Parts(
         desk=desk,
         conversations=Conversations(desk, live, names, uploads, shell.clock),
+        calls=Calls(desk, supervision, acts, names, live, shell.clock),
         uploads=uploads,
         files=files,
         administration=Administration(store, seats, shell.clock, partitions=settings.domain_partitions),
-        supervision=Supervision(store, names, desk, Acts(store, shell.clock, shell.ids), shell.clock),
+        supervision=supervision,
         store=store,
         live=live,
         live_views=LiveViews(desk, live, shell.clock),
@@ -192,6 +197,7 @@ def _routers(settings: ApiSettings, shell: Shell, parts: Parts) -> list[APIRoute
         routes_agent.ROUTES,
         routes_written.ROUTES,
         routes_conversations.ROUTES,
+        routes_calls.ROUTES,
         routes_supervisor.ROUTES,
         routes_explain.ROUTES,
         routes_admin.ROUTES,

@@ -148,7 +148,7 @@ class Supervision:
 
     async def unpark(self, principal: Principal, task_id: str, wish: InDomain, act: Act) -> Decided:
         """A parked task waits again, for the agent who parked it first."""
-        domain = await self._domain(principal, wish.domain)
+        domain = await self.domain(principal, wish.domain)
         command = UnparkTask(
             command_id=act.command_id,
             domain=domain.domain,
@@ -160,7 +160,7 @@ class Supervision:
 
     async def reroute(self, principal: Principal, task_id: str, wish: Rerouting, act: Act) -> Decided:
         """A waiting task goes to another queue, to one agent, up or down."""
-        domain = await self._domain(principal, wish.domain)
+        domain = await self.domain(principal, wish.domain)
         command = RerouteTask(
             command_id=act.command_id,
             domain=domain.domain,
@@ -175,7 +175,7 @@ class Supervision:
 
     async def finish(self, principal: Principal, task_id: str, wish: Finish, act: Act) -> Decided:
         """A task that is stuck ends."""
-        domain = await self._domain(principal, wish.domain)
+        domain = await self.domain(principal, wish.domain)
         command = FinishTask(
             command_id=act.command_id,
             domain=domain.domain,
@@ -187,7 +187,7 @@ class Supervision:
 
     async def override(self, principal: Principal, queue: str | None, wish: Override, act: Act) -> Decided:
         """A queue, or all of a domain, is closed at once, opened again, or has another priority."""
-        domain = await self._domain(principal, wish.domain)
+        domain = await self.domain(principal, wish.domain)
         command = OverrideQueue(
             command_id=act.command_id,
             domain=domain.domain,
@@ -206,7 +206,7 @@ class Supervision:
 
         Raises ProblemError 422 for what the configuration does not name, and for a time that cannot be meant.
         """
-        domain = await self._domain(principal, wish.domain)
+        domain = await self.domain(principal, wish.domain)
         self._check_due(wish.due_at_ms)
         await self._check_names(domain, wish)
         request = RequestTask(
@@ -230,7 +230,7 @@ class Supervision:
 
     async def request_callback(self, principal: Principal, interaction_id: str, wish: CallbackWish) -> None:
         """The waiting customer keeps the place in line and is called back. Raises ProblemError 422 as above."""
-        domain = await self._domain(principal, wish.domain)
+        domain = await self.domain(principal, wish.domain)
         self._check_due(wish.due_at_ms)
         request = RequestCallback(
             request_id=wish.request_id,
@@ -246,7 +246,7 @@ class Supervision:
         self, principal: Principal, interaction_id: str, act: Act, *, domain: str | None, task_id: str | None
     ) -> Decided:
         """The customer does not want to be called any more."""
-        place = await self._domain(principal, domain)
+        place = await self.domain(principal, domain)
         command = CancelCallback(
             command_id=act.command_id,
             domain=place.domain,
@@ -255,6 +255,14 @@ class Supervision:
             task_id=task_id,
         )
         return await self._order(principal, _Order("callback.cancel", interaction_id, place.partition, command), act)
+
+    async def seat(self, principal: Principal, agent_id: str) -> Seat:
+        """Where an agent of the caller's tenant works. Raises ProblemError 404."""
+        async with self._store.transaction(principal.tenant_id) as transaction:
+            seat = await transaction.seat(agent_id)
+        if seat is None:
+            raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
+        return seat
 
     async def _to_agent(
         self,
@@ -266,10 +274,7 @@ class Supervision:
         *,
         target: str | None = None,
     ) -> Decided:
-        async with self._store.transaction(principal.tenant_id) as transaction:
-            seat = await transaction.seat(agent_id)
-        if seat is None:
-            raise ProblemError(404, "agent_unknown", "The active configuration has no agent of this name.")
+        seat = await self.seat(principal, agent_id)
         order = _Order(action, target or agent_id, seat.partition, make(seat), subject=agent_id)
         return await self._order(principal, order, act)
 
@@ -310,7 +315,7 @@ class Supervision:
             if name is not None and (domain.domain, name) not in known:
                 raise _unknown(kind, name)
 
-    async def _domain(self, principal: Principal, named: str | None) -> Domain:
+    async def domain(self, principal: Principal, named: str | None) -> Domain:
         """The domain that is named, or the only one. Raises ProblemError 422 with what to do, and as `Desk.seat`."""
         places = await self._places(principal)
         if named is None and len(places) == 1:
