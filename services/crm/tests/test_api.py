@@ -481,6 +481,7 @@ PATHS = (
     "/interactions/chat-1",
     "/interactions/chat-1/messages",
     "/interactions/chat-1/chain",
+    "/interactions/chat-1/transcripts",
     "/search?q=tent",
 )
 

@@ -15,10 +15,13 @@ from servicekit.ports import Clock, Ids
 from servicekit.problems import ProblemError
 from starlette.requests import Request
 
-from crm.domain import cursors, routing
+from crm.domain import calls, cursors, routing
+from crm.domain.calls import CallStep
 from crm.domain.cursors import CURSOR_LENGTH_MAX, NEWEST, BadCursorError, Cursor
 from crm.domain.routing import Task
 from crm.models import (
+    CallEntry,
+    CallLine,
     CustomerChange,
     CustomerLine,
     CustomerPage,
@@ -34,6 +37,8 @@ from crm.models import (
     Outcome,
     StepLine,
     TimelinePage,
+    TranscriptLine,
+    Transcripts,
     WindowLine,
 )
 from crm.views import CrmViews, View
@@ -123,11 +128,14 @@ async def change_customer(  # each by name
 async def timeline(
     principal: Reader, views: Views, customer_id: Identity, cursor: From, limit: Limit = 50
 ) -> TimelinePage:
-    """Interactions with their outcome, and messages, newest first."""
+    """Interactions with their outcome, messages, and what happened on calls, newest first."""
     async with views.of(principal.tenant_id) as view:
         if await view.customer(customer_id) is None:
             _unknown("customer")
-        return await _story(view, await view.timeline(customer_id, cursor, rows_max=limit + 1), limit)
+        found = await view.timeline(
+            customer_id, cursor, rows_max=limit + 1, confidential=_may_know_who_listens(principal)
+        )
+        return await _story(view, found, limit)
 
 
 @ROUTES.get("/interactions/{interaction_id}", summary="An interaction")
@@ -138,6 +146,7 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
         tasks = await view.last_tasks([interaction_id])
         failed = await view.failed_messages(interaction_id)
         steps = await view.steps(interaction_id)
+        happened = await view.call_steps(interaction_id, confidential=_may_know_who_listens(principal))
         window = await view.window(interaction_id)
         continued_by = await view.continued_by(interaction_id)
         whose = await _customer_line(view, found.customer_id) if found.customer_id else None
@@ -160,6 +169,7 @@ async def interaction(principal: Reader, views: Views, interaction_id: Identity)
             StepLine.model_validate({**asdict(step), "summary": sentence})
             for step, sentence in zip(steps, routing.sentences(steps), strict=True)
         ],
+        call=[_call_line(step) for step in happened],
         failed_messages=[FailedMessageLine.model_validate(row) for row in failed],
         window=WindowLine.model_validate(dict(window)) if window else None,
         continues=found.continues,
@@ -175,7 +185,20 @@ async def chain(
     async with views.of(principal.tenant_id) as view:
         if await view.interaction(interaction_id) is None:
             _unknown("interaction")
-        return await _story(view, await view.chain(interaction_id, cursor, rows_max=limit + 1), limit)
+        found = await view.chain(
+            interaction_id, cursor, rows_max=limit + 1, confidential=_may_know_who_listens(principal)
+        )
+        return await _story(view, found, limit)
+
+
+@ROUTES.get("/interactions/{interaction_id}/transcripts", summary="What was said on a call")
+async def transcripts(principal: Reader, views: Views, interaction_id: Identity) -> Transcripts:
+    """By those who wrote it down, at most 20."""
+    async with views.of(principal.tenant_id) as view:
+        found = await view.transcripts(interaction_id)
+        if not found and await view.interaction(interaction_id) is None:
+            _unknown("interaction")
+    return Transcripts(transcripts=[TranscriptLine.model_validate(asdict(each)) for each in found])
 
 
 @ROUTES.get("/interactions/{interaction_id}/messages", summary="A conversation")
@@ -238,7 +261,20 @@ async def _customer_lines(view: View, rows: Sequence[Row]) -> list[CustomerLine]
     ]
 
 
-def _entry(row: Row, task: Task | None) -> InteractionEntry | MessageEntry:
+def _may_know_who_listens(principal: Principal) -> bool:
+    """Agents are told what the configuration announces, by events alone."""
+    return bool(principal.roles & {"supervisor", "admin"})
+
+
+def _call_line(step: CallStep) -> CallLine:
+    return CallLine(
+        at_ms=step.at_ms, summary=calls.sentence(step.type, step.told), type=step.type, told=dict(step.told)
+    )
+
+
+def _entry(row: Row, task: Task | None) -> InteractionEntry | MessageEntry | CallEntry:
+    if row["event_id"] is not None:
+        return CallEntry.model_validate({**row, "summary": calls.sentence(row["type"], row["told"])})
     if row["number"]:
         return MessageEntry.model_validate({**row, "summary": row["text"]})
     is_over = row["ended_at_ms"] is not None

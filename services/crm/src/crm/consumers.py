@@ -27,6 +27,7 @@ from servicekit.run import Shell
 from servicekit.transactional import TransactionalProcessor, TransactionalReactions
 
 from crm import handlers
+from crm.domain.calls import CallEvent
 from crm.domain.routing import PartEvent, TaskEvent
 from crm.handlers import Identification
 from crm.transaction import CrmStore, CrmTransaction
@@ -60,6 +61,8 @@ def reactions(clock: Clock) -> TransactionalReactions[CrmTransaction]:
         table.on(changed, handlers.task_changed)
     for part in get_args(PartEvent):
         table.on(part, handlers.part_changed)
+    for happened in get_args(CallEvent):
+        table.on(happened, handlers.call_happened)
     return table
 
 

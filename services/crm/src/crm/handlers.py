@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from contracts import Event
+from contracts.calls import TranscriptAttached
 from contracts.commands import CustomerFacts
 from contracts.interactions import InteractionEnded, InteractionStarted, InteractionUpdated
 from contracts.messages import MessageDelivered, MessageFailed
@@ -23,7 +24,8 @@ from contracts.written import (
 from servicekit.ports import Clock
 from servicekit.reactions import Delivery
 
-from crm.domain import identity, routing, stories, written
+from crm.domain import calls, identity, routing, stories, written
+from crm.domain.calls import CallEvent
 from crm.domain.facts import NOBODY
 from crm.domain.identity import Identifier
 from crm.domain.routing import PartEvent, StepEvent, Task, TaskEvent
@@ -240,6 +242,25 @@ async def _keep_step(tx: CrmTransaction, event: Event, data: StepEvent) -> None:
         at_ms=event.time_ms,
     )
     await tx.add_step(step)
+
+
+AnyCallEvent = TypeVar("AnyCallEvent", bound=CallEvent)
+
+
+async def call_happened(tx: CrmTransaction, delivery: Delivery[AnyCallEvent]) -> None:
+    """Something happened on a call; a transcript has words, too."""
+    event, data = delivery.event, delivery.data
+    step = calls.step_of(
+        data,
+        tenant_id=event.tenant_id,
+        event_id=event.id,
+        number=delivery.record.offset + 1,
+        event_type=event.type.name,
+        at_ms=event.time_ms,
+    )
+    await tx.add_call_step(step)
+    if isinstance(data, TranscriptAttached):
+        await tx.keep_transcript(calls.transcript_of(event.tenant_id, data))
 
 
 def _changed_by(data: MessageEdited | MessageErased | MessageFilesChanged | MessagesMoved) -> list[str]:

@@ -84,6 +84,41 @@ class StepLine(BaseModel):
     told: dict[str, str | int] = Field(description="Fields of the event: queues, agents, reason, ...")
 
 
+class CallLine(BaseModel):
+    """One thing that happened on a call."""
+
+    at_ms: int
+    summary: str
+    type: str = Field(description="Of the event.")
+    told: dict[str, bool | int | float | str] = Field(description="Fields of the event: party, agent, cause, ...")
+
+
+class SegmentLine(BaseModel):
+    """What one of them said."""
+
+    from_ms: int
+    to_ms: int
+    party: str
+    text: str
+
+
+class TranscriptLine(BaseModel):
+    """What was said on a call, as an integrator wrote it down."""
+
+    transcript_id: str
+    recording_id: str | None
+    language: str
+    attached_at_ms: int
+    text: str | None
+    segments: list[SegmentLine]
+
+
+class Transcripts(BaseModel):
+    """All of a call, the first first."""
+
+    transcripts: list[TranscriptLine]
+
+
 class FailedMessageLine(BaseModel):
     """An agent's message that did not become part of the conversation."""
 
@@ -121,6 +156,7 @@ class InteractionView(BaseModel):
     customer: CustomerLine | None
     outcome: Outcome | None
     story: list[StepLine]
+    call: list[CallLine] = Field(description="What happened on the telephone, in order; supervisors see who listened.")
     failed_messages: list[FailedMessageLine]
     window: WindowLine | None = Field(description="None while the channel has told of none.")
     continues: str | None = Field(description="The interaction that this one goes on from.")
@@ -220,10 +256,17 @@ class MessageEntry(Written):
     visibility: Visibility
 
 
+class CallEntry(CallLine):
+    """Something happened on a call."""
+
+    kind: Literal["call"] = "call"
+    interaction_id: str
+
+
 class TimelinePage(BaseModel):
     """A customer's story, newest first."""
 
-    entries: list[InteractionEntry | MessageEntry]
+    entries: list[InteractionEntry | MessageEntry | CallEntry]
     next_cursor: str | None = Field(description="For the next page; none on the last one.")
 
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from servicekit.database import Transaction, kept_as
 from servicekit.statements import statements
 
+from crm.domain.calls import CallStep, Transcript
 from crm.domain.identity import Holding, Identifier
 from crm.domain.routing import Step, Task
 from crm.domain.stories import FailedMessage, Interaction, Message, searched
@@ -230,6 +231,14 @@ class Sets:
     async def add_steps(self, rows: Sequence[Step]) -> None:
         """Those that are not here yet."""
         await self._write("add_steps", rows, told=[json.dumps(row.told) for row in rows])
+
+    async def add_call_steps(self, rows: Sequence[CallStep]) -> None:
+        """Those that are not here yet."""
+        await self._write("add_call_steps", rows, told=[json.dumps(row.told) for row in rows])
+
+    async def keep_transcripts(self, rows: Sequence[Transcript]) -> None:
+        """Instead of what is kept."""
+        await self._write("keep_transcripts", rows, segments=[json.dumps(row.segments) for row in rows])
 
     async def _write(self, name: str, rows: Sequence[object], **columns: Sequence[object]) -> int:
         if not rows:

@@ -14,6 +14,7 @@ from servicekit.store import Tenant
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
+from crm.domain.calls import CallStep, Transcript
 from crm.domain.facts import NOBODY, Profile
 from crm.domain.identity import Holding, Identifier, Key, takes_name
 from crm.domain.routing import Step, Task
@@ -49,6 +50,8 @@ class PostgresCrmTransaction(Transaction):
         self._tasks = Rows(sets.tasks)
         self._last_agents = Rows(sets.last_agents)
         self._steps: list[Step] = []
+        self._call_steps: list[CallStep] = []
+        self._transcripts: dict[tuple[str, str, str], Transcript] = {}
         self._decisions: list[DecisionRow] = []
         self._found_otherwise: set[Named] = set()
         self._messages: dict[Named, Message] = {}
@@ -229,6 +232,14 @@ class PostgresCrmTransaction(Transaction):
         """See CrmTransaction."""
         self._steps.append(step)
 
+    async def add_call_step(self, step: CallStep) -> None:
+        """See CrmTransaction."""
+        self._call_steps.append(step)
+
+    async def keep_transcript(self, transcript: Transcript) -> None:
+        """See CrmTransaction."""
+        self._transcripts[transcript.tenant_id, transcript.interaction_id, transcript.transcript_id] = transcript
+
     @override
     async def flush(self) -> None:
         """Write what was gathered. Raises TakenMeanwhileError, and RejectError as `add_message` says."""
@@ -250,6 +261,8 @@ class PostgresCrmTransaction(Transaction):
         await sets.add_failed_messages(self._failed)
         await sets.save_tasks(self._tasks.changed)
         await sets.add_steps(self._steps)
+        await sets.add_call_steps(self._call_steps)
+        await sets.keep_transcripts([self._transcripts[key] for key in sorted(self._transcripts)])
         await super().flush()
 
     async def _lock_messages(self, lock: MessageLock) -> None:

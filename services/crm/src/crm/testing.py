@@ -16,6 +16,7 @@ from contracts.topics import ROUTING_EVENTS
 from servicekit.ports import Record
 from servicekit.store import MemoryDatabase, MemoryTransaction, Tenant
 
+from crm.domain.calls import CallStep, Transcript
 from crm.domain.facts import NOBODY, Profile
 from crm.domain.identity import Holding, Identifier, Key, takes_name
 from crm.domain.routing import Step, Task
@@ -39,7 +40,8 @@ class CustomerRow:
 
 @dataclass(frozen=True, slots=True)
 class CrmTables:
-    """The tables; keys are tenant and id, with type and value for identifiers, interaction and sequence for steps."""
+    """The tables; keys are tenant and id, with type and value for identifiers, interaction and sequence
+    for steps, interaction and event or transcript for calls."""
 
     customers: dict[Named, CustomerRow] = field(default_factory=dict)
     identifiers: dict[tuple[str, Key], Holding] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class CrmTables:
     failed_messages: dict[Named, FailedMessage] = field(default_factory=dict)
     tasks: dict[Named, Task] = field(default_factory=dict)
     steps: dict[tuple[str, str, str], Step] = field(default_factory=dict)
+    call_steps: dict[tuple[str, str, str], CallStep] = field(default_factory=dict)
+    transcripts: dict[tuple[str, str, str], Transcript] = field(default_factory=dict)
 
 
 class MemoryCrmStore:
@@ -192,6 +196,15 @@ class MemoryCrmTransaction(MemoryTransaction[CrmTables]):
     async def add_step(self, step: Step) -> None:
         """See CrmTransaction."""
         self.tables.steps.setdefault((step.tenant_id, step.interaction_id, step.sequence), step)
+
+    async def add_call_step(self, step: CallStep) -> None:
+        """See CrmTransaction."""
+        self.tables.call_steps.setdefault((step.tenant_id, step.interaction_id, step.event_id), step)
+
+    async def keep_transcript(self, transcript: Transcript) -> None:
+        """See CrmTransaction."""
+        key = (transcript.tenant_id, transcript.interaction_id, transcript.transcript_id)
+        self.tables.transcripts[key] = transcript
 
     async def profile(self, tenant_id: str, customer_id: str, domain: str) -> Profile:
         """See CrmTransaction."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from servicekit.errors import RejectError, RetryLaterError
 from servicekit.store import Tenant, TransactionBase
 
+from crm.domain.calls import CallStep, Transcript
 from crm.domain.facts import Profile
 from crm.domain.identity import Decision, Holding, Identifier, Key
 from crm.domain.routing import Step, Task
@@ -143,6 +144,14 @@ class CrmTransaction(TransactionBase, Protocol):
 
     async def add_step(self, step: Step) -> None:
         """Keep the step, once."""
+        ...
+
+    async def add_call_step(self, step: CallStep) -> None:
+        """Keep the step, once."""
+        ...
+
+    async def keep_transcript(self, transcript: Transcript) -> None:
+        """Keep it; what is told last stands."""
         ...
 
 

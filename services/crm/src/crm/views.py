@@ -10,6 +10,7 @@ from typing import Final
 from servicekit.database import Database, Row, Transaction, kept_as
 from servicekit.statements import statements
 
+from crm.domain.calls import CallStep, Transcript
 from crm.domain.cursors import Cursor
 from crm.domain.facts import Profile
 from crm.domain.routing import Step, Task
@@ -21,6 +22,9 @@ IDENTIFIERS_MAX: Final = 2000
 FAILED_MESSAGES_MAX: Final = 200
 STEPS_MAX: Final = 500
 """So many steps of an interaction's story are shown, the oldest."""
+CALL_STEPS_MAX: Final = 500
+"""So many things that happened on a call are shown, the first."""
+TRANSCRIPTS_MAX: Final = 20
 CHAIN_MAX: Final = 100
 """So many interactions that go on from one another are read as one story."""
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -113,6 +117,24 @@ class View(Transaction):
         )
         return [kept_as(Step, row) for row in rows]
 
+    async def call_steps(self, interaction_id: str, *, confidential: bool) -> Sequence[CallStep]:
+        """What happened on the call, in order; `confidential`: all of it."""
+        rows = await self.all(
+            _sql()["call_steps"],
+            tenant=self.tenant_text,
+            interaction_id=interaction_id,
+            confidential=confidential,
+            rows_max=CALL_STEPS_MAX,
+        )
+        return [kept_as(CallStep, row) for row in rows]
+
+    async def transcripts(self, interaction_id: str) -> Sequence[Transcript]:
+        """What was said on the call, by those who wrote it down, the first first."""
+        rows = await self.all(
+            _sql()["transcripts"], tenant=self.tenant_text, interaction_id=interaction_id, rows_max=TRANSCRIPTS_MAX
+        )
+        return [kept_as(Transcript, row) for row in rows]
+
     async def failed_messages(self, interaction_id: str) -> Sequence[Row]:
         """What did not get through, oldest first."""
         return await self.all(
@@ -143,18 +165,18 @@ class View(Transaction):
             rows_max=rows_max,
         )
 
-    async def timeline(self, customer_id: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
-        """Beginnings of interactions (`number` 0) and messages, newest first."""
-        page = self._page(cursor, rows_max)
+    async def timeline(self, customer_id: str, cursor: Cursor, *, rows_max: int, confidential: bool) -> Sequence[Row]:
+        """Beginnings of interactions (`number` 0), messages, and (`event_id`) what happened on calls, newest first."""
+        page = {**self._page(cursor, rows_max), "confidential": confidential}
         return await self.all(_sql()["timeline"], customer_id=customer_id, interaction_ids=[], **page)
 
-    async def chain(self, interaction_id: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:
+    async def chain(self, interaction_id: str, cursor: Cursor, *, rows_max: int, confidential: bool) -> Sequence[Row]:
         """As `timeline`, of the interaction, those that it goes on from, and those that go on from it."""
         found = await self.all(
             _sql()["chain"], tenant=self.tenant_text, interaction_id=interaction_id, rows_max=CHAIN_MAX
         )
         ids = [row["interaction_id"] for row in found]
-        page = self._page(cursor, rows_max)
+        page = {**self._page(cursor, rows_max), "confidential": confidential}
         return await self.all(_sql()["timeline"], customer_id=None, interaction_ids=ids, **page)
 
     async def found_messages(self, query: str, cursor: Cursor, *, rows_max: int) -> Sequence[Row]:

@@ -300,3 +300,26 @@ FROM unnest(
   CAST(:type AS text[]), CAST(:at_ms AS bigint[]), CAST(:told AS text[])
 ) AS given (tenant_id, interaction_id, sequence, task_id, type, at_ms, told)
 ON CONFLICT DO NOTHING
+
+-- name: add_call_steps
+INSERT INTO call_step (tenant_id, interaction_id, event_id, number, type, at_ms, told, confidential)
+SELECT tenant_id, interaction_id, event_id, number, type, at_ms, CAST(told AS jsonb), confidential
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:event_id AS text[]), CAST(:number AS bigint[]),
+  CAST(:type AS text[]), CAST(:at_ms AS bigint[]), CAST(:told AS text[]), CAST(:confidential AS boolean[])
+) AS given (tenant_id, interaction_id, event_id, number, type, at_ms, told, confidential)
+ON CONFLICT DO NOTHING
+
+-- name: keep_transcripts
+INSERT INTO transcript (
+  tenant_id, interaction_id, transcript_id, recording_id, language, attached_at_ms, text, segments
+)
+SELECT tenant_id, interaction_id, transcript_id, recording_id, language, attached_at_ms, text, CAST(segments AS jsonb)
+FROM unnest(
+  CAST(:tenant_id AS text[]), CAST(:interaction_id AS text[]), CAST(:transcript_id AS text[]),
+  CAST(:recording_id AS text[]), CAST(:language AS text[]), CAST(:attached_at_ms AS bigint[]), CAST(:text AS text[]),
+  CAST(:segments AS text[])
+) AS given (tenant_id, interaction_id, transcript_id, recording_id, language, attached_at_ms, text, segments)
+ON CONFLICT (tenant_id, interaction_id, transcript_id) DO UPDATE SET
+  recording_id = excluded.recording_id, language = excluded.language, attached_at_ms = excluded.attached_at_ms,
+  text = excluded.text, segments = excluded.segments

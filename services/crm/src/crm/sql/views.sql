@@ -58,6 +58,16 @@ ORDER BY interaction_id, (given_to IS DISTINCT FROM 'handed_over') DESC, (role I
 SELECT * FROM routing_step
 WHERE tenant_id = :tenant AND interaction_id = :interaction_id ORDER BY sequence LIMIT :rows_max
 
+-- name: call_steps
+SELECT * FROM call_step
+WHERE tenant_id = :tenant AND interaction_id = :interaction_id AND (CAST(:confidential AS boolean) OR NOT confidential)
+ORDER BY number, event_id LIMIT :rows_max
+
+-- name: transcripts
+SELECT * FROM transcript
+WHERE tenant_id = :tenant AND interaction_id = :interaction_id
+ORDER BY attached_at_ms, transcript_id LIMIT :rows_max
+
 -- name: failed_messages
 SELECT message_id, agent_id, reason, detail, failed_at_ms FROM failed_message
 WHERE tenant_id = :tenant AND interaction_id = :interaction_id ORDER BY failed_at_ms, message_id LIMIT :rows_max
@@ -80,7 +90,8 @@ SELECT interaction_id FROM interaction
 WHERE tenant_id = :tenant AND continues = :interaction_id ORDER BY started_at_ms, interaction_id LIMIT :rows_max
 
 -- name: timeline
--- Beginnings of the customer's interactions, or of those named (number 0), and their messages.
+-- Beginnings of the customer's interactions, or of those named (number 0), their messages, and what happened on them as
+-- calls.
 WITH own AS (
   SELECT interaction_id, channel, continues, started_at_ms, ended_at_ms, end_reason FROM interaction
   WHERE tenant_id = :tenant AND customer_id = CAST(:customer_id AS text) AND started_at_ms IS NOT NULL
@@ -89,11 +100,17 @@ WITH own AS (
   WHERE tenant_id = :tenant AND interaction_id = ANY (CAST(:interaction_ids AS text[])) AND started_at_ms IS NOT NULL
 ), entry AS (
   SELECT started_at_ms AS at_ms, interaction_id, 0 AS number, channel, continues, ended_at_ms, end_reason,
-    NULL AS message_id
+    NULL AS message_id, NULL AS event_id
   FROM own
   UNION ALL
-  SELECT m.at_ms, m.interaction_id, m.number, own.channel, own.continues, own.ended_at_ms, own.end_reason, m.message_id
+  SELECT m.at_ms, m.interaction_id, m.number, own.channel, own.continues, own.ended_at_ms, own.end_reason, m.message_id,
+    NULL
   FROM own JOIN message AS m ON m.tenant_id = :tenant AND m.interaction_id = own.interaction_id
+  UNION ALL
+  SELECT h.at_ms, h.interaction_id, h.number, own.channel, own.continues, own.ended_at_ms, own.end_reason, NULL,
+    h.event_id
+  FROM own JOIN call_step AS h ON h.tenant_id = :tenant AND h.interaction_id = own.interaction_id
+  WHERE CAST(:confidential AS boolean) OR NOT h.confidential
 ), page AS (
   SELECT * FROM entry
   WHERE (at_ms, interaction_id, number) < (CAST(:at_ms AS bigint), CAST(:key AS text), CAST(:number AS bigint))
@@ -101,11 +118,14 @@ WITH own AS (
 )
 SELECT page.*, m.direction, m.agent_id, m.text, m.visibility, m.subject, m.in_reply_to, m.attributes, m.parties, m.files,
   m.html IS NOT NULL AS has_html, s.status, s.changed_at_ms AS status_at_ms, s.reason AS status_reason,
-  s.detail AS status_detail, COALESCE(s.recipients, '[]') AS recipients, c.edited_at_ms, c.erased_at_ms, c.moved_from
+  s.detail AS status_detail, COALESCE(s.recipients, '[]') AS recipients, c.edited_at_ms, c.erased_at_ms, c.moved_from,
+  h.type, h.told
 FROM page
 LEFT JOIN message AS m ON m.tenant_id = :tenant AND m.message_id = page.message_id
 LEFT JOIN message_status AS s ON s.tenant_id = :tenant AND s.message_id = page.message_id
 LEFT JOIN message_change AS c ON c.tenant_id = :tenant AND c.message_id = page.message_id
+LEFT JOIN call_step AS h
+  ON h.tenant_id = :tenant AND h.interaction_id = page.interaction_id AND h.event_id = page.event_id
 ORDER BY page.at_ms DESC, page.interaction_id DESC, page.number DESC
 
 -- name: chain
