@@ -81,6 +81,7 @@ def services() -> list[ServiceSpec]:
             schema="router",
             prefix="/router/v1",
             page="agent-page",
+            pages={"supervisor-page": "/supervisor/"},
             own=lambda setting: {
                 "CENTRALINO_DOMAIN_PARTITIONS": str(DOMAIN_PARTITIONS),
                 "CENTRALINO_API_KEY_PEPPER": setting.home.secret("api-key-pepper"),

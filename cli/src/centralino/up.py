@@ -23,6 +23,7 @@ EXIT_RUNNING: Final = 3
 _PAGES: Final = {
     "customer-page": "the customer's page",
     "agent-page": "the agent's page",
+    "supervisor-page": "the supervisor's page",
     "mailbox-page": "what is sent by mail",
 }
 _PHONES: Final = "customers' phones"

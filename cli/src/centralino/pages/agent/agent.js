@@ -1,10 +1,12 @@
 // The agent's page: wires the desk to the router's socket and API.
 import { byId, make, newId } from "/shared/dom.js";
 import { ResumingSocket } from "/shared/socket.js";
-import { Api, crmOrigin, development } from "./api.js";
+import { Api, development, origins } from "./api.js";
+import { isCall, makeKeypad, refusedSentence } from "./calls.js";
 import { Composer } from "./compose.js";
 import { Desk, ERASED, callbackId } from "./desk.js";
 import { dialogs } from "./dialogs.js";
+import { startPhone } from "./phone.js";
 import { clearStory, draw, drawStory, notice } from "./view.js";
 import { CAUSES, whySentence } from "./words.js";
 
@@ -22,6 +24,7 @@ let composer = null;
 let sequence = 0;   // the last sequence of our stream that was taken
 let storyOf = null;
 let lastTypingMs = 0;
+let keysPressed = Promise.resolve();
 const typingTimers = new Map();
 
 await offerLogin();
@@ -36,7 +39,7 @@ async function offerLogin() {
       event.preventDefault();
       const agent = agents.find((candidate) => candidate.id === byId("who").value);
       try {
-        await startWork(agent, new Api(await development.token(agent), await crmOrigin()));
+        await startWork(agent, new Api(await development.token(agent), await origins()));
       } catch (error) {
         loginProblem(error);
       }
@@ -57,6 +60,8 @@ async function startWork(agent, itsApi) {
   desk.parked = recalled();
   open = dialogs(acts, configuration, agent);
   composer = new Composer(api, notice, show);
+  makeKeypad(actions);
+  if (agent.phone) startPhone(api, notice).catch((error) => notice(`Your phone: ${error.message}`));
   setInterval(show, 30_000); // the time that is left to write freely
   byId("login").hidden = true;
   byId("desk").hidden = false;
@@ -140,6 +145,7 @@ function take(frame) {
   }
   if (frame.type === "agent.state_changed" && CAUSES[frame.data.cause]) notice(CAUSES[frame.data.cause]);
   if (frame.type === "message.failed" && !isShown(frame.data)) notice(frame.data.detail); // a request of ours: to send again, split or join
+  if (frame.type === "call.command_refused") notice(refusedSentence(frame.data));
   desk.take(frame.type, frame.data ?? frame);
   if (frame.type === "message.moved") for (const found of desk.of(frame.data.to_interaction_id)) loadMoved(found, frame.data.moved);
   if (frame.type === "task.assigned") loadHistory(desk.conversations.get(frame.data.assignment_id)).then(show);
@@ -168,7 +174,7 @@ function expectTypingToEnd(data) {
 function show() {
   sessionStorage.setItem(parkedKey(), JSON.stringify([...desk.parked]));
   draw(desk, actions, nameOf);
-  composer?.draw(desk.current);
+  composer?.draw(isCall(desk.current) ? undefined : desk.current);
   const current = desk.current;
   if (current && storyOf !== storyKey(current)) showStory(current);
   else if (!current && storyOf) { storyOf = null; clearStory(); }
@@ -213,6 +219,10 @@ const actions = {
   reject: (offerId) => run(() => api.reject(offerId)),
   resend: (messageId) => run(() => api.resend(desk.current.assignmentId, messageId)),
   linkOf: (file, inline) => api.fileLink(desk.current.assignmentId, file, inline),
+  press: (key) => {
+    const { assignmentId } = desk.current;
+    keysPressed = keysPressed.then(() => run(() => api.call(assignmentId, "keys", { keys: key }))); // in their order
+  },
   unpark: (taskId) => run(() => {
     const gone = () => { desk.parked.delete(taskId); show(); };
     // A refusal means that it is in line already, or over.
@@ -283,6 +293,15 @@ byId("text").oninput = () => {
 };
 
 byId("hold").onclick = () => run(() => api.hold(desk.current.assignmentId, desk.current.heldSinceMs === null));
+byId("mute").onclick = () => run(async () => {
+  const { assignmentId, call } = desk.current;
+  const muted = !call.muted;
+  const { request_id: id } = await api.call(assignmentId, "mute", { muted });
+  Object.assign(call, { muted, muting: { id, before: !muted } }); // nothing tells of it but a refusal
+  show();
+});
+byId("pause-recording").onclick = () => run(() =>
+  api.call(desk.current.assignmentId, "recording", { paused: desk.current.call.recording !== "paused" }));
 byId("transfer").onclick = () => open.transfer(desk.current);
 byId("split").onclick = () => open.split(desk.current);
 byId("join").onclick = () => run(async () => {

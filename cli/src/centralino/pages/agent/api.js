@@ -13,6 +13,7 @@ export const development = {
     return ask("GET", `${ROUTER}/configuration`, { token });
   },
   token: (agent) => developmentToken("agent", agent.id, agent.name),
+  supervisorToken: (person) => developmentToken("supervisor", person.id, person.name),
 };
 
 async function developmentToken(role, subject, name) {
@@ -20,20 +21,21 @@ async function developmentToken(role, subject, name) {
   return token;
 }
 
-/** Where the CRM is: its own port in the embedded stack, our own origin behind one front. */
-export async function crmOrigin() {
+/** Where other services are: on their own ports in the embedded stack, at our own origin behind one front. */
+export async function origins() {
   try {
-    return (await ask("GET", "/shared/addresses.json")).crm ?? "";
+    const { crm = "", "voice-gateway": voice = "" } = await ask("GET", "/shared/addresses.json");
+    return { crm, voice };
   } catch {
-    return "";
+    return { crm: "", voice: "" };
   }
 }
 
 const TRACES_MAX = 200;
 
 export class Api {
-  constructor(token, crm) {
-    Object.assign(this, { token, crm });
+  constructor(token, { crm, voice }) {
+    Object.assign(this, { token, crm, voice });
     this.traces = new Map(); // offer or assignment id -> the trace context that its frame came with
   }
 
@@ -83,6 +85,15 @@ export class Api {
   hold(assignmentId, held) {
     return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/${held ? "hold" : "retrieve"}`);
   }
+  /** Of a call: `keys` (POST), `mute` or `recording` (PUT). What comes of it is told by the socket. */
+  call(assignmentId, what, body) {
+    return this.command(what === "keys" ? "POST" : "PUT", `/assignments/${encodeURIComponent(assignmentId)}/call/${what}`, body);
+  }
+  /** spy, whisper, barge or take_over; none: no more. */
+  supervise(agentId, assignmentId, mode) {
+    const path = `/agents/${encodeURIComponent(agentId)}/assignments/${encodeURIComponent(assignmentId)}/supervision`;
+    return mode ? this.command("POST", path, { mode }) : this.command("DELETE", path);
+  }
   park(assignmentId, untilMs) {
     return this.command("POST", `/assignments/${encodeURIComponent(assignmentId)}/park`, { until_ms: untilMs });
   }
@@ -125,6 +136,13 @@ export class Api {
     url.search = new URLSearchParams({ ticket, after, device, kind });
     return url;
   }
+
+  /** Our phone, as the configuration has it: `kind`, and what it needs to register. It gets a new password each time. */
+  phone() { return ask("POST", `${this.voice}/voice/v1/phone`, { token: this.token, body: {} }); }
+  /** A simulated phone as it is, and its buttons: answer, decline, hang_up, hold. */
+  simulated(phone) { return ask("GET", this.simulatedUrl(phone), { token: this.token }); }
+  pressSimulated(phone, button, body = {}) { return ask("POST", `${this.simulatedUrl(phone)}/${button}`, { token: this.token, body }); }
+  simulatedUrl(phone) { return `${this.voice}/voice/v1/simulated/phones/${encodeURIComponent(phone)}`; }
 
   crmGet(path) { return ask("GET", `${this.crm}/crm/v1${path}`, { token: this.token }); }
   interaction(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}`); }

@@ -1,5 +1,6 @@
 // What is on the agent's desk: offers and conversations, changed only by what the router said.
 
+import { CALL_CHANGES, newCall } from "./calls.js";
 import { whySentence } from "./words.js";
 
 export class Desk {
@@ -53,6 +54,7 @@ export class Desk {
   /** Take one frame of the agent's socket. */
   take(type, data) {
     CHANGES[type]?.(this, data);
+    if (CALL_CHANGES[type]) for (const found of this.of(data.interaction_id)) CALL_CHANGES[type](found.call, data, this.me);
   }
 
   /** A message stands once in each of its conversations, in the order of its number. */
@@ -97,7 +99,7 @@ function conversation(assignment) {
   const { interaction_id: interactionId, assignment_id: assignmentId, task_id: taskId, queue, channel, role } = assignment;
   return {
     interactionId, assignmentId, taskId, queue, channel, role: role ?? "owner", talkId: talkOf(interactionId), callback: isCallback(assignment),
-    heldSinceMs: null, transfer: null, helps: null, outcome: "", wrapup: false,
+    heldSinceMs: null, call: newCall(), transfer: null, helps: null, outcome: "", wrapup: false,
     messages: [], name: "Customer", client: null, seenNumber: null, deliveredNumber: 0, known: false, unread: false, typing: false,
   };
 }

@@ -1,5 +1,6 @@
 // Draws the desk. Nothing here changes it: what the agent does is told to `actions`.
 import { byId, drawList, duration, make, setText, timeOfDay, typingDots } from "/shared/dom.js";
+import { drawCall, isCall } from "./calls.js";
 import { isCallback } from "./desk.js";
 import { fileItem, mailFrame, pictureData } from "./mail.js";
 import { channelWord, MARKS, missedSentence, pendingSentence, roleSentence, stateChoice, stateChoices, transferSentence } from "./words.js";
@@ -110,6 +111,8 @@ function drawRoom(desk, actions, nameOf) {
   byId("customer-name").textContent = found.name;
   byId("room-facts").textContent = `${found.callback ? "Callback" : channelWord(found.channel)} · ${found.queue}${found.wrapup ? " · wrap-up: the conversation is over" : ""}`;
   drawTools(found, nameOf);
+  drawCall(found, desk.me, nameOf);
+  if (isCall(found)) byId("window").hidden = true;
   const list = byId("messages");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   drawList(list, found.messages, {
@@ -126,8 +129,9 @@ function drawTools(found, nameOf) {
   const talking = !found.wrapup;
   const owner = talking && found.role === "owner";
   const state = found.transfer?.state;
-  byId("end").hidden = !owner || found.callback;
-  byId("compose").hidden = !talking || found.callback;
+  byId("end").hidden = !owner || (found.callback && !isCall(found));
+  setText(byId("end"), isCall(found) ? "Hang up" : "End");
+  byId("compose").hidden = !talking || found.callback || isCall(found);
   byId("tools").hidden = !talking || found.role === "consultant";
   setText(byId("hold"), found.heldSinceMs ? "Resume" : "Hold");
   for (const name of ["transfer", "park"]) byId(name).hidden = !owner || Boolean(state);

@@ -9,7 +9,7 @@ export const CAUSES = {
 
 const CHANNELS = {
   webchat: "Chat", email: "E-mail", whatsapp: "WhatsApp", messenger: "Messenger", instagram: "Instagram", telegram: "Telegram",
-  sms: "SMS", slack: "Slack", line: "LINE", viber: "Viber", open: "Message",
+  voice: "Call", sms: "SMS", slack: "Slack", line: "LINE", viber: "Viber", open: "Message",
 };
 
 /** What agents call a channel; one that the page does not know is called as the configuration calls it. */

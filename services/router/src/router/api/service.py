@@ -187,7 +187,7 @@ def _application(settings: ApiSettings, shell: Shell, parts: Parts) -> FastAPI:
     app.state.parts = parts
     shell.telemetry.gauge("push_sockets", "Agents' sockets open.").set_function(parts.signals.count)
     if settings.pages_directory:
-        for folder in ("agent", "shared"):
+        for folder in ("agent", "supervisor", "shared"):
             app.mount(f"/{folder}", StaticFiles(directory=f"{settings.pages_directory}/{folder}", html=True))
     return app
 
