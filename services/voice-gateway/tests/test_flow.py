@@ -2,7 +2,7 @@
 
 from voice_gateway.domain.flow_asking import ROUNDS_MAX
 from voice_gateway.domain.flow_plan import Announcements, CallbackOffer, FlowPlan, LanguageKey, Menu, MenuItem
-from voice_gateway.domain.flow_queueing import ROUTER_SECONDS_MAX
+from voice_gateway.domain.flow_queueing import CALLBACKS_ASKED_MAX, ROUTER_SECONDS_MAX
 from voice_gateway.domain.flow_words import (
     Ask,
     Begun,
@@ -82,6 +82,10 @@ def test_who_chooses_no_language_is_asked_again_and_then_has_the_plans_which_the
     caller.tell(Queued(queue="q", position=2, language="en"))
     assert caller.heard[-1].language == "en"
 
+    chosen = Caller(FlowPlan(languages=LANGUAGES), Begun(language="it"))
+    chosen.tell(Queued(queue="q", language="en"))
+    assert chosen.position.language == "it"
+
 
 def test_who_is_known_to_speak_a_language_of_the_plan_is_not_asked_and_another_one_changes_nothing() -> None:
     known = Caller(FlowPlan(languages=LANGUAGES), Begun(language="it"))
@@ -159,6 +163,14 @@ def test_the_keys_to_repeat_and_to_go_back_work_in_every_menu_if_there_are_any()
     assert without.listens() == ["wrong_key", "what_about"]
 
 
+def test_going_back_leads_to_the_menu_above_and_not_to_the_first() -> None:
+    deep = tuple(Menu(name=str(n), prompt=f"menu_{n}", items=(MenuItem(key="1", menu=str(n + 1)),)) for n in range(3))
+    caller = Caller(FlowPlan(menu="0", menus=deep, back_key="#"), Begun())
+    caller.press("11#")
+
+    assert caller.listens() == ["menu_1"]
+
+
 def test_wrong_keys_and_silence_lead_to_the_default_of_the_menu_or_of_the_address() -> None:
     caller = Caller(MENUS, Begun())
     caller.press("1")
@@ -178,6 +190,14 @@ def test_wrong_keys_and_silence_lead_to_the_default_of_the_menu_or_of_the_addres
     assert default.did(MenuChosen) == []
 
 
+def test_a_default_that_leads_nowhere_is_none() -> None:
+    menu = Menu(name="m", prompt="p", items=MAIN.items, default_key="3")
+    caller = Caller(FlowPlan(menu="m", menus=(menu,), attempts_max=1), Begun())
+    caller.press("0")
+
+    assert asked(caller).queue_hint is None
+
+
 def test_nobody_is_kept_in_menus_for_ever() -> None:
     caller = Caller(MENUS, Begun())
     for _ in range(ROUNDS_MAX):
@@ -194,6 +214,7 @@ def test_consent_is_asked_for_and_neither_given_by_a_key_before_it_was_heard_nor
     caller.press("1")
     assert caller.did(ConsentAnswered) == [ConsentAnswered(granted=True)]
     assert caller.position.consent == "granted"
+    assert caller.position.due_ms is None
     assert asked(caller).queue_hint == "support"
 
     silent = Caller(FlowPlan(consent="ask"), Begun())
@@ -275,6 +296,16 @@ def test_an_announcement_never_talks_over_another_prompt_and_other_keys_do_not_s
     assert caller.listens() == ["have_your_number_ready", "position"]
 
 
+def test_where_there_is_nothing_to_announce_the_prompt_under_way_keeps_its_time() -> None:
+    silent = Announcements(every_seconds=10, position=False, expected_wait=False)
+    caller = Caller(FlowPlan(menu="main", menus=(MAIN,), announcements=silent), Begun())
+    caller.press("2")
+    due_ms = caller.position.due_ms
+    caller.tell(Queued(queue="support", position=4))
+
+    assert caller.position.due_ms == due_ms
+
+
 def test_the_agent_is_heard_at_once_whatever_is_being_said() -> None:
     caller = Caller(WAITING, Begun())
     caller.tell(Queued(queue="q", position=3))
@@ -341,6 +372,16 @@ def test_a_refused_callback_is_told_as_is_one_that_the_router_does_not_answer_wh
     assert caller.heard[-1].text == "We will ring."
     assert caller.listens() == ["callback_made"]
     assert caller.acts[-1] == HangUp()
+
+
+def test_a_callback_may_be_asked_for_a_few_times() -> None:
+    caller = Caller(OFFERED, Begun())
+    for _ in range(CALLBACKS_ASKED_MAX + 1):
+        caller.press("51")
+        caller.tell(CallbackRefused())
+        caller.listens()
+
+    assert len(caller.did(RequestCallback)) == CALLBACKS_ASKED_MAX
 
 
 def test_who_cannot_be_called_back_is_offered_nothing() -> None:

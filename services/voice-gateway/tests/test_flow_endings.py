@@ -125,12 +125,21 @@ def test_a_key_goes_to_the_tone_at_once() -> None:
     caller.press("##")
 
     assert caller.listens() == ["beep"]
+    assert [each.prompt for each in caller.heard] == ["voicemail", "beep"]
     assert caller.position.stage == "recording"
 
 
-@pytest.mark.parametrize("seconds", [0, 1.9])
-def test_what_is_too_short_is_no_message(seconds: float) -> None:
-    caller = recording(FlowPlan())
+def test_the_tone_is_heard_even_if_the_end_of_the_prompt_before_is_never_told() -> None:
+    caller = Caller(FlowPlan(), Begun())
+    caller.tell(GivenUp(to="voicemail", queue="q"))
+    assert caller.waits() == ["beep"]
+
+    assert len(caller.did(RecordVoicemail)) == 1
+
+
+@pytest.mark.parametrize(("seconds", "seconds_min"), [(0, 2), (1.9, 2), (0, 0)])
+def test_what_is_too_short_is_no_message(seconds: float, seconds_min: int) -> None:
+    caller = recording(FlowPlan(voicemail=Voicemail(seconds_min=seconds_min)))
     caller.tell(Recorded(seconds=seconds))
 
     assert caller.listens() == ["voicemail_empty"]

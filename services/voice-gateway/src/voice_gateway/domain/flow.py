@@ -139,5 +139,5 @@ def _due(turn: Turn, place: int | None) -> None:
 def _talk(turn: Turn) -> None:
     if turn.at.stage != "talking":
         turn.hush()
-        turn.become(asked=True, typed="")
+        turn.become(asked=True)
         turn.enter("talking")

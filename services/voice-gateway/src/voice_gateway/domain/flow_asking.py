@@ -149,7 +149,7 @@ def _take(turn: Turn, item: MenuItem) -> None:
 
 def _ask_consent(turn: Turn) -> None:
     """What was pressed before it was asked is no consent, nor is what is pressed while it is asked."""
-    turn.become(attempts=0, typed="")
+    turn.become(attempts=0)
     match turn.at.consent_asked_for:
         case "none":
             turn.enter("queued")

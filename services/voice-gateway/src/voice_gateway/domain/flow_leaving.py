@@ -83,7 +83,7 @@ def _hang_up(turn: Turn) -> None:
 
 def _ask_question(turn: Turn) -> None:
     question = _question(turn)
-    turn.become(attempts=0, typed="")
+    turn.become(attempts=0)
     if question is None:
         _thank(turn)
     else:
