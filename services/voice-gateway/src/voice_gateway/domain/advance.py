@@ -45,8 +45,8 @@ def _happened(turn: Turn, fact: Fact) -> None:
             routed.routed(turn, fact)
         case Asked():
             asked.asked(turn, fact)
-        case TimerDue(name=name):
-            _due(turn, name)
+        case TimerDue(name=name, place=place):
+            _due(turn, name, place)
         case Reconciled(snapshot=snapshot):
             reconcile.reconciled(turn, snapshot)
         case CallArrived() | DialAsked():
@@ -67,7 +67,7 @@ _EVENTS: Final[dict[type, Callable[[Turn, Any], None]]] = {
 }
 
 
-def _due(turn: Turn, name: str) -> None:
+def _due(turn: Turn, name: str, place: int | None) -> None:
     """A timer that is not set any more, or not due yet, was changed meanwhile."""
     if turn.call.timers.get(name, turn.now_ms + 1) > turn.now_ms:
         return
@@ -79,7 +79,7 @@ def _due(turn: Turn, name: str) -> None:
         case legs.KEEP_ALIVE:
             legs.keep_alive(turn)
         case waiting.FLOW:
-            waiting.hear(turn, FlowDue())
+            waiting.hear(turn, FlowDue(position=place))
         case talking.RECALL:
             talking.recall_due(turn)
         case talking.WISH:

@@ -60,6 +60,8 @@ class TimerDue:
     """One of `Call.timers` is due."""
 
     name: str
+    place: int | None = None
+    """Of the flow's: where in line the call's task stands now, if that is known (`Places`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
