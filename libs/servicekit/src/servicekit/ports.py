@@ -321,6 +321,29 @@ class Http(Protocol):
         ...
 
 
+class SocketClosedError(ConnectionError):
+    """There is no connection: refused, gone, or silent for too long; the reason is its text."""
+
+
+class Socket(Protocol):
+    """A WebSocket that somebody else's server writes to."""
+
+    async def receive(self) -> str:
+        """The next text, in order. Raises SocketClosedError, for ever from then on."""
+        ...
+
+
+class Sockets(Protocol):
+    """Opens WebSockets (RFC 6455) at others' servers. The other side is asked for a sign of life all the time."""
+
+    def connect(
+        self, url: str, *, headers: Mapping[str, str], timeout_seconds: float, bytes_max: int
+    ) -> AbstractAsyncContextManager[Socket]:
+        """A connection until the block is left; a message of more than `bytes_max` ends it. Entering raises
+        SocketClosedError after `timeout_seconds` at the latest."""
+        ...
+
+
 class Loop(Protocol):
     """A background duty of a service. The run shell starts it and ends the process when it fails."""
 
