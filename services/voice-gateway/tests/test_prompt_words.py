@@ -103,7 +103,7 @@ def test_there_is_nothing_of_another_name() -> None:
 
 
 def test_words_of_the_router_are_said_as_they_are() -> None:
-    found = chosen(Asked(name="nobody", language="it", text="Torni alle {9}\n."), None)
+    found = chosen(Asked(name="nobody", language="it", text="Torni alle {9}\n\ud800."), None)
 
     assert found == Words(text="Torni alle {9} .", language="it", personal=True)
 

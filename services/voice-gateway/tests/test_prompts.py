@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -16,9 +15,7 @@ from gatewaykit.links import LinkKeys
 from gatewaykit.links_api import files_router
 from gatewaykit.testing.memory_blobs import MemoryBlobs
 from httpx import ASGITransport, AsyncClient
-from servicekit.errors import RetryLaterError
 from servicekit.ports import HttpNotSentError
-from servicekit.store import MemoryDatabase, Tenant
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
 from servicekit.testing.fake_http import FakeHttp, programmed
@@ -43,8 +40,8 @@ from voice_gateway.prompts import (
 from voice_gateway.prompts_api import own_sounds_router
 from voice_gateway.prompts_sounds import FAILED_MS, KEEP_MS, KEEP_PERSONAL_MS, MARGIN_MS, Sounds, SoundSweep
 from voice_gateway.prompts_speech import Speech, SpeechAwayError, SpeechCommand
-from voice_gateway.prompts_tables import PostgresPrompts, PromptStore, PromptTransaction
-from voice_gateway.testing.prompts_memory import MemoryPrompts, PromptTables
+from voice_gateway.prompts_tables import PostgresPromptStore, PromptStore
+from voice_gateway.testing.prompts_memory import MemoryPromptStore
 
 URL = "https://voice.example.com/voice/v1"
 LINKS = ByLink(URL)
@@ -52,23 +49,6 @@ BEEP = f"{URL}/sounds/beep.wav"
 KEYS = LinkKeys(["0123456789abcdef0123456789abcdef"])
 SPOKEN = waves.wave_file(waves.for_telephones(waves.read_wave(waves.beep())))
 ALWAYS = [["198.41.0.4"]]
-
-
-class Transaction(MemoryPrompts[PromptTables]):
-    pass
-
-
-class MemoryStore:
-    def __init__(self) -> None:
-        self.database = MemoryDatabase(PromptTables())
-        self.away = False
-
-    @asynccontextmanager
-    async def transaction(self, tenant: Tenant) -> AsyncGenerator[PromptTransaction, None]:
-        if self.away:
-            raise RetryLaterError("away")
-        async with self.database.transaction(tenant, Transaction) as transaction:
-            yield transaction
 
 
 class Voice:
@@ -100,7 +80,7 @@ async def public(host: str, port: int) -> list[str]:
 class World:
     """All parts of a gateway that plays prompts."""
 
-    store: PromptStore = field(default_factory=MemoryStore)
+    store: PromptStore = field(default_factory=MemoryPromptStore)
     blobs: Blobs = field(default_factory=MemoryBlobs)
     speech: Speech | None = field(default_factory=Voice)
     http: FakeHttp = field(default_factory=lambda: FakeHttp(programmed()))
@@ -175,18 +155,12 @@ WELCOME = "prompt:acme.main/welcome?lang=en"
 
 
 async def test_a_real_voice_is_heard_over_a_signed_link_on_real_parts(postgres: FreshDatabase, tmp_path: Path) -> None:
-    class Store:
-        @asynccontextmanager
-        async def transaction(self, tenant: Tenant) -> AsyncGenerator[PromptTransaction, None]:
-            async with kept.database.transaction(tenant, PostgresPrompts) as transaction:
-                yield transaction
-
     script = tmp_path / "speech.sh"
     script.write_text(f"cat > {tmp_path}/words-$$; cat {tmp_path}/spoken.wav\n")
     (tmp_path / "spoken.wav").write_bytes(SPOKEN)
     speech = SpeechCommand(f"/bin/sh {script}", version="1", seconds_max=20, at_once_max=2)
     async with migrated(postgres.admin_url, "voice_gateway") as kept:
-        world = World(Store(), FileBlobs(tmp_path / "blobs", SeededIds()), speech)
+        world = World(PostgresPromptStore(kept.database), FileBlobs(tmp_path / "blobs", SeededIds()), speech)
         uri = "prompt:position?lang=it&position=21"
         first, second = await asyncio.gather(world.played(uri), world.played(uri))
         world.restart()
@@ -344,8 +318,18 @@ async def test_a_prompt_that_is_not_there_is_a_beep(world: World) -> None:
     assert world.outcomes() == {"unknown": 3}
 
 
+async def test_a_fault_of_ours_is_a_beep(world: World) -> None:
+    def find(tenant_id: str, domain: str | None, name: str) -> HasWords | None:
+        raise KeyError(name)
+
+    world.resolver = PromptResolver(find, world.sounds, KEYS, world.clock, world.metrics)
+
+    assert await world.played(WELCOME) == BEEP
+    assert world.outcomes() == {"fault": 1}
+
+
 async def test_a_store_that_is_away_costs_words_and_not_the_call(world: World) -> None:
-    assert isinstance(world.store, MemoryStore)
+    assert isinstance(world.store, MemoryPromptStore)
     good = await world.played(WELCOME)
     world.store.away = True
 

@@ -1,50 +1,20 @@
 """Which sounds are kept: one law for PostgreSQL and for the memory twin."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from collections.abc import AsyncIterator
 
 import pytest
-from servicekit.store import EVERY_TENANT, MemoryDatabase, Tenant
+from servicekit.store import EVERY_TENANT
 from servicekit.testing.databases import MigratedDatabase, migrated
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.tenants import unguarded_tables
-from voice_gateway.prompts_tables import PostgresPrompts, PromptTransaction
-from voice_gateway.testing.prompts_memory import MemoryPrompts, PromptTables
-
-
-class Keeper(Protocol):
-    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[PromptTransaction]: ...
-
-
-class Memory(MemoryPrompts[PromptTables]):
-    pass
-
-
-class MemoryKeeper:
-    def __init__(self) -> None:
-        self._database = MemoryDatabase(PromptTables())
-
-    @asynccontextmanager
-    async def transaction(self, tenant: Tenant) -> AsyncGenerator[PromptTransaction, None]:
-        async with self._database.transaction(tenant, Memory) as transaction:
-            yield transaction
-
-
-class PostgresKeeper:
-    def __init__(self, kept: MigratedDatabase) -> None:
-        self._kept = kept
-
-    @asynccontextmanager
-    async def transaction(self, tenant: Tenant) -> AsyncGenerator[PromptTransaction, None]:
-        async with self._kept.database.transaction(tenant, PostgresPrompts) as transaction:
-            yield transaction
+from voice_gateway.prompts_tables import PostgresPromptStore, PromptStore
+from voice_gateway.testing.prompts_memory import MemoryPromptStore
 
 
 class PromptLaws:
     """Inherit and give a fixture `keeper`."""
 
-    async def test_a_sound_is_kept_until_the_latest_time_that_was_asked_for(self, keeper: Keeper) -> None:
+    async def test_a_sound_is_kept_until_the_latest_time_that_was_asked_for(self, keeper: PromptStore) -> None:
         async with keeper.transaction("acme") as tx:
             for blob_id, until_ms in (("a", 100), ("a", 300), ("a", 200), ("b", 250), ("c", 260)):
                 await tx.keep_sound("acme", blob_id, until_ms=until_ms)
@@ -59,8 +29,8 @@ class PromptLaws:
 
 class TestMemory(PromptLaws):
     @pytest.fixture
-    def keeper(self) -> Keeper:
-        return MemoryKeeper()
+    def keeper(self) -> PromptStore:
+        return MemoryPromptStore()
 
 
 class TestPostgres(PromptLaws):
@@ -70,16 +40,16 @@ class TestPostgres(PromptLaws):
             yield kept
 
     @pytest.fixture
-    def keeper(self, kept: MigratedDatabase) -> Keeper:
-        return PostgresKeeper(kept)
+    def keeper(self, kept: MigratedDatabase) -> PromptStore:
+        return PostgresPromptStore(kept.database)
 
-    async def test_no_row_is_seen_without_its_tenant(self, kept: MigratedDatabase, keeper: Keeper) -> None:
+    async def test_no_row_is_seen_without_its_tenant(self, kept: MigratedDatabase, keeper: PromptStore) -> None:
         async with keeper.transaction("acme") as tx:
             await tx.keep_sound("acme", "a", until_ms=1)
 
         assert await unguarded_tables(application_url=kept.application_url, schema="voice_gateway") == []
 
-    async def test_two_replicas_remove_different_ones(self, keeper: Keeper) -> None:
+    async def test_two_replicas_remove_different_ones(self, keeper: PromptStore) -> None:
         async with keeper.transaction("acme") as tx:
             for blob_id in ("a", "b"):
                 await tx.keep_sound("acme", blob_id, until_ms=1)

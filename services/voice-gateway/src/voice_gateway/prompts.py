@@ -109,6 +109,10 @@ class PromptResolver:
             outcome = error.outcome
         except TimeoutError:
             outcome = "slow"
+        except Exception:
+            # A fault of ours must not take from a node whoever runs it.
+            LOG.exception("prompt_failed", extra={"tenant_id": tenant_id, "prompt": wanted.name})
+            outcome = "fault"
         finally:
             self._metrics.prompts.labels(outcome).inc()
         return await _own(BEEP, reads)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Protocol
 
-from servicekit.database import Transaction
+from servicekit.database import Database, Transaction
 from servicekit.statements import statements
 from servicekit.store import Tenant, TransactionBase
 
@@ -36,7 +36,7 @@ class PromptStore(Protocol):
 
 
 class PostgresPrompts(Transaction):
-    """The real PromptTransaction; its methods are described there. The gateway's own class extends it."""
+    """The real PromptTransaction; its methods are described there."""
 
     async def keep_sound(self, tenant_id: str, blob_id: str, *, until_ms: int) -> None:
         """See PromptTransaction."""
@@ -50,6 +50,17 @@ class PostgresPrompts(Transaction):
     async def forget_sound(self, tenant_id: str, blob_id: str) -> None:
         """See PromptTransaction."""
         await self.execute(_sql()["forget_sound"], tenant_id=tenant_id, blob_id=blob_id)
+
+
+class PostgresPromptStore:
+    """The real PromptStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self, tenant: Tenant) -> AbstractAsyncContextManager[PromptTransaction]:
+        """See PromptStore."""
+        return self._database.transaction(tenant, PostgresPrompts)
 
 
 @cache

@@ -19,7 +19,7 @@ WORDS_LENGTH_MAX: Final = 2000
 VALUE_LENGTH_MAX: Final = 100
 TELEPHONE_NUMBER: Final = "number"
 """The value that is a caller's."""
-_CONTROLS: Final = re.compile(r"[\0-\x1f\x7f-\x9f]+")
+_CONTROLS: Final = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]+")  # and halves of characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,23 +1,39 @@
 """The in-memory twin of what is kept of prompts; passes the same suite."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from servicekit.store import MemoryTransaction
+from servicekit.errors import RetryLaterError
+from servicekit.store import MemoryDatabase, MemoryTransaction, Tenant
+
+from voice_gateway.prompts_tables import PromptTransaction
 
 
-@dataclass(frozen=True)  # no slots: a gateway's tables have several such bases
+@dataclass(frozen=True, slots=True)
 class PromptTables:
     """The table, by tenant and blob id."""
 
     sounds: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-Tables = TypeVar("Tables", bound=PromptTables)
+class MemoryPromptStore:
+    """The twin of PostgresPromptStore; `away` makes it unreachable."""
+
+    def __init__(self) -> None:
+        self.database = MemoryDatabase(PromptTables())
+        self.away = False
+
+    @asynccontextmanager
+    async def transaction(self, tenant: Tenant) -> AsyncGenerator[PromptTransaction, None]:
+        """See PromptStore."""
+        if self.away:
+            raise RetryLaterError("away")
+        async with self.database.transaction(tenant, MemoryPrompts) as transaction:
+            yield transaction
 
 
-class MemoryPrompts(MemoryTransaction[Tables]):
+class MemoryPrompts(MemoryTransaction[PromptTables]):
     """The twin of PostgresPrompts."""
 
     async def keep_sound(self, tenant_id: str, blob_id: str, *, until_ms: int) -> None:
