@@ -1,9 +1,9 @@
 """What a prompt says, in which language."""
 
 import re
-from urllib.parse import quote, urlencode
 
 import pytest
+from contracts.voice_parts import OWN_PROMPTS
 from hypothesis import given
 from hypothesis import strategies as some
 from voice_gateway.domain.own_words import OWN_WORDS
@@ -19,7 +19,10 @@ from voice_gateway.domain.prompt_words import (
     closest,
     in_words,
 )
+from voice_gateway.domain.prompts import prompt
 
+NO_HALVES = some.characters(exclude_categories=["Cs"])
+TEXT = some.text(NO_HALVES, min_size=1)
 WELCOME = Prompt(
     texts={"it": "Benvenuto, {name}.", "en": "Welcome."}, files={"de": "https://example.com/de.wav"}, voice="anna"
 )
@@ -43,16 +46,21 @@ def test_a_prompts_uri_is_read(uri: str, wanted: Asked | None) -> None:
     assert asked(uri) == wanted
 
 
-@given(some.text(min_size=1), some.dictionaries(some.text(min_size=1), some.text(), max_size=3), some.text(min_size=1))
-def test_whatever_is_asked_for_is_read_as_it_was_written(name: str, values: dict[str, str], text: str) -> None:
-    name = name.replace("/", "").encode(errors="ignore").decode() or "x"
-    values = {key: value for key, value in values.items() if key not in ("lang", "text")}
-    uri = f"prompt:{quote(name, safe='')}?{urlencode([*values.items(), ('text', text)], errors='ignore')}"
+@given(TEXT, some.dictionaries(TEXT, some.text(NO_HALVES), max_size=3), TEXT)
+def test_whatever_a_call_asks_for_is_read_as_it_was_written(name: str, values: dict[str, str], text: str) -> None:
+    name, values = (
+        name.replace("/", "") or "x",
+        {key: each for key, each in values.items() if key not in ("lang", "text")},
+    )
+    media = prompt(name, domain="acme/main", language="it", values=(*values.items(),), text=text)
 
-    found = asked(uri)
-    assert found is not None
-    assert found.name == name
-    assert (found.text or "").encode() == text.encode(errors="ignore")
+    assert asked(media.uri) == Asked(name=name, domain="acme/main", language="it", values=values, text=text)
+
+
+def test_there_are_words_for_every_prompt_of_every_flow_and_values_for_all_their_places() -> None:
+    assert set(OWN_PROMPTS) <= {*OWN_WORDS, *TONES}
+    places = {name: {*re.findall(r"\{(\w+)\}", OWN_WORDS[name]["en"])} for name in OWN_PROMPTS if name in OWN_WORDS}
+    assert {name: names for name, names in places.items() if not names <= {*OWN_PROMPTS[name]}} == {}
 
 
 @pytest.mark.parametrize(

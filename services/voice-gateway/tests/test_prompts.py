@@ -104,7 +104,7 @@ class World:
         )
         self.resolver = PromptResolver(self.find, self.sounds, KEYS, self.clock, self.metrics)
 
-    def find(self, tenant_id: str, domain: str | None, name: str) -> HasWords | None:
+    def find(self, tenant_id: str, domain: str, name: str) -> HasWords | None:
         return self.prompts.get(name) if (tenant_id, domain) == ("acme", "acme.main") else None
 
     async def played(self, uri: str, reads: Reads = LINKS, *, tenant_id: str = "acme") -> str:
@@ -319,7 +319,7 @@ async def test_a_prompt_that_is_not_there_is_a_beep(world: World) -> None:
 
 
 async def test_a_fault_of_ours_is_a_beep(world: World) -> None:
-    def find(tenant_id: str, domain: str | None, name: str) -> HasWords | None:
+    def find(tenant_id: str, domain: str, name: str) -> HasWords | None:
         raise KeyError(name)
 
     world.resolver = PromptResolver(find, world.sounds, KEYS, world.clock, world.metrics)

@@ -1,4 +1,4 @@
-"""Finds what a node is to play: `prompt:NAME?lang=it&position=3` becomes a sound that the node can read.
+"""Finds what a node is to play: `prompt:DOMAIN/NAME?lang=it&position=3` becomes a sound that the node can read.
 
 A prompt that cannot be had - no such, no voice, a file that is away - is a beep: the call goes on.
 """
@@ -30,8 +30,8 @@ OWN_SOUNDS: Final[dict[str, Callable[[], bytes]]] = {
     "silence": waves.silence,
     "music": waves.music,
 }
-FindPrompt = Callable[[str, str | None, str], HasWords | None]
-"""A tenant's prompt by its domain, if that is known, and its name."""
+FindPrompt = Callable[[str, str, str], HasWords | None]
+"""A tenant's prompt by its domain and name."""
 Resolve = Callable[[str, Media], Awaitable[Media]]
 """Of a tenant: where a node finds a sound."""
 
@@ -118,7 +118,8 @@ class PromptResolver:
         return await _own(BEEP, reads)
 
     async def _readable(self, tenant_id: str, wanted: Asked, reads: Reads) -> str:
-        found = chosen(wanted, self._find(tenant_id, wanted.domain, wanted.name))
+        theirs = self._find(tenant_id, wanted.domain, wanted.name) if wanted.domain else None
+        found = chosen(wanted, theirs)
         if found is None:
             raise NoSoundError("unknown")
         if isinstance(found, Tone):

@@ -130,6 +130,13 @@ OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "fr": "Merci. Au revoir.",
         "es": "Gracias. Adiós.",
     },
+    "supervised": {
+        "en": "A supervisor is listening.",
+        "it": "Un supervisore è in ascolto.",
+        "de": "Eine Führungskraft hört mit.",
+        "fr": "Un superviseur est à l'écoute.",
+        "es": "Un supervisor está escuchando.",
+    },
     "goodbye": {
         "en": "Goodbye.",
         "it": "Arrivederci.",

@@ -24,7 +24,7 @@ _CONTROLS: Final = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]+")  # and halves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be played. `domain` none: whichever has such a prompt."""
+    """What is to be played; `domain` is whose prompt it is, if it is a tenant's."""
 
     name: str
     domain: str | None = None
@@ -90,7 +90,8 @@ _NOTHING: Final[HasWords] = Prompt()
 
 
 def asked(uri: str) -> Asked | None:
-    """What `prompt:NAME?lang=it&position=3` or `prompt:DOMAIN/NAME?...` asks for; none: it is no prompt."""
+    """What `prompt:DOMAIN/NAME?lang=it&position=3` (domain.prompts) asks for; without a domain it is one of our own.
+    None: it is no prompt."""
     if not uri.startswith(SCHEME):
         return None
     parts = urlsplit(uri)

@@ -86,7 +86,7 @@ def _place(turn: Turn, watch: Watch, seat: Seat) -> None:
     if watch.told is None or watch.told[1] != watch.mode:
         _say(turn, watch, "take_over" if watch.taking_over else watch.mode)
     if watch.told is None and watch.announced:
-        media = prompt(ANNOUNCED, language=turn.call.terms.language)
+        media = prompt(ANNOUNCED, domain=turn.call.terms.domain, language=turn.call.terms.language)
         turn.tell(Play(playback_id=turn.new_id("playback"), leg_id=watched.leg_id, media=(media,)))
 
 

@@ -170,7 +170,8 @@ def _playback_id(call: Call, number: int) -> str:
 def _play(turn: Turn, act: PlayPrompt) -> None:
     call = turn.call
     number = ((("number", call.customer.number or ""),)) if act.with_caller else ()
-    media = prompt(act.prompt, language=act.language, values=(*act.values, *number), text=act.text)
+    values, domain = (*act.values, *number), call.terms.domain
+    media = prompt(act.prompt, domain=domain, language=act.language, values=values, text=act.text)
     if call.leg(call.customer_leg_id):
         play = Play(playback_id=_playback_id(call, act.number), leg_id=call.customer_leg_id, media=(media,))
         turn.tell(play)
