@@ -72,12 +72,15 @@ class VoiceLaws:
             await tx.keep_calls([changed])
         async with store.transaction(EVERY_TENANT) as tx:
             assert await tx.calls_of("n1") == [changed, other]
-            await tx.forget_calls([CALL.key])
-            await tx.forget_calls([])
+            over = replace(changed, over_at_ms=7)
+            await tx.keep_calls([over])
         async with store.transaction(EVERY_TENANT) as tx:
             assert await tx.calls_of("n1") == [other]
+            assert await tx.call(TENANT, "i1") == over
+            assert await tx.call(TENANT, "i4") is None
         async with store.transaction("other") as tx:
             assert await tx.calls_of("n1") == []
+            assert await tx.call(TENANT, "i1") is None
 
     async def test_positions_are_those_of_the_consumer_with_their_sequences(self, store: VoiceStore) -> None:
         one, two = Partition("t", 0), Partition("t", 1)

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, Protocol
 
-from servicekit.database import Database, Transaction, columns_of, kept_as
+from servicekit.database import Database, columns_of, kept_as
 from servicekit.ports import Partition
 from servicekit.statements import statements
-from servicekit.store import Position, Tenant, TransactionBase
+from servicekit.store import Position, Tenant
+from servicekit.sweep import Sweep
+
+from voice_gateway.prompts_tables import PostgresPrompts, PromptTransaction
+from voice_gateway.recordings_tables import PostgresRecordings, RecordingTransaction
 
 SOURCE: Final = "/voice-gateway"
+OVER_KEEP_DAYS: Final = 9
+"""As long as the router knows a task that nobody has taken: its customer may be called back."""
 Fence = Literal["new", "done", "lost"]
 """Of a commit: it is to be made; it was made before; the node is another owner's."""
 
@@ -26,7 +32,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptCall:
-    """A call that goes on."""
+    """A call of a node."""
 
     tenant_id: str
     interaction_id: str
@@ -35,6 +41,7 @@ class KeptCall:
     """JSON; see domain.call."""
     to_do: str
     """JSON: what the node is to be asked for and is not known to have done, in its order."""
+    over_at_ms: int | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -67,7 +74,7 @@ class AskedPhone:
     asked_at_ms: int
 
 
-class VoiceTransaction(TransactionBase, Protocol):
+class VoiceTransaction(RecordingTransaction, PromptTransaction, Protocol):
     """One unit of work."""
 
     async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:
@@ -95,11 +102,11 @@ class VoiceTransaction(TransactionBase, Protocol):
         ...
 
     async def keep_calls(self, calls: Sequence[KeptCall]) -> None:
-        """As they are now; all of one node."""
+        """As they are now."""
         ...
 
-    async def forget_calls(self, keys: Sequence[tuple[str, str]]) -> None:
-        """They are over."""
+    async def call(self, tenant_id: str, interaction_id: str) -> KeptCall | None:
+        """One that goes on, or is over for less than OVER_KEEP_DAYS."""
         ...
 
     async def positions_of(self, consumer: str) -> Mapping[Partition, Position]:
@@ -144,7 +151,7 @@ class PostgresVoiceStore:
             yield transaction
 
 
-class PostgresVoiceTransaction(Transaction):
+class PostgresVoiceTransaction(PostgresRecordings, PostgresPrompts):
     """The real VoiceTransaction; its methods are described there."""
 
     async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:
@@ -186,18 +193,18 @@ class PostgresVoiceTransaction(Transaction):
         if calls:
             await self.execute(
                 _sql()["keep_calls"],
-                node=calls[0].node,
                 tenants=[call.tenant_id for call in calls],
                 interactions=[call.interaction_id for call in calls],
+                nodes=[call.node for call in calls],
                 states=[call.state for call in calls],
                 to_dos=[call.to_do for call in calls],
+                overs=[call.over_at_ms for call in calls],
             )
 
-    async def forget_calls(self, keys: Sequence[tuple[str, str]]) -> None:
+    async def call(self, tenant_id: str, interaction_id: str) -> KeptCall | None:
         """See VoiceTransaction."""
-        if keys:
-            tenants, interactions = [key[0] for key in keys], [key[1] for key in keys]
-            await self.execute(_sql()["forget_calls"], tenants=tenants, interactions=interactions)
+        row = await self.one(_sql()["call"], tenant_id=tenant_id, interaction_id=interaction_id)
+        return kept_as(KeptCall, row) if row else None
 
     async def positions_of(self, consumer: str) -> Mapping[Partition, Position]:
         """See VoiceTransaction."""
@@ -230,6 +237,11 @@ class PostgresVoiceTransaction(Transaction):
         """See VoiceTransaction."""
         rows = await self.all(_sql()["phones_done"], tenant_id=tenant_id, agent_id=agent_id)
         return [row["node"] for row in rows]
+
+
+def call_sweep(database: Database) -> Sweep:
+    """Forgets calls that are over."""
+    return Sweep(database, "call sweep", _sql()["sweep_calls"], keep_days=OVER_KEEP_DAYS)
 
 
 @cache

@@ -12,18 +12,20 @@ CREATE TABLE node (
   calls integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
--- Calls that go on. `state` is JSON of domain.call, personal; `to_do` are the node's commands that are not known to be
--- done, in their order. A call that is over goes.
+-- Calls. `state` is JSON of domain.call, personal; `to_do` are the node's commands that are not known to be done, in
+-- their order. One that is over stays for a time: its customer may be called back.
 CREATE TABLE call (
   tenant_id text NOT NULL,
   interaction_id text NOT NULL,
   node text NOT NULL,
   state text NOT NULL,
-  to_do text NOT NULL DEFAULT '[]',
+  to_do text NOT NULL,
+  over_at_ms bigint,
   PRIMARY KEY (tenant_id, interaction_id)
 ) WITH (fillfactor = 50);
 SELECT protect_tenants('call');
-CREATE INDEX call_node ON call (node);
+CREATE INDEX call_node ON call (node) WHERE over_at_ms IS NULL;
+CREATE INDEX call_over ON call (over_at_ms) WHERE over_at_ms IS NOT NULL;
 
 -- Agents' phones on each node. The password goes as soon as the node has it.
 CREATE TABLE phone (

@@ -24,20 +24,25 @@ UPDATE node SET commits = :number WHERE node = :node AND epoch = :epoch
 SELECT node, driver, connected, calls, holder IS NOT NULL AND lease_until_ms > :now_ms AS owned FROM node ORDER BY node
 
 -- name: calls_of
-SELECT tenant_id, interaction_id, node, state, to_do FROM call WHERE node = :node ORDER BY interaction_id
+SELECT * FROM call WHERE node = :node AND over_at_ms IS NULL ORDER BY interaction_id
+
+-- name: call
+SELECT * FROM call WHERE tenant_id = :tenant_id AND interaction_id = :interaction_id
 
 -- name: keep_calls
-INSERT INTO call (tenant_id, interaction_id, node, state, to_do)
-SELECT given.tenant_id, given.interaction_id, :node, given.state, given.to_do
-FROM unnest(
-  CAST(:tenants AS text[]), CAST(:interactions AS text[]), CAST(:states AS text[]), CAST(:to_dos AS text[])
-) AS given (tenant_id, interaction_id, state, to_do)
+INSERT INTO call (tenant_id, interaction_id, node, state, to_do, over_at_ms)
+SELECT * FROM unnest(
+  CAST(:tenants AS text[]), CAST(:interactions AS text[]), CAST(:nodes AS text[]), CAST(:states AS text[]),
+  CAST(:to_dos AS text[]), CAST(:overs AS bigint[])
+)
 ON CONFLICT (tenant_id, interaction_id) DO UPDATE
-SET node = excluded.node, state = excluded.state, to_do = excluded.to_do
+SET node = excluded.node, state = excluded.state, to_do = excluded.to_do, over_at_ms = excluded.over_at_ms
 
--- name: forget_calls
-DELETE FROM call USING unnest(CAST(:tenants AS text[]), CAST(:interactions AS text[])) AS gone (tenant_id, interaction_id)
-WHERE call.tenant_id = gone.tenant_id AND call.interaction_id = gone.interaction_id
+-- name: sweep_calls
+DELETE FROM call WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM call
+  WHERE over_at_ms < (extract(epoch FROM now()) - :keep_days * 86400) * 1000 LIMIT :rows_max
+))
 
 -- name: positions
 SELECT topic, partition, next_offset, sequence FROM consumer_position WHERE consumer = :consumer

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Partition
-from servicekit.store import MemoryDatabase, MemoryTransaction, Position, Tenant
+from servicekit.store import MemoryDatabase, Position, Tenant
 
 from voice_gateway.store import AskedPhone, Fence, KeptCall, Lease, NodeHealth, VoiceTransaction
+from voice_gateway.testing.prompts_memory import MemoryPrompts, PromptTables
+from voice_gateway.testing.recordings_memory import MemoryRecordings, RecordingTables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class NodeRow:
 
 
 @dataclass(frozen=True)
-class VoiceTables:
+class VoiceTables(PromptTables, RecordingTables):
     """The tables; a phone's key is tenant, agent and node, and the flag says whether the node knows it."""
 
     nodes: dict[str, NodeRow] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class MemoryVoiceStore:
             raise RetryLaterError("the answer is lost")
 
 
-class MemoryVoiceTransaction(MemoryTransaction[VoiceTables]):
+class MemoryVoiceTransaction(MemoryRecordings[VoiceTables], MemoryPrompts[VoiceTables]):
     """The twin of PostgresVoiceTransaction."""
 
     def _sees(self, tenant_id: str) -> bool:
@@ -115,17 +117,16 @@ class MemoryVoiceTransaction(MemoryTransaction[VoiceTables]):
     async def calls_of(self, node: str) -> Sequence[KeptCall]:
         """See VoiceTransaction."""
         calls = sorted(self.tables.calls.values(), key=lambda call: call.interaction_id)
-        return [call for call in calls if call.node == node and self._sees(call.tenant_id)]
+        found = [call for call in calls if call.node == node and self._sees(call.tenant_id)]
+        return [call for call in found if call.over_at_ms is None]
 
     async def keep_calls(self, calls: Sequence[KeptCall]) -> None:
         """See VoiceTransaction."""
         self.tables.calls.update({call.key: call for call in calls})
 
-    async def forget_calls(self, keys: Sequence[tuple[str, str]]) -> None:
+    async def call(self, tenant_id: str, interaction_id: str) -> KeptCall | None:
         """See VoiceTransaction."""
-        for key in keys:
-            if self._sees(key[0]):
-                self.tables.calls.pop(key, None)
+        return self.tables.calls.get((tenant_id, interaction_id)) if self._sees(tenant_id) else None
 
     async def positions_of(self, consumer: str) -> Mapping[Partition, Position]:
         """See VoiceTransaction."""
