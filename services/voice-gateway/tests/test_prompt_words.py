@@ -167,3 +167,7 @@ def test_small_numbers_are_never_read_as_digits(value: str, language: str) -> No
 )
 def test_the_closest_language_is_found(language: str | None, offered: list[str], found: str | None) -> None:
     assert closest(language, offered) == found
+
+
+def test_no_value_is_longer_than_a_breath() -> None:
+    assert in_words("name", "x" * 500, "en") == "x" * 100

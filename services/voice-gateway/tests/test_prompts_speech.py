@@ -35,7 +35,17 @@ async def test_it_gets_the_words_and_its_arguments_without_a_shell(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("language", "voice"),
-    [("it", "-f"), ("it", "../etc"), ("it", "http://x"), ("it", "a\nb"), ("--help", None), ("it\n", None), ("", None)],
+    [
+        ("it", "-f"),
+        ("it", "../etc"),
+        ("it", "a/../etc"),
+        ("it", "http://x"),
+        ("--help", "anna"),
+        ("it", "a\nb"),
+        ("--help", None),
+        ("it\n", None),
+        ("", None),
+    ],
 )
 async def test_a_voice_that_could_be_anything_else_is_refused(tmp_path: Path, language: str, voice: str | None) -> None:
     with pytest.raises(NotASoundError, match="voice_malformed"):

@@ -78,6 +78,21 @@ def test_a_sound_that_was_written_without_knowing_its_end_is_whole() -> None:
     assert seconds_of(streamed[:1024], len(streamed)) == 0.5
 
 
+def chunks(*parts: bytes) -> bytes:
+    """A WAV file of chunks: name, content, name, content."""
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    body = b"".join(name + struct.pack("<I", len(part)) + part + bytes(len(part) % 2) for name, part in pairs)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+
+def test_other_chunks_are_passed_over_with_their_padding() -> None:
+    good = made(1000)
+    content = chunks(b"LIST", b"odd", b"fmt ", good[20:36], b"data", good[44:])
+
+    assert read_wave(content) == read_wave(good)
+    assert seconds_of(content[:1024], len(content)) == 0.5
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -85,6 +100,7 @@ def test_a_sound_that_was_written_without_knowing_its_end_is_whole() -> None:
         (b"ID3\4\0\0\0\0\0\0", "not_wav"),
         (wave_header(100)[:40], "no_sound"),
         (wave_header(0), "no_sound"),
+        (chunks(b"data", bytes(8)), "not_wav"),
         (wave_header(1) + b"\0", "no_sound"),
         (made(1000, width=1), "not_pcm_of_16_bits"),
         (made(1000, channels=3, seconds=0.01), "not_pcm_of_16_bits"),

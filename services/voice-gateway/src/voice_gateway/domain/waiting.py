@@ -34,6 +34,11 @@ VOICEMAIL: Final = ".voicemail"
 """Of a message's task: its interaction is one of its own, for the caller's ends when they hang up."""
 
 
+def left_in(interaction_id: str) -> str:
+    """The interaction in which the message was left; of any other task its own."""
+    return interaction_id.removesuffix(VOICEMAIL)
+
+
 def begin(turn: Turn) -> None:
     """The caller's leg is answered."""
     terms = turn.call.terms
