@@ -1,5 +1,6 @@
 """Recordings are fetched once, told once, and removed in time, whatever breaks between."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,6 +17,7 @@ from servicekit.outbox import PostgresOutbox
 from servicekit.store import MemoryDatabase, Outbox, Tenant
 from servicekit.telemetry import Telemetry
 from servicekit.testing.databases import migrated
+from servicekit.testing.eventually import eventually
 from servicekit.testing.plugin import FreshDatabase
 from servicekit.testing.set_clock import NOW_MS, SetClock
 from servicekit.testing.virtual import SeededChance, SeededIds
@@ -357,6 +359,32 @@ async def test_only_so_many_are_fetched_at_once_and_only_of_nodes_that_are_ours(
     await memory.want("another")
     memory.drivers = dict
     assert await memory.new_fetching().turn() == 0
+
+
+async def test_a_slow_one_holds_up_no_other_and_is_waited_for_at_the_end(memory: World) -> None:
+    may_go_on, stop = asyncio.Event(), asyncio.Event()
+
+    class Slow(Node):
+        @override
+        async def recording(self, recording_id: str) -> AsyncIterator[bytes]:
+            if recording_id == "first":
+                await may_go_on.wait()
+            async for piece in super().recording(recording_id):
+                yield piece
+
+    memory.node = Slow(WAVE)
+    await memory.want("first")
+    running = asyncio.create_task(memory.fetching.run(stop))
+    for number in range(2 * AT_ONCE):
+        await memory.want(f"r{number}")
+        memory.fetching.wake.set()
+    await eventually(lambda: len(memory.node.forgotten) == 2 * AT_ONCE)
+    stop.set()
+    may_go_on.set()
+    await asyncio.wait_for(running, 10)
+
+    assert (await memory.row("first")).state == "kept"
+    assert len(memory.node.forgotten) == 2 * AT_ONCE + 1
 
 
 async def test_a_store_of_files_that_is_away_loses_nothing(memory: World) -> None:

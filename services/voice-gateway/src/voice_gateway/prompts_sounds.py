@@ -34,7 +34,7 @@ MARGIN_MS: Final = 600_000
 KNOWN_MAX: Final = 20_000
 FAILED_MS: Final = 30_000
 """So long nobody tries again what has failed."""
-REMOVE_AT_ONCE: Final = 50
+REMOVE_AT_ONCE: Final = 20
 SWEEP_SECONDS: Final = 60.0
 Key = tuple[str, str]
 T = TypeVar("T")

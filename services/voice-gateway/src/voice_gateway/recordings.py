@@ -22,7 +22,8 @@ from voice_gateway.recordings_tables import Recording, RecordingStore, Recording
 
 LOG: Final = log("recordings")
 SOURCE: Final = "/voice-gateway"
-AT_ONCE: Final = 3
+AT_ONCE: Final = 8
+"""Each is a stream of the node's; where it goes on to S3 it is on disk meanwhile."""
 LEASE_MS: Final = 660_000
 """Longer than a fetch; who has not told by then has died."""
 FETCH_SECONDS: Final = 600.0
@@ -95,25 +96,34 @@ class RecordingFetching:
         """To be set when one was committed as wanted."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """See Loop. What is being fetched when `stop` comes is waited for."""
+        """See Loop. A slow one holds up no other; what is being fetched when `stop` comes is waited for."""
+        running: set[asyncio.Task[None]] = set()
         while not stop.is_set():
             self.wake.clear()
-            found = 0
+            begun: set[asyncio.Task[None]] = set()
             with suppress(RetryLaterError):  # what is due stays due
-                found = await self.turn()
-            if found < AT_ONCE and not stop.is_set():
+                begun = await self._begun(AT_ONCE - len(running))
+            running = {task for task in running | begun if not task.done()}
+            if len(running) >= AT_ONCE:
+                await asyncio.wait(running, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            elif not begun:
                 await wait_for_event(self.wake, timeout_seconds=IDLE_SECONDS)
+        await asyncio.gather(*running)
 
     async def turn(self) -> int:
         """Do what is due, so many at once; how many there were."""
+        begun = await self._begun(AT_ONCE)
+        await asyncio.gather(*begun)
+        return len(begun)
+
+    async def _begun(self, rows_max: int) -> set[asyncio.Task[None]]:
         now_ms, drivers = self._clock.now_ms(), self._drivers()
         await self._measure(now_ms)
         async with self._store.transaction(EVERY_TENANT) as tx:
-            due = await tx.claim_recordings(drivers.keys(), now_ms=now_ms, until_ms=now_ms + LEASE_MS, rows_max=AT_ONCE)
-        async with asyncio.TaskGroup() as tasks:
-            for recording in due:
-                tasks.create_task(self._do(recording, drivers[recording.node]))
-        return len(due)
+            due = await tx.claim_recordings(
+                drivers.keys(), now_ms=now_ms, until_ms=now_ms + LEASE_MS, rows_max=max(0, rows_max)
+            )
+        return {asyncio.create_task(self._do(recording, drivers[recording.node])) for recording in due}
 
     def trouble(self) -> str | None:
         """A node, PostgreSQL or the store of files being away is no reason to restart."""
