@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from voice_gateway.domain.waves import (
     RATE,
+    RESAMPLED_SECONDS_MAX,
     SECONDS_MAX,
     NotASoundError,
     beep,
@@ -107,6 +108,7 @@ def test_other_chunks_are_passed_over_with_their_padding() -> None:
         (made(1000, rate=4000), "rate_not_allowed"),
         (made(1000, rate=96_000), "rate_not_allowed"),
         (wave_file(array("h", bytes(2 * RATE * SECONDS_MAX + 2))), "too_long"),
+        (wave_file(array("h", bytes(2 * 16_000 * RESAMPLED_SECONDS_MAX + 2)), rate=16_000), "too_long"),
     ],
 )
 def test_anything_else_is_refused(content: bytes, why: str) -> None:

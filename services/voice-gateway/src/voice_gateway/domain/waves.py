@@ -15,6 +15,8 @@ RATE: Final = 8_000
 RATES: Final = (8_000, 48_000)
 """From and to: what is made a telephone's."""
 SECONDS_MAX: Final = 600
+RESAMPLED_SECONDS_MAX: Final = 120
+"""Of another rate than a telephone's: making it one takes 1 s of CPU for 30 s of sound, beside the calls."""
 _PCM: Final = 1
 _EXTENSIBLE: Final = 0xFFFE  # the format stands in the first two bytes of its subformat
 _PASSED: Final = 0.45  # of the lower rate: telephones pass up to 3.4 kHz
@@ -84,13 +86,13 @@ def _wave(form: bytes, body: bytes) -> Wave:
     whole = len(body) - len(body) % (2 * channels)
     if not whole:
         raise NotASoundError("no_sound")
-    if whole > 2 * channels * rate * SECONDS_MAX:
+    if whole > 2 * channels * rate * (SECONDS_MAX if rate == RATE else RESAMPLED_SECONDS_MAX):
         raise NotASoundError("too_long")
     return Wave(rate, channels, _array(body[:whole]))
 
 
 def for_telephones(wave: Wave) -> "array[int]":
-    """Its samples as a telephone's: two channels as one, at 8 kHz. Takes about 5 µs a sample where the rate changes."""
+    """Its samples as a telephone's: two channels as one, at 8 kHz."""
     samples: Sequence[int] = wave.samples
     if wave.channels == 2:
         samples = [(left + right) // 2 for left, right in zip(samples[::2], samples[1::2], strict=True)]
