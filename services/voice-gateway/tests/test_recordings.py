@@ -418,10 +418,43 @@ async def test_removing_is_told_once_however_often_it_breaks_off(memory: World) 
     assert (await memory.row()).reason == "expired"
 
 
-async def test_what_is_not_kept_is_not_removed(memory: World) -> None:
+async def test_what_never_came_from_a_node_that_is_gone_has_failed_when_its_time_is_over(memory: World) -> None:
     await memory.want()
-    await memory.retention.remove(await memory.row(), "asked")
-    await memory.retention.remove(replace(await memory.row(), recording_id="r2"), "asked")
+    memory.drivers = dict
+    memory.clock.at_ms += 30 * DAY_MS
+    assert [await memory.retention.turn(), await memory.retention.turn()] == [1, 0]
 
-    assert (await memory.row()).state == "wanted"
-    assert await memory.types_told() == []
+    told = [(name, data["state"], data["reason"]) for name, data in await memory.told()]
+    assert told == [("call.recording_changed", "failed", "node_away")]
+    assert (await memory.row()).due_at_ms is None
+
+
+async def test_what_comes_when_its_time_is_over_is_not_kept(memory: World) -> None:
+    class Late(Node):
+        @override
+        async def recording(self, recording_id: str) -> AsyncIterator[bytes]:
+            memory.clock.at_ms += 30 * DAY_MS
+            await memory.retention.turn()
+            async for piece in super().recording(recording_id):
+                yield piece
+
+    memory.node = Late(WAVE)
+    await memory.want()
+    await memory.fetching.turn()
+
+    assert await memory.types_told() == ["call.recording_changed"]
+    with pytest.raises(BlobMissingError):
+        await memory.blobs.info("acme", "r1")
+
+
+async def test_what_has_changed_meanwhile_is_not_removed(memory: World) -> None:
+    await memory.want()
+    wanted_row = await memory.row()
+    await memory.fetching.turn()
+    kept = await memory.row()
+    await memory.retention.remove(wanted_row, "asked")
+    await memory.retention.remove(replace(kept, recording_id="r2"), "asked")
+
+    assert (await memory.row()).state == "kept"
+    assert await memory.blobs.get("acme", "r1") == WAVE
+    assert await memory.types_told() == ["call.recording_ready"]

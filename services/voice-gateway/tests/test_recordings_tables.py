@@ -125,7 +125,7 @@ class RecordingLaws:
 
     async def test_what_is_kept_too_long_is_found_the_oldest_first(self, keeper: Keeper) -> None:
         async with keeper.transaction(EVERY_TENANT) as tx:
-            for number, state, days in ((1, "kept", 2), (2, "kept", 1), (3, "failed", 1), (4, "kept", 3)):
+            for number, state, days in ((1, "kept", 2), (2, "wanted", 1), (3, "failed", 1), (4, "kept", 3)):
                 row = replace(wanted(f"r{number}"), keep_until_ms=NOW_MS + days * DAY_MS)
                 await tx.want_recording(row)
                 await tx.put_recording(replace(row, state=state))  # type: ignore[arg-type]  # each is a State

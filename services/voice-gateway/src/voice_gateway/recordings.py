@@ -147,12 +147,16 @@ class RecordingFetching:
         now_ms = self._clock.now_ms()
         async with self._store.transaction(recording.tenant_id) as tx:
             row = await tx.recording(recording.tenant_id, recording.recording_id, lock=True)
-            if row is None or row.state != "wanted":
-                return row or replace(recording, state="removed", due_at_ms=None)
-            row = self._after(row, outcome, now_ms)
-            await tx.put_recording(row)
-            if row.state != "wanted":
-                await _announce(tx, row, now_ms)
+            over = row is None or row.state in ("failed", "removed")
+            if row is not None and row.state == "wanted":
+                row = self._after(row, outcome, now_ms)
+                await tx.put_recording(row)
+                if row.state != "wanted":
+                    await _announce(tx, row, now_ms)
+        if over:  # its time was over meanwhile: what was just kept is nobody's
+            await self._blobs.delete(recording.tenant_id, recording.recording_id)
+        if row is None:
+            return replace(recording, state="removed", due_at_ms=None)
         self._metrics.recordings.labels(row.reason or ("kept" if row.state == "kept" else "again")).inc()
         return row
 
@@ -241,7 +245,7 @@ class RecordingRetention:
                 await wait_for_event(stop, timeout_seconds=RETENTION_SECONDS)
 
     async def turn(self) -> int:
-        """Remove the oldest whose time is over, at most REMOVE_AT_ONCE; how many there were."""
+        """Remove the oldest whose time is over, at most REMOVE_AT_ONCE, kept or still to come; how many there were."""
         now_ms = self._clock.now_ms()
         async with self._store.transaction(EVERY_TENANT) as tx:
             expired = await tx.expired_recordings(now_ms=now_ms, rows_max=REMOVE_AT_ONCE)
@@ -250,15 +254,23 @@ class RecordingRetention:
         return len(expired)
 
     async def remove(self, recording: Recording, reason: str) -> None:
-        """The file goes first: after a crash it is deleted once more, and never forgotten. Raises RetryLaterError."""
-        await self._blobs.delete(recording.tenant_id, recording.recording_id)
+        """The file of a kept one goes first: after a crash it is deleted once more, and never forgotten. One that never
+        came from its node has failed; whoever fetches it just now sees that. Raises RetryLaterError."""
+        if recording.state not in ("wanted", "kept"):
+            return
+        if recording.state == "kept":
+            await self._blobs.delete(recording.tenant_id, recording.recording_id)
         now_ms = self._clock.now_ms()
         async with self._store.transaction(recording.tenant_id) as tx:
             row = await tx.recording(recording.tenant_id, recording.recording_id, lock=True)
-            if row is None or row.state != "kept":
+            if row is None or row.state != recording.state:
                 return
-            await tx.put_recording(replace(row, state="removed", reason=reason))
-            await _announce(tx, replace(row, state="removed", reason=reason), now_ms)
+            if row.state == "wanted":
+                gone = replace(row, state="failed", reason="node_away", due_at_ms=None)
+            else:
+                gone = replace(row, state="removed", reason=reason)
+            await tx.put_recording(gone)
+            await _announce(tx, gone, now_ms)
         self._metrics.removed.labels(reason).inc()
 
     def trouble(self) -> str | None:

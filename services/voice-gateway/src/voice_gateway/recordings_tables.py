@@ -66,7 +66,7 @@ class RecordingTransaction(TransactionBase, Protocol):
         ...
 
     async def expired_recordings(self, *, now_ms: int, rows_max: int) -> Sequence[Recording]:
-        """Kept for longer than they may be, the oldest first; for a transaction of every tenant."""
+        """Kept, or waited for, longer than they may be, the oldest first; for a transaction of every tenant."""
         ...
 
     async def recordings_waiting(self) -> tuple[int, int | None]:

@@ -30,7 +30,8 @@ SELECT * FROM recording WHERE tenant_id = :tenant_id AND recording_id = :recordi
 SELECT * FROM recording WHERE tenant_id = :tenant_id AND recording_id = :recording_id
 
 -- name: expired_recordings
-SELECT * FROM recording WHERE state = 'kept' AND keep_until_ms <= :now_ms ORDER BY keep_until_ms LIMIT :rows_max
+SELECT * FROM recording WHERE state IN ('wanted', 'kept') AND keep_until_ms <= :now_ms
+ORDER BY keep_until_ms LIMIT :rows_max
 
 -- name: recordings_waiting
 SELECT count(*) AS waiting, min(wanted_at_ms) AS oldest_ms FROM (

@@ -55,7 +55,8 @@ class MemoryRecordings(MemoryTransaction[Tables]):
 
     async def expired_recordings(self, *, now_ms: int, rows_max: int) -> Sequence[Recording]:
         """See RecordingTransaction."""
-        rows = [row for row in self.tables.recordings.values() if row.state == "kept" and row.keep_until_ms <= now_ms]
+        live = [row for row in self.tables.recordings.values() if row.state in ("wanted", "kept")]
+        rows = [row for row in live if row.keep_until_ms <= now_ms]
         return sorted(rows, key=lambda row: row.keep_until_ms)[:rows_max]
 
     async def recordings_waiting(self) -> tuple[int, int | None]:
