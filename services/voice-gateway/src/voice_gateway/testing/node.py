@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from voice_gateway.domain.driver import Driver
 from voice_gateway.domain.events import Event
-from voice_gateway.domain.words import EndCause, Media
+from voice_gateway.domain.words import EndCause, Media, RefusedBecause
 from voice_gateway.testing.phones import Phones, Seen
 
 E = TypeVar("E", bound=Event)
@@ -80,6 +80,11 @@ class NodeUnderTest(Protocol):
     @property
     def told_as(self) -> Mapping[EndCause, EndCause]:
         """What this node's network cannot tell apart: declined -> busy."""
+        ...
+
+    @property
+    def refuses_as(self) -> Mapping[RefusedBecause, RefusedBecause]:
+        """What a caller is told of a refusal for which the network has no word: congested -> busy."""
         ...
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from servicekit.testing.virtual import SeededIds, VirtualClock
 
-from voice_gateway.domain.words import EndCause, Media, Number, Party
+from voice_gateway.domain.words import EndCause, Media, Number, Party, RefusedBecause
 from voice_gateway.drivers.exchange import Invitation
 from voice_gateway.drivers.simulated import SimulatedDriver
 from voice_gateway.drivers.tones import tone_of
@@ -27,6 +27,7 @@ class SimulatedNode:
         self.phones = SimulatedPhones(self.driver)
         self.sounds = {name: Media(uri=_SOUND + name) for name in SOUNDS}
         self.told_as: dict[EndCause, EndCause] = {}
+        self.refuses_as: dict[RefusedBecause, RefusedBecause] = {}
         self._ids = SeededIds()
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None

@@ -59,7 +59,7 @@ async def a_rejected_call_is_told_why(node: NodeUnderTest) -> None:
             return
         await story.do(Reject(leg_id=leg_id, because=because))
         await story.ended(leg_id, because, by_us=True)
-        told = node.told_as.get(because, because)
+        told = node.refuses_as.get(because, because)
         await until_seen(node, "anna", lambda seen, told=told: seen.refused == told)  # type: ignore[misc]  # the default binds the loop's value
 
 
