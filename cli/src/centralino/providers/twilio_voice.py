@@ -16,6 +16,7 @@ from centralino.providers.twilio_calls import LIVE, Call, Conference, Lines, Par
 from centralino.providers.twilio_told import Deliver, Telling
 from centralino.providers.twilio_twiml import Interpreter
 
+TOKEN: Final = "a simulated token"
 MACHINE_SECONDS: Final = 1.5
 """How long the detection listens."""
 ANONYMOUS: Final = "+266696687"
@@ -25,7 +26,7 @@ CALLS_KEPT_MAX: Final = 2000
 class TwilioVoice:
     """See above. `numbers` are the account's, with the webhooks of each: `calls`, `fallback`, `status`."""
 
-    def __init__(self, deliver: Deliver, *, token: str = "a simulated token", seed: int = 1) -> None:  # noqa: S107 - of a simulation
+    def __init__(self, deliver: Deliver, *, token: str = TOKEN, seed: int = 1) -> None:
         self.account_sid = "AC" + "6" * 32
         self.credential_list = "CL" + "6" * 32
         self.sip_domain = "centralino.sip.twilio.com"
