@@ -5,7 +5,6 @@ all the same, so that talks go on. Beyond `changes_max` the owner takes no new c
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +20,7 @@ from voice_gateway.codec import Numbered
 from voice_gateway.domain.step import Said, ToKeep
 from voice_gateway.live_calls import Key, Live, LiveCalls
 from voice_gateway.metrics import VoiceMetrics
+from voice_gateway.recordings import WhereRecorded, wanted
 from voice_gateway.recordings_tables import Recording
 from voice_gateway.store import SOURCE, KeptCall, Lease, VoiceStore, VoiceTransaction
 
@@ -30,7 +30,6 @@ LAZY_SECONDS: Final = 0.5
 """What was done is written so much later at most, if nothing else is."""
 PAUSE_SECONDS: Final = (0.1, 0.5)
 LOOK_SECONDS: Final = 0.25
-DAY_MS: Final = 86_400_000
 
 
 class LeaseLostError(Exception):
@@ -74,6 +73,7 @@ class Commits:
         chance: Chance,
         metrics: VoiceMetrics,
         changes_max: int,
+        recordings_wanted: Callable[[], object] = lambda: None,
     ) -> None:
         self._store = store
         self._lease = lease
@@ -85,6 +85,7 @@ class Commits:
         self._chance = chance
         self._metrics = metrics
         self._changes_max = changes_max
+        self._recordings_wanted = recordings_wanted
         self._next = Batch(number=1)
         self._kept_positions: dict[Partition, Position] = {}
         self._in_hand: Batch | None = None
@@ -152,6 +153,8 @@ class Commits:
         self._kept_positions |= batch.positions
         self._metrics.uncommitted(self._changes)
         self._release(batch.commands)
+        if batch.recordings:
+            self._recordings_wanted()
 
     def _closed(self) -> Batch | None:
         """The next batch, if there is anything to write."""
@@ -204,7 +207,7 @@ class Commits:
         for read, position in batch.positions.items():
             await tx.advance(consumer, read, position.next_offset, position.sequence)
         for live, recording in batch.recordings:
-            await tx.want_recording(recording_row(live, recording, self._lease.node, now_ms))
+            await tx.want_recording(_wanted(live, recording, self._lease.node, now_ms))
         for (tenant_id, interaction_id), agent_id in batch.agents:
             await tx.note_agent(tenant_id, interaction_id, agent_id, at_ms=now_ms)
         for (tenant_id, interaction_id), domain, said in batch.said:
@@ -225,26 +228,27 @@ class Commits:
             await tx.announce(event, partition=partition)
 
 
-def recording_row(live: Live, recording: ToKeep, node: str, now_ms: int) -> Recording:
-    """A recording that is to be fetched from its node."""
+def consumer_of(node: str) -> str:
+    """Under which name the positions of a node's owner are kept."""
+    return f"voice-gateway/{node}"
+
+
+def _wanted(live: Live, recording: ToKeep, node: str, now_ms: int) -> Recording:
     terms = live.call.terms
-    return Recording(
+    where = WhereRecorded(
         tenant_id=terms.tenant_id,
-        recording_id=recording.recording_id,
         interaction_id=live.call.interaction_id,
         domain=terms.domain,
         client=terms.client,
         node=node,
+    )
+    return wanted(
+        where,
+        recording.recording_id,
         kind=recording.kind,
         begun_at_ms=recording.begun_at_ms,
         seconds=recording.seconds,
-        pauses=json.dumps(recording.pauses),
-        wanted_at_ms=now_ms,
-        keep_until_ms=recording.begun_at_ms + recording.keep_days * DAY_MS,
-        due_at_ms=now_ms,
+        pauses=recording.pauses,
+        keep_days=recording.keep_days,
+        now_ms=now_ms,
     )
-
-
-def consumer_of(node: str) -> str:
-    """Under which name the positions of a node's owner are kept."""
-    return f"voice-gateway/{node}"

@@ -49,7 +49,9 @@ class OwnerParts:
     instruments: VoiceInstruments
     lease_seconds: float
     changes_max: int
-    resolve: Resolve = as_it_is
+    resolve: Callable[[VoiceNode], Resolve] = lambda _: as_it_is
+    recordings_wanted: Callable[[], object] = lambda: None
+    """Called after a commit that wants recordings fetched."""
 
 
 class Owner:
@@ -136,7 +138,11 @@ class Owner:
         shell, directory = self._parts.shell, self._parts.directory
         resolving = Resolving(directory)
         doing = Doing(
-            driver, clock=shell.clock, chance=shell.chance, metrics=self._metrics, resolve=self._parts.resolve
+            driver,
+            clock=shell.clock,
+            chance=shell.chance,
+            metrics=self._metrics,
+            resolve=self._parts.resolve(self.node),
         )
         inputs = Inputs(
             f"voice-gateway-{lease.node}",
@@ -160,6 +166,7 @@ class Owner:
             chance=shell.chance,
             metrics=self._metrics,
             changes_max=self._parts.changes_max,
+            recordings_wanted=self._parts.recordings_wanted,
         )
         routed = RouterSide(
             lease.node,

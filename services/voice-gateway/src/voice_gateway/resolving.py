@@ -33,6 +33,7 @@ class VoiceDirectory(Directory):
         self._policies: dict[Name, tuple[RecordingPolicy, ...]] = {}
         self._supervision: dict[Name, Supervision] = {}
         self._phones: dict[Name, Phone] = {}
+        self._clients: dict[Name, frozenset[str]] = {}
         self._places: dict[Name, int] = {}
 
     @override
@@ -52,6 +53,10 @@ class VoiceDirectory(Directory):
     def phone(self, tenant_id: str, agent_id: str) -> Phone | None:
         """Where an agent is called."""
         return self._phones.get((tenant_id, agent_id))
+
+    def clients_of(self, tenant_id: str, agent_id: str) -> frozenset[str] | None:
+        """The clients that an agent or a supervisor serves; none: all."""
+        return self._clients.get((tenant_id, agent_id)) or None
 
     def flow(self, tenant_id: str, domain: str, flow: str) -> Flow | None:
         """What a call goes through."""
@@ -84,6 +89,7 @@ class VoiceDirectory(Directory):
             _keep(self._policies, name, rows)
         elif kind == "agent":
             phone = value.get("phone") if value else None
+            _keep(self._clients, name, None if value is None else frozenset(value.get("clients") or ()))
             _keep(self._phones, name, None if phone is None else _read(Phone, phone))
         elif kind == "domain" and value is not None:
             self._places[name] = value["partition"]

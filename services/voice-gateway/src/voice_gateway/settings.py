@@ -2,14 +2,30 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from gatewaykit.settings import FileSettings
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from servicekit.errors import SettingsError
 from servicekit.settings import Seconds
 
+from voice_gateway.media_settings import MediaSettings
+
 NodeName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+
+
+class PhonePlace(BaseModel):
+    """Where agents' phones register."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domain: Annotated[str, Field(min_length=1, max_length=253)]
+    """Of their SIP addresses."""
+    websocket_url: Annotated[str, Field(pattern=r"^wss?://\S+$")] | None = None
+    """Of browsers: SIP over WebSocket (RFC 7118)."""
+    sip_url: Annotated[str, Field(pattern=r"^sips?:\S+$")] | None = None
+    """Of SIP phones: their registrar and proxy."""
+    ice_servers: list[dict[str, object]] = Field(default_factory=list)
+    """As browsers take them (RTCIceServer); secrets in it are seen by agents."""
 
 
 class VoiceNode(BaseModel):
@@ -19,8 +35,7 @@ class VoiceNode(BaseModel):
 
     name: NodeName
     """It is kept with the node's calls: another name is another node."""
-    driver: str
-    """`simulated`, `asterisk` or `twilio`."""
+    driver: Literal["simulated", "asterisk", "twilio"]
     url: str = ""
     """Where it is commanded: of an Asterisk its HTTP server."""
     user: str = ""
@@ -33,8 +48,8 @@ class VoiceNode(BaseModel):
     """New ones, over time."""
     calls_burst: Annotated[int, Field(ge=1, le=1000)] = 40
     """New ones at once."""
-    phones: dict[str, str] = Field(default_factory=dict)
-    """What agents' phones are told of it, as it is: `domain`, `sip_uri`, `websocket_url`, `ice_servers`."""
+    phones: PhonePlace | None = None
+    """Where agents' phones register at it; none: they do not, but that those of a simulated node need no place."""
     options: dict[str, str] = Field(default_factory=dict)
     """The driver's own."""
 
@@ -53,7 +68,7 @@ class VoiceNode(BaseModel):
 _NODES: TypeAdapter[list[VoiceNode]] = TypeAdapter(list[VoiceNode])
 
 
-class VoiceSettings(FileSettings):
+class VoiceSettings(MediaSettings):
     """What only the voice gateway needs."""
 
     voice_nodes: str = Field(description="The nodes: a JSON list, or the path of a file that holds it.")

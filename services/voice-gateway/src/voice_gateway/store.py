@@ -12,7 +12,6 @@ from servicekit.statements import statements
 from servicekit.store import Position, Tenant
 from servicekit.sweep import Sweep
 
-from voice_gateway.prompts_tables import PostgresPrompts, PromptTransaction
 from voice_gateway.recordings_tables import PostgresRecordings, RecordingTransaction
 
 SOURCE: Final = "/voice-gateway"
@@ -74,7 +73,7 @@ class AskedPhone:
     asked_at_ms: int
 
 
-class VoiceTransaction(RecordingTransaction, PromptTransaction, Protocol):
+class VoiceTransaction(RecordingTransaction, Protocol):
     """One unit of work."""
 
     async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:
@@ -151,7 +150,7 @@ class PostgresVoiceStore:
             yield transaction
 
 
-class PostgresVoiceTransaction(PostgresRecordings, PostgresPrompts):
+class PostgresVoiceTransaction(PostgresRecordings):
     """The real VoiceTransaction; its methods are described there."""
 
     async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:

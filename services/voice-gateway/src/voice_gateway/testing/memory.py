@@ -9,7 +9,6 @@ from servicekit.ports import Partition
 from servicekit.store import MemoryDatabase, Position, Tenant
 
 from voice_gateway.store import AskedPhone, Fence, KeptCall, Lease, NodeHealth, VoiceTransaction
-from voice_gateway.testing.prompts_memory import MemoryPrompts, PromptTables
 from voice_gateway.testing.recordings_memory import MemoryRecordings, RecordingTables
 
 
@@ -27,7 +26,7 @@ class NodeRow:
 
 
 @dataclass(frozen=True)
-class VoiceTables(PromptTables, RecordingTables):
+class VoiceTables(RecordingTables):
     """The tables; a phone's key is tenant, agent and node, and the flag says whether the node knows it."""
 
     nodes: dict[str, NodeRow] = field(default_factory=dict)
@@ -59,7 +58,7 @@ class MemoryVoiceStore:
             raise RetryLaterError("the answer is lost")
 
 
-class MemoryVoiceTransaction(MemoryRecordings[VoiceTables], MemoryPrompts[VoiceTables]):
+class MemoryVoiceTransaction(MemoryRecordings[VoiceTables]):
     """The twin of PostgresVoiceTransaction."""
 
     def _sees(self, tenant_id: str) -> bool:
