@@ -113,9 +113,9 @@ def test_a_mistake_is_found_where_it_stands(changes: Json, rule: str, path: str,
 
 
 def test_a_language_without_words_of_the_gateway_s_own_is_told() -> None:
-    flows = [flow(language="it", languages=[{"key": "1", "language": "it"}, {"key": "2", "language": "en"}])]
+    flows = [flow(language="pt", languages=[{"key": "1", "language": "pt"}, {"key": "2", "language": "it-ch"}])]
 
-    told = found(flows=flows, prompts=[prompt("what", it="Che?", en="What?")])
+    told = found(flows=flows, prompts=[prompt("what", it="Che?", pt="Que?")])
 
     assert [(rule, path) for rule, path, _ in told] == [("prompt_without_a_language", "/flows/0/language_prompt")]
 

@@ -250,8 +250,8 @@ NEAR_MISSES: list[tuple[str, Json]] = [
         "prompt_without_a_language",
         CALLED
         | {
-            "flows": [flow(language="it", languages=[{"key": "1", "language": "de"}])],
-            "prompts": [prompt("what", it="Che?", de="Was?"), prompt("language", it="Italiano.", de="Deutsch.")],
+            "flows": [flow(language="pt", languages=[{"key": "1", "language": "it-ch"}])],
+            "prompts": [prompt("what", pt="Que?", it="Che?"), prompt("language", pt="Português.")],
         },
     ),
     ("prompt_without_a_language", CALLED | {"flows": [flow(languages=[{"key": "1", "language": "en"}])]}),

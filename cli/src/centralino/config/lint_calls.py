@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contracts.configuration import ChannelAddress
 from contracts.placeholders import variables_in
 from contracts.routing_parts import Agent
-from contracts.voice_parts import OWN_PROMPTS, VOICE, Flow, address_of
+from contracts.voice_parts import OWN_LANGUAGES, OWN_PROMPTS, VOICE, Flow, address_of
 
 from centralino.config.findings import Finding, listed
 from centralino.config.serving import Serving
@@ -60,8 +60,9 @@ def prompt_without_a_language(serving: Serving) -> Iterator[Finding]:
     for index, flow in enumerate(serving.configuration.flows):
         languages = dict.fromkeys([flow.language, *(choice.language for choice in flow.languages)])
         for path, name in flow.prompts():
-            said = prompts.get((flow.domain, name), {"en"})  # else the gateway's own
-            missing = [language for language in languages if language not in said]
+            own = OWN_LANGUAGES if name in OWN_PROMPTS else ()
+            said = {_primary(language) for language in (*prompts.get((flow.domain, name), ()), *own)}
+            missing = [language for language in languages if _primary(language) not in said]
             if missing:
                 yield Finding(
                     rule="prompt_without_a_language",
@@ -186,6 +187,11 @@ def _is_called(address: ChannelAddress) -> bool:
 def _lacks_phone(agent: Agent, address: ChannelAddress) -> bool:
     takes = (not agent.channels or VOICE in agent.channels) and (not agent.clients or address.client in agent.clients)
     return takes and agent.phone is None
+
+
+def _primary(language: str) -> str:
+    """`it` of `it-ch`: a voice of the one will do for the other."""
+    return language.partition("-")[0]
 
 
 def _own() -> str:

@@ -48,7 +48,8 @@ OWN_PROMPTS: Final[Mapping[str, tuple[str, ...]]] = {
     "goodbye": (),
 }
 """The prompts that every flow may play, and the values that their words may name. The gateway has words of its own for
-each, in English; a tenant's prompt of the same id takes their place."""
+each, in OWN_LANGUAGES; a tenant's prompt of the same id takes their place."""
+OWN_LANGUAGES: Final = ("de", "en", "es", "fr", "it")
 
 
 def address_of(number: str) -> str:

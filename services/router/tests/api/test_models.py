@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
-from router.api import models, models_admin
+from router.api import models, models_admin, models_calls
 
 
 def text_fields() -> Iterator[Any]:
     """Every field of a request that is a text, or may be."""
-    for kind in {**vars(models), **vars(models_admin)}.values():
+    for kind in {**vars(models), **vars(models_admin), **vars(models_calls)}.values():
         if not isinstance(kind, type) or not issubclass(kind, models.Request):
             continue
         for name, field in kind.model_fields.items():
