@@ -7,9 +7,8 @@ by their sequence, commands by their ids.
 from collections.abc import Callable
 from typing import Any, Final  # Any: an event of any type
 
-from voice_gateway.domain import arrange, arrivals, asked, events, legs, reconcile, routed, talking, waiting
+from voice_gateway.domain import arrange, arrivals, asked, ending, events, legs, reconcile, routed, talking, waiting
 from voice_gateway.domain.call import Call
-from voice_gateway.domain.ending import DRAIN
 from voice_gateway.domain.facts import Asked, CallArrived, DialAsked, Fact, NodeTold, Reconciled, Routed, TimerDue
 from voice_gateway.domain.flow_words import TimerDue as FlowDue
 from voice_gateway.domain.refused import refused
@@ -59,7 +58,7 @@ _EVENTS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     events.LegEnded: legs.ended,
     events.KeyPressed: waiting.key_pressed,
     events.PlaybackEnded: lambda turn, event: waiting.played(turn, event.playback_id),
-    events.RecordingReady: waiting.recorded,
+    events.RecordingReady: lambda turn, event: waiting.recorded(turn, event.recording_id, event.seconds),
     events.RecordingFailed: lambda turn, event: waiting.not_recorded(turn, event.recording_id),
     events.HoldChanged: talking.hold_changed,
     events.TransferRequested: talking.transfer_requested,
@@ -82,8 +81,10 @@ def _due(turn: Turn, name: str, place: int | None) -> None:
             waiting.hear(turn, FlowDue(position=place))
         case talking.RECALL:
             talking.recall_due(turn)
+        case ending.MESSAGE:
+            ending.end(turn, *(turn.call.gone or ("customer_left", None)))
         case talking.WISH:
             talking.answer_wish(turn, accepted=False)
         case _:
-            assert name == DRAIN, name  # noqa: S101 - there is no other
+            assert name == ending.DRAIN, name  # noqa: S101 - there is no other
             legs.drained(turn)

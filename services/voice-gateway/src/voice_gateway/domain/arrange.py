@@ -20,6 +20,7 @@ Places = Mapping[str, Purpose]
 
 def settle(turn: Turn) -> None:
     """Legs that belong to nobody end, the others go where they belong; what else hangs on that follows."""
+    ending.end_delayed(turn)
     supervision.prune(turn)
     _release(turn)
     places = places_of(turn.call)
@@ -107,7 +108,7 @@ def _put(turn: Turn, leg_id: str, purpose: Purpose) -> None:
 
 
 def _open(turn: Turn, purpose: Purpose) -> Room:
-    room = Room(room_id=turn.new_id("room"), purpose=purpose)
+    room = Room(room_id=turn.new_id("room"), purpose=purpose, opened_at_ms=turn.now_ms)
     music = turn.call.terms.music if purpose == "wait" else None
     turn.change(rooms=(*turn.call.rooms, room))
     turn.tell(OpenRoom(room_id=room.room_id, kind="wait" if purpose == "wait" else "talk", music=music))

@@ -103,6 +103,8 @@ class Leg:
     room_id: str | None = None
     """Where the node was told to put it."""
     muted: bool = False
+    holds: bool = False
+    """The phone has put its other side on hold by itself."""
     releasing: bool = False
     """The node was told to end it."""
     refusals: int = 0
@@ -115,6 +117,7 @@ class Room:
 
     room_id: str
     purpose: Purpose
+    opened_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +165,8 @@ class Watch:
     """Of the last wish: who is told if it cannot be."""
     told: tuple[str, MonitorMode] | None = None
     """The leg and the mode that the node was told."""
+    said: str | None = None
+    """What was announced last."""
     taking_over: bool = False
     request_id: str | None = None
     """What the router was asked to take it over."""
@@ -180,6 +185,8 @@ class Recording:
     keep_days: int
     paused_at_ms: int | None = None
     pauses: tuple[tuple[int, int], ...] = ()
+    """Milliseconds since it began, from and to."""
+    stopped_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +232,10 @@ class Call:
     flow: FlowPosition | None = None
     callback_id: str | None = None
     """The request to be called back that the router has not answered."""
+    message_id: str | None = None
+    """The request for a task of the caller's message that the router has not answered."""
+    gone: tuple[EndReason, str | None] | None = None
+    """The customer has gone, but their message has no task yet: reason and cause that are told then."""
     dialled: bool = False
     """The customer of an outbound call was."""
     last_agent: tuple[str, str] | None = None

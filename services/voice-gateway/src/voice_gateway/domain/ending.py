@@ -16,12 +16,20 @@ DRAIN_MS: Final = 30_000
 RECORDINGS_MS: Final = 10 * 60_000
 """After so long recordings that are not ready are taken for failed."""
 DRAIN: Final = "drain"
+MESSAGE: Final = "message"
+MESSAGE_MS: Final = 15_000
+"""So long the end waits for the task of the caller's message."""
 
 
 def end(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
     """The interaction is over, for a reason that was known before if there is one; legs and rooms go."""
     call = turn.call
     if call.ended_at_ms is not None:
+        return
+    if _has_message(call) and (call.gone is None or turn.now_ms < call.timers.get(MESSAGE, turn.now_ms)):
+        turn.change(gone=call.gone or (reason, cause))
+        if MESSAGE not in turn.call.timers:
+            turn.set_timer(MESSAGE, MESSAGE_MS)
         return
     ended = InteractionEnded(
         interaction_id=call.interaction_id,
@@ -34,6 +42,11 @@ def end(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
     leave(turn)
 
 
+def _has_message(call: Call) -> bool:
+    """The caller's message becomes a task of this interaction, which the router refuses once that has ended."""
+    return call.message_id is not None or any(each.kind == "voicemail" for each in call.recordings)
+
+
 def leave(turn: Turn) -> None:
     """Everybody is let go, without a word of the interaction: it goes on elsewhere."""
     turn.change(ended_at_ms=turn.now_ms, seats=(), transfer=None, wished=None, timers={})
@@ -44,6 +57,12 @@ def close(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
     """The agents' side is over; why, is told when the customer is gone too."""
     if turn.call.closing is None:
         turn.change(closing=reason, cause=cause)
+
+
+def end_delayed(turn: Turn) -> None:
+    """The message has its task, or there is none: what waited for that ends."""
+    if turn.call.gone is not None and not _has_message(turn.call):
+        end(turn, *turn.call.gone)
 
 
 def drained(turn: Turn) -> None:

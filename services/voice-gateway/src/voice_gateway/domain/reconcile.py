@@ -40,6 +40,7 @@ def reconciled(turn: Turn, snapshot: Snapshot) -> None:
             _leg_seen(turn, leg, found, snapshot.at_ms)
         elif leg.begun_at_ms < snapshot.at_ms:
             legs.ended(turn, LegEnded(leg_id=leg.leg_id, cause="lost", at_ms=snapshot.at_ms, by_us=leg.releasing))
+    _recordings_seen(turn, snapshot)
     turn.change(watches=tuple(replace(watch, told=None) if watch.told else watch for watch in turn.call.watches))
     if turn.call.flow is not None and turn.call.flow.playing is not None:
         waiting.hear(turn, Played(number=turn.call.flow.playing))
@@ -56,10 +57,16 @@ def _leg_seen(turn: Turn, leg: Leg, seen: LegSeen, at_ms: int) -> None:
 
 
 def _rooms_seen(turn: Turn, snapshot: Snapshot) -> None:
-    """A room that is gone is opened anew under another id; what was recorded in it is over."""
-    there = set(snapshot.rooms)
-    gone = {room.room_id for room in turn.call.rooms} - there
-    turn.change(rooms=tuple(room for room in turn.call.rooms if room.room_id in there))
+    """A room that is gone is opened anew under another id."""
+    rooms = turn.call.rooms
+    gone = {room.room_id for room in rooms if room.opened_at_ms < snapshot.at_ms} - set(snapshot.rooms)
+    turn.change(rooms=tuple(room for room in rooms if room.room_id not in gone))
+
+
+def _recordings_seen(turn: Turn, snapshot: Snapshot) -> None:
+    """What was to be stopped, or is of a room or a leg that is gone, is over, and perhaps that was not heard. It is
+    fetched as if it were ready; whoever fetches it sees whether it is."""
+    there = {room.room_id for room in turn.call.rooms} | {leg.leg_id for leg in turn.call.legs}
     for each in turn.call.recordings:
-        if each.where_id in gone and each.state != "stopping":
-            recording.failed(turn, each.recording_id)
+        if each.where_id not in there or (each.stopped_at_ms or snapshot.at_ms) < snapshot.at_ms:
+            waiting.recorded(turn, each.recording_id, recording.length_seconds(each, snapshot.at_ms))

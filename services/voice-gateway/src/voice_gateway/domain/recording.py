@@ -11,7 +11,6 @@ from contracts.calls import RecordingChanged
 
 from voice_gateway.domain.call import Call, Purpose, Recording, RecordingPolicy, RecordingState
 from voice_gateway.domain.commands import PauseRecording, Record, StopRecording
-from voice_gateway.domain.events import RecordingReady
 from voice_gateway.domain.flow_plan import Consent
 from voice_gateway.domain.step import ToKeep, Turn
 
@@ -116,13 +115,13 @@ def record_message(turn: Turn, *, seconds_max: int, end_key: str) -> None:
 def stop(turn: Turn, recording: Recording) -> None:
     """It is over; the node tells when it is ready."""
     turn.tell(StopRecording(recording_id=recording.recording_id))
-    put(turn, replace(_without_pause(recording, turn.now_ms), state="stopping"))
+    put(turn, replace(_without_pause(recording, turn.now_ms), state="stopping", stopped_at_ms=turn.now_ms))
     say(turn, recording.recording_id, "stopped")
 
 
-def ready(turn: Turn, event: RecordingReady) -> Recording | None:
+def ready(turn: Turn, recording_id: str, seconds: float) -> Recording | None:
     """The node has it: it is to be kept. None: that has been told before."""
-    found = _taken(turn, event.recording_id)
+    found = _taken(turn, recording_id)
     if found is None:
         return None
     if found.state != "stopping":
@@ -132,12 +131,19 @@ def ready(turn: Turn, event: RecordingReady) -> Recording | None:
         recording_id=found.recording_id,
         kind=found.kind,
         begun_at_ms=found.begun_at_ms,
-        seconds=event.seconds,
+        seconds=seconds,
         pauses=found.pauses,
         keep_days=found.keep_days,
     )
     turn.recordings.append(kept)
     return found
+
+
+def length_seconds(recording: Recording, now_ms: int) -> float:
+    """How long it should be, by the clock."""
+    whole = _without_pause(recording, now_ms)
+    paused_ms = sum(to_ms - from_ms for from_ms, to_ms in whole.pauses)
+    return max(0, (whole.stopped_at_ms or now_ms) - whole.begun_at_ms - paused_ms) / 1000
 
 
 def failed(turn: Turn, recording_id: str) -> Recording | None:

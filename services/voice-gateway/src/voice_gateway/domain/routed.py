@@ -216,6 +216,8 @@ def _command_result(turn: Turn, data: CommandResult) -> None:
         turn.change(callback_id=None)
         if refusal is not None:
             waiting.hear(turn, CallbackRefused())
+    elif data.command_id == turn.call.message_id:
+        turn.change(message_id=None)
     else:
         supervision.answered(turn, data.command_id, refusal)
 

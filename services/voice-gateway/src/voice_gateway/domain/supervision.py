@@ -79,13 +79,14 @@ def _place(turn: Turn, watch: Watch, seat: Seat) -> None:
     if leg is None or watched is None or leg.state != "up" or watched.room_id is None or leg.releasing:
         return
     wanted = (watched.leg_id, watch.mode)
-    if watch.told == wanted:
+    if watch.told == wanted and (watch.said == "take_over") == watch.taking_over:
         return
     turn.tell(Monitor(leg_id=leg.leg_id, of_leg_id=watched.leg_id, mode=watch.mode))
-    _put(turn, replace(watch, told=wanted))
-    if watch.told is None or watch.told[1] != watch.mode:
-        _say(turn, watch, "take_over" if watch.taking_over else watch.mode)
-    if watch.told is None and watch.announced:
+    said: SupervisionMode = "take_over" if watch.taking_over else watch.mode
+    _put(turn, replace(watch, told=wanted, said=said))
+    if watch.said != said:
+        _say(turn, watch, said)
+    if watch.said is None and watch.announced:
         media = prompt(ANNOUNCED, domain=turn.call.terms.domain, language=turn.call.terms.language)
         turn.tell(Play(playback_id=turn.new_id("playback"), leg_id=watched.leg_id, media=(media,)))
 
@@ -170,7 +171,7 @@ def _over(turn: Turn, watch: Watch | None) -> str | None:
     if watch is None:
         return "leg_unknown"
     _drop(turn, watch)
-    if watch.told is not None:
+    if watch.said is not None:
         _say(turn, watch, "over")
     return None
 

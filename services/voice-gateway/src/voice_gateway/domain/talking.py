@@ -167,7 +167,10 @@ def end_task(turn: Turn, seat: Seat) -> None:
 
 def hold_changed(turn: Turn, event: HoldChanged) -> None:
     """A phone's own hold button: the router says what it means."""
-    seat = turn.call.seat_at(event.leg_id)
+    seat, leg = turn.call.seat_at(event.leg_id), turn.call.leg(event.leg_id)
+    if leg is None or leg.holds == event.held:
+        return
+    turn.put_leg(replace(leg, holds=event.held))
     if seat is None or not seat.connected or seat.role == "consultant":
         return
     held = HoldTask(

@@ -12,7 +12,7 @@ from voice_gateway.domain import ending, flow, flow_words, recording
 from voice_gateway.domain.arrange import release
 from voice_gateway.domain.call import Call
 from voice_gateway.domain.commands import Play, StopPlaying
-from voice_gateway.domain.events import KeyPressed, RecordingReady
+from voice_gateway.domain.events import KeyPressed
 from voice_gateway.domain.flow_words import (
     Ask,
     ConsentAnswered,
@@ -30,8 +30,6 @@ from voice_gateway.domain.step import Turn
 
 FLOW: Final = "flow"
 """The timer of the flow."""
-VOICEMAIL: Final = ".voicemail"
-"""Of a message's task: its interaction is one of its own, for the caller's ends when they hang up."""
 
 
 def left_in(interaction_id: str) -> str:
@@ -148,12 +146,12 @@ def played(turn: Turn, playback_id: str) -> None:
         hear(turn, flow_words.Played(number=number))
 
 
-def recorded(turn: Turn, event: RecordingReady) -> None:
+def recorded(turn: Turn, recording_id: str, seconds: float) -> None:
     """A recording is ready: to be kept, and of a message for the flow to hear."""
-    kept = recording.ready(turn, event)
+    kept = recording.ready(turn, recording_id, seconds)
     if kept is not None and kept.kind == "voicemail":
         left = turn.call.leg(turn.call.customer_leg_id) is None
-        hear(turn, flow_words.Recorded(seconds=event.seconds, caller_left=left))
+        hear(turn, flow_words.Recorded(seconds=seconds, caller_left=left))
 
 
 def not_recorded(turn: Turn, recording_id: str) -> None:
@@ -195,10 +193,11 @@ def _request_callback(turn: Turn) -> None:
 
 
 def _leave_voicemail(turn: Turn, queue: str) -> None:
-    call = turn.call
+    request_id, call = turn.command_id(), turn.call
+    turn.change(message_id=request_id)
     asked = RequestTask(
-        request_id=turn.command_id(),
-        interaction_id=f"{call.interaction_id}{VOICEMAIL}",
+        request_id=request_id,
+        interaction_id=call.interaction_id,
         domain=call.terms.domain,
         kind="callback",
         client=call.terms.client,

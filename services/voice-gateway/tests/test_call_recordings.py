@@ -1,0 +1,215 @@
+"""What is recorded, and what is not: by policy and consent, and never of agents among themselves."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from contracts.call_commands import PauseRecording
+from contracts.calls import CallCommandRefused, KeysPressed, RecordingChanged
+from contracts.commands import RequestTask
+from contracts.interactions import InteractionEnded
+from voice_gateway.domain import commands, events
+from voice_gateway.domain.call import RecordingPolicy
+from voice_gateway.domain.driver import Capabilities
+from voice_gateway.domain.facts import NodeTold
+from voice_gateway.domain.flow_plan import FlowPlan, Survey, SurveyQuestion, Voicemail
+from voice_gateway.drivers.tones import tone_of
+from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, consulting, talking, waiting
+from voice_gateway.testing.tones import seconds_of
+
+RECORDED = replace(TERMS, recording=(RecordingPolicy(),))
+NAMES = (CUSTOMER, "ada", "eve")
+
+
+def test_a_talk_is_recorded_from_begin_to_end() -> None:
+    world = talking(RECORDED)
+    world.pass_time(10)
+    end(world)
+
+    assert states(world) == ["started", "stopped"]
+    assert heard(world) == {CUSTOMER: 10.0, "ada": 10.0, "eve": 0, "all": 10.0}
+
+
+def test_what_is_said_while_an_agent_has_it_paused_is_not_in_it() -> None:
+    world = talking(RECORDED)
+    world.pass_time(4)
+    pause(world, paused=True)
+    world.phones.press(CUSTOMER, "4111")
+    world.pass_time(6)
+    pause(world, paused=False)
+    world.pass_time(2)
+    end(world)
+
+    assert states(world) == ["started", "paused", "resumed", "stopped"]
+    assert heard(world)["all"] == 6.0
+    assert [kept.pauses for kept in world.kept] == [((4_000, 10_000),)]
+    assert world.of(KeysPressed) == []
+
+
+def test_nothing_is_recorded_while_the_customer_is_not_in_the_talk() -> None:
+    world = consulting(RECORDED)
+    world.pass_time(5)
+    world.router.move("conference")
+    world.settle()
+    world.pass_time(3)
+    end(world)
+
+    assert heard(world, 1) == {CUSTOMER: 3.0, "ada": 3.0, "eve": 3.0, "all": 3.0}
+    assert len(world.kept) == 2
+
+
+def test_the_talk_after_a_transfer_is_recorded_too() -> None:
+    world = talking(RECORDED)
+    world.router.transfer("cold")
+    world.accepted("eve")
+    world.pass_time(5)
+    end(world)
+
+    assert states(world) == ["started", "stopped", "started", "stopped"]
+    assert heard(world, 1) == {CUSTOMER: 5.0, "ada": 0, "eve": 5.0, "all": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("policies", "recorded"),
+    [
+        ((), False),
+        ((RecordingPolicy(queues=("support",)),), False),
+        ((RecordingPolicy(queues=("sales",)),), True),
+        ((RecordingPolicy(clients=("other",)),), False),
+        ((RecordingPolicy(directions=("outbound",)),), False),
+        ((RecordingPolicy(queues=("sales",), record=False), RecordingPolicy()), False),
+        ((RecordingPolicy(consent="ask"),), False),
+    ],
+)
+def test_policy_says_whether_a_talk_is_recorded(policies: tuple[RecordingPolicy, ...], recorded: bool) -> None:
+    world = talking(replace(TERMS, recording=policies))
+
+    assert bool(world.of(RecordingChanged)) == recorded
+
+
+@pytest.mark.parametrize(
+    ("consent", "key", "recorded"), [("announce", "", True), ("ask", "1", True), ("ask", "2", False)]
+)
+def test_a_caller_is_told_or_asked_first(consent: Any, key: str, recorded: bool) -> None:
+    world = waiting(replace(TERMS, recording=(RecordingPolicy(consent=consent),), flow=FlowPlan()))
+    world.pass_time(3)
+    world.phones.press(CUSTOMER, key)
+    world.settle()
+    world.pass_time(5)
+    world.accepted("ada")
+
+    assert bool(world.of(RecordingChanged)) == recorded
+
+
+def test_an_agent_cannot_pause_what_is_not_recorded() -> None:
+    world = talking()
+    pause(world, paused=True)
+
+    assert [each.reason for each in world.of(CallCommandRefused)] == ["not_recording"]
+
+
+def test_a_node_that_cannot_pause_stops_and_begins_another() -> None:
+    world = talking(replace(RECORDED, can=Capabilities(pauses_recordings=False)))
+    pause(world, paused=True)
+    pause(world, paused=False)
+
+    assert states(world) == ["started", "stopped", "started"]
+
+
+def test_a_pause_that_the_node_refuses_ends_the_recording() -> None:
+    world = talking(RECORDED)
+    pause(world, paused=True)
+    refused = next(each for each in world.done if isinstance(each, commands.PauseRecording))
+    world.step(NodeTold(event=events.CommandRefused(command=refused, reason="no", at_ms=1)))
+
+    assert states(world)[-1] == "failed"
+    assert [type(command) for command in world.to_do] == [commands.StopRecording]
+
+
+def test_a_recording_that_ended_while_the_node_could_not_be_heard_is_fetched() -> None:
+    world = talking(RECORDED)
+    world.pass_time(7)
+    world.lose_node()
+    world.phones.hang_up(CUSTOMER)
+    world.recover_node()
+    world.settle()
+
+    assert [(kept.kind, kept.seconds) for kept in world.kept] == [("talk", 8.0)]
+    assert world.call is not None
+    assert world.call.over
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_message_becomes_a_task_before_its_interaction_ends(leaves: bool) -> None:
+    world = waiting(replace(TERMS, flow=FlowPlan(voicemail=Voicemail())))
+    world.router.give_up("voicemail")
+    world.settle()
+    world.pass_time(10)
+    if leaves:
+        world.phones.hang_up(CUSTOMER)
+    else:
+        world.phones.press(CUSTOMER, "#")
+    world.settle()
+    world.pass_time(30)
+
+    said = [type(each.data) for each in world.said]
+    assert [(kept.kind, kept.seconds > 1) for kept in world.kept] == [("voicemail", True)]
+    assert said.index(RequestTask) < said.index(InteractionEnded)
+    assert [(each.reason, each.cause) for each in world.of(InteractionEnded)] == [("refused", "overflowed")]
+    assert [task.kind for task in world.router.tasks.values() if task.state == "waiting"] == ["callback"]
+
+
+def test_a_customer_is_asked_after_the_talk_and_then_let_go() -> None:
+    survey = Survey(name="after", questions=(SurveyQuestion(name="happy", prompt="happy"),))
+    world = talking(replace(TERMS, flow=FlowPlan(survey=survey)))
+    world.phones.hang_up("ada")
+    world.settle()
+    assert world.hears(CUSTOMER) == ({"prompt:d/happy?lang=en"},)
+
+    world.pass_time(2)
+    world.phones.press(CUSTOMER, "5")
+    world.settle()
+    world.pass_time(10)
+
+    [answered] = [each.data for each in world.said if type(each.data).__name__ == "SurveyAnswered"]
+    assert (answered.key, answered.agent_id) == ("5", "ada")
+    assert [each.reason for each in world.of(InteractionEnded)] == ["agent_closed"]
+
+
+def pause(world: CallWorld, *, paused: bool) -> None:
+    """The agent wants it."""
+    assert world.call is not None
+    owner = world.call.owner
+    assert owner is not None
+    world.ask(
+        PauseRecording(
+            command_id=f"k{len(world.happened)}",
+            interaction_id=world.call.interaction_id,
+            domain="d",
+            agent_id=owner.agent_id,
+            assignment_id=owner.assignment_id,
+            assignment_sequence=owner.sequence,
+            requested_at_ms=1,
+            paused=paused,
+        )
+    )
+    world.settle()
+
+
+def end(world: CallWorld) -> None:
+    """The customer hangs up."""
+    world.phones.hang_up(CUSTOMER)
+    world.settle()
+    assert world.call is not None
+    assert world.call.over
+
+
+def states(world: CallWorld) -> list[str]:
+    """What was told of recordings."""
+    return [each.state for each in world.of(RecordingChanged)]
+
+
+def heard(world: CallWorld, number: int = 0) -> dict[str, float]:
+    """Seconds in which each is heard in a recording that was to be kept."""
+    seconds = seconds_of(world.sound(world.kept[number].recording_id), {name: tone_of(name) for name in NAMES})
+    return {name: round(value, 1) for name, value in seconds.items()}
