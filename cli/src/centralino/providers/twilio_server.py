@@ -24,7 +24,7 @@ from centralino.providers.twilio_calls import Greeting, Manner
 from centralino.providers.twilio_phones import TwilioPhones
 from centralino.providers.twilio_rest import TwilioRest
 from centralino.providers.twilio_told import ANSWER_SECONDS
-from centralino.providers.twilio_voice import TOKEN, TwilioVoice
+from centralino.providers.twilio_voice import TwilioVoice
 from centralino.providers.wire import Call, send
 
 NUMBER: Final = "+18005550100"
@@ -65,7 +65,7 @@ class Troubles(BaseModel):
 class TwilioAccount:
     """The account, its API and its phones together."""
 
-    def __init__(self, webhooks: str, *, seed: int = 1, token: str = TOKEN, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, webhooks: str, *, seed: int = 1, token: str = "", pool: ThreadPoolExecutor) -> None:
         self.voice = TwilioVoice(partial(send, timeout_seconds=ANSWER_SECONDS, pool=pool), token=token, seed=seed)
         self.rest = TwilioRest(self.voice, seed=seed)
         self.phones = TwilioPhones(self.voice)
@@ -154,7 +154,7 @@ async def twilio_voice_server(
     host: str = "127.0.0.1",
     port: int = 0,
     seed: int = 1,
-    token: str = TOKEN,
+    token: str = "",
 ) -> AsyncGenerator[tuple[str, TwilioAccount]]:
     """Serve until the block is left; its URL, and the account. `webhooks`: where the gateway has the node's, without a
     slash at the end (`https://HOST/voice/v1/webhooks/NODE`). `port` 0: any free one."""

@@ -15,8 +15,8 @@ from typing import Final
 from centralino.providers.twilio_calls import LIVE, Call, Conference, Lines, Participant, Phone, Tape
 from centralino.providers.twilio_told import Deliver, Telling
 from centralino.providers.twilio_twiml import Interpreter
+from centralino.providers.vendor import derived
 
-TOKEN: Final = "a simulated token"
 MACHINE_SECONDS: Final = 1.5
 """How long the detection listens."""
 ANONYMOUS: Final = "+266696687"
@@ -26,11 +26,11 @@ CALLS_KEPT_MAX: Final = 2000
 class TwilioVoice:
     """See above. `numbers` are the account's, with the webhooks of each: `calls`, `fallback`, `status`."""
 
-    def __init__(self, deliver: Deliver, *, token: str = TOKEN, seed: int = 1) -> None:
+    def __init__(self, deliver: Deliver, *, token: str = "", seed: int = 1) -> None:
         self.account_sid = "AC" + "6" * 32
         self.credential_list = "CL" + "6" * 32
         self.sip_domain = "centralino.sip.twilio.com"
-        self.token = token
+        self.token = token = token or derived(seed, "twilio auth_token")
         self.tokens_before: list[str] = []
         """That still count while the token is changed."""
         self.numbers: dict[str, Mapping[str, str]] = {}
