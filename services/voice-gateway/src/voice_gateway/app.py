@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -21,6 +22,8 @@ from servicekit.sweep import inbox_sweep
 from servicekit.web import create_app
 
 from voice_gateway import api, media
+from voice_gateway.drivers.webhook.driver import WebhookDriver
+from voice_gateway.drivers.webhook.router import WebhookRoutes
 from voice_gateway.metrics import VoiceInstruments
 from voice_gateway.nodes import opener
 from voice_gateway.owner import OpenDriver, Owner, OwnerParts
@@ -56,7 +59,7 @@ async def open_service(settings: VoiceSettings, shell: Shell) -> AsyncGenerator[
             outbox=PostgresOutbox(database),
             blobs=blobs_of(settings, http, shell.clock, shell.ids),
             fetcher=Fetcher(http, resolve, hosts_allowed=settings.fetch_hosts_allowed),
-            open_driver=opener(shell),
+            open_driver=opener(shell, http=http, database=database, public_url=settings.public_url),
         )
         sweeps = [inbox_sweep(database), call_sweep(database), *recording_sweeps(database)]
         try:
@@ -122,6 +125,8 @@ def assemble(
     api_parts = Parts(store=store, directory=directory, owners=owners, clock=shell.clock, ids=shell.ids)
     simulates = any(node.driver == "simulated" for node in nodes)
     routers = [api.create_router(api_parts, simulates=simulates), *sounds.routers]
+    if any(node.driver == "twilio" for node in nodes):
+        routers.append(WebhookRoutes(partial(_webhook_driver, owners)).router())
     source = jwks_source(settings.jwks_url)
     verifier = TokenVerifier(source, issuer=settings.token_issuer, audience=settings.token_audience, clock=shell.clock)
     app = create_app(
@@ -133,6 +138,12 @@ def assemble(
         telemetry=shell.telemetry,
     )
     return Gateway(app, loops, sounds)
+
+
+def _webhook_driver(owners: Sequence[Owner], node: str) -> WebhookDriver | None:
+    """Of a node that this replica owns."""
+    found = next((owner.driver for owner in owners if owner.node.name == node), None)
+    return found if isinstance(found, WebhookDriver) else None
 
 
 if __name__ == "__main__":

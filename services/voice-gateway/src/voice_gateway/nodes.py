@@ -3,7 +3,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from servicekit.database import Database
 from servicekit.errors import SettingsError
+from servicekit.ports import Http
 from servicekit.run import Shell
 from typing_extensions import override
 
@@ -11,7 +13,9 @@ from voice_gateway.domain.commands import Command, Dial
 from voice_gateway.domain.driver import Driver, Sink
 from voice_gateway.domain.words import Phone
 from voice_gateway.drivers.simulated import SimulatedDriver
+from voice_gateway.drivers.webhook.opening import webhook_driver
 from voice_gateway.owner import OpenDriver, running
+from voice_gateway.provider_things import PostgresKeeper
 from voice_gateway.settings import VoiceNode
 
 
@@ -27,11 +31,17 @@ class SimulatedNode(SimulatedDriver):
         await super().do(command)
 
 
-def opener(shell: Shell) -> OpenDriver:
+def opener(shell: Shell, *, http: Http, database: Database, public_url: str) -> OpenDriver:
     """For the owners of a process."""
 
     @asynccontextmanager
     async def opened(node: VoiceNode, sink: Sink) -> AsyncGenerator[Driver]:
+        if node.driver == "twilio":
+            keeper = PostgresKeeper(database, node.name, shell.clock)
+            webhook = webhook_driver(node, sink, shell=shell, http=http, keeper=keeper, public_url=public_url)
+            async with running(keeper.run), running(webhook.run):
+                yield webhook
+            return
         if node.driver != "simulated":
             raise SettingsError(f"CENTRALINO_VOICE_NODES: node {node.name}: there is no driver {node.driver} here.")
         # Its calls end with the process: the next one's are others.
