@@ -270,10 +270,10 @@ async def test_a_supervisor_listens_changes_and_leaves(page: Page) -> None:
     await expect(rows).to_contain_text("Ann · conversation 1")
     await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     for name, words in (
-        ("Listen", "You listen; nobody hears you."),
-        ("Whisper", "The agent alone hears you."),
-        ("Barge in", "Everybody hears you."),
-        ("Take over", "You talk instead of the agent."),
+        ("Listen", "you listen, and nobody hears you."),
+        ("Whisper", "the agent alone hears you."),
+        ("Barge in", "everybody hears you."),
+        ("Take over", "you talk instead of the agent."),
     ):
         await page.get_by_role("button", name=name).click()
         await expect(rows).to_contain_text(words)

@@ -6,8 +6,8 @@ import { byId, drawList, make, setText } from "/shared/dom.js";
 const LOOK_MS = 2000;
 const MODES = { spy: "Listen", whisper: "Whisper", barge: "Barge in", take_over: "Take over" };
 const ASKED = {
-  spy: "You listen; nobody hears you.", whisper: "The agent alone hears you.", barge: "Everybody hears you.",
-  take_over: "You talk instead of the agent.",
+  spy: "Asked for: you listen, and nobody hears you.", whisper: "Asked for: the agent alone hears you.",
+  barge: "Asked for: everybody hears you.", take_over: "Asked for: you talk instead of the agent.",
 };
 
 let api = null;
