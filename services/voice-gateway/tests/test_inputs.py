@@ -176,7 +176,7 @@ def test_the_call_before_is_looked_up_for_what_may_be_about_one_that_is_over() -
             await desk.say(assigned("i7", kind="callback", channel="webchat"), "0002")
             await desk.say(assigned("i6"), "0003")
             await desk.say(transcript)
-            await desk.say(assigned("i9.voicemail", kind="callback"), "0004")
+            await desk.say(assigned("i9", kind="callback"), "0004")
             await asyncio.sleep(1)
             found = [(each.event.subject, each.kept, each.may_be_over) for each in desk.inputs.take(9) if each.event]
 
@@ -186,7 +186,7 @@ def test_the_call_before_is_looked_up_for_what_may_be_about_one_that_is_over() -
             ("i7", None, False),
             ("i8", None, True),
             ("i9", KEPT, True),
-            ("i9.voicemail", KEPT, True),
+            ("i9", KEPT, True),
         ]
 
     run_virtual(story())

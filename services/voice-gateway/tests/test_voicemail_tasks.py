@@ -50,7 +50,7 @@ def accepted(caller: Party = ANNA, *, node: str = "n1", kept: bool = True) -> To
         directory.apply(TENANT, part)
     data = TaskAssigned(
         task_id="t",
-        interaction_id="i1.voicemail",
+        interaction_id="i1",
         domain=DOMAIN,
         queue="sales",
         channel="voice",
@@ -84,7 +84,7 @@ def test_the_agent_calls_back_whoever_left_it_and_may_hear_it() -> None:
     told = accepted()
 
     assert [(fact.customer, fact.data.interaction_id) for fact in told.begun if isinstance(fact, DialAsked)] == [
-        (ANNA, "i1.voicemail")
+        (ANNA, "i1")
     ]
     assert told.agents == [((TENANT, "i1"), ADA)]
     assert told.said == []

@@ -19,7 +19,6 @@ from servicekit.reactions import BACKEND_AWAY, read_event
 from servicekit.store import Position, wait_for_event
 from servicekit.telemetry import log
 
-from voice_gateway.domain.waiting import left_in
 from voice_gateway.store import KeptCall
 
 LOG: Final = log("inputs")
@@ -156,7 +155,7 @@ class Inputs:
         data: Any = event.data if event else None
         if event is None or not _may_be_over(data):
             return Input(record=record, event=event, read_at_ms=now_ms)
-        kept = await self._find(event.tenant_id, left_in(data.interaction_id))
+        kept = await self._find(event.tenant_id, data.interaction_id)
         return Input(record=record, event=event, read_at_ms=now_ms, kept=kept, may_be_over=True)
 
     def _waits(self, first: Input) -> bool:

@@ -20,7 +20,6 @@ from voice_gateway.domain.driver import Capabilities
 from voice_gateway.domain.facts import Asked, CallArrived, DialAsked, Fact, Routed
 from voice_gateway.domain.ids import derived
 from voice_gateway.domain.step import Said, interaction_of
-from voice_gateway.domain.waiting import left_in
 from voice_gateway.inputs import Input
 from voice_gateway.live_calls import Key, Live, LiveCalls
 from voice_gateway.resolving import Resolving
@@ -111,7 +110,7 @@ class RouterSide:
         if taken.kept is not None and taken.kept.node != self._node:
             return
         if taken.kept is not None:
-            self._commits.note_agent((event.tenant_id, left_in(data.interaction_id)), data.agent_id)
+            self._commits.note_agent((event.tenant_id, data.interaction_id), data.agent_id)
         if before is None or not before.customer.number:
             if taken.kept is not None or self._is_outbound:
                 self._not_dialled(event, data)

@@ -32,11 +32,6 @@ FLOW: Final = "flow"
 """The timer of the flow."""
 
 
-def left_in(interaction_id: str) -> str:
-    """The interaction in which the message was left; of any other task its own."""
-    return interaction_id.removesuffix(VOICEMAIL)
-
-
 def begin(turn: Turn) -> None:
     """The caller's leg is answered."""
     terms = turn.call.terms
