@@ -1,5 +1,7 @@
 """A call from the first ring to the last, and the races on its way: each ends in one right state."""
 
+from dataclasses import replace
+
 import pytest
 from contracts.calls import CallMeasured, LegEnded
 from contracts.commands import ConnectAssignment, EndTask
@@ -7,7 +9,8 @@ from contracts.interactions import InteractionEnded
 from voice_gateway.domain import events
 from voice_gateway.domain.commands import HangUp, KeepAlive
 from voice_gateway.domain.facts import NodeTold
-from voice_gateway.testing.call_world import CUSTOMER, CallWorld, talking, waiting
+from voice_gateway.domain.flow_plan import FlowPlan
+from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, talking, waiting
 
 
 def test_a_caller_hears_music_then_the_agent_and_the_call_ends_once() -> None:
@@ -146,6 +149,32 @@ def test_an_agent_who_is_lost_in_a_talk_leaves_the_customer_waiting() -> None:
     world.settle()
 
     assert world.hears(CUSTOMER, "ada") == ({"music"}, set())
+
+
+def test_a_callback_that_is_accepted_while_the_customer_is_still_told_of_it_is_a_talk() -> None:
+    world = waiting(replace(TERMS, flow=FlowPlan()))
+    world.router.call_back()
+    world.settle()
+    assert "music" not in world.phones.hears(CUSTOMER)
+
+    world.accepted("ada")
+
+    assert world.hears(CUSTOMER, "ada") == ({"ada"}, {CUSTOMER})
+    world.phones.hang_up(CUSTOMER)
+    world.settle()
+    assert [(ended.reason, ended.cause) for ended in world.of(InteractionEnded)] == [("customer_left", None)]
+
+
+def test_a_callback_that_is_accepted_before_its_call_is_over_waits_again() -> None:
+    world = waiting()
+    world.router.call_back()
+    world.read_router()
+    world.router.accept("ada")
+    world.read_router()
+    world.settle()
+
+    assert [report.failure for report in world.of(ConnectAssignment)] == ["call_not_over"]
+    assert over(world)
 
 
 def test_two_ends_of_one_leg_are_one() -> None:

@@ -29,6 +29,8 @@ from voice_gateway.domain.facts import Routed
 from voice_gateway.domain.flow_words import CallbackRefused, CalledBack, GivenUp, Queued
 from voice_gateway.domain.step import Turn
 
+CALLBACK: Final = "callback"
+
 
 def routed(turn: Turn, fact: Routed) -> None:
     """An event of the router's, once: the consumers' rule of design and contracts, by sequence."""
@@ -43,10 +45,9 @@ def routed(turn: Turn, fact: Routed) -> None:
 
 def assigned(turn: Turn, fact: Routed) -> None:
     """An agent has the call, or comes to help, or will have it. One that has ended has nobody to talk with: the router
-    hears of that, and ends the assignment."""
+    hears of that, and ends the assignment; but a callback outlives its call, and waits until that is over, unless the
+    customer is still there."""
     call, data = turn.call, fact.data
-    if call.ended_at_ms is not None or call.closing is not None:
-        return
     seat = Seat(
         assignment_id=data.assignment_id,
         task_id=data.task_id,
@@ -56,6 +57,12 @@ def assigned(turn: Turn, fact: Routed) -> None:
         sequence=fact.sequence,
         phone=fact.phone,
     )
+    if call.closing is not None and call.cause == CALLBACK and waiting.is_there(turn):
+        turn.change(closing=None, cause=None)
+    elif call.ended_at_ms is not None or call.closing is not None:
+        if data.kind != "contact":
+            talking.not_connected(turn, seat, "call_not_over")
+        return
     if call.transfer is None or call.transfer.transfer_id != data.task_id:
         turn.change(task_id=data.task_id, queue=data.queue, recording_paused=False, paused_by=None)
     talking.seat_taken(turn, seat)
@@ -85,7 +92,7 @@ def _rerouted(turn: Turn, data: TaskRerouted) -> None:
         _waits(turn, data.queue, language=data.language)
     elif turn.call.owner is None:
         turn.change(queue=data.queue)
-        ending.close(turn, "customer_left", "callback")
+        ending.close(turn, "customer_left", CALLBACK)
         waiting.hear(turn, CalledBack(message=data.message))
 
 

@@ -41,7 +41,7 @@ def seat_taken(turn: Turn, seat: Seat) -> None:
             phone_answered(turn, present)
     elif seat.phone is None or len(turn.call.legs) >= LEGS_MAX:
         turn.put_seat(seat)
-        _connect(turn, seat, failure="phone_unknown" if seat.phone is None else "too_many_legs")
+        not_connected(turn, seat, "phone_unknown" if seat.phone is None else "too_many_legs")
     else:
         ring(turn, seat)
 
@@ -85,13 +85,18 @@ def connected(turn: Turn, seat: Seat) -> None:
     """The router is told, once for an assignment; the flow is silent for who talks with the customer."""
     if not seat.connected:
         turn.put_seat(replace(seat, connected=True))
-        _connect(turn, seat)
+        _report(turn, seat)
     if seat.role != "consultant":
         turn.drop_timer(RECALL)
         waiting.hear(turn, Talking())
 
 
-def _connect(turn: Turn, seat: Seat, failure: str | None = None) -> None:
+def not_connected(turn: Turn, seat: Seat, failure: str) -> None:
+    """The router is told that the agent cannot talk with the customer: the task waits again."""
+    _report(turn, seat, failure)
+
+
+def _report(turn: Turn, seat: Seat, failure: str | None = None) -> None:
     said = ConnectAssignment(
         assignment_id=seat.assignment_id,
         interaction_id=turn.call.interaction_id,
@@ -111,7 +116,7 @@ def phone_gone(turn: Turn, leg: Leg, cause: EndCause) -> None:
     seat = replace(seat, leg_id=None)
     turn.put_seat(seat)
     if not seat.connected:
-        _connect(turn, seat, failure=cause)
+        not_connected(turn, seat, cause)
     elif seat.task_id != turn.call.task_id or _talks_with_others(turn):
         end_task(turn, seat)
     elif leg.answered_at_ms is None:

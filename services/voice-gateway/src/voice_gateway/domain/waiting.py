@@ -71,6 +71,12 @@ def _without_flow(turn: Turn, happening: flow_words.Happening) -> None:
             pass
 
 
+def is_there(turn: Turn) -> bool:
+    """Whether the customer can be talked with."""
+    leg = turn.call.leg(turn.call.customer_leg_id)
+    return leg is not None and leg.state == "up" and not leg.releasing
+
+
 def hang_up(turn: Turn) -> None:
     """The caller's leg ends; why, was said before, or is that nobody is there."""
     ending.close(turn, "refused", "closed")
