@@ -15,7 +15,7 @@ from voice_gateway.resolving import endpoint_of
 from voice_gateway.settings import VoiceNode
 
 MINE: Final = "mine"
-Agent = Annotated[Principal, Depends(require("agent"))]
+Called = Annotated[Principal, Depends(require("agent", "supervisor"))]
 Admin = Annotated[Principal, Depends(require("admin"))]
 Anybody = Annotated[Principal, Depends(require("agent", "supervisor", "admin"))]
 PhoneName = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9+._-]+$")]
@@ -107,7 +107,7 @@ class _Actions:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def phone(self, principal: Agent) -> PhoneCredentials:
+    async def phone(self, principal: Called) -> PhoneCredentials:
         """At every node where phones register; one that is away gets it when it is back."""
         given = await handlers.give_phone(self._parts, principal)
         lines = [_place(node, ready=node.name in given.ready) for node in given.nodes]
