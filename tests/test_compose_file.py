@@ -21,6 +21,7 @@ from router.settings import ApiSettings, EngineSettings
 from servicekit.settings import PREFIX
 from servicekit.telemetry import OTLP_VARIABLES
 from servicekit.testing.kafka_jars import KAFKA_VERSION
+from voice_gateway.settings import VoiceSettings
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "deploy/docker"
@@ -29,6 +30,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "router-api": ApiSettings,
     "chat-gateway": ChatSettings,
     "email-gateway": EmailSettings,
+    "voice-gateway": VoiceSettings,
     "crm": CrmSettings,
     "prepare": PrepareSettings,
 }
@@ -101,7 +103,7 @@ def test_volumes_that_are_written_belong_to_the_user_of_the_image() -> None:
 
 
 def test_agents_files_are_kept_where_gateways_keep_theirs() -> None:
-    gateways = ("chat-gateway", "email-gateway")
+    gateways = ("chat-gateway", "email-gateway", "voice-gateway")
     kept = ("CENTRALINO_FILES_URL", "CENTRALINO_FILE_LINK_SECRETS")
 
     for name in gateways:

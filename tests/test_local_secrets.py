@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "deploy/k8s/local/secrets.sh"
-OBJECTS = 10
+OBJECTS = 12
 RUN_SECONDS_MAX = 50
 KUBECTL = r"""#!/bin/sh
 # apply | -n NAMESPACE get KIND NAME [-o jsonpath={.data.KEY}] | -n NAMESPACE create KIND [generic] NAME --from-...

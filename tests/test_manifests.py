@@ -25,6 +25,7 @@ from router.settings import ApiSettings, EngineSettings
 from servicekit.migrate import CONNECT_TIMEOUT_SECONDS
 from servicekit.settings import PREFIX, ServiceSettings
 from servicekit.telemetry import OTLP_VARIABLES
+from voice_gateway.settings import VoiceSettings
 
 K8S = Path(__file__).parents[1] / "deploy/k8s"
 OLDEST_SUPPORTED = "1.32"
@@ -34,6 +35,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "router-api": ApiSettings,
     "chat-gateway": ChatSettings,
     "email-gateway": EmailSettings,
+    "voice-gateway": VoiceSettings,
     "crm": CrmSettings,
     "prepare": PrepareSettings,
 }

@@ -185,6 +185,7 @@ def prepare_settings(kafka: str, admin_url: str, *, wait_seconds: float = 30) ->
         router_database_url=url("router"),
         chat_gateway_database_url=url("chat_gateway"),
         email_gateway_database_url=url("email_gateway"),
+        voice_gateway_database_url=url("voice_gateway"),
         crm_database_url=url("crm"),
         topic_replicas=1,
         wait_seconds=wait_seconds,

@@ -13,6 +13,7 @@ from servicekit.auth import Role
 from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
 
+from centralino.calling import add_call
 from centralino.children import StartError
 from centralino.config.command import add_config
 from centralino.explained import add_explain
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add_simulate_provider(commands)
     for each in (starting, asking):
         _add_data(each)
-    for add in (add_config, add_explain, add_journal, add_open_channel):
+    for add in (add_call, add_config, add_explain, add_journal, add_open_channel):
         add(commands, _add_data)
     return parser
 

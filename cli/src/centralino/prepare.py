@@ -52,6 +52,7 @@ class PrepareSettings(KafkaSecuritySettings):
     router_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the router's API: its role and password.")
     chat_gateway_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the chat gateway.")
     email_gateway_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the e-mail gateway.")
+    voice_gateway_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the voice gateway.")
     crm_database_url: str = Field(description="CENTRALINO_DATABASE_URL of the CRM.")
     domain_partitions: int = Field(4, ge=1, le=1000, description="Partitions that routing domains are spread over.")
     topic_replicas: int = Field(3, ge=1, le=9, description="Copies of each partition; of three one may be away.")
@@ -60,7 +61,8 @@ class PrepareSettings(KafkaSecuritySettings):
         None, description="Only for development: gets keys/signing.pem, public/jwks.json and public/pages."
     )
     page_addresses: dict[str, str] = Field(
-        default_factory=dict, description="JSON: the origin of router-api, chat-gateway and crm as browsers see it."
+        default_factory=dict,
+        description="JSON: the origin of router-api, chat-gateway, voice-gateway and crm as browsers see it.",
     )
 
 
@@ -80,6 +82,7 @@ async def prepare(settings: PrepareSettings) -> None:
         "router": settings.router_database_url,
         "chat_gateway": settings.chat_gateway_database_url,
         "email_gateway": settings.email_gateway_database_url,
+        "voice_gateway": settings.voice_gateway_database_url,
         "crm": settings.crm_database_url,
     }
     for package, url in urls.items():

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 from contracts.configuration import EMAIL
+from contracts.voice_parts import VOICE
 
 from centralino.children import StartError
 from centralino.web import call, status_of
@@ -44,10 +45,20 @@ def load_sample(token: str, router: str) -> bool:
 
 def mail_address(token: str, router: str) -> str | None:
     """The tenant's first e-mail address, whoever configured it; none: it has none."""
+    return _address(token, router, EMAIL)
+
+
+def phone_number(token: str, router: str) -> str | None:
+    """The tenant's first telephone number, as it is dialled; none: it has none."""
+    address = _address(token, router, VOICE)
+    return f"+{address.partition(':')[2]}" if address else None
+
+
+def _address(token: str, router: str, channel: str) -> str | None:
     status, text = call("GET", f"{router}/router/v1/configuration", token=token)
     if status != 200:
         raise StartError(f"the router's API does not tell the configuration ({status}): {text[:2000]}")
-    return next((each["address"] for each in json.loads(text)["channels"] if each["channel"] == EMAIL), None)
+    return next((each["address"] for each in json.loads(text)["channels"] if each["channel"] == channel), None)
 
 
 def wait_for_mailbox(token: str, gateway: str, address: str) -> None:

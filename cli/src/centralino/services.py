@@ -17,6 +17,7 @@ DOMAIN_PARTITIONS: Final = 4
 ENGINE: Final = "router-engine"
 SMTP: Final = "email-gateway.smtp"
 """Name of the port that takes mail."""
+VOICE: Final = "voice-gateway"
 RELAY: Final = "email-gateway.relay"
 """Of the mail server that delivers what is sent: here the sink, which keeps it."""
 DRAIN_SECONDS: Final = 5
@@ -109,6 +110,7 @@ def services() -> list[ServiceSpec]:
             },
         ),
         *_mail_services(),
+        _voice_service(),
         ServiceSpec(
             name="crm",
             command=["-m", "crm.app"],
@@ -155,6 +157,25 @@ def _mail_services() -> list[ServiceSpec]:
             },
         ),
     ]
+
+
+def _voice_service() -> ServiceSpec:
+    """With a node that is simulated: this machine may have no telephony."""
+    return ServiceSpec(
+        name=VOICE,
+        command=["-m", "voice_gateway.app"],
+        schema="voice_gateway",
+        prefix="/voice/v1",
+        own=lambda setting: {
+            "CENTRALINO_VOICE_NODES": json.dumps([{"name": "simulated", "driver": "simulated"}]),
+            "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
+            "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
+            "CENTRALINO_SECRETS_PATH": simulators.secrets_of(setting.home),
+            "CENTRALINO_PUBLIC_URL": setting.origins(VOICE)[0],
+            # The agent's page, which the router's API serves, has the buttons of the agent's phone.
+            "CENTRALINO_ALLOWED_ORIGINS": ",".join(setting.origins("router-api")),
+        },
+    )
 
 
 def with_engines(specs: Sequence[ServiceSpec], count: int) -> list[ServiceSpec]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from centralino.children import StartError
 from centralino.home import FolderRefusedError, Home, InUseError
-from centralino.sample import TENANT, load_sample, mail_address, wait_for_address, wait_for_mailbox
+from centralino.sample import TENANT, load_sample, mail_address, phone_number, wait_for_address, wait_for_mailbox
 from centralino.services import ServiceSpec
 from centralino.stack import Given, Stack, StepTimer
 from centralino.supervisor import watch
@@ -28,6 +28,7 @@ _PAGES: Final = {
 }
 _PHONES: Final = "customers' phones"
 SAMPLE_MAILBOX: Final = "sample-mailbox"
+SAMPLE_NUMBER: Final = "sample-number"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,9 @@ def _sample(home: Home, stack: Stack) -> None:
     if address:
         wait_for_mailbox(token, stack.origin("email-gateway"), address)
         stack.name_sample(SAMPLE_MAILBOX, f"mailto:{address}")
+    number = phone_number(token, router)
+    if number:
+        stack.name_sample(SAMPLE_NUMBER, f"tel:{number}")
 
 
 def _watch(stack: Stack) -> None:
@@ -113,6 +117,9 @@ def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
     if SAMPLE_MAILBOX in addresses:
         where, address = addresses["smtp"].removeprefix("smtp://"), addresses[SAMPLE_MAILBOX].removeprefix("mailto:")
         print(f"\nMail for {address} is taken by SMTP at {where}.")
+    if SAMPLE_NUMBER in addresses:
+        number = addresses[SAMPLE_NUMBER].removeprefix("tel:")
+        print(f"\nTelephony is simulated, no telephone rings: `{_called()} call {number}` has a customer call.")
     print(f"\n`{_called()} status` names everything else and issues tokens. Ctrl-C stops everything.", flush=True)
 
 

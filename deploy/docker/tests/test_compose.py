@@ -20,8 +20,8 @@ from servicekit.testing.eventually import eventually
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-BUILT = ("router-engine", "router-api", "chat-gateway", "email-gateway", "crm")
-PORTS = ("ROUTER", "CHAT", "MAIL", "SMTP", "CRM", "KAFKA", "TEST_POSTGRES")
+BUILT = ("router-engine", "router-api", "chat-gateway", "email-gateway", "voice-gateway", "crm")
+PORTS = ("ROUTER", "CHAT", "MAIL", "SMTP", "VOICE", "CRM", "KAFKA", "TEST_POSTGRES")
 UP_SECONDS_MAX, COMMAND_SECONDS_MAX = 1500, 120
 KEY = "/var/lib/centralino/keys/signing.pem"
 

@@ -7,7 +7,7 @@ mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../../.."
 .venv/bin/python deploy/docker/local_images.py --stand-ins
-services="router chat-gateway email-gateway crm cli"
+services="router chat-gateway email-gateway voice-gateway crm cli"
 for service in $services; do
     docker build --quiet -f deploy/docker/Dockerfile --build-arg BASE=centralino-test/python --build-arg SERVICE="$service" \
         -t "centralino/$service:0.1.0" .

@@ -26,6 +26,8 @@ secret centralino-admin --from-literal=database-url="$(database postgres "${post
 secret centralino-router --from-literal=database-url="$(database centralino_router "$(random)")" --from-literal=api-key-pepper="$(random)"
 secret centralino-chat-gateway --from-literal=database-url="$(database centralino_chat_gateway "$(random)")" --from-literal=visitor-secret="$(random)" --from-literal=file-link-secrets="$(random)"
 secret centralino-email-gateway --from-literal=database-url="$(database centralino_email_gateway "$(random)")" --from-literal=reply-secret="$(random)" --from-literal=file-link-secrets="$(random)"
+secret centralino-voice-gateway --from-literal=database-url="$(database centralino_voice_gateway "$(random)")" --from-literal=file-link-secrets="$(random)"
+secret centralino-voice-nodes --from-literal=nodes.json='[{"name": "simulated", "driver": "simulated"}]'
 secret centralino-crm --from-literal=database-url="$(database centralino_crm "$(random)")"
 if ! exists secret centralino-signing-key; then
     "${PYTHON:-$root/.venv/bin/python}" -c '
