@@ -7,10 +7,10 @@ from contracts.calls import CallMeasured, LegEnded
 from contracts.commands import ConnectAssignment, EndTask
 from contracts.interactions import InteractionEnded
 from voice_gateway.domain import events
-from voice_gateway.domain.commands import HangUp, KeepAlive
+from voice_gateway.domain.commands import Dial, HangUp, KeepAlive
 from voice_gateway.domain.facts import NodeTold
 from voice_gateway.domain.flow_plan import FlowPlan
-from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, talking, waiting
+from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, phone, talking, waiting
 
 
 def test_a_caller_hears_music_then_the_agent_and_the_call_ends_once() -> None:
@@ -116,6 +116,19 @@ def test_an_agent_without_a_phone_gives_the_call_back() -> None:
     world.settle()
 
     assert [report.failure for report in world.of(ConnectAssignment)] == ["phone_unknown"]
+
+
+def test_a_phone_rings_for_as_long_as_its_agent_has_it_ring() -> None:
+    world = waiting()
+    world.router.accept("ada")
+    assigned = world.routed.popleft()
+    world.step(replace(assigned, phone=replace(phone("ada"), ring_seconds=5)))
+    dialled = [each.ring_seconds for each in world.to_do if isinstance(each, Dial)]
+    world.clock.step(10_001)
+    world.ring_timers()
+
+    assert dialled == [5]
+    assert [report.failure for report in world.of(ConnectAssignment)] == ["no_answer"]
 
 
 def test_a_node_that_never_says_that_a_phone_was_not_answered_is_not_waited_for() -> None:

@@ -36,7 +36,7 @@ def test_an_agent_is_called_where_the_configuration_says() -> None:
 
     endpoint = Phone(endpoint_id=endpoint_of(TENANT, ADA))
     assert resolving.phone(TENANT, ADA) == AgentPhone(to=endpoint, answers_itself=True)
-    assert resolving.phone(TENANT, "bert") == AgentPhone(to=Number(number="+390699999"))
+    assert resolving.phone(TENANT, "bert") == AgentPhone(to=Number(number="+390699999"), ring_seconds=12)
     assert resolving.phone(TENANT, "carla") is None
     assert resolving.phone("other", ADA) is None
     assert endpoint_of("other", ADA) != endpoint_of(TENANT, ADA)

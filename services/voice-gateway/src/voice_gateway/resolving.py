@@ -139,10 +139,9 @@ class Resolving:
         phone = self._directory.phone(tenant_id, agent_id)
         if phone is None:
             return None
-        if phone.kind == "number":
-            return AgentPhone(to=Number(number=phone.number or ""), answers_itself=phone.answers_itself)
         endpoint = PhoneTarget(endpoint_id=endpoint_of(tenant_id, agent_id))
-        return AgentPhone(to=endpoint, answers_itself=phone.answers_itself)
+        to = Number(number=phone.number or "") if phone.kind == "number" else endpoint
+        return AgentPhone(to=to, answers_itself=phone.answers_itself, ring_seconds=phone.ring_seconds)
 
 
 def endpoint_of(tenant_id: str, agent_id: str) -> str:

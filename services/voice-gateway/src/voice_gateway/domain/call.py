@@ -38,6 +38,7 @@ class AgentPhone:
 
     to: Target
     answers_itself: bool = False
+    ring_seconds: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,6 @@ class Terms:
     """What a caller goes through; none: music, and an agent."""
     music: str | None = None
     callback_possible: bool = True
-    ring_seconds: int = 20
     ring_customer_seconds: int = 45
     detect_machines: bool = False
     """Whether it is a machine that answers is found out, of customers who are called."""

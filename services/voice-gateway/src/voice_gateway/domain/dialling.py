@@ -26,14 +26,14 @@ def dial(turn: Turn, phone: AgentPhone, *, of: LegOf, agent_id: str, assignment_
     number of ours."""
     leg_id = turn.new_id("leg")
     leg = Leg(leg_id=leg_id, of=of, state="dialled", begun_at_ms=turn.now_ms, agent_id=agent_id)
-    started(turn, leg, direction="outbound", assignment_id=assignment_id)
+    started(turn, leg, direction="outbound", assignment_id=assignment_id, ring_seconds=phone.ring_seconds)
     terms = turn.call.terms
     outside = isinstance(phone.to, Number)
     turn.tell(
         Dial(
             leg_id=leg_id,
             to=phone.to,
-            ring_seconds=terms.ring_seconds,
+            ring_seconds=phone.ring_seconds,
             shown=terms.shown if outside else turn.call.customer,
             answers_itself=phone.answers_itself,
         )
@@ -45,8 +45,8 @@ def dial_customer(turn: Turn) -> None:
     """Ring the customer of a callback; what comes of it ends the call or joins it."""
     call = turn.call
     leg = Leg(leg_id=call.customer_leg_id, of="customer", state="dialled", begun_at_ms=turn.now_ms)
-    started(turn, leg, direction="outbound", party=call.customer)
     ring_seconds = call.terms.ring_customer_seconds
+    started(turn, leg, direction="outbound", party=call.customer, ring_seconds=ring_seconds)
     turn.tell(
         Dial(
             leg_id=leg.leg_id,
@@ -59,13 +59,18 @@ def dial_customer(turn: Turn) -> None:
 
 
 def started(
-    turn: Turn, leg: Leg, *, direction: Direction, party: Party | None = None, assignment_id: str | None = None
+    turn: Turn,
+    leg: Leg,
+    *,
+    direction: Direction,
+    party: Party | None = None,
+    assignment_id: str | None = None,
+    ring_seconds: int | None = None,
 ) -> None:
     """A leg begins; one that we ring does so for a while only."""
     turn.put_leg(leg)
-    if direction == "outbound":
-        seconds = turn.call.terms.ring_customer_seconds if leg.of == "customer" else turn.call.terms.ring_seconds
-        turn.set_timer(ring_timer(leg.leg_id), 1000 * seconds + LATE_MS)
+    if ring_seconds is not None:
+        turn.set_timer(ring_timer(leg.leg_id), 1000 * ring_seconds + LATE_MS)
     personal = {"number": party.number, "name": party.name} if party else {}
     said = LegStarted(
         interaction_id=turn.call.interaction_id,

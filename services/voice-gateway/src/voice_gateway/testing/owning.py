@@ -50,7 +50,7 @@ def configuration() -> list[ConfigurationRecord | ConfigurationPart]:
     """One number, one queue, two agents with phones and one without."""
     queue = {"channel": "voice", "client": "shop", "domain": DOMAIN, "queue": "sales"}
     phone = {"kind": "sip", "answers_itself": True}
-    outside = {"kind": "number", "number": "+390699999"}
+    outside = {"kind": "number", "number": "+390699999", "ring_seconds": 12}
     return [
         record("domain", DOMAIN, {"id": DOMAIN, "partition": 1, "supervision": {"announced": False}}),
         record("channel", ADDRESS, {"address": ADDRESS, "flow": "main", "caller_id": "+390600000", **queue}),
