@@ -234,8 +234,8 @@ class CallCommandRefused:
     domain: Id
     command_id: Id
     reason: Code
-    """`interaction_unknown`, `interaction_ended`, `assignment_gone`, `role_forbids`, `leg_unknown`, `not_recording`,
-    `phone_unknown`, or that of the node."""
+    """`interaction_ended`, `assignment_gone`, `role_forbids`, `leg_unknown`, `keys_invalid`, `not_recording`,
+    `phone_unknown`, `not_supported` (by this node), or that of the node."""
     refused_at_ms: InstantMs
     agent_id: Id | None = None
     """Who had asked: an agent, or a supervisor."""
