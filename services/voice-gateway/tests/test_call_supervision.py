@@ -7,7 +7,6 @@ import pytest
 from contracts.call_commands import AttachTranscript, DropLeg, MuteCall, SendKeys, SuperviseCall
 from contracts.calls import CallCommandRefused, Supervised, TranscriptAttached
 from contracts.commands import TransferTask
-from voice_gateway.domain.asked import fence
 from voice_gateway.domain.commands import Play
 from voice_gateway.domain.driver import Capabilities
 from voice_gateway.testing.call_world import CUSTOMER, SUPERVISOR, TERMS, CallWorld, consulting, talking
@@ -146,14 +145,6 @@ def test_what_an_agent_may_not_do_is_refused() -> None:
 
     reasons = [each.reason for each in world.of(CallCommandRefused)]
     assert reasons == ["role_forbids", "leg_unknown", "keys_invalid", "assignment_gone"]
-
-
-def test_a_command_that_has_seen_more_than_we_have_waits() -> None:
-    world = talking()
-    assert world.call is not None
-    ahead = replace(command(world, MuteCall), assignment_sequence="9-0-0")
-
-    assert (fence(world.call, ahead), fence(world.call, command(world, MuteCall))) == ("wait", "now")
 
 
 def test_a_transcript_needs_no_assignment() -> None:

@@ -1,14 +1,14 @@
 """What agents and supervisors ask of a call: each counts while the assignment that it names does."""
 
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from contracts.call_commands import AttachTranscript, DropLeg, MuteCall, PauseRecording, SendKeys, SuperviseCall
 from contracts.calls import TranscriptAttached
 
 from voice_gateway.domain import commands, recording, supervision
 from voice_gateway.domain.arrange import release
-from voice_gateway.domain.call import Call, Seat
+from voice_gateway.domain.call import Seat
 from voice_gateway.domain.facts import Asked
 from voice_gateway.domain.step import Turn
 
@@ -17,11 +17,6 @@ REMEMBERED_MAX: Final = 64
 KEYS: Final = frozenset("0123456789ABCD*#")
 KEYS_MAX: Final = 64
 Command = SendKeys | MuteCall | PauseRecording | DropLeg | SuperviseCall
-
-
-def fence(call: Call, command: Command) -> Literal["now", "wait"]:
-    """wait: the agent had seen more of the router's events than were read here; wait up to 5 s for them."""
-    return "wait" if command.assignment_sequence > call.routed_sequence and call.ended_at_ms is None else "now"
 
 
 def asked(turn: Turn, fact: Asked) -> None:

@@ -1,32 +1,15 @@
-"""How calls and a node agree again after it could not be heard: by what is the case now, not by what was missed."""
+"""How a call and its node agree again after it could not be heard: by what is the case now, not by what was missed.
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+What the node has that no call knows is the owner's to end."""
+
+from dataclasses import replace
 
 from voice_gateway.domain import legs, recording, waiting
-from voice_gateway.domain.call import Call, Leg
-from voice_gateway.domain.commands import CloseRoom, Command, HangUp
+from voice_gateway.domain.call import Leg
+from voice_gateway.domain.commands import HangUp
 from voice_gateway.domain.events import LegAnswered, LegEnded, LegSeen, Snapshot
 from voice_gateway.domain.flow_words import Played
 from voice_gateway.domain.step import Turn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """What a snapshot has that no call knows, and how to be rid of it."""
-
-    orphans: tuple[Command, ...]
-
-
-def reconcile(calls: Iterable[Call], snapshot: Snapshot) -> Difference:
-    """Of all calls of a node that are not over; each of them is given `Reconciled` beside this. A leg that called us
-    meanwhile was never told of and cannot be routed: it ends as one of ours that nobody knows."""
-    known = tuple(calls)
-    leg_ids = {leg.leg_id for call in known for leg in call.legs}
-    rooms = {room.room_id for call in known for room in call.rooms}
-    lost = [HangUp(leg_id=seen.leg_id) for seen in snapshot.legs if seen.leg_id not in leg_ids]
-    empty = [CloseRoom(room_id=room_id) for room_id in snapshot.rooms if room_id not in rooms]
-    return Difference(orphans=(*lost, *empty))
 
 
 def reconciled(turn: Turn, snapshot: Snapshot) -> None:

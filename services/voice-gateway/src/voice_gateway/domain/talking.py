@@ -115,9 +115,9 @@ def phone_gone(turn: Turn, leg: Leg, cause: EndCause) -> None:
         return
     seat = replace(seat, leg_id=None)
     turn.put_seat(seat)
-    if not seat.connected:
+    if not seat.connected and leg.answered_at_ms is None:
         not_connected(turn, seat, cause)
-    elif seat.task_id != turn.call.task_id or _talks_with_others(turn):
+    elif not seat.connected or seat.task_id != turn.call.task_id or _talks_with_others(turn):
         end_task(turn, seat)
     elif leg.answered_at_ms is None:
         _give_back(turn, seat)

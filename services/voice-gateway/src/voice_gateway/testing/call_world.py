@@ -23,7 +23,6 @@ from voice_gateway.domain.commands import Command
 from voice_gateway.domain.dialling import LEGS_MAX
 from voice_gateway.domain.events import Event
 from voice_gateway.domain.facts import Asked, CallArrived, DialAsked, Fact, NodeTold, Reconciled, Routed, TimerDue
-from voice_gateway.domain.reconcile import reconcile
 from voice_gateway.domain.step import Said, Step, ToKeep
 from voice_gateway.domain.words import Party, Phone
 from voice_gateway.drivers.simulated import SimulatedDriver
@@ -204,8 +203,6 @@ class CallWorld:
         snapshot = _at_once(self.node.snapshot())
         self.told.clear()  # the snapshot has it
         if self.call is not None and not self.call.over:
-            for orphan in reconcile([self.call], snapshot).orphans:
-                self._do(orphan)
             self.step(Reconciled(snapshot=snapshot))
 
     def legs(self) -> tuple[list[str], list[str]]:
