@@ -50,6 +50,8 @@ class TwilioNode:
         """Our webhooks can be reached."""
         self.refuses: Callable[[str], bool] = lambda url: False
         """Those of them that cannot."""
+        self.answer_seconds = 0.0
+        """How long an answer of ours is on its way."""
         self.voice = TwilioVoice(self._deliver, seed=seed)
         self.rest = TwilioRest(self.voice, seed=seed)
         self.rest.tones = {name: self.tone(name) for name in NAMES}
@@ -173,6 +175,7 @@ class TwilioNode:
         if not self.served or self._client is None or self.refuses(parcel.url):
             return Answered(status=0, failure="connection")
         answer = await self._client.post(parcel.url, content=parcel.body, headers=dict(parcel.headers))
+        await asyncio.sleep(self.answer_seconds)
         return Answered(status=answer.status_code, body=answer.content)
 
 

@@ -8,9 +8,10 @@ from centralino.providers.twilio_rest import RestFault
 from centralino.providers.wire import Parcel
 from centralino.voice_conformance import NODE, NUMBER, PUBLIC, TwilioNode
 from servicekit.testing.virtual import run_virtual
-from voice_gateway.domain.commands import Answer, Dial, Join, OpenRoom, Play, Record, StopRecording
+from voice_gateway.domain.commands import Answer, Dial, Hold, Join, OpenRoom, Play, Record, StopRecording
 from voice_gateway.domain.events import (
     DriverLost,
+    KeyPressed,
     LegAnswered,
     LegEnded,
     LegIncoming,
@@ -122,6 +123,84 @@ def test_callbacks_that_come_late_and_again_tell_nothing_new() -> None:
         await node.voice.telling.idle()
         assert node.told.events == before
         assert node.told.of(RoomJoined, room_id=room_id)
+
+    told(tale)
+
+
+def test_a_join_that_is_older_than_the_leave_counts_for_nothing() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        ada, eve = await story.agent("ada"), await story.agent("eve")
+        room_id = await story.room("talk", eve, ada)
+        waiting = await story.room("wait", ada)
+        await node.voice.telling.idle()
+        joins = [each for each in node.voice.telling.told if each.form.get("StatusCallbackEvent") == "participant-join"]
+        node.refuses = lambda url: "/rooms" in url
+        await node.driver.do(Join(room_id=room_id, leg_id=ada))
+        await node.lets_pass(0.1)
+        node.refuses = lambda url: False
+        for each in joins:
+            node.voice.telling.tell(each.url, each.form)
+        await node.voice.telling.idle()
+        assert [each.room_id for each in node.told.of(RoomJoined, leg_id=ada)] == [room_id, waiting]
+        await node.lets_pass(5)
+        assert [each.room_id for each in node.told.of(RoomJoined, leg_id=ada)] == [room_id, waiting, room_id]
+
+    told(tale)
+
+
+def test_a_call_may_be_moved_before_twilio_has_heard_our_answer() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        node.answer_seconds = 0.5
+        leg_id = await story.arrives()
+        await node.driver.do(Answer(leg_id=leg_id))
+        await node.driver.do(OpenRoom(room_id="wait", kind="wait"))
+        await story.told.until(LegAnswered, leg_id=leg_id)
+        await node.driver.do(Join(room_id="wait", leg_id=leg_id))
+        await story.told.until(RoomJoined, leg_id=leg_id)
+        await until_hears(node, anna={"music"})
+        assert not story.refused()
+
+    told(tale)
+
+
+def test_keys_that_are_told_again_were_pressed_once() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        leg_id = await story.caller("anna")
+        sid = next(iter(node.voice.lines.calls))
+        parcel = node.voice.telling.parcel(f"{HOOKS}/legs/{leg_id}?keys=", {"CallSid": sid, "Digits": "12"}, "once")
+        assert [await node.posted(parcel), await node.posted(parcel)] == [200, 200]
+        assert [each.key for each in node.told.of(KeyPressed)] == ["1", "2"]
+
+    told(tale)
+
+
+def test_a_recording_that_was_begun_twice_is_kept_once() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        anna = await story.caller("anna")
+        node.rest.faults.append(RestFault(kind="not_taken", only="Recordings"))
+        await node.driver.do(Record(recording_id="r", leg_id=anna))
+        await node.lets_pass(1)
+        late = next(each for each in node.http.requests if each.url.endswith("/Recordings.json"))
+        await node.http.send(late, timeout_seconds=1, bytes_max=10_000)
+        assert len(node.voice.lines.tapes) == 2
+        await node.lets_pass(2)
+        await node.driver.do(StopRecording(recording_id="r"))
+        ready = await story.told.until(RecordingReady, recording_id="r")
+        assert 2 <= ready.seconds <= 3.5
+        lengths = sorted(tape.seconds for tape in node.voice.lines.tapes.values())
+        assert lengths[0] < 0.5 < lengths[1]
+
+    told(tale)
+
+
+def test_who_is_held_before_the_talk_is_held_in_it() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        anna, ada = await story.caller("anna"), await story.agent("ada")
+        await node.driver.do(Hold(leg_id=anna, held=True))
+        await story.room("talk", anna, ada)
+        await until_hears(node, anna={"music"}, ada=set())
+        await node.driver.do(Hold(leg_id=anna, held=False))
+        await until_hears(node, anna={"ada"}, ada={"anna"})
 
     told(tale)
 
