@@ -199,6 +199,19 @@ async def test_keys_go_in_their_order_and_a_refused_mute_is_taken_back(page: Pag
     assert complaints == []
 
 
+async def test_a_reload_forgets_nothing_of_a_call(page: Page) -> None:
+    played = Played()
+    await called(page, played)
+    played.tell("call.leg_answered", **LEG, by="human", answered_at_ms=1)
+    played.tell("call.recording_changed", recording_id="r", state="paused", changed_at_ms=1)
+    await expect(page.locator("#call-state")).to_contain_text("The recording pauses.")
+    await page.reload()
+    await page.get_by_role("button", name="Start working").click()
+
+    await expect(page.locator("#call-state")).to_have_text(re.compile(r"^Talking since .*\. The recording pauses\.$"))
+    await expect(page.get_by_role("button", name="Record again")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("cause", "words"), [("busy", "Your phone is busy."), ("no_answer", "Your phone was not answered.")]
 )

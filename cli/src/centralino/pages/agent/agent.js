@@ -2,7 +2,7 @@
 import { byId, make, newId } from "/shared/dom.js";
 import { ResumingSocket } from "/shared/socket.js";
 import { Api, development, origins } from "./api.js";
-import { isCall, makeKeypad, refusedSentence } from "./calls.js";
+import { callsText, isCall, makeKeypad, recallCalls, refusedSentence } from "./calls.js";
 import { Composer } from "./compose.js";
 import { Desk, ERASED, callbackId } from "./desk.js";
 import { dialogs } from "./dialogs.js";
@@ -69,7 +69,10 @@ async function startWork(agent, itsApi) {
   const dispositions = await api.dispositions();
   byId("disposition").replaceChildren(make("option", { value: "" }, "Disposition"),
     ...dispositions.map((one) => make("option", { value: one.id }, one.label)));
+  const calls = sessionStorage.getItem(callsKey());
   await refetch();
+  recallCalls(desk, calls);
+  show();
   socket = new ResumingSocket({
     open: async () => ({ url: await api.socketUrl(sequence, DEVICE, KIND) }),
     onFrame: take,
@@ -173,6 +176,7 @@ function expectTypingToEnd(data) {
 
 function show() {
   sessionStorage.setItem(parkedKey(), JSON.stringify([...desk.parked]));
+  sessionStorage.setItem(callsKey(), callsText(desk));
   draw(desk, actions, nameOf);
   composer?.draw(isCall(desk.current) ? undefined : desk.current);
   const current = desk.current;
@@ -187,6 +191,10 @@ function recalled() {
 
 function parkedKey() {
   return `parked:${desk.me}`;
+}
+
+function callsKey() {
+  return `calls:${desk.me}`;
 }
 
 function nameOf(agentId) {

@@ -9,6 +9,19 @@ export function newCall() {
   return { legs: new Map(), recording: null, muted: false, muting: null, watched: null };
 }
 
+/** What this window knows of the desk's calls, as a text that outlives a reload: nobody tells it again. */
+export function callsText(desk) {
+  return JSON.stringify([...desk.conversations.values()].filter(isCall).map(({ assignmentId, call }) =>
+    [assignmentId, { ...call, legs: [...call.legs] }]));
+}
+
+export function recallCalls(desk, text) {
+  for (const [assignmentId, call] of JSON.parse(text ?? "[]")) {
+    const found = desk.conversations.get(assignmentId);
+    if (found) found.call = { ...call, legs: new Map(call.legs) };
+  }
+}
+
 function leg(call, data, change) {
   const { leg_id: id, party, agent_id: agentId } = data;
   call.legs.set(id, { party, agentId, ...call.legs.get(id), ...change });
