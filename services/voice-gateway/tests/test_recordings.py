@@ -387,6 +387,26 @@ async def test_a_slow_one_holds_up_no_other_and_is_waited_for_at_the_end(memory:
     assert len(memory.node.forgotten) == 2 * AT_ONCE + 1
 
 
+async def test_who_comes_late_tells_nothing_of_what_another_has_kept(memory: World) -> None:
+    class Late(Node):
+        @override
+        async def recording(self, recording_id: str) -> AsyncIterator[bytes]:
+            if len(self.gives) == 2:
+                self.gives.pop()
+                memory.clock.at_ms += LEASE_MS
+                await memory.new_fetching().turn()
+            async for piece in super().recording(recording_id):
+                yield piece
+
+    memory.node = Late(WAVE, WAVE)
+    await memory.want()
+    await memory.fetching.turn()
+
+    assert await memory.types_told() == ["call.recording_ready"]
+    assert (await memory.row()).due_at_ms is None
+    assert await memory.blobs.get("acme", "r1") == WAVE
+
+
 async def test_a_store_of_files_that_is_away_loses_nothing(memory: World) -> None:
     class Away(MemoryBlobs):
         @override
