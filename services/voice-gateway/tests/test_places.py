@@ -11,6 +11,8 @@ from contracts.tasks import (
     TaskQueued,
     TaskResumed,
     TaskUnassigned,
+    Terms,
+    WrapupStarted,
 )
 from voice_gateway.domain.places import LINE_MAX, Places
 
@@ -52,6 +54,33 @@ def test_who_waited_before_the_counting_began_is_before_everybody_until_they_lea
     assert places.of(TENANT, "next") == 3
     abandoned(places, "other-of-before")
     assert places.of(TENANT, "mine") == 1
+
+
+def test_who_leaves_and_is_known_changes_nothing_of_those_before() -> None:
+    places = Places()
+    queued(places, "mine", 200, position=3)
+    queued(places, "behind", 300, position=4)
+    assigned(places, "behind")
+
+    assert places.of(TENANT, "mine") == 3
+
+
+def test_a_higher_band_goes_first() -> None:
+    places = Places()
+    queued(places, "mine", 100, position=1)
+    queued(places, "urgent", 200, position=2, terms=Terms(band=1))
+
+    assert (places.of(TENANT, "urgent"), places.of(TENANT, "mine")) == (1, 2)
+
+
+def test_a_task_that_is_done_is_forgotten() -> None:
+    places = Places()
+    queued(places, "done", 100, position=1)
+    ended: dict[str, Any] = {"assignment_id": "a", "agent_id": "ada", "reason": "agent_ended", "then": "close"}
+    places.heard(TENANT, WrapupStarted(task_id="done", seen_number=None, started_at_ms=9, ends_at_ms=9, **ended, **ALL))
+    places.heard(TENANT, TaskResumed(task_id="done", reason="due", resumed_at_ms=9, **ALL))
+
+    assert places.of(TENANT, "done") is None
 
 
 def test_how_long_the_line_is_corrects_what_was_counted() -> None:
