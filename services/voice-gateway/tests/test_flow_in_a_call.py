@@ -1,5 +1,6 @@
 """A call does what its flow wants, and tells it what happens."""
 
+from dataclasses import replace
 from typing import Final
 
 from contracts.interactions import InteractionStarted
@@ -8,7 +9,7 @@ from voice_gateway.domain.call import Terms
 from voice_gateway.domain.commands import Play
 from voice_gateway.domain.events import KeyPressed, LegAnswered, LegIncoming, PlaybackEnded
 from voice_gateway.domain.facts import CallArrived, Fact, NodeTold, TimerDue
-from voice_gateway.domain.flow_plan import Announcements, FlowPlan, Menu, MenuItem
+from voice_gateway.domain.flow_plan import Announcements, FlowPlan, LanguageKey, Menu, MenuItem
 from voice_gateway.domain.step import Step
 from voice_gateway.domain.waiting import FLOW
 from voice_gateway.domain.words import Party
@@ -38,6 +39,18 @@ def test_a_key_of_the_menu_asks_for_the_queue_and_the_place_is_said_that_is_know
     due_ms = step.call.timers[FLOW]
     told = [each for each in after(step, TimerDue(name=FLOW, place=4), due_ms).commands if isinstance(each, Play)]
     assert ["position=4" in each.media[0].uri for each in told] == [True]
+
+
+def test_the_language_of_an_address_is_none_that_the_caller_is_known_to_speak() -> None:
+    languages = (LanguageKey(key="1", language="it"), LanguageKey(key="2", language="en"))
+    terms = replace(TERMS, language="it", flow=FlowPlan(language="it", languages=languages))
+    incoming = LegIncoming(leg_id="leg", called="39021", caller=Party(number="+39333"), at_ms=0)
+    step = after(
+        advance(None, CallArrived(leg=incoming, terms=terms), 0), NodeTold(event=LegAnswered(leg_id="leg", at_ms=1)), 1
+    )
+
+    assert step.call.flow is not None
+    assert step.call.flow.stage == "language"
 
 
 def after(step: Step, fact: Fact, now_ms: int) -> Step:

@@ -33,6 +33,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.facts import CallArrived, DialAsked, Fact, NodeTold, Reconciled, TimerDue
 from voice_gateway.domain.step import Step
+from voice_gateway.domain.waiting import FLOW
 from voice_gateway.domain.words import RefusedBecause
 from voice_gateway.inputs import Inputs
 from voice_gateway.live_calls import Key, Live, LiveCalls, ids_of
@@ -137,7 +138,8 @@ class Reign:
             self._node_told(self._told.popleft())
         if not self._recovering:
             for live, name in list(self._calls.due(self._parts.clock.now_ms())):
-                self.step(live, TimerDue(name=name))
+                place = self._parts.routed.place_of(live.call) if name == FLOW else None
+                self.step(live, TimerDue(name=name, place=place))
             if not inputs.is_held_up:
                 for each in inputs.take(GROUP_MAX):
                     self._parts.routed.came(each, self)

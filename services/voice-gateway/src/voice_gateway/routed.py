@@ -19,6 +19,7 @@ from voice_gateway.domain.call import Call, UnknownFormError, call_from_json
 from voice_gateway.domain.driver import Capabilities
 from voice_gateway.domain.facts import Asked, CallArrived, DialAsked, Fact, Routed
 from voice_gateway.domain.ids import derived
+from voice_gateway.domain.places import Places
 from voice_gateway.domain.step import Said, interaction_of
 from voice_gateway.inputs import Input
 from voice_gateway.live_calls import Key, Live, LiveCalls
@@ -74,6 +75,11 @@ class RouterSide:
         self._is_outbound = is_outbound
         self._clock = clock
         self._telemetry = telemetry
+        self._places = Places()
+
+    def place_of(self, call: Call) -> int | None:
+        """Where in line its task stands; none: it does not wait, or nobody knows."""
+        return None if call.task_id is None else self._places.of(call.terms.tenant_id, call.task_id)
 
     def came(self, taken: Input, steps: Steps) -> None:
         """An event has come; most are about other nodes' calls, or about no calls."""
@@ -81,6 +87,7 @@ class RouterSide:
         if event is None:
             return
         data: Any = event.data
+        self._places.heard(event.tenant_id, data)
         key = event.tenant_id, _interaction_of(data)
         live = self._calls.get(key)
         if live is not None and not live.call.over:

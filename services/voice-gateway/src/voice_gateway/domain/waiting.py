@@ -40,7 +40,6 @@ def begin(turn: Turn) -> None:
         return
     turn.change(flow=flow_words.FlowPosition())
     begun = flow_words.Begun(
-        language=terms.language,
         callback_possible=_can_be_called(turn.call),
         consent=recording.consent_of(turn.call),
     )
