@@ -75,7 +75,7 @@ def _queued(turn: Turn, data: TaskQueued) -> None:
     _waits(
         turn,
         data.queue,
-        position=data.position,
+        position=None if data.deferred_for else data.position,  # not in line yet
         expected_wait_ms=data.expected_wait_ms,
         language=data.language,
         callback_possible=data.callback_possible,
