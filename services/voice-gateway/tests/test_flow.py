@@ -1,6 +1,6 @@
 """What a caller goes through before the router is asked, and while it looks for an agent."""
 
-from voice_gateway.domain.flow_asking import ROUNDS_MAX
+from voice_gateway.domain.flow_asking import ATTRIBUTES_MAX, ROUNDS_MAX
 from voice_gateway.domain.flow_plan import Announcements, CallbackOffer, FlowPlan, LanguageKey, Menu, MenuItem
 from voice_gateway.domain.flow_queueing import CALLBACKS_ASKED_MAX, ROUTER_SECONDS_MAX
 from voice_gateway.domain.flow_words import (
@@ -105,6 +105,19 @@ def test_menus_lead_to_a_queue_and_gather_what_the_router_is_told() -> None:
 
     assert caller.did(MenuChosen) == [MenuChosen(menu="main", key="1"), MenuChosen(menu="bills", key="2")]
     assert asked(caller) == Ask(queue_hint="reminders", language=None, attributes=(("about", "bills"), ("late", "yes")))
+
+
+def test_no_more_attributes_are_gathered_than_an_interaction_takes() -> None:
+    def many(letter: str) -> tuple[tuple[str, str], ...]:
+        return tuple((f"{letter}{number}", "x") for number in range(16))
+
+    first = Menu(name="1", prompt="p", items=(MenuItem(key="1", menu="2", attributes=many("a")),))
+    second = Menu(name="2", prompt="p", items=(MenuItem(key="1", queue="q", attributes=many("b")),))
+    caller = Caller(FlowPlan(menu="1", menus=(first, second)), Begun())
+    caller.press("11")
+
+    assert len(asked(caller).attributes) == ATTRIBUTES_MAX
+    assert asked(caller).attributes[-1] == ("b15", "x")
 
 
 def test_a_key_stops_the_prompt_and_the_end_of_the_stopped_playback_changes_nothing() -> None:

@@ -13,6 +13,8 @@ from voice_gateway.domain.flow_words import ConsentAnswered, ConsentGiven, Line,
 TYPED_MAX: Final = 8
 ROUNDS_MAX: Final = 20
 """So many menus are asked in one call, by repeating and going back too."""
+ATTRIBUTES_MAX: Final = 24
+"""The last ones of all menus; an interaction has 32, and the gateway gives some of its own."""
 YES, NO = "1", "2"
 
 
@@ -135,7 +137,7 @@ def _take_default(turn: Turn) -> None:
 
 def _take(turn: Turn, item: MenuItem) -> None:
     given = {**dict(turn.at.attributes), **dict(item.attributes)}
-    turn.become(attributes=tuple(given.items()))
+    turn.become(attributes=tuple(given.items())[-ATTRIBUTES_MAX:])
     if item.prompt is not None:
         turn.say(plain(item.prompt))
     if item.menu is not None:
