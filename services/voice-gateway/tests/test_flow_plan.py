@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from contracts.configuration import Domain, TenantConfiguration
+from contracts.voice_faults import voice_faults
 from contracts.voice_parts import OWN_PROMPTS, Flow
 from voice_gateway.domain import flow_prompts
 from voice_gateway.domain.flow_plan import FlowPlan, from_configuration
@@ -25,11 +27,22 @@ from voice_gateway.testing.callers import Caller
 DOCS: Final = Path(__file__).parents[3] / "docs" / "voice-flow.md"
 
 
-@pytest.fixture(name="plan")
-def example() -> FlowPlan:
+@pytest.fixture(name="flow")
+def example() -> Flow:
     (block,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
     document: dict[str, Any] = yaml.safe_load(block)  # Any: YAML
-    return from_configuration(Flow.model_validate(document["flows"][0]))
+    return Flow.model_validate(document["flows"][0])
+
+
+@pytest.fixture(name="plan")
+def example_plan(flow: Flow) -> FlowPlan:
+    return from_configuration(flow)
+
+
+def test_nothing_is_wrong_with_the_example_but_what_it_does_not_show(flow: Flow) -> None:
+    configuration = TenantConfiguration(clients=["shop"], domains=[Domain(id="main")], flows=[flow])
+
+    assert [fault for _, fault in voice_faults(configuration) if not re.search("has no (prompt|queue)", fault)] == []
 
 
 def test_the_example_leads_to_the_queue_that_is_chosen_in_the_language_that_is_chosen(plan: FlowPlan) -> None:
