@@ -1,0 +1,232 @@
+"""The client of ARI, and the driver on it, in a world without sockets and in virtual time."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+from pydantic import SecretStr
+from servicekit.errors import RetryLaterError
+from servicekit.ports import HttpNotSentError, HttpReply, HttpRequest, HttpUnknownError
+from servicekit.testing.fake_http import FakeHttp
+from servicekit.testing.fake_sockets import FakeSockets
+from servicekit.testing.virtual import SeededChance, VirtualClock, run_virtual
+from voice_gateway.domain.commands import Answer, Dial, HangUp, OpenRoom, Play, StopPlaying
+from voice_gateway.domain.events import CommandRefused, DriverLost, DriverRecovered, LegEnded, LegIncoming
+from voice_gateway.domain.words import Media, Phone
+from voice_gateway.drivers.asterisk import ari as module
+from voice_gateway.drivers.asterisk.ari import Ari, AriSettings, Ask
+from voice_gateway.drivers.asterisk.driver import AsteriskDriver, AsteriskSettings
+from voice_gateway.drivers.asterisk.names import leg_of
+from voice_gateway.testing.node import Told
+
+SETTINGS = AriSettings(url="http://node:8088", user="centralino", password=SecretStr("secret"))
+Answers = Callable[[HttpRequest], HttpReply | Exception]
+
+
+def reply(status: int = 200, body: object = None) -> HttpReply:
+    return HttpReply(status=status, headers={}, body=b"" if body is None else json.dumps(body).encode())
+
+
+def nothing_there(request: HttpRequest) -> HttpReply:
+    """An Asterisk without channels that does all it is asked."""
+    return reply(200, []) if request.method == "GET" else reply(204)
+
+
+class World:
+    """A driver, and the Asterisk that it sees."""
+
+    def __init__(self, answers: Answers = nothing_there) -> None:
+        self.answers = answers
+        self.told = Told()
+        self.sockets = FakeSockets()
+        self.http = FakeHttp(self._answer)
+        self.driver = AsteriskDriver(
+            "n1",
+            AsteriskSettings(ari=SETTINGS),
+            self.told,
+            http=self.http,
+            sockets=self.sockets,
+            clock=VirtualClock(),
+            chance=SeededChance(1),
+        )
+        self.stop = asyncio.Event()
+
+    async def _answer(self, request: HttpRequest) -> HttpReply:
+        answer = self.answers(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def says(self, kind: str, channel_id: str = "1.1", state: str = "Ring", **more: object) -> None:
+        caller = {"number": "100", "name": ""}
+        channel = {"id": channel_id, "state": state, "caller": caller, "dialplan": {"exten": "+39"}}
+        self.sockets.say(json.dumps({"type": kind, "channel": channel, "args": ["in", "+3906"], **more}))
+
+    def asked(self, method: str, part: str) -> list[str]:
+        return [each.url for each in self.http.requests if each.method == method and part in each.url]
+
+
+def lived(story: Callable[[World], Awaitable[None]], answers: Answers = nothing_there) -> None:
+    """The story with a driver that is connected."""
+
+    async def all_of_it() -> None:
+        world = World(answers)
+        running = asyncio.create_task(world.driver.run(world.stop))
+        await world.driver.connected()
+        await story(world)
+        world.stop.set()
+        await running
+
+    run_virtual(all_of_it())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HttpNotSentError("x"),
+        HttpUnknownError("x"),
+        reply(503),
+        reply(401),
+        HttpReply(status=200, headers={}, body=b"<"),
+    ],
+)
+def test_no_answer_of_asterisks_is_for_later(answer: HttpReply | Exception) -> None:
+    async def story(world: World) -> None:
+        world.answers = lambda _: answer
+        with pytest.raises(RetryLaterError):
+            await world.driver.do(OpenRoom(room_id="r", kind="talk"))
+        assert not world.told.events
+
+    lived(story)
+
+
+def test_what_asterisk_will_not_do_is_refused_with_its_reason_and_what_is_done_is_not() -> None:
+    async def story(world: World) -> None:
+        world.says("StasisStart")
+        leg_id = leg_of("n1", "1.1")
+        await world.told.until(LegIncoming, leg_id=leg_id)
+        world.answers = lambda _: reply(409, {"message": "already there"})
+        await world.driver.do(OpenRoom(room_id="r", kind="talk"))
+        assert not world.told.of(CommandRefused)
+        await world.driver.do(Answer(leg_id=leg_id))
+        world.answers = lambda _: reply(404, {"message": "no such channel"})
+        await world.driver.do(HangUp(leg_id=leg_id))
+
+        assert [event.reason for event in world.told.of(CommandRefused)] == ["409 already there"]
+
+    lived(story)
+
+
+def test_a_dial_that_asterisk_cannot_make_is_a_leg_that_ended() -> None:
+    async def story(world: World) -> None:
+        world.answers = lambda _: reply(500, {"error": "Allocation failed"})
+        dial = Dial(leg_id="a", to=Phone(endpoint_id="ada"), ring_seconds=20)
+        await world.driver.do(dial)
+        await world.driver.do(dial)
+
+        assert [(event.leg_id, event.cause) for event in world.told.of(LegEnded)] == [("a", "unavailable")]
+
+    lived(story)
+
+
+def test_a_dial_that_nobody_has_answered_is_asked_again_and_its_leg_is_known() -> None:
+    async def story(world: World) -> None:
+        dial = Dial(leg_id="a", to=Phone(endpoint_id="ada"), ring_seconds=20)
+        world.answers = lambda _: HttpUnknownError("x")
+        with pytest.raises(RetryLaterError):
+            await world.driver.do(dial)
+        world.says("ChannelDestroyed", "leg-a.", cause=17, tech_cause=486)
+        ended = await world.told.until(LegEnded)
+
+        assert (ended.leg_id, ended.cause) == ("a", "busy")
+
+    lived(story)
+
+
+def test_a_lost_connection_is_told_once_and_its_return_with_how_things_stand() -> None:
+    async def story(world: World) -> None:
+        world.says("StasisStart")
+        await world.told.until(LegIncoming)
+        world.sockets.refuses = True
+        world.sockets.cut()
+        await world.told.until(DriverLost)
+        with pytest.raises(RetryLaterError):
+            await world.driver.do(HangUp(leg_id="a"))
+        await asyncio.wait_for(_connections(world, 20), 60)
+        world.sockets.refuses = False
+        recovered = await world.told.until(DriverRecovered)
+
+        assert recovered.snapshot.legs == ()
+        assert (len(world.told.of(DriverLost)), len(world.told.of(DriverRecovered))) == (1, 1)
+
+    lived(story)
+
+
+async def _connections(world: World, wanted: int) -> None:
+    """It tries again and again, and not without a pause: time must pass for them to come."""
+    clock, began = VirtualClock(), len(world.sockets.asked)
+    began_ms = clock.now_ms()
+    while len(world.sockets.asked) - began < wanted:
+        await clock.sleep(0.01)
+    assert clock.now_ms() - began_ms >= 1000 * (wanted - 6) * module.PAUSE_SECONDS_MAX / 2
+
+
+def test_who_took_the_application_over_is_left_alone_for_a_while() -> None:
+    async def story(world: World) -> None:
+        world.sockets.say(json.dumps({"type": "ApplicationReplaced"}))
+        lost = await world.told.until(DriverLost)
+        began_ms, clock = lost.at_ms, VirtualClock()
+        await world.told.until(DriverRecovered, within_seconds=60)
+
+        assert clock.now_ms() - began_ms >= 1000 * module.REPLACED_SECONDS / 2
+
+    lived(story)
+
+
+def test_no_more_requests_than_its_bound_are_under_way() -> None:
+    async def story() -> None:
+        under_way: set[str] = set()
+        most = 0
+
+        async def slow(request: HttpRequest) -> HttpReply:
+            nonlocal most
+            under_way.add(request.url)
+            most = max(most, len(under_way))
+            await VirtualClock().sleep(1)
+            under_way.discard(request.url)
+            return reply(204)
+
+        http = FakeHttp(slow)
+        ari = Ari(SETTINGS, http=http, sockets=FakeSockets(), clock=VirtualClock(), chance=SeededChance(1))
+        asks = [Ask(method="POST", path=("channels", str(number), "ring")) for number in range(100)]
+        await asyncio.gather(*(ari.ask(ask) for ask in asks))
+
+        assert (most, len(http.requests)) == (module.IN_FLIGHT_MAX, 100)
+
+    run_virtual(story())
+
+
+def test_names_go_into_an_address_as_they_are() -> None:
+    async def story(world: World) -> None:
+        await world.driver.do(OpenRoom(room_id="a/b?c", kind="talk"))
+
+        assert world.asked("POST", "/ari/bridges/room-a%2Fb%3Fc?type=mixing%2Cdtmf_events")
+
+    lived(story)
+
+
+def test_a_second_sound_stops_the_first_and_one_given_again_is_not_played_again() -> None:
+    async def story(world: World) -> None:
+        world.says("StasisStart", state="Up")
+        leg_id = leg_of("n1", "1.1")
+        await world.told.until(LegIncoming)
+        first = Play(playback_id="p1", leg_id=leg_id, media=(Media(uri="sound:a"),))
+        for play in (first, first, Play(playback_id="p2", leg_id=leg_id, media=(Media(uri="sound:b"),))):
+            await world.driver.do(play)
+        await world.driver.do(StopPlaying(playback_id="p2"))
+
+        assert len(world.asked("POST", "/play/p1")) == len(world.asked("POST", "/play/p2")) == 1
+        assert [url.rpartition("/")[2] for url in world.asked("DELETE", "/playbacks/")] == ["p1", "p2"]
+
+    lived(story)

@@ -1,0 +1,194 @@
+"""What only an Asterisk has: it is killed, taken over by another, met again by a driver that knows nothing."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from servicekit.testing.eventually import eventually
+from voice_gateway.domain.commands import (
+    Answer,
+    Dial,
+    HangUp,
+    Hold,
+    Join,
+    Monitor,
+    Mute,
+    OpenRoom,
+    Play,
+    Provision,
+)
+from voice_gateway.domain.events import (
+    DriverLost,
+    DriverRecovered,
+    LegAnswered,
+    LegEnded,
+    LegIncoming,
+    PlaybackEnded,
+    RoomJoined,
+)
+from voice_gateway.domain.words import Media, Party, Phone
+from voice_gateway.testing.asterisk import AsteriskUnderTest, asterisk_under_test
+from voice_gateway.testing.asterisk_install import asterisk_root, available
+from voice_gateway.testing.driver_laws.story import Story
+from voice_gateway.testing.node import until_hears, until_seen
+
+pytestmark = [pytest.mark.real_asterisk, pytest.mark.timeout(120, func_only=True)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    reason = available()
+    if reason is not None:
+        pytest.skip(reason)
+    asterisk_root()
+
+
+@pytest_asyncio.fixture
+async def node(tmp_path: Path) -> AsyncIterator[AsteriskUnderTest]:
+    async with asterisk_under_test(tmp_path) as node:
+        yield node
+
+
+async def test_a_node_that_is_killed_is_lost_and_serves_again_with_its_phones(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    await story.caller("anna")
+    endpoint_id = node.new_id()
+    await story.do(Provision(endpoint_id=endpoint_id, password="a long one"))
+    assert await node.phones.register("ada", endpoint_id, "a long one")
+    await node.lets_pass(2)  # its database is written once a second
+    node.node.end(signal.SIGKILL)
+    await node.told.until(DriverLost)
+    await node.node.start()
+    back_at = asyncio.get_running_loop().time()
+    recovered = await node.told.until(DriverRecovered)
+    arrived = await story.arrives("bert", Party(number="+390611111"))
+    served_seconds = asyncio.get_running_loop().time() - back_at
+
+    assert (recovered.snapshot.legs, recovered.snapshot.rooms) == ((), ())
+    assert served_seconds <= 5
+    leg_id = await story.dials(Phone(endpoint_id=endpoint_id))
+    await node.told.until(LegAnswered, leg_id=leg_id)
+    assert arrived in {event.leg_id for event in node.told.of(LegIncoming)}
+
+
+async def test_who_connects_later_has_the_node_and_the_other_knows(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    anna = await story.caller("anna")
+    async with node.another_driver() as (other, told):
+        lost = await node.told.until(DriverLost)
+        snapshot = await other.snapshot()
+        await other.do(HangUp(leg_id=anna))
+        await told.until(LegEnded, leg_id=anna)
+
+    assert "another" in lost.reason
+    assert [leg.leg_id for leg in snapshot.legs] == [anna]
+    assert not node.told.of(LegEnded)
+
+
+async def test_a_driver_that_starts_anew_knows_its_legs_and_how_they_are(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    anna, ada, eve = await story.caller("anna"), await story.agent("ada"), await story.agent("eve")
+    room_id, waiting = await story.room("talk", anna, ada), await story.room("wait")
+    await until_hears(node, anna={"ada"}, ada={"anna"})
+    await story.do(Mute(leg_id=anna, muted=True), Hold(leg_id=anna, held=True))
+    await story.do(Monitor(leg_id=eve, of_leg_id=ada, mode="spy"))
+    async with node.another_driver() as (other, _):
+        snapshot = await other.snapshot()
+        await other.do(Hold(leg_id=anna, held=False))
+        await until_hears(node, anna={"ada"}, ada=set())
+        await other.do(Mute(leg_id=anna, muted=False))
+        await other.do(Monitor(leg_id=eve, of_leg_id=ada, mode="whisper"))
+        await until_hears(node, anna={"ada"}, ada={"anna", "eve"}, eve={"anna", "ada"})
+        await other.do(Join(room_id=waiting, leg_id=anna))
+        await until_hears(node, anna={"music"})
+        await other.do(Join(room_id=room_id, leg_id=eve))
+        await until_hears(node, ada={"eve"}, eve={"ada"})
+
+    assert {leg.leg_id: leg.room_id for leg in snapshot.legs} == {anna: room_id, ada: room_id, eve: None}
+    assert set(snapshot.rooms) == {room_id, waiting}
+
+
+async def test_a_new_call_finds_no_gateway_and_is_told_to_try_elsewhere(node: AsteriskUnderTest) -> None:
+    await node.lose()
+    await node.told.until(DriverLost)
+    await node.phones.outside("anna")
+
+    async def refused() -> bool:
+        # Until Asterisk has seen that the gateway is gone, a call is given to it.
+        await node.phones.call("anna", node.number, Party(number="+390698765"))
+        await until_seen(node, "anna", lambda seen: seen.refused, within_seconds=5)
+        return node.phones.seen("anna").refused == "congested"
+
+    assert await eventually(refused, timeout_seconds=30)
+
+
+async def test_a_trusted_network_vouches_for_a_caller_and_the_end_tells_the_quality(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    anna = await story.arrives("anna", Party(number="+390698765", name="Anna", asserted=True))
+    [incoming] = node.told.of(LegIncoming)
+    await story.do(Answer(leg_id=anna))
+    await story.room("wait", anna)
+    await node.lets_pass(1)
+    await node.phones.hang_up("anna")
+    ended = await node.told.until(LegEnded, leg_id=anna)
+
+    assert incoming.caller == Party(number="+390698765", name="Anna", asserted=True)
+    assert incoming.provider_id
+    assert ended.quality is not None
+    assert ended.quality.jitter_ms is not None
+    assert ended.quality.lost_fraction is not None
+    assert ended.quality.lost_fraction <= 0.5
+
+
+async def test_sounds_come_by_http_and_one_that_is_nowhere_has_failed(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    anna = await story.caller("anna")
+    async with node.served_sounds() as url:
+        await story.do(Play(playback_id="there", leg_id=anna, media=(Media(uri=f"{url}/prompts/of-a-test/hello.wav"),)))
+        await until_hears(node, anna={"hello"})
+        await node.told.until(PlaybackEnded, playback_id="there", end="played")
+    await story.do(Play(playback_id="nowhere", leg_id=anna, media=(Media(uri="sound:there-is-none"),)))
+
+    await node.told.until(PlaybackEnded, playback_id="nowhere", end="failed")
+
+
+async def test_a_wait_room_has_the_music_it_is_given(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    anna = await story.caller("anna")
+    await story.do(OpenRoom(room_id="r", kind="wait", music="other"))
+    await story.do(Join(room_id="r", leg_id=anna))
+    await node.told.until(RoomJoined, leg_id=anna)
+
+    await until_hears(node, anna={"goodbye"})
+
+
+async def test_forty_calls_at_once_each_meet_their_own_agent(node: AsteriskUnderTest) -> None:
+    """Nothing is mixed up, nothing is left over. Every leg is a channel; no sound is looked at."""
+    story, calls = Story(node), 40
+    await node.phones.outside("anna")
+    to = await node.phones.outside("ada")
+
+    async def one(number: int) -> None:
+        await node.driver.do(OpenRoom(room_id=f"r{number}", kind="talk"))
+        for side in ("a", "b"):
+            leg_id = f"{side}{number}"
+            await node.driver.do(Dial(leg_id=leg_id, to=to, ring_seconds=20))
+            await node.told.until(LegAnswered, leg_id=leg_id, within_seconds=60)
+            await node.driver.do(Join(room_id=f"r{number}", leg_id=leg_id))
+            await node.told.until(RoomJoined, room_id=f"r{number}", leg_id=leg_id, within_seconds=60)
+
+    node.phones.many_lines = True
+    await asyncio.gather(*(one(number) for number in range(calls)))
+    snapshot = await node.driver.snapshot()
+    assert {leg.leg_id: leg.room_id for leg in snapshot.legs} == {
+        f"{side}{number}": f"r{number}" for number in range(calls) for side in ("a", "b")
+    }
+
+    await asyncio.gather(*(node.driver.do(HangUp(leg_id=leg.leg_id)) for leg in snapshot.legs))
+    for leg in snapshot.legs:
+        await node.told.until(LegEnded, leg_id=leg.leg_id, within_seconds=60)
+    assert (await node.driver.snapshot()).legs == ()
+    assert not story.refused()
