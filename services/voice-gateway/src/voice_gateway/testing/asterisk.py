@@ -13,7 +13,7 @@ from servicekit.http_client import http_client
 from servicekit.socket_client import SocketClient
 from servicekit.system import SystemChance, SystemClock, SystemIds
 
-from voice_gateway.domain.words import EndCause, Media
+from voice_gateway.domain.words import EndCause, Media, RefusedBecause
 from voice_gateway.drivers.asterisk.ari import AriSettings
 from voice_gateway.drivers.asterisk.driver import AsteriskDriver, AsteriskSettings
 from voice_gateway.testing.asterisk_node import PASSWORD, AsteriskNode
@@ -99,6 +99,7 @@ class AsteriskUnderTest:
         self.phones = SipPhones(TONES, self._bot)
         self.sounds: dict[str, Media] = {}
         self.told_as: dict[EndCause, EndCause] = {}
+        self.refuses_as: dict[RefusedBecause, RefusedBecause] = {}
 
     @property
     def driver(self) -> AsteriskDriver:
