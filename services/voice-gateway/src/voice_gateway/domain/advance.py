@@ -24,6 +24,8 @@ def advance(call: Call | None, fact: Fact, now_ms: int) -> Step:
         if call.over:
             return turn.done()
         _happened(turn, fact)
+        if turn.call is call:  # nothing has happened, and all is as it should be since the step before
+            return turn.done()
     arrange.settle(turn)
     return turn.done()
 

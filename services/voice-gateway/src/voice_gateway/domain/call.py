@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from contracts.fields import Direction
 from contracts.interactions import EndReason
+from contracts.quick import quick
 from contracts.tasks import Role, TransferKind
 from pydantic import TypeAdapter
 
@@ -201,6 +202,7 @@ class Spent:
     hold_ms: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One interaction on the telephone."""

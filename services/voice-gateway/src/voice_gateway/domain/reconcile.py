@@ -17,7 +17,7 @@ def reconciled(turn: Turn, snapshot: Snapshot) -> None:
     What began after the snapshot is not in it."""
     _rooms_seen(turn, snapshot)
     seen = {each.leg_id: each for each in snapshot.legs}
-    for leg in turn.call.legs:
+    for leg in sorted(turn.call.legs, key=lambda leg: leg.of != "customer"):  # nobody is rung for who is gone
         found = seen.get(leg.leg_id)
         if found is not None:
             _leg_seen(turn, leg, found, snapshot.at_ms)

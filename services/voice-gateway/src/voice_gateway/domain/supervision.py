@@ -46,8 +46,9 @@ def supervise(turn: Turn, seat: Seat, asked: SuperviseCall, phone: AgentPhone | 
         if watch is not None:
             _over(turn, watch)
         watch = _dial(turn, seat, asked, phone)
+    announced = asked.announced or turn.call.terms.supervision_announced
     takes_over = asked.mode == "take_over"
-    watch = replace(watch, mode=mode, command_id=asked.command_id, announced=asked.announced, taking_over=takes_over)
+    watch = replace(watch, mode=mode, command_id=asked.command_id, announced=announced, taking_over=takes_over)
     _put(turn, watch)
     if takes_over:
         _take_over(turn, watch, seat)
