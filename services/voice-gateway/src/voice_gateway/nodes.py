@@ -4,14 +4,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from servicekit.database import Database
-from servicekit.errors import SettingsError
 from servicekit.ports import Http
 from servicekit.run import Shell
+from servicekit.socket_client import SocketClient
 from typing_extensions import override
 
 from voice_gateway.domain.commands import Command, Dial
 from voice_gateway.domain.driver import Driver, Sink
 from voice_gateway.domain.words import Phone
+from voice_gateway.drivers.asterisk.opening import asterisk_driver
 from voice_gateway.drivers.simulated import SimulatedDriver
 from voice_gateway.drivers.webhook.opening import webhook_driver
 from voice_gateway.owner import OpenDriver, running
@@ -42,8 +43,12 @@ def opener(shell: Shell, *, http: Http, database: Database, public_url: str) -> 
             async with running(keeper.run), running(webhook.run):
                 yield webhook
             return
-        if node.driver != "simulated":
-            raise SettingsError(f"CENTRALINO_VOICE_NODES: node {node.name}: there is no driver {node.driver} here.")
+        if node.driver == "asterisk":
+            sockets, clock, chance = SocketClient(), shell.clock, shell.chance
+            asterisk = asterisk_driver(node, sink, http=http, sockets=sockets, clock=clock, chance=chance)
+            async with running(asterisk.run):
+                yield asterisk
+            return
         # Its calls end with the process: the next one's are others.
         driver = SimulatedNode(f"{node.name}/{shell.ids.new_id()}", sink, shell.clock)
         async with running(driver.run):
