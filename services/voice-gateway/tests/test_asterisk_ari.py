@@ -172,6 +172,19 @@ async def _connections(world: World, wanted: int) -> None:
     assert clock.now_ms() - began_ms >= 1000 * (wanted - 6) * module.PAUSE_SECONDS_MAX / 2
 
 
+def test_an_event_that_is_not_understood_is_passed_over() -> None:
+    async def story(world: World) -> None:
+        world.sockets.say("no JSON")
+        world.sockets.say(json.dumps({"type": "ChannelDestroyed"}))
+        world.sockets.say(json.dumps({"type": "PlaybackFinished", "playback": None}))
+        world.says("StasisStart")
+
+        await world.told.until(LegIncoming)
+        assert not world.told.of(DriverLost)
+
+    lived(story)
+
+
 def test_who_took_the_application_over_is_left_alone_for_a_while() -> None:
     async def story(world: World) -> None:
         world.sockets.say(json.dumps({"type": "ApplicationReplaced"}))

@@ -10,6 +10,7 @@ import pytest_asyncio
 from servicekit.testing.eventually import eventually
 from voice_gateway.domain.commands import (
     Answer,
+    AnswerTransfer,
     Dial,
     HangUp,
     Hold,
@@ -28,12 +29,16 @@ from voice_gateway.domain.events import (
     LegIncoming,
     PlaybackEnded,
     RoomJoined,
+    TransferRequested,
 )
 from voice_gateway.domain.words import Media, Party, Phone
 from voice_gateway.testing.asterisk import AsteriskUnderTest, asterisk_under_test
 from voice_gateway.testing.asterisk_install import asterisk_root, available
 from voice_gateway.testing.driver_laws.story import Story
 from voice_gateway.testing.node import until_hears, until_seen
+from voice_gateway.testing.sip_messages import Message, digest, parsed
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 pytestmark = [pytest.mark.real_asterisk, pytest.mark.timeout(120, func_only=True)]
 
@@ -123,6 +128,50 @@ async def test_a_new_call_finds_no_gateway_and_is_told_to_try_elsewhere(node: As
         return node.phones.seen("anna").refused == "congested"
 
     assert await eventually(refused, timeout_seconds=30)
+
+
+async def test_a_phone_with_two_calls_asks_to_join_them(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    node.phones.many_lines = True
+    to = await story.target("ada")
+    legs = [await story.dials(to), await story.dials(to)]
+    for leg_id, other in zip(legs, (await story.caller("anna"), await story.agent("eve")), strict=True):
+        await node.told.until(LegAnswered, leg_id=leg_id)
+        await story.room("talk", leg_id, other)
+    line = node.phones.transfer_last_but_one_to_last("ada")
+    asked = await node.told.until(TransferRequested)
+    assert (asked.form, {asked.leg_id, asked.to}) == ("attended", set(legs))
+    await story.do(AnswerTransfer(transfer_id=asked.transfer_id, accepted=True))
+
+    assert await eventually(lambda: line.transferred)
+    assert len(node.told.of(TransferRequested)) == 1
+    assert not story.refused()
+
+
+async def test_a_browsers_phone_registers_over_a_websocket(node: AsteriskUnderTest) -> None:
+    await node.driver.do(Provision(endpoint_id="web", password="a long one", browser=True))
+    url = f"ws://127.0.0.1:{node.node.http_port}/ws"
+    async with connect(url, subprotocols=[Subprotocol("sip")], open_timeout=10) as socket:
+        statuses, told = [], ""
+        for sequence in (1, 2):
+            more = [("Authorization", told)] if told else []
+            await socket.send(register("web", "sip:127.0.0.1", sequence, more).written().decode())
+            answered = parsed(str(await asyncio.wait_for(socket.recv(), 10)).encode())
+            assert answered is not None
+            statuses.append(answered.status)
+            challenge, uri = answered.get("WWW-Authenticate"), "sip:127.0.0.1"
+            if challenge:
+                told = digest(challenge, username="web", password="a long one", method="REGISTER", uri=uri)
+
+    assert statuses == [401, 200]
+
+
+def register(user: str, uri: str, sequence: int, more: list[tuple[str, str]]) -> Message:
+    headers = [("Via", f"SIP/2.0/WS browser.invalid;branch=z9hG4bKw{sequence}"), ("Max-Forwards", "70")]
+    headers += [("From", f"<sip:{user}@127.0.0.1>;tag=w"), ("To", f"<sip:{user}@127.0.0.1>"), ("Call-ID", "w1")]
+    headers += [("CSeq", f"{sequence} REGISTER"), ("Expires", "600")]
+    headers += [("Contact", f"<sip:{user}@browser.invalid;transport=ws>"), *more]
+    return Message(method="REGISTER", uri=uri, headers=tuple(headers))
 
 
 async def test_a_trusted_network_vouches_for_a_caller_and_the_end_tells_the_quality(node: AsteriskUnderTest) -> None:

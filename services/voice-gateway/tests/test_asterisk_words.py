@@ -104,7 +104,9 @@ def test_an_attended_transfer_names_the_other_leg() -> None:
 
     start = {"type": "StasisStart", "args": ["dialled"], "channel": channel(names.leg_channel("a"))}
     to_other = {"requested_destination": {"protocol_id": "x"}, "destination_channel": {"id": names.leg_channel("b")}}
-    _, blind, attended = translated(start, asked({"requested_destination": {"destination": "4711"}}), asked(to_other))
+    echo = {**asked(to_other), "state": "channel_answered"}
+    told = translated(start, asked({"requested_destination": {"destination": "4711"}}), asked(to_other), echo)
+    _, blind, attended = told
 
     assert isinstance(blind, events.TransferRequested)
     assert (blind.form, blind.to) == ("blind", "4711")

@@ -60,6 +60,11 @@ class Line:
         return self._call_id
 
     @property
+    def account(self) -> Account | None:
+        """Of the telephone."""
+        return self._account
+
+    @property
     def talk(self) -> Talk:
         """Its sound."""
         return self._talk
@@ -117,8 +122,15 @@ class Line:
 
     def transfer(self, to: str) -> None:
         """Ask for a blind transfer (RFC 3515)."""
+        self._transfer(f"<sip:{to}@{self._node[0]}>")
+
+    def transfer_to(self, other: "Line") -> None:
+        """Ask for an attended transfer: to whom another call of this telephone is with (RFC 3891)."""
+        replaces = f"{other.call_id}%3Bto-tag%3D{parameter(other._remote, 'tag')}%3Bfrom-tag%3D{other._tag}"
+        self._transfer(f"<sip:other@{self._node[0]}?Replaces={replaces}>")
+
+    def _transfer(self, refer_to: str) -> None:
         self.transferred = None
-        refer_to = f"<sip:{to}@{self._node[0]}>"
         self._spawn(self._refer(self._new("REFER", [("Refer-To", refer_to), ("Referred-By", self._local)])))
 
     def asked(self, request: Message) -> None:

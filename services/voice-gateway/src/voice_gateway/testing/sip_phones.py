@@ -125,6 +125,13 @@ class SipPhones:
         """See Phones."""
         self._line(phone).transfer(to)
 
+    def transfer_last_but_one_to_last(self, phone: str) -> Line:
+        """A phone with two calls asks to join their other sides; the line that it asks on."""
+        account = self._phones[phone].account
+        *_, one, other = (line for line in self._lines if line.account == account and not line.ended)
+        one.transfer_to(other)
+        return one
+
     def seen(self, phone: str) -> Seen:
         """See Phones."""
         known = self._phones.get(phone)

@@ -158,17 +158,26 @@ class AsteriskDriver:
         self._tell(events.DriverLost(reason=reason, at_ms=self._clock.now_ms()))
 
     def told(self, event: Json) -> None:
-        """See Listener."""
+        """See Listener. One that is not as Asterisk's documents have it is passed over, and calls go on."""
+        try:
+            said = self._understood(event)
+        except (KeyError, TypeError, AttributeError) as error:
+            LOG.warning(
+                "event_not_understood", extra={"node": self._node, "type": event.get("type"), "why": str(error)}
+            )
+            return
+        for each in said:
+            self._tell(each)
+
+    def _understood(self, event: Json) -> list[Event]:
         if event["type"] == "StasisStart" and names.is_helper(event["channel"]["id"]):
             self._helpers.begun(event["channel"]["id"])
-            return
-        if event["type"] == "ChannelDestroyed" and (leg := self._legs.of_channel(event["channel"]["id"])):
+        elif event["type"] == "ChannelDestroyed" and (leg := self._legs.of_channel(event["channel"]["id"])):
             if leg.monitors or leg.streams:
                 self._spawn(self._helpers.tidy(leg))
         elif event["type"] == "RecordingStarted":
             self._recordings.started(event["recording"]["name"])
-        for each in self._translator.told(event, self._clock.now_ms()):
-            self._tell(each)
+        return self._translator.told(event, self._clock.now_ms())
 
     def _tell(self, event: Event) -> None:
         match event:

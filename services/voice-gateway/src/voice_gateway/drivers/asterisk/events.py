@@ -146,7 +146,7 @@ class Translator:
     def _transfer(self, event: Json, at_ms: int) -> Iterator[Event]:
         refer_to, source = event["refer_to"], event["referred_by"]["source_channel"]
         leg = self._legs.of_channel(source["id"])
-        if leg is None:
+        if leg is None or event.get("state"):  # with a state it is the echo of what we have answered
             return
         other = (refer_to.get("destination_channel") or {}).get("id")
         dialled = refer_to["requested_destination"].get("destination", "")
@@ -169,8 +169,6 @@ class Translator:
         if leg is None:
             return
         self._legs.remove(leg)
-        if not leg.told:
-            return
         if leg.room_id is not None:
             yield events.RoomLeft(room_id=leg.room_id, leg_id=leg.leg_id, at_ms=at_ms)
         code = event.get("tech_cause")
