@@ -123,7 +123,9 @@ def services() -> list[ServiceSpec]:
             name=simulators.NAME,
             command=["-m", "centralino.simulators"],
             pages={f"simulated-{name}": f"/page/?provider={name}" for name in VENDORS},
-            own=lambda setting: simulators.environment(setting.home, setting.origins("chat-gateway")[0]),
+            own=lambda setting: simulators.environment(
+                setting.home, setting.origins("chat-gateway")[0], setting.origins(VOICE)[0]
+            ),
         ),
     ]
 
@@ -160,14 +162,19 @@ def _mail_services() -> list[ServiceSpec]:
 
 
 def _voice_service() -> ServiceSpec:
-    """With a node that is simulated: this machine may have no telephony."""
+    """With a node that is simulated, and one of a simulated provider: this machine may have no telephony."""
     return ServiceSpec(
         name=VOICE,
         command=["-m", "voice_gateway.app"],
         schema="voice_gateway",
         prefix="/voice/v1",
         own=lambda setting: {
-            "CENTRALINO_VOICE_NODES": json.dumps([{"name": "simulated", "driver": "simulated"}]),
+            "CENTRALINO_VOICE_NODES": json.dumps(
+                [
+                    {"name": "simulated", "driver": "simulated"},
+                    simulators.voice_node(setting.home, setting.origins(simulators.NAME)[0]),
+                ]
+            ),
             "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
             "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
             "CENTRALINO_SECRETS_PATH": simulators.secrets_of(setting.home),

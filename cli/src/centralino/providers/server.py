@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -38,11 +38,12 @@ async def providers_server(
     seed: int = 1,
     secrets: MutableMapping[str, str] | None = None,
     url: str | None = None,
+    mounted: Mapping[str, AsgiApp] | None = None,
 ) -> AsyncGenerator[tuple[str, dict[str, Simulated]]]:
     """Serve until the block is left; yields the base URL and the simulated providers.
 
     `webhook` may hold `{provider}`, which becomes the name of each. `port` 0: any free one. `url`: where clients find
-    the server, and its links lead, if that is not where it listens.
+    the server, and its links lead, if that is not where it listens. `mounted`: other applications below their names.
     """
     simulated = {
         name: Simulated(
@@ -50,7 +51,7 @@ async def providers_server(
         )
         for name in names
     }
-    async with http_server(application(simulated), host, port, drain_seconds=1) as listening:
+    async with http_server(application(simulated, mounted or {}), host, port, drain_seconds=1) as listening:
         base = url or listening
         for name, one in simulated.items():
             one.serve_at(f"{base}/{name}")
@@ -63,7 +64,7 @@ async def providers_server(
             await asyncio.gather(*running, return_exceptions=True)
 
 
-def application(simulated: dict[str, Simulated]) -> AsgiApp:
+def application(simulated: dict[str, Simulated], mounted: Mapping[str, AsgiApp]) -> AsgiApp:
     """What is under a provider's name goes to its vendor, all else to the control API and the page."""
     control = _control(simulated)
 
@@ -71,6 +72,9 @@ def application(simulated: dict[str, Simulated]) -> AsgiApp:
         name, _, rest = scope["path"].lstrip("/").partition("/") if scope["type"] == "http" else ("", "", "")
         if name in simulated:
             await _vendor(simulated[name], rest, scope, receive, send)
+        elif name in mounted:
+            path = f"/{rest}"
+            await mounted[name]({**scope, "path": path, "raw_path": path.encode()}, receive, send)
         else:
             await control(scope, receive, send)
 

@@ -225,12 +225,15 @@ class TwilioRest:
         if form.get("Label") and any(seat.label == form["Label"] for seat in room.inside):
             raise _RefusedError(21224)
         known = not to.startswith("sip:") or address in voice.credentials
+        phone = voice.lines.phones.get(address) if known else None
+        if phone is None and to.startswith("sip:") and voice.lend is not None:
+            phone = voice.lend(address)
         call = Call(
             sid=voice.new_sid("CA"),
             inbound=False,
             sender=form["From"],
             to=to,
-            phone=voice.lines.phones.get(address) if known else None,
+            phone=phone,
             created_at=voice.now(),
             callback_url=form.get("StatusCallback", ""),
             callback_events=frozenset(form.get("StatusCallbackEvent", "completed").split()),

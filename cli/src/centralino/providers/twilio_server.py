@@ -65,12 +65,14 @@ class Troubles(BaseModel):
 class TwilioAccount:
     """The account, its API and its phones together."""
 
-    def __init__(self, webhooks: str, *, seed: int = 1, token: str = "", pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, webhooks: str, *, pool: ThreadPoolExecutor, number: str = NUMBER, seed: int = 1, token: str = ""
+    ) -> None:
         self.voice = TwilioVoice(partial(send, timeout_seconds=ANSWER_SECONDS, pool=pool), token=token, seed=seed)
         self.rest = TwilioRest(self.voice, seed=seed)
         self.phones = TwilioPhones(self.voice)
         hooks = {"calls": "calls", "fallback": "fallback", "status": "status"}
-        self.voice.numbers[NUMBER] = {use: f"{webhooks}/{path}{AGAIN}" for use, path in hooks.items()}
+        self.voice.numbers[number] = {use: f"{webhooks}/{path}{AGAIN}" for use, path in hooks.items()}
 
     def application(self) -> FastAPI:
         """Its API, and that of whoever plays the phones."""

@@ -8,7 +8,7 @@ subresource", "Answering machine detection". The REST API is in `twilio_rest`, t
 import asyncio
 import random
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
@@ -17,6 +17,8 @@ from centralino.providers.twilio_told import Deliver, Telling
 from centralino.providers.twilio_twiml import Interpreter
 from centralino.providers.vendor import derived
 
+ACCOUNT_SID: Final = "AC" + "6" * 32
+SIP_DOMAIN: Final = "centralino.sip.twilio.com"
 MACHINE_SECONDS: Final = 1.5
 """How long the detection listens."""
 ANONYMOUS: Final = "+266696687"
@@ -27,13 +29,15 @@ class TwilioVoice:
     """See above. `numbers` are the account's, with the webhooks of each: `calls`, `fallback`, `status`."""
 
     def __init__(self, deliver: Deliver, *, token: str = "", seed: int = 1) -> None:
-        self.account_sid = "AC" + "6" * 32
+        self.account_sid = ACCOUNT_SID
         self.credential_list = "CL" + "6" * 32
-        self.sip_domain = "centralino.sip.twilio.com"
+        self.sip_domain = SIP_DOMAIN
         self.token = token = token or derived(seed, "twilio auth_token")
         self.tokens_before: list[str] = []
         """That still count while the token is changed."""
         self.numbers: dict[str, Mapping[str, str]] = {}
+        self.lend: Callable[[str], Phone] | None = None
+        """Gives a phone to a user of the SIP domain who has none; none: there is none."""
         self.credentials: dict[str, tuple[str, str]] = {}
         """Sid and password by user."""
         self.lines = Lines()
