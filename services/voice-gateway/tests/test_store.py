@@ -85,9 +85,11 @@ class VoiceLaws:
     async def test_positions_are_those_of_the_consumer_with_their_sequences(self, store: VoiceStore) -> None:
         one, two = Partition("t", 0), Partition("t", 1)
         async with store.transaction(EVERY_TENANT) as tx:
-            await tx.advance("voice-gateway/n1", one, 3, "0001-5")
-            await tx.advance("voice-gateway/n1", two, 1)
-            await tx.advance("voice-gateway/n2", two, 7)
+            await tx.keep_positions("voice-gateway/n1", {one: Position(2, "0001-4"), two: Position(1, None)})
+            await tx.keep_positions("voice-gateway/n2", {two: Position(7, None)})
+            await tx.keep_positions("voice-gateway/n1", {})
+        async with store.transaction(EVERY_TENANT) as tx:
+            await tx.keep_positions("voice-gateway/n1", {one: Position(3, "0001-5")})
         async with store.transaction(EVERY_TENANT) as tx:
             kept = await tx.positions_of("voice-gateway/n1")
 

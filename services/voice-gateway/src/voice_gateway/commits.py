@@ -203,9 +203,7 @@ class Commits:
     async def _write(self, tx: VoiceTransaction, batch: Batch) -> None:
         now_ms = self._clock.now_ms()
         await tx.keep_calls(batch.rows)
-        consumer = consumer_of(self._lease.node)
-        for read, position in batch.positions.items():
-            await tx.advance(consumer, read, position.next_offset, position.sequence)
+        await tx.keep_positions(consumer_of(self._lease.node), batch.positions)
         for live, recording in batch.recordings:
             await tx.want_recording(_wanted(live, recording, self._lease.node, now_ms))
         for (tenant_id, interaction_id), agent_id in batch.agents:

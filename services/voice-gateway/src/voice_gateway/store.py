@@ -112,6 +112,10 @@ class VoiceTransaction(RecordingTransaction, Protocol):
         """How far its effects go."""
         ...
 
+    async def keep_positions(self, consumer: str, positions: Mapping[Partition, Position]) -> None:
+        """Its effects go so far; for who is alone, as an owner in its epoch."""
+        ...
+
     async def ask_phone(self, phone: AskedPhone) -> None:
         """Have the node make it known; what was asked for before does not count any more."""
         ...
@@ -171,13 +175,10 @@ class PostgresVoiceTransaction(PostgresRecordings):
 
     async def fence(self, lease: Lease, number: int) -> Fence:
         """See VoiceTransaction."""
-        row = await self.one(_sql()["commits_of"], **columns_of(lease))
+        row = await self.one(_sql()["count_commit"], **columns_of(lease), number=number)
         if row is None:
             return "lost"
-        if row["commits"] >= number:
-            return "done"
-        await self.execute(_sql()["count_commit"], **columns_of(lease), number=number)
-        return "new"
+        return "done" if row["commits"] >= number else "new"
 
     async def nodes(self, *, now_ms: int) -> Sequence[NodeHealth]:
         """See VoiceTransaction."""
@@ -211,6 +212,18 @@ class PostgresVoiceTransaction(PostgresRecordings):
         return {
             Partition(row["topic"], row["partition"]): Position(row["next_offset"], row["sequence"]) for row in rows
         }
+
+    async def keep_positions(self, consumer: str, positions: Mapping[Partition, Position]) -> None:
+        """See VoiceTransaction."""
+        if positions:
+            await self.execute(
+                _sql()["keep_positions"],
+                consumer=consumer,
+                topics=[read.topic for read in positions],
+                partitions=[read.number for read in positions],
+                offsets=[each.next_offset for each in positions.values()],
+                sequences=[each.sequence for each in positions.values()],
+            )
 
     async def ask_phone(self, phone: AskedPhone) -> None:
         """See VoiceTransaction."""

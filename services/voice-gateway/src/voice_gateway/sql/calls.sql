@@ -14,11 +14,12 @@ WHERE node = :node AND epoch = :epoch
 -- name: release_node
 UPDATE node SET holder = NULL, lease_until_ms = 0, connected = false WHERE node = :node AND epoch = :epoch
 
--- name: commits_of
-SELECT commits FROM node WHERE node = :node AND epoch = :epoch FOR UPDATE
-
 -- name: count_commit
-UPDATE node SET commits = :number WHERE node = :node AND epoch = :epoch
+-- How many there were before; no row: the node is another owner's.
+WITH before AS (SELECT commits FROM node WHERE node = :node AND epoch = :epoch FOR UPDATE)
+UPDATE node SET commits = greatest(node.commits, :number) FROM before
+WHERE node.node = :node AND node.epoch = :epoch
+RETURNING before.commits
 
 -- name: nodes
 SELECT node, driver, connected, calls, holder IS NOT NULL AND lease_until_ms > :now_ms AS owned FROM node ORDER BY node
@@ -46,6 +47,15 @@ DELETE FROM call WHERE ctid = ANY(ARRAY(
 
 -- name: positions
 SELECT topic, partition, next_offset, sequence FROM consumer_position WHERE consumer = :consumer
+
+-- name: keep_positions
+-- Whoever writes has the node's epoch, so nobody else moves them.
+INSERT INTO consumer_position (consumer, topic, partition, next_offset, sequence)
+SELECT CAST(:consumer AS text), * FROM unnest(
+  CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]), CAST(:sequences AS text[])
+)
+ON CONFLICT (consumer, topic, partition) DO UPDATE
+SET next_offset = excluded.next_offset, sequence = excluded.sequence
 
 -- name: ask_phone
 INSERT INTO phone (tenant_id, agent_id, node, endpoint_id, browser, password, asked_at_ms)

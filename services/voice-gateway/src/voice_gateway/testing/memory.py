@@ -131,6 +131,10 @@ class MemoryVoiceTransaction(MemoryRecordings[VoiceTables]):
         """See VoiceTransaction."""
         return {partition: kept for (group, partition), kept in self._kept.items() if group == consumer}
 
+    async def keep_positions(self, consumer: str, positions: Mapping[Partition, Position]) -> None:
+        """See VoiceTransaction."""
+        self.positions |= {(consumer, read): position for read, position in positions.items()}
+
     async def ask_phone(self, phone: AskedPhone) -> None:
         """See VoiceTransaction."""
         self.tables.phones[phone.tenant_id, phone.agent_id, phone.node] = phone, False
