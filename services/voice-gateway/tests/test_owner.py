@@ -265,6 +265,52 @@ def test_a_caller_who_left_is_called_back_by_whoever_accepts() -> None:
     played(story)
 
 
+def test_what_is_asked_of_a_call_that_is_over_or_never_was_is_refused() -> None:
+    async def story(house: House, store: MemoryVoiceStore) -> None:
+        async with running(house.owner()):
+            interaction_id = await talking(house)
+            house.phones.hang_up(CALLER)
+            await eventually(lambda: all(row.over_at_ms for row in store.database.tables.calls.values()))
+            await house.command(mute(interaction_id, "c1", "a", house.sequence))
+            await house.command(mute("never", "c2", "a", house.sequence))
+            await eventually(lambda: len(house.of(CallCommandRefused)) == 2, timeout_seconds=30)
+
+    house = played(story)
+    told = {each.command_id: (each.reason, each.agent_id) for each in house.of(CallCommandRefused)}
+    assert told == {"c1": ("interaction_ended", ADA), "c2": ("interaction_unknown", ADA)}
+
+
+def test_after_the_store_was_away_the_owner_goes_first() -> None:
+    async def story(house: House, store: MemoryVoiceStore) -> None:
+        async with running(house.owner()):
+            interaction_id = await talking(house)
+            async with running(house.owner()):
+                store.away = True
+                house.routers[interaction_id].end(ADA)
+                await asyncio.sleep(20)
+                store.away = False
+                await eventually(lambda: house.of(InteractionEnded), timeout_seconds=30)
+                [row] = store.database.tables.nodes.values()
+                assert row.epoch == 1
+
+    played(story)
+
+
+def test_a_node_that_is_lost_is_looked_at_when_it_is_back() -> None:
+    async def story(house: House, _: MemoryVoiceStore) -> None:
+        async with running(house.owner()):
+            await talking(house)
+            house.driver.lose("cut off")
+            house.phones.hang_up(CALLER)
+            await asyncio.sleep(10)
+            assert house.of(InteractionEnded) == []
+            house.driver.regain()
+            await eventually(lambda: house.of(InteractionEnded), timeout_seconds=30)
+            await eventually(lambda: not house.phones.line(PHONE).talks, timeout_seconds=30)
+
+    played(story)
+
+
 def mute(interaction_id: str, command_id: str, assignment_id: str, sequence: str) -> MuteCall:
     return MuteCall(
         command_id=command_id,

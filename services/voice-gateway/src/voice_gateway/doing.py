@@ -97,13 +97,7 @@ class Doing:
         line = self._lines[key]
         while line:
             numbered, given_at_ms = line[0]
-            async with self._slots:
-                self._metrics.in_flight(1)
-                try:
-                    taken = await self._took(key, numbered.command)
-                finally:
-                    self._metrics.in_flight(-1)
-            if taken:
+            if await self._took(key, numbered.command):
                 line.popleft()
                 self._metrics.took(numbered.command, self._clock.now_ms() - given_at_ms)
                 self.done(key, numbered.number)
@@ -117,11 +111,16 @@ class Doing:
     async def _took(self, key: Key, command: Command) -> bool:
         """Whether the node has taken it; without an answer nobody knows, so it is given again under its id."""
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
-                if isinstance(command, Play):
-                    media = [await self._resolve(key[0], each) for each in command.media]
-                    command = replace(command, media=tuple(media))
-                await self._driver.do(command)
+            if isinstance(command, Play):  # before the slot: a voice that reads slowly is not the node's affair
+                media = [await self._resolve(key[0], each) for each in command.media]
+                command = replace(command, media=tuple(media))
+            async with self._slots:
+                self._metrics.in_flight(1)
+                try:
+                    async with asyncio.timeout(self._limits.answer_seconds):
+                        await self._driver.do(command)
+                finally:
+                    self._metrics.in_flight(-1)
         except (RetryLaterError, OSError, TimeoutError) as error:
             LOG.info("command_put_off", extra={"command": type(command).__name__, "error": type(error).__name__})
             return False

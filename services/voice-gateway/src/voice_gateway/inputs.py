@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts import Event, MalformedEventError
-from contracts.call_commands import AttachTranscript
+from contracts.registry import BY_DATA
 from contracts.tasks import TaskAssigned
 from contracts.topics import COMMANDS_VOICE, ROUTING_EVENTS
 from servicekit.ports import Chance, Clock, LogFactory, LogReader, OffsetGoneError, Partition, Record
@@ -180,7 +180,7 @@ class Inputs:
 
 
 def _may_be_over(data: Any) -> bool:  # Any: data of any event
-    """Whether it may be about a call that is over: one that is to be made once more, or a transcript."""
-    if isinstance(data, AttachTranscript):
+    """Whether it may be about a call that is over: one that is to be made once more, or what somebody asks for."""
+    if hasattr(data, "command_id") and BY_DATA[type(data)].topic == COMMANDS_VOICE:
         return True
     return isinstance(data, TaskAssigned) and data.channel == CHANNEL and data.kind in ("callback", "dial")

@@ -65,6 +65,8 @@ class Owner:
         self._parts = parts
         self._is_outbound = is_outbound
         self._holder = parts.shell.ids.new_id()
+        self._was_away = False
+        self._not_before_ms = 0
         self._metrics = VoiceMetrics(parts.instruments, node.name)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -95,17 +97,20 @@ class Owner:
             await wait_for_event(stop, timeout_seconds=LOOK_SECONDS)
 
     async def _taken(self) -> Lease | None:
-        now_ms = self._parts.shell.clock.now_ms()
+        now_ms, lease_ms = self._parts.shell.clock.now_ms(), round(1000 * self._parts.lease_seconds)
         try:
             async with self._parts.store.transaction(EVERY_TENANT) as tx:
+                if self._was_away:
+                    # The owner could not keep its lease either, and has what happened meanwhile: it goes first.
+                    await tx.nodes(now_ms=now_ms)
+                    self._was_away, self._not_before_ms = False, now_ms + lease_ms
+                if now_ms < self._not_before_ms:
+                    return None
                 return await tx.take_node(
-                    self.node.name,
-                    self._holder,
-                    driver=self.node.driver,
-                    now_ms=now_ms,
-                    until_ms=now_ms + round(1000 * self._parts.lease_seconds),
+                    self.node.name, self._holder, driver=self.node.driver, now_ms=now_ms, until_ms=now_ms + lease_ms
                 )
         except AWAY as error:
+            self._was_away = True
             LOG.warning("lease_put_off", extra={"node": self.node.name, "error": type(error).__name__})
             return None
 

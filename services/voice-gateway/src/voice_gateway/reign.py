@@ -124,7 +124,7 @@ class Reign:
 
     def _idle_seconds(self) -> float:
         due_ms = self._calls.next_due_ms()
-        if due_ms is None:
+        if due_ms is None or self._recovering:
             return IDLE_SECONDS
         return min(IDLE_SECONDS, max(0.0, (due_ms - self._parts.clock.now_ms()) / 1000))
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 from contracts import Event
 from contracts.agents import CommandResult
 from contracts.call_commands import AttachTranscript, SuperviseCall
-from contracts.calls import TranscriptAttached
+from contracts.calls import CallCommandRefused, TranscriptAttached
 from contracts.commands import ConnectAssignment
 from contracts.registry import EVENT_TYPES
 from contracts.tasks import TaskAssigned
@@ -95,8 +95,8 @@ class RouterSide:
                 self._about(live, event, steps)
         elif isinstance(data, TaskAssigned) and taken.may_be_over:
             self._call_back(data, event, taken, steps)
-        elif isinstance(data, AttachTranscript):
-            self._attach(key, data, taken)
+        elif event.type.topic == COMMANDS_VOICE and self._speaks_for(taken):
+            self._asked_of_none(key, data, taken)
 
     def _about(self, live: Live, event: Event, steps: Steps) -> None:
         data: Any = event.data
@@ -114,13 +114,12 @@ class RouterSide:
     def _call_back(self, data: TaskAssigned, event: Event, taken: Input, steps: Steps) -> None:
         """An agent has accepted to call a customer, whom the call before names."""
         before = _call_of(taken)
-        if taken.kept is not None and taken.kept.node != self._node:
+        if not self._speaks_for(taken):
             return
         if taken.kept is not None:
             self._commits.note_agent((event.tenant_id, data.interaction_id), data.agent_id)
         if before is None or not before.customer.number:
-            if taken.kept is not None or self._is_outbound:
-                self._not_dialled(event, data)
+            self._not_dialled(event, data)
             return
         steps.begin(
             DialAsked(
@@ -143,10 +142,27 @@ class RouterSide:
         said = Said(data=failed, event_id=derived(data.assignment_id, NUMBER_UNKNOWN))
         self._commits.say((event.tenant_id, data.interaction_id), data.domain, said)
 
-    def _attach(self, key: Key, data: AttachTranscript, taken: Input) -> None:
-        """To a call that is over: there is nothing to decide."""
-        if taken.kept is None or taken.kept.node != self._node:
+    def _speaks_for(self, taken: Input) -> bool:
+        """Whether it is for this owner to answer: the call was its node's, or nobody's."""
+        return self._is_outbound if taken.kept is None else taken.kept.node == self._node
+
+    def _asked_of_none(self, key: Key, data: Any, taken: Input) -> None:  # Any: a command of any type
+        """Of a call that is over, or that never was: only a transcript still has its place."""
+        if isinstance(data, AttachTranscript) and taken.kept is not None:
+            self._attach(key, data)
             return
+        refused = CallCommandRefused(
+            interaction_id=data.interaction_id,
+            domain=data.domain,
+            command_id=data.command_id,
+            reason="interaction_unknown" if taken.kept is None else "interaction_ended",
+            refused_at_ms=self._clock.now_ms(),
+            agent_id=getattr(data, "supervisor_id", None) or getattr(data, "agent_id", None),
+        )
+        self._commits.say(key, data.domain, Said(data=refused, event_id=derived(key[1], data.command_id, "refused")))
+
+    def _attach(self, key: Key, data: AttachTranscript) -> None:
+        """To a call that is over: there is nothing to decide."""
         attached = TranscriptAttached(
             interaction_id=data.interaction_id,
             domain=data.domain,
