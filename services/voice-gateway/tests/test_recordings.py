@@ -153,6 +153,10 @@ class World:
                 for head, row in zip(heads, batch.rows, strict=True)
             ]
 
+    async def event_ids(self) -> set[bytes]:
+        async with self.outbox.batch(rows_max=100) as batch:
+            return {dict(row.outgoing.headers)["ce_id"] for row in batch.rows}
+
     async def types_told(self) -> list[str]:
         return [name for name, _ in await self.told()]
 
@@ -435,6 +439,7 @@ async def test_removing_is_told_once_however_often_it_breaks_off(memory: World) 
     await memory.retention.remove(await memory.row(), "asked")
 
     assert await memory.types_told() == ["call.recording_ready", "call.recording_removed"]
+    assert len(await memory.event_ids()) == 2
     assert (await memory.row()).reason == "expired"
 
 
