@@ -7,7 +7,7 @@ from contracts.calls import CallMeasured, LegEnded
 from contracts.commands import ConnectAssignment, EndTask
 from contracts.interactions import InteractionEnded
 from voice_gateway.domain import events
-from voice_gateway.domain.commands import Dial, HangUp, KeepAlive
+from voice_gateway.domain.commands import Dial, HangUp, Join, KeepAlive
 from voice_gateway.domain.facts import NodeTold
 from voice_gateway.domain.flow_plan import FlowPlan
 from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, phone, talking, waiting
@@ -245,3 +245,15 @@ def test_what_a_call_was_like_is_told_once() -> None:
 def over(world: CallWorld) -> bool:
     """The call is over, and the node has nothing left of it."""
     return world.call is not None and world.call.over and world.legs() == ([], [])
+
+
+def test_a_leg_that_the_node_puts_nowhere_is_tried_again_and_then_ended() -> None:
+    world = talking()
+    joins = [each for each in world.done if isinstance(each, Join)]
+    agent = joins[-1] if joins[-1].leg_id != joins[0].leg_id else joins[-2]
+    for _ in range(3):
+        refused = events.CommandRefused(command=agent, reason="no", at_ms=world.clock.now_ms())
+        world.step(NodeTold(event=refused))
+
+    given = [each for each in world.to_do if getattr(each, "leg_id", None) == agent.leg_id]
+    assert given == [agent, agent, HangUp(leg_id=agent.leg_id)]

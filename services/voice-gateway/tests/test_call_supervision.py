@@ -7,8 +7,10 @@ import pytest
 from contracts.call_commands import AttachTranscript, DropLeg, MuteCall, SendKeys, SuperviseCall
 from contracts.calls import CallCommandRefused, Supervised, TranscriptAttached
 from contracts.commands import TransferTask
-from voice_gateway.domain.commands import Play
+from voice_gateway.domain import events
+from voice_gateway.domain.commands import Monitor, Play
 from voice_gateway.domain.driver import Capabilities
+from voice_gateway.domain.facts import NodeTold
 from voice_gateway.testing.call_world import CUSTOMER, SUPERVISOR, TERMS, CallWorld, consulting, talking
 
 NOTHING = set[str]()
@@ -110,6 +112,17 @@ def test_what_a_node_cannot_do_and_phones_that_are_not_there_are_refused_with_a_
     reasons = [each.reason for each in world.of(CallCommandRefused)]
     assert reasons == ["not_supported", "phone_unknown", "busy", "leg_unknown"]
     assert world.of(Supervised) == []
+
+
+def test_a_supervisor_whom_the_node_refuses_is_told_so_and_let_go() -> None:
+    world = talking()
+    supervise(world, "spy")
+    monitor = next(each for each in world.done if isinstance(each, Monitor))
+    world.step(NodeTold(event=events.CommandRefused(command=monitor, reason="cannot", at_ms=1)))
+    world.settle()
+
+    assert [each.reason for each in world.of(CallCommandRefused)] == ["node_refused"]
+    assert world.hears(SUPERVISOR) == (NOTHING,)
 
 
 def test_an_agent_mutes_sends_keys_and_puts_somebody_out() -> None:

@@ -92,6 +92,16 @@ def _place(turn: Turn, watch: Watch, seat: Seat) -> None:
         turn.tell(Play(playback_id=turn.new_id("playback"), leg_id=watched.leg_id, media=(media,)))
 
 
+def not_placed(turn: Turn, leg_id: str) -> None:
+    """The node would not let the supervisor listen. If the agent's leg is still there that is final."""
+    watch = next((each for each in turn.call.watches if each.leg_id == leg_id), None)
+    seat = turn.call.seat(watch.assignment_id) if watch else None
+    if watch is None or seat is None or turn.call.leg(leg_id) is None or turn.call.leg(seat.leg_id) is None:
+        return
+    refuse(turn, watch.command_id, "node_refused", watch.supervisor_id)
+    _over(turn, watch)
+
+
 def leg_ended(turn: Turn, leg: Leg, cause: str) -> None:
     """A supervisor's phone is gone, or was never answered."""
     watch = next((each for each in turn.call.watches if each.leg_id == leg.leg_id), None)

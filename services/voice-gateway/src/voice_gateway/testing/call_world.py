@@ -13,6 +13,7 @@ from contracts import registry
 from contracts.calls import CallMeasured
 from contracts.calls import LegEnded as SaidEnded
 from contracts.interactions import InteractionEnded
+from contracts.tasks import TaskAssigned
 from servicekit.testing.virtual import VirtualClock
 
 from voice_gateway.domain import commands, events
@@ -95,6 +96,11 @@ class CallWorld:
         """The customer dials our number."""
         self.phones.call(CUSTOMER, NUMBER, Party(number=CUSTOMER))
 
+    def call_out(self, agent: str) -> None:
+        """An agent accepts to call the customer."""
+        self.router.callback(agent)
+        self.settle()
+
     def accepted(self, agent: str, *, answers: bool = True) -> None:
         """An agent accepts what waits, and picks the phone up."""
         self.router.accept(agent)
@@ -143,6 +149,16 @@ class CallWorld:
         fact = self.routed.popleft()
         if self.call is not None:
             self.step(fact)
+        elif isinstance(fact.data, TaskAssigned):
+            self.step(
+                DialAsked(
+                    data=fact.data,
+                    sequence=fact.sequence,
+                    phone=fact.phone,
+                    customer=Party(number=CUSTOMER),
+                    terms=self.terms,
+                )
+            )
         return True
 
     def router_reads(self) -> bool:
@@ -217,6 +233,11 @@ class CallWorld:
             return b"".join([chunk async for chunk in self.node.recording(recording_id)])
 
         return _at_once(read())
+
+    def never_reached(self) -> bool:
+        """The agent who was to call did not answer: the interaction goes on without this call."""
+        outbound = self.call is not None and self.call.direction == "outbound"
+        return outbound and not self.phones.line(CUSTOMER).talks
 
     def ask(self, command: Any, by: str | None = None) -> None:
         """An agent or a supervisor asks for something."""

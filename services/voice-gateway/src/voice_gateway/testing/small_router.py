@@ -92,6 +92,12 @@ class SmallRouter:
         if type(data) in handlers:
             handlers[type(data)](data)
 
+    def callback(self, agent_id: str) -> None:
+        """A callback is accepted, of a customer with whom there is no call."""
+        self.interaction_id = "i1"
+        self._queue(Task(task_id="t1", kind="callback"))
+        self.accept(agent_id)
+
     def waiting(self) -> Task | None:
         """A task that an agent can accept: that of an open transfer first."""
         found = [task for task in self.tasks.values() if task.state == "waiting"]
