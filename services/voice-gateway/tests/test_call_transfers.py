@@ -181,6 +181,30 @@ def test_a_call_whose_agent_cannot_be_rung_again_goes_to_others() -> None:
     assert world.hears(CUSTOMER, "eve") == ({"eve"}, {CUSTOMER})
 
 
+def test_a_consult_that_nobody_has_accepted_does_not_keep_the_customer_from_others() -> None:
+    world = talking()
+    world.router.transfer("consult")
+    world.settle()
+    world.phones.behave("ada", "unavailable")
+    break_line(world, "ada")
+    world.pass_time(3)
+
+    assert [moved.move for moved in world.of(MoveTransfer)] == ["cancel"]
+    assert [each.queue for each in world.of(TransferTask)] == ["sales"]
+    world.accepted("eve")
+    assert world.hears(CUSTOMER, "eve") == ({"eve"}, {CUSTOMER})
+
+
+def test_an_owner_who_cannot_be_reached_is_let_go_after_a_while_and_the_customer_waits_on() -> None:
+    world = talking()
+    world.phones.behave("ada", "unavailable")
+    break_line(world, "ada")
+    world.pass_time(61)
+
+    assert [ended.agent_id for ended in world.of(EndTask)] == ["ada"]
+    assert (world.hears(CUSTOMER), world.of(InteractionEnded)) == ((MUSIC,), [])
+
+
 def test_an_owner_who_hangs_up_in_a_consult_is_rung_again_and_the_consultant_let_go() -> None:
     world = consulting()
 

@@ -85,6 +85,8 @@ def _due(turn: Turn, name: str, place: int | None) -> None:
             talking.recall_due(turn)
         case ending.MESSAGE:
             ending.end(turn, *(turn.call.gone or ("customer_left", None)))
+        case talking.GIVE_BACK:
+            talking.give_back_due(turn)
         case talking.WISH:
             talking.answer_wish(turn, accepted=False)
         case _:

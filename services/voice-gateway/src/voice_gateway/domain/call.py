@@ -85,7 +85,7 @@ class Terms:
     recording: tuple[RecordingPolicy, ...] = ()
     """The first that fits counts; none: not recorded."""
     supervision_announced: bool = False
-    """Both sides hear that somebody listens."""
+    """Agents hear that somebody listens."""
     extensions: tuple[Extension, ...] = ()
     can: Capabilities = field(default_factory=Capabilities)
 

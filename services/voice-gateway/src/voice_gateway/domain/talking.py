@@ -27,6 +27,9 @@ BROKEN: Final = frozenset[EndCause]({"lost", "failed", "congested", "unavailable
 RECALL: Final = "recall"
 RECALL_MS: Final = 60_000
 """So long a call that was given back waits for the router's word, then the task is ended."""
+GIVE_BACK: Final = "give_back"
+GIVE_BACK_MS: Final = 2_000
+"""So long the router has to end a consult whose owner cannot be reached."""
 WISH: Final = "wish"
 WISH_MS: Final = 8_000
 """A phone that asked for a transfer hears no later than that what came of it."""
@@ -146,10 +149,25 @@ def _recall(turn: Turn, seat: Seat) -> None:
 
 
 def _give_back(turn: Turn, seat: Seat) -> None:
-    """The agent cannot be reached any more: others are asked, as long as the router does not say otherwise."""
-    if turn.call.transfer is None:
+    """The agent cannot be reached any more: others are asked. Who was asked to take the customer over will come; who
+    was asked for help is told that it is over, which makes way for others."""
+    transfer = turn.call.transfer
+    if transfer is None:
         _transfer(turn, seat, Extension(dialled="", queue=seat.queue), forced=True)
+    elif transfer.kind == "consult":
+        _move(turn, seat, transfer.transfer_id, "cancel")
+        turn.set_timer(GIVE_BACK, GIVE_BACK_MS)
+        return
     turn.set_timer(RECALL, RECALL_MS)
+
+
+def give_back_due(turn: Turn) -> None:
+    """The consult should be over by now."""
+    owner = turn.call.owner
+    if owner is not None and owner.leg_id is None and turn.call.transfer is None:
+        _give_back(turn, owner)
+    else:
+        turn.set_timer(RECALL, RECALL_MS)
 
 
 def recall_due(turn: Turn) -> None:
