@@ -13,6 +13,7 @@ from servicekit.http_client import http_client
 from servicekit.socket_client import SocketClient
 from servicekit.system import SystemChance, SystemClock, SystemIds
 
+from voice_gateway.domain.driver import Sink
 from voice_gateway.domain.words import EndCause, Media, RefusedBecause
 from voice_gateway.drivers.asterisk.ari import AriSettings
 from voice_gateway.drivers.asterisk.driver import AsteriskDriver, AsteriskSettings
@@ -89,8 +90,6 @@ class AsteriskUnderTest:
         self._directory = directory
         self._stack = AsyncExitStack()
         self._clock, self._ids = SystemClock(), SystemIds()
-        self._running: asyncio.Task[None] | None = None
-        self._stop = asyncio.Event()
         self._node: AsteriskNode | None = None
         self._cable: Cable | None = None
         self._driver: AsteriskDriver | None = None
@@ -129,18 +128,14 @@ class AsteriskUnderTest:
         self.phones.node_port = node.sip_port
         self._cable = Cable(node.http_port)
         await self._cable.connect()
-        self._driver, self._running = await self._drive(self.told, self._cable.port)
+        self._driver = await self._stack.enter_async_context(drive(self.told, self._cable.port))
 
     @asynccontextmanager
     async def another_driver(self) -> AsyncIterator[tuple[AsteriskDriver, Told]]:
         """One that knows nothing of the first, as after a start of the gateway; it takes the node over."""
         told = Told()
-        driver, running = await self._drive(told, self.node.http_port)
-        try:
+        async with drive(told, self.node.http_port) as driver:
             yield driver, told
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
 
     @asynccontextmanager
     async def served_sounds(self) -> AsyncIterator[str]:
@@ -161,33 +156,13 @@ class AsteriskUnderTest:
         finally:
             server.close()
 
-    async def _drive(self, told: Told, port: int) -> tuple[AsteriskDriver, "asyncio.Task[None]"]:
-        http = await self._stack.enter_async_context(http_client())
-        ari = AriSettings(url=f"http://127.0.0.1:{port}", user="centralino", password=SecretStr(PASSWORD))
-        driver = AsteriskDriver(
-            "under-test",
-            AsteriskSettings(ari=ari),
-            told,
-            http=http,
-            sockets=SocketClient(),
-            clock=self._clock,
-            chance=SystemChance(),
-        )
-        running = asyncio.create_task(driver.run(self._stop))
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await driver.connected()
-        return driver, running
-
     async def close(self) -> None:
         """See NodeUnderTest."""
-        self._stop.set()
-        if self._running is not None:
-            await asyncio.gather(self._running, return_exceptions=True)
+        await self._stack.aclose()
         await self.phones.close()
         await self._bot.close()
         if self._cable is not None:
             await self._cable.cut()
-        await self._stack.aclose()
         if self._node is not None:
             self._node.end(signal.SIGKILL)  # a clean end takes a second
 
@@ -216,6 +191,31 @@ class AsteriskUnderTest:
     def bot_url(self) -> str:
         """See NodeUnderTest."""
         return self._bot.url
+
+
+@asynccontextmanager
+async def drive(sink: Sink, port: int) -> AsyncIterator[AsteriskDriver]:
+    """A driver that is connected to the node of this HTTP port, until the block is left."""
+    ari = AriSettings(url=f"http://127.0.0.1:{port}", user="centralino", password=SecretStr(PASSWORD))
+    stop = asyncio.Event()
+    async with http_client() as http:
+        driver = AsteriskDriver(
+            "under-test",
+            AsteriskSettings(ari=ari),
+            sink,
+            http=http,
+            sockets=SocketClient(),
+            clock=SystemClock(),
+            chance=SystemChance(),
+        )
+        running = asyncio.create_task(driver.run(stop))
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await driver.connected()
+            yield driver
+        finally:
+            stop.set()
+            await asyncio.gather(running, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -52,12 +52,17 @@ class Line:
         self.refused: int | None = None
         """With which status."""
         self.transferred: bool | None = None
-        self.on_end: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], object] = lambda: None
 
     @property
     def call_id(self) -> str:
         """The dialog's."""
         return self._call_id
+
+    @property
+    def is_done(self) -> bool:
+        """It is over, and all that was to be said is said."""
+        return self.ended and not self._tasks
 
     @property
     def account(self) -> Account | None:

@@ -48,12 +48,15 @@ class SipPhones:
         self._phones: dict[str, _Phone] = {}
         self._users: dict[str, str] = {}
         self._lines: list[Line] = []
+        self._by_call: dict[str, Line] = {}
         self._socket: SipSocket | None = None
         self._ringing: set[asyncio.Task[None]] = set()
         self._registrations = 0
         self.node_port = 0
         self.many_lines = False
         """A phone takes a call while it has one."""
+        self.silent = False
+        """No new call sends sound."""
 
     async def open(self) -> None:
         """Take a port."""
@@ -99,31 +102,32 @@ class SipPhones:
         more = list(headers)
         if caller.asserted:
             more.append(("P-Asserted-Identity", f"{name}<sip:{user}@127.0.0.1>"))
+        self._by_call[line.call_id] = line
         line.dial(number, f"{name}<sip:{user}@127.0.0.1:{self.port}>", more)
 
     async def answer(self, phone: str) -> None:
         """See Phones."""
-        self._line(phone).answer()
+        self.line(phone).answer()
 
     async def decline(self, phone: str) -> None:
         """See Phones."""
-        self._line(phone).refuse(603)
+        self.line(phone).refuse(603)
 
     async def hang_up(self, phone: str) -> None:
         """See Phones."""
-        self._line(phone).hang_up()
+        self.line(phone).hang_up()
 
     async def press(self, phone: str, keys: str) -> None:
         """See Phones."""
-        self._line(phone).talk.press(keys)
+        self.line(phone).talk.press(keys)
 
     async def hold(self, phone: str, *, held: bool) -> None:
         """See Phones."""
-        self._line(phone).hold(held=held)
+        self.line(phone).hold(held=held)
 
     async def transfer(self, phone: str, to: str) -> None:
         """See Phones."""
-        self._line(phone).transfer(to)
+        self.line(phone).transfer(to)
 
     def transfer_last_but_one_to_last(self, phone: str) -> Line:
         """A phone with two calls asks to join their other sides; the line that it asks on."""
@@ -155,7 +159,8 @@ class SipPhones:
             transferred=line.transferred,
         )
 
-    def _line(self, phone: str) -> Line:
+    def line(self, phone: str) -> Line:
+        """Its last call."""
         line = self._phones[phone].line
         assert line is not None, f"{phone} has no call"
         return line
@@ -164,17 +169,20 @@ class SipPhones:
         assert self._socket is not None
         word_seconds = WORD_SECONDS if phone.greeting == "person" else None
         talk = await Talk.opened(self._tones[phone.name], word_seconds=word_seconds)
+        talk.speaks = not self.silent
         line = Line(self._socket, ("127.0.0.1", self.node_port), talk, phone.account)
+        self._lines = [each for each in self._lines if not each.is_done]
         self._lines.append(line)
+        line.on_end = lambda: self._by_call.pop(line.call_id, None)
         phone.line = line
         return line
 
     def _asked(self, request: Message) -> None:
         assert self._socket is not None
-        for line in self._lines:
-            if is_for(line, request):
-                line.asked(request)
-                return
+        line = self._by_call.get(request.get("Call-ID"))
+        if line is not None and is_for(line, request):
+            line.asked(request)
+            return
         if request.method == "INVITE":
             task = asyncio.create_task(self._invited(request))
             self._ringing.add(task)
@@ -197,6 +205,7 @@ class SipPhones:
             return
         line = await self._new_line(phone)
         line.taken(invite)
+        self._by_call[line.call_id] = line
         line.ring()
         if phone.manner == "answers":
             line.answer()

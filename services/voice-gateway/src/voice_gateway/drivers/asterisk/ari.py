@@ -26,7 +26,7 @@ from servicekit.telemetry import log
 ANSWER_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 5.0
 DOWNLOAD_SECONDS: Final = 600.0
-IN_FLIGHT_MAX: Final = 32
+IN_FLIGHT_MAX: Final = 16
 """Requests at once: Asterisk has no back-pressure, it only becomes slower."""
 REPLY_BYTES_MAX: Final = 16 * 2**20
 EVENT_BYTES_MAX: Final = 2**20
