@@ -166,6 +166,18 @@ async def test_a_browsers_phone_registers_over_a_websocket(node: AsteriskUnderTe
     assert statuses == [401, 200]
 
 
+async def test_a_browsers_phone_becomes_a_desk_phone(node: AsteriskUnderTest) -> None:
+    story = Story(node)
+    for browser in (True, False):
+        await story.do(Provision(endpoint_id="ada", password="a long one", browser=browser))
+    assert await node.phones.register("ada", "ada", "a long one")
+    leg_id = await story.dials(Phone(endpoint_id="ada"))
+    await node.told.until(LegAnswered, leg_id=leg_id)
+    await story.room("talk", leg_id, await story.caller("anna"))
+
+    await until_hears(node, anna={"ada"}, ada={"anna"})
+
+
 def register(user: str, uri: str, sequence: int, more: list[tuple[str, str]]) -> Message:
     headers = [("Via", f"SIP/2.0/WS browser.invalid;branch=z9hG4bKw{sequence}"), ("Max-Forwards", "70")]
     headers += [("From", f"<sip:{user}@127.0.0.1>;tag=w"), ("To", f"<sip:{user}@127.0.0.1>"), ("Call-ID", "w1")]

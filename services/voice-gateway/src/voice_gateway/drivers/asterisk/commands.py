@@ -149,7 +149,10 @@ def provision(command: Provision) -> tuple[Ask, ...]:
     if not _DIALLED.fullmatch(endpoint_id):
         raise RefusedError("the phone's id cannot be dialled")
     media = {"disallow": "all", "allow": "opus,ulaw" if command.browser else "alaw,ulaw"}
-    of_browser = {"webrtc": "yes", "dtls_auto_generate_cert": "yes"} if command.browser else {}
+    # What `webrtc` switches on stays on when a browser's phone becomes another, so that each is named.
+    on = "yes" if command.browser else "no"
+    of_browser = dict.fromkeys(("webrtc", "ice_support", "use_avpf", "rtcp_mux", "bundle"), on)
+    of_browser |= {"dtls_auto_generate_cert": on, "media_encryption": "dtls" if command.browser else "no"}
     endpoint = {"auth": endpoint_id, "aors": endpoint_id, "context": "from-agent", "direct_media": "no"}
     endpoint |= {"rtp_symmetric": "yes", "force_rport": "yes", "rewrite_contact": "yes", **media, **of_browser}
     return (

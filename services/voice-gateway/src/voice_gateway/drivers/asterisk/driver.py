@@ -316,13 +316,11 @@ class AsteriskDriver:
         if command.recording_id in self._given:
             return
         if command.leg_id is not None:
-            leg = self._legs.known(command.leg_id)
-            self._recordings.begin(command)
-            await self._helpers.record(leg, command.recording_id, command.seconds_max)
+            await self._helpers.record(self._legs.known(command.leg_id), command.recording_id, command.seconds_max)
         else:
             bridge_id = names.room_bridge(command.room_id or "")
-            self._recordings.begin(command)
             await self._must(commands.record("bridges", bridge_id, command.recording_id, command.seconds_max))
+        self._recordings.begin(command)
         self._given.add(command.recording_id)
 
     async def _pause_recording(self, command: words.PauseRecording) -> None:

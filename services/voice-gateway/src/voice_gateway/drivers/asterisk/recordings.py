@@ -28,7 +28,7 @@ class Recordings:
         self._running: dict[str, _Running] = {}
 
     def begin(self, asked: Record) -> None:
-        """It is asked for; Asterisk says when it runs."""
+        """Asterisk has taken it, and may say later when it runs."""
         self._running.setdefault(asked.recording_id, _Running(asked=asked, since_ms=self._clock.now_ms()))
         while len(self._running) > RUNNING_MAX:
             del self._running[next(iter(self._running))]
