@@ -41,8 +41,6 @@ class Hooks:
         self._recordings = recordings
         self._verdicts: dict[str, asyncio.Future[Verdict]] = {}
         self._seen: dict[str, None] = {}
-        self._left: dict[str, tuple[str, int]] = {}
-        """By CallSid: the conference that it has left last, and at which of its events."""
 
     def decide(self, leg: Leg, verdict: Verdict) -> bool:
         """What a call that rings is to do; false if it is to be answered, or has been."""
@@ -113,12 +111,14 @@ class Hooks:
         future = self._verdicts.get(leg.leg_id)
         if future is None:
             return "answer"
-        with suppress(TimeoutError):
-            async with asyncio.timeout(VERDICT_SECONDS):
-                await asyncio.shield(future)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(VERDICT_SECONDS):
+                    await asyncio.shield(future)
+        finally:
+            self._verdicts.pop(leg.leg_id, None)
         if not future.done():
             future.set_result("answer")
-        self._verdicts.pop(leg.leg_id, None)
         return future.result()
 
     def _fallback(self, form: Form) -> str:
@@ -183,13 +183,13 @@ class Hooks:
         word = form.get("SequenceNumber", "")
         number = int(word) if word.isascii() and word.isdigit() and len(word) < 10 else 0
         if leg is None:
-            self._left.pop(told.call_sid, None)
-        elif told.event == "participant-leave":
-            self._left[told.call_sid] = (told.conference_sid, number)
+            return
+        if told.event == "participant-leave":
+            leg.left = (told.conference_sid, number)
             if leg.conference_sid == told.conference_sid:
                 leg.conference_sid = None
         elif told.event == "participant-join":
-            conference_sid, left_at = self._left.get(told.call_sid, ("", 0))
+            conference_sid, left_at = leg.left
             if conference_sid != told.conference_sid or number > left_at:
                 await self._lines.in_conference(leg, told)
 

@@ -12,7 +12,7 @@ from voice_gateway.drivers.webhook.kept import Kept
 AGAIN: Final = "#rc=3&rp=all"
 """Behind a webhook's URL: Twilio asks so often again, whatever went wrong ("Webhooks (HTTP callbacks): Connection
 overrides")."""
-_OF_THE_MOMENT: Final = frozenset({"leg_id", "call_sid", "dirty", "asked_at_ms", "conference_sid"})
+_OF_THE_MOMENT: Final = frozenset({"leg_id", "call_sid", "dirty", "asked_at_ms", "conference_sid", "left"})
 """Fields that are not kept."""
 
 
@@ -53,6 +53,8 @@ class Leg:
     """When it was sent into its conference."""
     conference_sid: str | None = None
     """The conference that it is in."""
+    left: tuple[str, int] = ("", 0)
+    """The conference that it has left last, and at which of its events."""
 
     def kept(self) -> Kept:
         """For the Keeper."""
