@@ -78,9 +78,11 @@ async def stack(postgres: FreshDatabase, tmp_path: Path) -> AsyncIterator[Stack]
                     "health_port": health_port,
                 }
             )
+            now_ms = SystemClock().now_ms()
             tokens = {
-                role: issuer.token(subject=ADA, tenant_id=TENANT, roles=[role], now_ms=SystemClock().now_ms())
-                for role in ("agent", "admin")
+                "agent": issuer.token(subject=ADA, tenant_id=TENANT, roles=["agent"], now_ms=now_ms),
+                "carla": issuer.token(subject="carla", tenant_id=TENANT, roles=["agent"], now_ms=now_ms),
+                "admin": issuer.token(subject=ADA, tenant_id=TENANT, roles=["admin"], now_ms=now_ms),
             }
             async with (
                 served(settings, kept, bootstrap) as house,
@@ -129,6 +131,9 @@ async def test_a_simulated_customer_calls_waits_and_talks_with_the_agent_who_acc
     refused = await stack.ask("POST", "/simulated/calls", json={"number": "+390699"})
     called = await stack.ask("POST", "/simulated/calls", json={"number": NUMBER})
     assert (refused.status_code, called.status_code) == (404, 201)
+    forbidden = await stack.ask("GET", "/nodes")
+    nothing = await stack.ask("POST", "/phone", role="carla")
+    assert (forbidden.status_code, nothing.status_code) == (403, 409)
     house = stack.house
     await eventually(house.started, timeout_seconds=30)
     assert await stack.hears(CALLER) == ["music"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from contracts.call_commands import MuteCall
@@ -139,6 +139,24 @@ def test_a_leg_of_nobodys_call_is_ended_by_the_next_owner() -> None:
         async with running(house.owner()):
             await eventually(lambda: not house.phones.line(PHONE).talks, timeout_seconds=30)
             await eventually(lambda: not house.phones.line(CALLER).talks)
+
+    played(story)
+
+
+def test_a_call_that_nobody_was_told_of_is_ended_and_one_that_is_told_of_late_is_not() -> None:
+    async def story(house: House, _: MemoryVoiceStore) -> None:
+        house.call_in("+390001")
+        house.call_in("+390002")
+        late = house.plug.missed[-1]
+        async with running(house.owner()):
+            before = [leg.answered for leg in (await house.driver.snapshot()).legs]
+            house.plug.tell(late)
+            await asyncio.sleep(10)
+            [left] = (await house.driver.snapshot()).legs
+
+        assert before == [False, False]
+        assert left.answered
+        assert house.phones.line("+390002").talks
 
     played(story)
 
@@ -280,18 +298,20 @@ def test_what_is_asked_of_a_call_that_is_over_or_never_was_is_refused() -> None:
     assert told == {"c1": ("interaction_ended", ADA), "c2": ("interaction_unknown", ADA)}
 
 
-def test_after_the_store_was_away_the_owner_goes_first() -> None:
+def test_after_the_store_was_away_the_owner_goes_first_however_many_wait_for_its_node() -> None:
     async def story(house: House, store: MemoryVoiceStore) -> None:
-        async with running(house.owner()):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(running(house.owner()))
             interaction_id = await talking(house)
-            async with running(house.owner()):
-                store.away = True
-                house.routers[interaction_id].end(ADA)
-                await asyncio.sleep(20)
-                store.away = False
-                await eventually(lambda: house.of(InteractionEnded), timeout_seconds=30)
-                [row] = store.database.tables.nodes.values()
-                assert row.epoch == 1
+            for _ in range(9):
+                await stack.enter_async_context(running(house.owner()))
+            store.away = True
+            house.routers[interaction_id].end(ADA)
+            await asyncio.sleep(20)
+            store.away = False
+            await eventually(lambda: house.of(InteractionEnded), timeout_seconds=30)
+            [row] = store.database.tables.nodes.values()
+            assert row.epoch == 1
 
     played(story)
 

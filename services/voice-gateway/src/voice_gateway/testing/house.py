@@ -118,15 +118,18 @@ class _SwitchedReader:
 
 
 class Plug:
-    """The Sink of a node that outlives its owners; what nobody hears is lost."""
+    """The Sink of a node that outlives its owners; what nobody hears is lost to them, and stands in `missed`."""
 
     def __init__(self) -> None:
         self.sink: Sink | None = None
+        self.missed: list[NodeEvent] = []
 
     def tell(self, event: NodeEvent) -> None:
         """See Sink."""
         if self.sink is not None:
             self.sink.tell(event)
+        else:
+            self.missed.append(event)
 
 
 class House:
