@@ -157,7 +157,7 @@ async def test_a_supervisor_hears_a_recording_by_a_short_lived_link_and_it_is_wr
         ("agent", "ada", "r1", True, 200),
         ("agent", "bert", "r1", True, 403),
         ("agent", "bert", "v1", True, 403),
-        ("integrator", "crm", "r1", True, 403),
+        ("integrator", "ada", "v1", True, 403),
     ],
 )
 async def test_others_hear_what_is_theirs(
