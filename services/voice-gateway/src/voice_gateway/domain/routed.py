@@ -107,16 +107,22 @@ def _resumed(turn: Turn, data: TaskResumed) -> None:
 
 
 def _waiting_again(turn: Turn, data: TaskRequeued | TaskUnassigned) -> None:
-    """Others are asked. Who was to be called, and has not been reached yet, will be by another call."""
+    """Others are asked."""
     _drop(turn, data.assignment_id)
+    if data.task_id == turn.call.task_id:
+        _without_agent(turn, data.queue)
+
+
+def _without_agent(turn: Turn, queue: str) -> None:
+    """Who was to be called, and has not been reached yet, will be by another call."""
     call = turn.call
-    if data.task_id != call.task_id or call.ended_at_ms is not None:
-        return
     customer = call.leg(call.customer_leg_id)
+    if call.ended_at_ms is not None:
+        return
     if call.direction == "outbound" and (customer is None or customer.state != "up"):
         ending.leave(turn)
     else:
-        _waits(turn, data.queue)
+        _waits(turn, queue)
 
 
 def _waits(turn: Turn, queue: str, **told: Any) -> None:
@@ -161,7 +167,7 @@ def _hand_over(turn: Turn, from_assignment_id: str, to_task_id: str) -> None:
     turn.change(task_id=to_task_id, transfer=None, recording_paused=False, paused_by=None)
     turn.drop_timer(talking.RECALL)
     if seat is None:
-        _waits(turn, turn.call.queue or "")
+        _without_agent(turn, turn.call.queue or "")
         return
     turn.change(queue=seat.queue)
     turn.put_seat(replace(seat, role="owner"))

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar  # Any: an event of any type
 from contracts import registry
 from contracts.calls import CallMeasured
 from contracts.calls import LegEnded as SaidEnded
+from contracts.envelope import adapter_of
 from contracts.interactions import InteractionEnded
 from contracts.tasks import TaskAssigned
 from servicekit.testing.virtual import VirtualClock
@@ -261,6 +262,9 @@ class CallWorld:
         assert len(call.commands) <= 64
         ids = [said.event_id for said in [*self.said, *taken.messages]]
         assert len(ids) == len(set(ids))
+        for said in taken.messages:
+            adapter = adapter_of(type(said.data))
+            assert adapter.validate_json(adapter.dump_json(said.data)) == said.data, "it is as contracts want it"
         for once in (InteractionEnded, CallMeasured):
             assert len([said for said in [*self.said, *taken.messages] if isinstance(said.data, once)]) <= 1
         gone = [each.data.leg_id for each in self.said if isinstance(each.data, SaidEnded)]
