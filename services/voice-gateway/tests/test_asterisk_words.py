@@ -75,6 +75,18 @@ def test_a_leg_leaves_its_room_before_it_ends_and_ends_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("said", ["RINGING", "PROGRESS"])
+def test_a_phone_rings_once_however_its_network_says_it(said: str) -> None:
+    legs = Legs()
+    legs.add(Leg(leg_id="a", channel_id="c", ours=True))
+    translator, peer = Translator("n1", legs), {"id": "c"}
+    dialling = [{"type": "Dial", "dialstatus": status, "peer": peer} for status in ("", said, "RINGING", "PROGRESS")]
+
+    assert [event for each in dialling for event in translator.told(each, 7)] == [
+        events.LegRinging(leg_id="a", at_ms=7)
+    ]
+
+
 def test_helpers_and_bridges_of_helpers_are_told_of_nobody() -> None:
     ear = names.monitor_channel("s", "a", "spy")
 
@@ -124,6 +136,7 @@ def test_an_attended_transfer_names_the_other_leg() -> None:
         (True, False, False, None, 1, 404, "unknown_number"),
         (True, False, False, None, 34, None, "congested"),
         (True, False, False, None, 99, None, "failed"),
+        (True, False, True, False, 16, None, "hung_up"),
         (True, True, True, False, 16, None, "hung_up"),
         (True, True, True, None, 16, None, "lost"),
         (False, True, False, False, 16, None, "hung_up"),

@@ -17,6 +17,7 @@ TYPES: Final = (
     "ApplicationReplaced",
     "StasisStart",
     "ChannelStateChange",
+    "Dial",
     "ChannelEnteredBridge",
     "ChannelLeftBridge",
     "ChannelDtmfReceived",
@@ -46,6 +47,7 @@ _BY_SIP: Final[Mapping[int, EndCause]] = {
 _BY_CAUSE: Final[Mapping[int, EndCause]] = {
     1: "unknown_number",
     3: "unavailable",
+    16: "hung_up",  # by whom we are still listening to, person or machine
     17: "busy",
     18: "no_answer",
     19: "no_answer",
@@ -72,6 +74,7 @@ class Translator:
         self._of_type: Mapping[str, Callable[[Json, int], Iterator[Event]]] = {
             "StasisStart": self._begun,
             "ChannelStateChange": self._changed,
+            "Dial": self._dialling,
             "ChannelEnteredBridge": self._entered,
             "ChannelLeftBridge": self._left,
             "ChannelDtmfReceived": self._pressed,
@@ -110,15 +113,18 @@ class Translator:
             yield incoming(leg, channel, arguments, at_ms)
 
     def _changed(self, event: Json, at_ms: int) -> Iterator[Event]:
-        leg, state = self._leg(event), event["channel"]["state"]
-        if leg is None:
-            return
-        if leg.ours and state == "Ringing" and not (leg.rang or leg.answered):
-            leg.rang = True
-            yield events.LegRinging(leg_id=leg.leg_id, at_ms=at_ms)
-        elif not leg.ours and state == "Up" and not leg.answered:
+        leg = self._leg(event)
+        if leg is not None and not leg.ours and event["channel"]["state"] == "Up" and not leg.answered:
             leg.answered = True
             yield events.LegAnswered(leg_id=leg.leg_id, at_ms=at_ms)
+
+    def _dialling(self, event: Json, at_ms: int) -> Iterator[Event]:
+        """Mobile networks mostly say that there is something to hear (183), and never that it rings (180)."""
+        leg = self._legs.of_channel(event["peer"]["id"])
+        rings = event.get("dialstatus") in ("RINGING", "PROGRESS")
+        if leg is not None and leg.ours and rings and not (leg.rang or leg.answered):
+            leg.rang = True
+            yield events.LegRinging(leg_id=leg.leg_id, at_ms=at_ms)
 
     def _entered(self, event: Json, at_ms: int) -> Iterator[Event]:
         leg, room_id = self._leg(event), room_of(event["bridge"]["id"])
