@@ -328,7 +328,8 @@ class AsteriskDriver:
         self._recordings.pause(command.recording_id, paused=command.paused)
 
     async def _stop_recording(self, command: words.StopRecording) -> None:
-        await self._must(_live(command.recording_id, "stop", done=commands.GONE))
+        # 409: it has stopped, and is on its way to being gone.
+        await self._must(_live(command.recording_id, "stop", done=commands.GONE | commands.THERE))
 
     async def _monitor(self, command: words.Monitor) -> None:
         leg, of = self._legs.known(command.leg_id), self._legs.known(command.of_leg_id)

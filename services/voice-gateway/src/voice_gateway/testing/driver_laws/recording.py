@@ -3,7 +3,7 @@
 import pytest
 
 from voice_gateway.domain.commands import CloseRoom, Mute, PauseRecording, Record, StopRecording
-from voice_gateway.domain.events import RecordingReady
+from voice_gateway.domain.events import CommandRefused, RecordingReady
 from voice_gateway.testing.driver_laws.story import Story
 from voice_gateway.testing.node import NodeUnderTest, until_hears
 from voice_gateway.testing.phones import NAMES
@@ -134,7 +134,7 @@ async def _stopped(story: Story, recording_id: str) -> dict[str, float]:
     heard = await _heard(story.node, recording_id)
     assert abs(heard["all"] - ready.seconds) <= 0.5
     assert len(story.told.of(RecordingReady, recording_id=recording_id)) == 1
-    assert not story.refused()
+    assert not story.told.of(CommandRefused)
     await story.node.driver.forget_recording(recording_id)
     await story.node.driver.forget_recording(recording_id)
     with pytest.raises(LookupError):
