@@ -54,7 +54,8 @@ const WATCHED = {
 const REFUSED = {
   interaction_unknown: "the gateway does not know this call", interaction_ended: "the call is over", assignment_gone: "the call is not yours any more",
   role_forbids: "you only help in this call", leg_unknown: "nobody of that kind is in the call", not_recording: "the call is not recorded",
-  phone_unknown: "the telephone exchange does not know this phone",
+  phone_unknown: "the telephone exchange does not know this phone", keys_invalid: "these are no keys of a telephone",
+  not_supported: "this telephony cannot do it",
 };
 
 /** Why the gateway did not do what was asked of a call. */
