@@ -21,7 +21,9 @@ PHONE = AskedPhone(
 
 async def taken(store: VoiceStore, holder: str, now_ms: int) -> Lease | None:
     async with store.transaction(EVERY_TENANT) as tx:
-        return await tx.take_node("n1", holder, driver="simulated", now_ms=now_ms, until_ms=now_ms + 100)
+        return await tx.take_node(
+            "n1", holder, driver="simulated", now_ms=now_ms, until_ms=now_ms + 100, url=f"http://{holder}"
+        )
 
 
 class VoiceLaws:
@@ -43,7 +45,7 @@ class VoiceLaws:
             [health] = await tx.nodes(now_ms=1299)
             await tx.release_node(second)
             [released] = await tx.nodes(now_ms=1299)
-        assert health == NodeHealth(node="n1", driver="simulated", owned=True, connected=True, calls=3)
+        assert health == NodeHealth(node="n1", driver="simulated", owned=True, connected=True, calls=3, url="http://b")
         assert released == replace(health, owned=False, connected=False)
         assert await taken(store, "a", 1300) == Lease(node="n1", epoch=3)
 

@@ -24,6 +24,7 @@ from servicekit.web import create_app
 from voice_gateway import api, media
 from voice_gateway.drivers.webhook.driver import WebhookDriver
 from voice_gateway.drivers.webhook.router import WebhookRoutes
+from voice_gateway.elsewhere import ToOwner, url_of_this_replica
 from voice_gateway.metrics import VoiceInstruments
 from voice_gateway.nodes import opener
 from voice_gateway.owner import OpenDriver, Owner, OwnerParts
@@ -51,19 +52,22 @@ async def open_service(settings: VoiceSettings, shell: Shell) -> AsyncGenerator[
         open_database(settings.database_url, schema=SCHEMA) as database,
         http_client(ca_file=settings.ca_file) as http,
     ):
+        store = PostgresVoiceStore(database)
         gateway = assemble(
             settings,
             shell,
-            store=PostgresVoiceStore(database),
+            store=store,
             prompts=PostgresPromptStore(database),
             outbox=PostgresOutbox(database),
             blobs=blobs_of(settings, http, shell.clock, shell.ids),
             fetcher=Fetcher(http, resolve, hosts_allowed=settings.fetch_hosts_allowed),
+            url=await url_of_this_replica(settings.host, settings.port),
             open_driver=opener(shell, http=http, database=database, public_url=settings.public_url),
         )
         sweeps = [inbox_sweep(database), call_sweep(database), *recording_sweeps(database)]
         try:
-            yield Service(app=gateway.app, loops=[*gateway.loops, *sweeps])
+            app = ToOwner(gateway.app, gateway.owners, store=store, http=http, clock=shell.clock)
+            yield Service(app=app, loops=[*gateway.loops, *sweeps])
         finally:
             await gateway.media.sounds.close()
 
@@ -73,11 +77,12 @@ class Gateway:
     """The assembled service, on whatever parts."""
 
     app: FastAPI
+    owners: Sequence[Owner]
     loops: Sequence[Loop]
     media: media.Media
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - its parts, each by name
     settings: VoiceSettings,
     shell: Shell,
     *,
@@ -87,6 +92,7 @@ def assemble(
     blobs: Blobs,
     fetcher: Fetcher,
     open_driver: OpenDriver,
+    url: str | None = None,
 ) -> Gateway:
     """The gateway on given parts."""
     nodes, directory, owners = settings.nodes, VoiceDirectory(), list[Owner]()
@@ -112,6 +118,7 @@ def assemble(
         instruments=VoiceInstruments(shell.telemetry),
         lease_seconds=settings.lease_seconds,
         changes_max=settings.changes_max,
+        url=url,
         resolve=lambda node: sounds.resolver.reader(media.reads_of(node.driver, node.options, settings.public_url)),
         recordings_wanted=sounds.fetching.wake.set,
     )
@@ -137,7 +144,7 @@ def assemble(
         allowed_origins=settings.origins,
         telemetry=shell.telemetry,
     )
-    return Gateway(app, loops, sounds)
+    return Gateway(app, owners, loops, sounds)
 
 
 def _webhook_driver(owners: Sequence[Owner], node: str) -> WebhookDriver | None:

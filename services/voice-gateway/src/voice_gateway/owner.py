@@ -50,6 +50,8 @@ class OwnerParts:
     lease_seconds: float
     changes_max: int
     resolve: Callable[[VoiceNode], Resolve] = lambda _: as_it_is
+    url: str | None = None
+    """Where other replicas reach this one."""
     recordings_wanted: Callable[[], object] = lambda: None
     """Called after a commit that wants recordings fetched."""
 
@@ -107,7 +109,12 @@ class Owner:
                 if now_ms < self._not_before_ms:
                     return None
                 return await tx.take_node(
-                    self.node.name, self._holder, driver=self.node.driver, now_ms=now_ms, until_ms=now_ms + lease_ms
+                    self.node.name,
+                    self._holder,
+                    driver=self.node.driver,
+                    now_ms=now_ms,
+                    until_ms=now_ms + lease_ms,
+                    url=self._parts.url,
                 )
         except AWAY as error:
             self._was_away = True

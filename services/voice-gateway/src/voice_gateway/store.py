@@ -58,6 +58,8 @@ class NodeHealth:
     """A replica runs it."""
     connected: bool
     calls: int
+    url: str | None = None
+    """Where other replicas reach its owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,10 @@ class AskedPhone:
 class VoiceTransaction(RecordingTransaction, Protocol):
     """One unit of work."""
 
-    async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:
-        """Run this node from now on, in a new epoch; none: another does."""
+    async def take_node(
+        self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int, url: str | None = None
+    ) -> Lease | None:
+        """Run this node from now on, in a new epoch; none: another does. `url`: where other replicas reach us."""
         ...
 
     async def keep_node(self, lease: Lease, *, until_ms: int, connected: bool, calls: int) -> bool:
@@ -157,10 +161,18 @@ class PostgresVoiceStore:
 class PostgresVoiceTransaction(PostgresRecordings):
     """The real VoiceTransaction; its methods are described there."""
 
-    async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:
+    async def take_node(
+        self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int, url: str | None = None
+    ) -> Lease | None:
         """See VoiceTransaction."""
         row = await self.one(
-            _sql()["take_node"], node=node, holder=holder, driver=driver, now_ms=now_ms, until_ms=until_ms
+            _sql()["take_node"],
+            node=node,
+            holder=holder,
+            driver=driver,
+            now_ms=now_ms,
+            until_ms=until_ms,
+            url=url,
         )
         return Lease(node=node, epoch=row["epoch"]) if row else None
 

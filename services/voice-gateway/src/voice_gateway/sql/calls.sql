@@ -1,8 +1,9 @@
 -- name: take_node
-INSERT INTO node AS kept (node, holder, lease_until_ms, driver)
-VALUES (:node, :holder, :until_ms, :driver)
+INSERT INTO node AS kept (node, holder, lease_until_ms, driver, url)
+VALUES (:node, :holder, :until_ms, :driver, :url)
 ON CONFLICT (node) DO UPDATE
 SET holder = excluded.holder, lease_until_ms = excluded.lease_until_ms, driver = excluded.driver,
+  url = excluded.url,
   epoch = kept.epoch + 1, commits = 0, connected = false
 WHERE kept.holder IS NULL OR kept.holder = excluded.holder OR kept.lease_until_ms <= :now_ms
 RETURNING epoch
@@ -22,7 +23,7 @@ WHERE node.node = :node AND node.epoch = :epoch
 RETURNING before.commits
 
 -- name: nodes
-SELECT node, driver, connected, calls, holder IS NOT NULL AND lease_until_ms > :now_ms AS owned FROM node ORDER BY node
+SELECT node, driver, connected, calls, url, holder IS NOT NULL AND lease_until_ms > :now_ms AS owned FROM node ORDER BY node
 
 -- name: calls_of
 SELECT * FROM call WHERE node = :node AND over_at_ms IS NULL ORDER BY interaction_id

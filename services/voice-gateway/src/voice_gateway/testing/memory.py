@@ -23,6 +23,7 @@ class NodeRow:
     commits: int = 0
     connected: bool = False
     calls: int = 0
+    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,15 @@ class MemoryVoiceTransaction(MemoryRecordings[VoiceTables]):
         row = self.tables.nodes.get(lease.node)
         return row if row and row.epoch == lease.epoch else None
 
-    async def take_node(self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int) -> Lease | None:
+    async def take_node(
+        self, node: str, holder: str, *, driver: str, now_ms: int, until_ms: int, url: str | None = None
+    ) -> Lease | None:
         """See VoiceTransaction."""
         kept = self.tables.nodes.get(node)
         if kept and kept.holder not in (None, holder) and kept.until_ms > now_ms:
             return None
         epoch = kept.epoch + 1 if kept else 1
-        self.tables.nodes[node] = NodeRow(epoch=epoch, holder=holder, until_ms=until_ms, driver=driver)
+        self.tables.nodes[node] = NodeRow(epoch=epoch, holder=holder, until_ms=until_ms, driver=driver, url=url)
         return Lease(node=node, epoch=epoch)
 
     async def keep_node(self, lease: Lease, *, until_ms: int, connected: bool, calls: int) -> bool:
@@ -109,6 +112,7 @@ class MemoryVoiceTransaction(MemoryRecordings[VoiceTables]):
                 owned=row.holder is not None and row.until_ms > now_ms,
                 connected=row.connected,
                 calls=row.calls,
+                url=row.url,
             )
             for node, row in sorted(self.tables.nodes.items())
         ]

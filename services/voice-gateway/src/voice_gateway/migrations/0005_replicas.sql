@@ -1,0 +1,3 @@
+-- safe with previous release: yes
+-- Where other replicas reach the owner.
+ALTER TABLE node ADD COLUMN url text;
