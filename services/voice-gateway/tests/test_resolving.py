@@ -22,6 +22,13 @@ def test_a_number_leads_to_the_terms_of_its_address_however_the_trunk_says_it(ca
     assert (terms.supervision_announced, terms.can) == (False, CAN)
 
 
+def test_legs_live_as_long_as_the_node_says() -> None:
+    terms = Resolving(configured(), alive_seconds=8).terms(NUMBER, CAN)
+
+    assert terms is not None
+    assert terms.alive_seconds == 8
+
+
 def test_a_number_of_nobody_and_one_that_was_removed_have_no_terms() -> None:
     directory = configured()
     resolving = Resolving(directory)

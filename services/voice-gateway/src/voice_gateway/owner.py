@@ -148,7 +148,7 @@ class Owner:
         positions: Mapping[Partition, Position],
     ) -> ReignParts:
         shell, directory = self._parts.shell, self._parts.directory
-        resolving = Resolving(directory)
+        resolving = Resolving(directory, alive_seconds=self.node.legs_alive_seconds)
         doing = Doing(
             driver,
             clock=shell.clock,

@@ -99,8 +99,9 @@ class VoiceDirectory(Directory):
 class Resolving:
     """See the module."""
 
-    def __init__(self, directory: VoiceDirectory) -> None:
+    def __init__(self, directory: VoiceDirectory, *, alive_seconds: int = 120) -> None:
         self._directory = directory
+        self._alive_seconds = alive_seconds
 
     def terms(self, called: str, can: Capabilities) -> Terms | None:
         """Of a number that was dialled; none: nobody has it."""
@@ -131,6 +132,7 @@ class Resolving:
                 call.Extension(dialled=each.id, queue=each.queue, agent_id=each.agent)
                 for each in directory.extensions(tenant_id, domain)
             ),
+            alive_seconds=self._alive_seconds,
             can=can,
         )
 

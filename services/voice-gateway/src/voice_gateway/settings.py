@@ -48,6 +48,8 @@ class VoiceNode(BaseModel):
     """New ones, over time."""
     calls_burst: Annotated[int, Field(ge=1, le=1000)] = 40
     """New ones at once."""
+    legs_alive_seconds: Annotated[int, Field(ge=2, le=3600)] = 120
+    """Its legs end by themselves when no gateway was heard of for so long."""
     phones: PhonePlace | None = None
     """Where agents' phones register at it; none: they do not, but that those of a simulated node need no place."""
     options: dict[str, str] = Field(default_factory=dict)

@@ -26,7 +26,7 @@ def arrived(fact: CallArrived, now_ms: int) -> Turn:
     leg = Leg(leg_id=leg_id, of="customer", state="incoming", begun_at_ms=now_ms)
     dialling.started(turn, leg, direction="inbound", party=call.customer)
     turn.tell(Answer(leg_id=leg_id))
-    turn.set_timer(legs.KEEP_ALIVE, legs.ALIVE_MS)
+    legs.keep_alive(turn)
     return turn
 
 
@@ -60,5 +60,5 @@ def dial_asked(fact: DialAsked, now_ms: int) -> Turn:
         phone=fact.phone,
     )
     talking.seat_taken(turn, seat)
-    turn.set_timer(legs.KEEP_ALIVE, legs.ALIVE_MS)
+    legs.keep_alive(turn)
     return turn

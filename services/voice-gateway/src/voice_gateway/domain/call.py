@@ -87,6 +87,8 @@ class Terms:
     supervision_announced: bool = False
     """Agents hear that somebody listens."""
     extensions: tuple[Extension, ...] = ()
+    alive_seconds: int = 120
+    """Legs live so long without an owner, and are told to live on four times in it."""
     can: Capabilities = field(default_factory=Capabilities)
 
 

@@ -13,9 +13,6 @@ from voice_gateway.domain.dialling import ring_timer
 from voice_gateway.domain.events import LegAnswered, LegEnded, LegRinging
 from voice_gateway.domain.step import Turn
 
-ALIVE_SECONDS: Final = 120
-ALIVE_MS: Final = 30_000
-"""How often legs are told to live on."""
 KEEP_ALIVE: Final = "keep_alive"
 
 
@@ -123,12 +120,13 @@ def rang_out(turn: Turn, leg_id: str) -> None:
 
 
 def keep_alive(turn: Turn, *leg_ids: str) -> None:
-    """These legs live on for two minutes; none named: all of them, and again in half a minute."""
+    """These legs live on for a time; none named: all of them, and again in a quarter of it."""
+    seconds = turn.call.terms.alive_seconds
     alive = leg_ids or tuple(leg.leg_id for leg in turn.call.legs if leg.state == "up" and not leg.releasing)
     if alive and turn.call.terms.can.keeps_alive:
-        turn.tell(KeepAlive(leg_ids=alive, seconds=ALIVE_SECONDS))
+        turn.tell(KeepAlive(leg_ids=alive, seconds=seconds))
     if not leg_ids:
-        turn.set_timer(KEEP_ALIVE, ALIVE_MS)
+        turn.set_timer(KEEP_ALIVE, seconds * 250)
 
 
 def drained(turn: Turn) -> None:
