@@ -28,7 +28,7 @@ from voice_gateway.testing.asterisk_install import asterisk_root, available
 from voice_gateway.testing.node import until_hears
 from voice_gateway.testing.prompts_memory import MemoryPromptStore
 
-pytestmark = [pytest.mark.real_asterisk, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real_asterisk, pytest.mark.timeout(120, func_only=True)]
 KEYS = LinkKeys(["0123456789abcdef0123456789abcdef"])
 TENANT = "acme"
 

@@ -53,7 +53,7 @@ class AsteriskNotInstalledError(RuntimeError):
 
 @cache
 def available() -> str | None:
-    """The reason why Asterisk cannot be had here, or None if it can."""
+    """The reason why Asterisk cannot be had here, or None if it can; then it has been installed."""
     if os.geteuid() != 0:
         return "a real Asterisk needs root, to make its system in a folder"
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -62,9 +62,13 @@ def available() -> str | None:
         return f"a real Asterisk needs {' and '.join(missing)}"
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True).returncode:
         return "a real Asterisk needs name spaces of its own, which this machine does not give"
-    if _root().exists() or mirror(_apt_sources()) is not None:
-        return None
-    return "a real Asterisk needs a mirror of Debian in the machine's apt sources"
+    if not _root().exists() and mirror(_apt_sources()) is None:
+        return "a real Asterisk needs a mirror of Debian in the machine's apt sources"
+    try:
+        asterisk_root()
+    except AsteriskNotInstalledError as error:
+        return f"a real Asterisk could not be installed: {error}"
+    return None
 
 
 def mirror(sources: Iterable[str]) -> str | None:
