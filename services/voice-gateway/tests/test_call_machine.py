@@ -273,7 +273,7 @@ class Calls(RuleBasedStateMachine):
         owner = main.agent_id if main and main.state == "assigned" and main.agent_id in up else None
         helper = second.agent_id if second and second.state == "assigned" and second.agent_id in up else None
         talking = {each for each in (owner, CUSTOMER if CUSTOMER in up else None) if each}
-        held = any(task is not None and task.state == "assigned" and task.held for task in (main, second))
+        held = CUSTOMER in up and any(task and task.state == "assigned" and task.held for task in (main, second))
         heard = {phone: frozenset({"music"}) for phone in up}
         if helper and second and second.role == "participant":
             talking.add(helper)

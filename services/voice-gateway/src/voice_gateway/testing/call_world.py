@@ -263,7 +263,7 @@ class CallWorld:
         ids = [said.event_id for said in [*self.said, *taken.messages]]
         assert len(ids) == len(set(ids))
         for said in taken.messages:
-            adapter = adapter_of(type(said.data))
+            adapter = adapter_of(registry.BY_DATA[type(said.data)].data)
             assert adapter.validate_json(adapter.dump_json(said.data)) == said.data, "it is as contracts want it"
         for once in (InteractionEnded, CallMeasured):
             assert len([said for said in [*self.said, *taken.messages] if isinstance(said.data, once)]) <= 1
