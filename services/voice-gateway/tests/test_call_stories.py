@@ -7,6 +7,7 @@ from contracts.calls import CallMeasured, LegEnded
 from contracts.commands import ConnectAssignment, EndTask
 from contracts.interactions import InteractionEnded
 from voice_gateway.domain import events
+from voice_gateway.domain.call import UnknownFormError, call_from_json, call_to_json
 from voice_gateway.domain.commands import Dial, HangUp, Join, KeepAlive
 from voice_gateway.domain.facts import NodeTold
 from voice_gateway.domain.flow_plan import FlowPlan
@@ -257,3 +258,46 @@ def test_a_leg_that_the_node_puts_nowhere_is_tried_again_and_then_ended() -> Non
 
     given = [each for each in world.to_do if getattr(each, "leg_id", None) == agent.leg_id]
     assert given == [agent, agent, HangUp(leg_id=agent.leg_id)]
+
+
+def test_a_talk_goes_on_while_nobody_listens_and_what_was_decided_meanwhile_is_done_then() -> None:
+    world = talking()
+    world.lose_node()
+    world.router.hold("ada", held=True)
+    world.settle()
+    assert world.hears(CUSTOMER, "ada") == ({"ada"}, {CUSTOMER})
+
+    assert world.call is not None
+    world.call = call_from_json(call_to_json(world.call))
+    world.recover_node()
+    world.settle()
+    assert world.hears(CUSTOMER, "ada") == ({"music"}, set())
+
+
+def test_an_agent_whose_leg_went_while_nobody_listened_is_rung_again() -> None:
+    world = talking()
+    world.lose_node()
+    world.phones.hang_up("ada")
+    world.recover_node()
+    world.settle()
+
+    assert world.rings("ada")
+    assert world.hears(CUSTOMER) == ({"music"},)
+
+
+def test_a_node_that_lost_everything_closes_the_call_with_the_cause_and_rings_nobody() -> None:
+    world = talking()
+    world.lose_node()
+    world.phones.hang_up(CUSTOMER)
+    world.phones.hang_up("ada")
+    world.recover_node()
+    world.settle()
+
+    assert [(ended.reason, ended.cause) for ended in world.of(InteractionEnded)] == [("customer_left", "lost")]
+    assert len([each for each in world.done if isinstance(each, Dial)]) == 1
+    assert over(world)
+
+
+def test_a_call_of_a_newer_form_is_not_misread() -> None:
+    with pytest.raises(UnknownFormError):
+        call_from_json(b"[2,{}]")
