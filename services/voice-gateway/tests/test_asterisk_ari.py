@@ -38,6 +38,7 @@ class World:
 
     def __init__(self, answers: Answers = nothing_there) -> None:
         self.answers = answers
+        self.slow: Callable[[HttpRequest], Awaitable[HttpReply]] | None = None
         self.told = Told()
         self.sockets = FakeSockets()
         self.http = FakeHttp(self._answer)
@@ -53,6 +54,8 @@ class World:
         self.stop = asyncio.Event()
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
+        if self.slow is not None:
+            return await self.slow(request)
         answer = self.answers(request)
         if isinstance(answer, Exception):
             raise answer
@@ -181,6 +184,45 @@ def test_an_event_that_is_not_understood_is_passed_over() -> None:
 
         await world.told.until(LegIncoming)
         assert not world.told.of(DriverLost)
+
+    lived(story)
+
+
+def test_a_snapshot_that_is_older_than_a_call_does_not_forget_it() -> None:
+    async def story(world: World) -> None:
+        world.says("StasisStart")
+        leg_id = (await world.told.until(LegIncoming)).leg_id
+        snapshot = await world.driver.snapshot()
+        await world.driver.do(Answer(leg_id=leg_id))
+        world.says("ChannelDestroyed", cause=16)
+        await world.told.until(LegEnded, leg_id=leg_id)
+
+        assert snapshot.legs == ()
+        assert not world.told.of(CommandRefused)
+
+    lived(story)
+
+
+def test_a_leg_that_is_being_dialled_while_the_connection_is_renewed_is_not_forgotten() -> None:
+    async def story(world: World) -> None:
+        asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def slow(request: HttpRequest) -> HttpReply:
+            if request.url.startswith("http://node:8088/ari/channels?"):
+                asked.set()
+                await may_answer.wait()
+            return nothing_there(request)
+
+        world.slow = slow
+        dialling = asyncio.create_task(world.driver.do(Dial(leg_id="a", to=Phone(endpoint_id="ada"), ring_seconds=20)))
+        await asked.wait()
+        world.sockets.cut()
+        await world.told.until(DriverRecovered)
+        may_answer.set()
+        await dialling
+        world.says("ChannelDestroyed", "leg-a.", cause=17)
+
+        assert (await world.told.until(LegEnded)).leg_id == "a"
 
     lived(story)
 

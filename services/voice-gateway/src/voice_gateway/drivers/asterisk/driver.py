@@ -16,10 +16,11 @@ from voice_gateway.domain.driver import Capabilities, Sink
 from voice_gateway.domain.events import Event, Snapshot
 from voice_gateway.drivers.asterisk import commands, names
 from voice_gateway.drivers.asterisk.ari import Answered, Ari, AriSettings, Ask, Json
-from voice_gateway.drivers.asterisk.events import TYPES, Translator, is_leg, new_leg, snapshot_of
+from voice_gateway.drivers.asterisk.events import TYPES, Translator, is_leg
 from voice_gateway.drivers.asterisk.hearing import Hearing
 from voice_gateway.drivers.asterisk.helpers import Helpers, NotBegunError
 from voice_gateway.drivers.asterisk.legs import Leg, Legs, Recent
+from voice_gateway.drivers.asterisk.looking import learn, snapshot_of
 from voice_gateway.drivers.asterisk.recordings import Recordings
 
 LOG: Final = log("asterisk")
@@ -122,8 +123,8 @@ class AsteriskDriver:
         """See Driver."""
         if not self._up.is_set():
             raise RetryLaterError(AWAY)
-        snapshot, _ = await self._look()
-        return snapshot
+        channels, bridges = await self._look()
+        return snapshot_of(self._node, channels, bridges, self._clock.now_ms())
 
     def recording(self, recording_id: str) -> AsyncIterator[bytes]:
         """See Driver."""
@@ -140,7 +141,8 @@ class AsteriskDriver:
     async def opened(self) -> None:
         """See Listener. What is wanted is said each time: Asterisk forgets it with the connection."""
         allowed = {"allowed": [{"type": each} for each in TYPES]}
-        snapshot, bridges = await self._look()
+        channels, bridges = await self._look()
+        learn(self._node, self._legs, channels, bridges)
         try:
             await self._must(Ask(method="PUT", path=("applications", self._app, "eventFilter"), body=allowed))
             await self._helpers.sweep(bridges)
@@ -149,7 +151,9 @@ class AsteriskDriver:
         self._up.set()
         if self._lost:
             self._lost = False
-            self._tell(events.DriverRecovered(snapshot=snapshot, at_ms=self._clock.now_ms()))
+            at_ms = self._clock.now_ms()
+            snapshot = snapshot_of(self._node, channels, bridges, at_ms)
+            self._tell(events.DriverRecovered(snapshot=snapshot, at_ms=at_ms))
 
     def closed(self, reason: str) -> None:
         """See Listener."""
@@ -190,33 +194,14 @@ class AsteriskDriver:
                 event = self._recordings.over(event)
         self._sink.tell(event)
 
-    async def _look(self) -> tuple[Snapshot, list[Json]]:
-        """How things stand; what is remembered of legs is set right."""
+    async def _look(self) -> tuple[list[Json], list[Json]]:
+        """The channels that are legs, and all bridges."""
         try:
             channels = (await self._must(Ask(method="GET", path=("channels",)))).body
             bridges = (await self._must(Ask(method="GET", path=("bridges",)))).body
         except commands.RefusedError as error:
             raise RetryLaterError(str(error)) from error
-        rooms = {each: names.room_of(bridge["id"]) for bridge in bridges for each in bridge["channels"]}
-        self._legs.music = {
-            room_id: bridge["name"]
-            for bridge in bridges
-            if bridge["bridge_type"] == "holding" and (room_id := names.room_of(bridge["id"]))
-        }
-        here = [channel for channel in channels if is_leg(channel, self._app)]
-        known = {channel["id"] for channel in here}
-        for leg in self._legs:
-            if leg.channel_id not in known:
-                self._legs.remove(leg)
-        for channel in here:
-            fresh = new_leg(self._node, channel)
-            leg = self._legs.of_channel(channel["id"]) or self._legs.add(fresh)
-            leg.answered = leg.answered or fresh.answered
-            leg.room_id = leg.goes_to = rooms.get(leg.channel_id)
-            if leg.music is None:
-                leg.music = self._legs.music.get(leg.room_id or "", "" if "held" in leg.quiet else None)
-        self._helpers.remembered(bridges, self._legs)
-        return snapshot_of(self._legs, bridges, self._clock.now_ms()), bridges
+        return [channel for channel in channels if is_leg(channel, self._app)], bridges
 
     # What is done.
 
@@ -269,7 +254,11 @@ class AsteriskDriver:
         leg = self._legs.get(command.leg_id) or self._legs.add(
             Leg(leg_id=command.leg_id, channel_id=names.leg_channel(command.leg_id), ours=True)
         )
-        answered = await self._ari.ask(asked)
+        leg.is_asked_for = True
+        try:
+            answered = await self._ari.ask(asked)
+        finally:
+            leg.is_asked_for = False
         self._given.add(command.leg_id)
         if not answered.is_fine and answered.status not in asked.done:
             self._legs.remove(leg)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from voice_gateway.domain import events
-from voice_gateway.domain.events import Event, LegSeen, Snapshot
+from voice_gateway.domain.events import Event
 from voice_gateway.domain.words import AnsweredBy, EndCause, Party, PlaybackEnd, Quality
 from voice_gateway.drivers.asterisk.legs import QUIET_VARIABLE, Leg, Legs, Recent, quiet_of
 from voice_gateway.drivers.asterisk.names import is_helper, is_ours, leg_of, room_of
@@ -264,13 +264,6 @@ def quality_of(text: str) -> Quality | None:
         lost_fraction=round(max(0.0, told.get("lp", 0)) / expected, 5),
         round_trip_ms=round(1000 * told["rtt"], 3) if told.get("rtt") else None,
     )
-
-
-def snapshot_of(legs: Legs, bridges: list[Json], at_ms: int) -> Snapshot:
-    """All legs that were told of, and all rooms."""
-    seen = tuple(LegSeen(leg_id=leg.leg_id, answered=leg.answered, ours=leg.ours, room_id=leg.room_id) for leg in legs)
-    rooms = (room_of(bridge["id"]) for bridge in bridges)
-    return Snapshot(legs=seen, rooms=tuple(room_id for room_id in rooms if room_id is not None), at_ms=at_ms)
 
 
 def is_leg(channel: Json, app: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from voice_gateway.domain.words import MonitorMode
 from voice_gateway.drivers.asterisk import commands, names
 from voice_gateway.drivers.asterisk.ari import Answered, Ask
-from voice_gateway.drivers.asterisk.legs import Leg, Legs
+from voice_gateway.drivers.asterisk.legs import Leg
 
 BEGIN_SECONDS: Final = 5.0
 WHISPERS: Final[Mapping[MonitorMode, str]] = {"spy": "none", "whisper": "out", "barge": "both"}
@@ -87,16 +87,6 @@ class Helpers:
         await self.end_monitor(leg)
         for stream_id in list(leg.streams):
             await self.end_stream(stream_id)
-
-    def remembered(self, bridges: list[Mapping[str, Any]], legs: Legs) -> None:
-        """Learn from the node which legs have helpers."""
-        for bridge in bridges:
-            stream_id = names.stream_of(bridge["id"])
-            streamed = legs.get(bridge["name"])
-            if stream_id and streamed is not None:
-                streamed.streams.add(stream_id)
-            for leg in filter(None, map(legs.of_channel, bridge["channels"])):
-                leg.monitors = names.is_helper(bridge["id"])
 
     async def sweep(self, bridges: list[Mapping[str, Any]]) -> None:
         """End what nobody uses: a bridge of ours in which one is alone."""

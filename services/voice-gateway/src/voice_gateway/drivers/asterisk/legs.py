@@ -21,6 +21,8 @@ class Leg:
     ours: bool
     told: bool = True
     """It was told of, or is our own."""
+    is_asked_for: bool = False
+    """Asterisk has been asked to make it, and has not answered."""
     answered: bool = False
     rang: bool = False
     room_id: str | None = None
