@@ -22,6 +22,9 @@ from router.engine.story import DOMAIN, Engine, open_story
 from servicekit.telemetry import Telemetry
 from servicekit.testing.eventually import eventually
 from servicekit.testing.virtual import run_virtual
+from voice_gateway.metrics import VoiceInstruments
+from voice_gateway.prompts import PromptMetrics
+from voice_gateway.recordings import RecordingMetrics
 
 ROOT: Final = Path(__file__).parents[1]
 DASHBOARDS: Final = ROOT / "deploy/dashboards"
@@ -152,6 +155,9 @@ def test_page_names_every_metric_with_its_kind_and_labels(told: tuple[CollectorR
     ChatMetrics(telemetry, Rooms(sockets_max=1))
     ProviderMetrics(telemetry)
     SendingMetrics(telemetry)
+    VoiceInstruments(telemetry)
+    PromptMetrics(telemetry)
+    RecordingMetrics(telemetry)
     families = {family.name: family.type for each in (registry, telemetry.registry) for family in each.collect()}
     existing = {
         name + ("_total" if kind == "counter" else ""): kind

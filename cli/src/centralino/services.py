@@ -23,6 +23,7 @@ RELAY: Final = "email-gateway.relay"
 DRAIN_SECONDS: Final = 5
 GROUP_SESSION_SECONDS: Final = 6
 """The least that Kafka takes: on one machine a service that died is back at once and wants its partitions."""
+LEASE_SECONDS: Final = 3
 _PASSED_ON: Final = ("CENTRALINO_LOG_LEVEL",)
 
 
@@ -175,6 +176,8 @@ def _voice_service() -> ServiceSpec:
                     simulators.voice_node(setting.home, setting.origins(simulators.NAME)[0]),
                 ]
             ),
+            # A gateway that died is back at once and wants its nodes.
+            "CENTRALINO_LEASE_SECONDS": str(LEASE_SECONDS),
             "CENTRALINO_FILES_URL": (setting.home.folder / "files").as_uri(),
             "CENTRALINO_FILE_LINK_SECRETS": setting.home.secret("file-link-secret"),
             "CENTRALINO_SECRETS_PATH": simulators.secrets_of(setting.home),

@@ -73,6 +73,7 @@ class Owner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """See Loop."""
+        self._metrics.calls(0, connected=False)
         await self._until_configured(stop)
         while not stop.is_set():
             lease = await self._taken()
