@@ -232,3 +232,18 @@ def test_an_event_of_a_domain_that_nobody_knows_holds_up_nothing() -> None:
             assert desk.announced() == ["e2"]
 
     run_virtual(story())
+
+
+def test_an_event_that_breaks_its_contract_holds_up_nothing() -> None:
+    async def story() -> None:
+        desk = Desk()
+        async with desk.opened():
+            live, _ = desk.calls.put(call_of(), [])
+            broken = replace(ENDED, cause="No Code")
+            desk.commits.put(live, [], [Said(data=broken, event_id="e1"), Said(data=ENDED, event_id="e2")], [])
+            await asyncio.sleep(1)
+
+            assert desk.announced() == ["e2"]
+            assert KEY in desk.store.database.tables.calls
+
+    run_virtual(story())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts import Event
+from contracts import Event, MalformedEventError
 from contracts.registry import BY_DATA
 from servicekit.errors import RetryLaterError
 from servicekit.ports import Chance, Clock, Partition
@@ -223,7 +223,11 @@ class Commits:
                 time_ms=now_ms,
                 data=said.data,
             )
-            await tx.announce(event, partition=partition)
+            try:
+                await tx.announce(event, partition=partition)
+            except MalformedEventError:
+                # A fault of ours about one event must not hold up all calls, again after each start.
+                LOG.exception("event_malformed", extra={"type": event.type.name})
 
 
 def consumer_of(node: str) -> str:
