@@ -3,7 +3,7 @@
 import pytest
 from contracts.commands import ConnectAssignment, EndTask
 from contracts.interactions import InteractionEnded, InteractionStarted
-from contracts.tasks import TaskAssigned, TaskUnassigned, WrapupStarted
+from contracts.tasks import TaskAssigned, TaskRequeued, TaskUnassigned, WrapupStarted
 from voice_gateway.domain.commands import Dial
 from voice_gateway.domain.facts import DialAsked, Routed
 from voice_gateway.domain.words import Number, Party
@@ -73,6 +73,19 @@ def test_an_agent_who_hangs_up_while_the_customer_rings_stops_the_ringing() -> N
     world.settle()
     assert not world.rings(CUSTOMER)
     assert [ended.reason for ended in world.of(InteractionEnded)] == ["agent_closed"]
+    assert over(world)
+
+
+def test_an_agent_who_is_lost_while_the_customer_rings_stops_the_ringing_and_another_call_will_be_made() -> None:
+    world = dialled()
+    world.phones.answer("ada")
+    world.settle()
+
+    world.step(routed(TaskRequeued, reason="agent_lost", queued_at_ms=1, requeued_at_ms=1))
+    world.settle()
+
+    assert not world.rings(CUSTOMER)
+    assert world.of(InteractionEnded) == []
     assert over(world)
 
 

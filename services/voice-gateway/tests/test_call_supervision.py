@@ -7,6 +7,7 @@ import pytest
 from contracts.call_commands import AttachTranscript, DropLeg, MuteCall, SendKeys, SuperviseCall
 from contracts.calls import CallCommandRefused, Supervised, TranscriptAttached
 from contracts.commands import TransferTask
+from contracts.interactions import InteractionEnded
 from voice_gateway.domain import events
 from voice_gateway.domain.commands import Monitor, Play
 from voice_gateway.domain.driver import Capabilities
@@ -79,6 +80,10 @@ def test_a_call_that_is_taken_over_is_the_supervisors_and_the_agent_is_let_go() 
 
     assert world.hears(CUSTOMER, "ada", SUPERVISOR) == ({SUPERVISOR}, NOTHING, {CUSTOMER})
     assert [each.mode for each in world.of(Supervised)] == ["spy", "take_over"]
+
+    world.phones.hang_up(SUPERVISOR)
+    world.settle()
+    assert [ended.reason for ended in world.of(InteractionEnded)] == ["agent_closed"]
 
 
 def test_a_call_that_the_router_does_not_reassign_is_not_taken_over() -> None:
