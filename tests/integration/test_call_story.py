@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from centralino.call_centre import SECONDS, SUPERVISOR, TONES, CallCentre, Json, call_centre
+from centralino.call_centre import EXTENSION, SECONDS, SUPERVISOR, TONES, CallCentre, Json, call_centre
 from servicekit.testing.eventually import eventually
 from voice_gateway.testing.asterisk_install import asterisk_root, available
 from voice_gateway.testing.phones import Manner
@@ -239,7 +239,7 @@ async def recorded(centre: CallCentre, interaction_id: str) -> dict[str, float]:
     return heard
 
 
-@pytest.mark.parametrize("when", ["before", "with", "rings"])
+@pytest.mark.parametrize("when", ["before", "with", "rings", "answered"])
 async def test_a_caller_who_hangs_up_while_the_offer_is_accepted_is_gone_once(centre: CallCentre, when: str) -> None:
     """Whichever the router hears first: the task is abandoned and the offer was stale, or the agent wraps up."""
     ada = centre.desks["ada"]
@@ -247,17 +247,19 @@ async def test_a_caller_who_hangs_up_while_the_offer_is_accepted_is_gone_once(ce
     await ada.ready()
     offer = await ada.offer()
     accepting = asyncio.create_task(ada.send("POST", f"/offers/{offer['offer_id']}/accept"))
-    if when == "rings":
-        await centre.until("ada", lambda seen: seen.rings)
-    elif when == "with":
+    if when == "with":
         await asyncio.sleep(0)
+    elif when != "before":
+        await centre.until("ada", lambda seen: seen.rings)
+    if when == "answered":
+        await centre.phones.answer("ada")
     await centre.phones.hang_up("anna")
     answer = await accepting
     await centre.idle("anna", "ada")
     told = await over(centre, offer["interaction_id"], "wrap-up" if answer.is_success else "abandoned")
     held = (await ada.look())["assignments"]
 
-    assert when != "rings" or answer.is_success
+    assert answer.is_success or when in {"before", "with"}
     assert told["end_reason"] == "customer_left"
     assert [each["state"] for each in held] == (["wrapup"] if answer.is_success else [])
 
@@ -349,6 +351,44 @@ async def test_who_takes_a_transfer_and_cannot_be_rung_gives_the_customer_to_the
     await centre.hears(anna={"ida"}, ida={"anna"})
 
     await owns_alone(centre, "ida", "eve")
+
+
+@pytest.mark.parametrize("first", ["hangs up", "completes"])
+async def test_who_leaves_while_the_customer_is_handed_over_to_them_leaves_one_owner(
+    centre: CallCentre, first: str
+) -> None:
+    """The owner still, whose wish was too late; or the one who has left, and so the talk is over."""
+    ada = centre.desks["ada"]
+    held = await talk(centre)
+    transfer_id, taken = await consults(centre, "ada", held, "eve")
+    completing = asyncio.create_task(ada.send("POST", f"/transfers/{transfer_id}/complete"))
+    if first == "completes":
+        await asyncio.sleep(0)
+    await centre.phones.hang_up("eve")
+    if (await completing).is_success:
+        await centre.idle("anna", "ada", "eve")
+        await ada.holding(held["assignment_id"], "wrapup")
+        await centre.desks["eve"].holding(taken["assignment_id"], "wrapup")
+        await over(centre, held["interaction_id"], "wrap-up")
+    else:
+        await centre.hears(anna={"ada"}, ada={"anna"})
+        await owns_alone(centre, "ada", "eve")
+
+
+async def test_a_phone_gives_its_call_away_and_leaves_before_it_is_taken(centre: CallCentre) -> None:
+    held = await talk(centre)
+    await centre.desks["eve"].ready()
+    await centre.phones.transfer("ada", EXTENSION)
+    await centre.until("ada", lambda seen: seen.transferred)
+    if centre.phones.seen("ada").talks:
+        await centre.phones.hang_up("ada")
+    await centre.hears(anna={"music"})
+    await centre.desks["eve"].accept()
+    await centre.picks_up("eve")
+    await centre.hears(anna={"eve"}, eve={"anna"})
+
+    await owns_alone(centre, "eve", "ada")
+    await centre.desks["ada"].holding(held["assignment_id"], "wrapup")
 
 
 async def test_a_customer_who_leaves_a_consultation_ends_it_for_both_agents(centre: CallCentre) -> None:

@@ -39,6 +39,8 @@ from centralino.web import call
 TENANT: Final = "centre"
 DOMAIN: Final = "centre.main"
 NUMBER: Final = "+390612345"
+EXTENSION: Final = "77"
+"""Eve's."""
 CUSTOMERS: Final = ("anna", "bert")
 AGENTS: Final = ("ada", "eve", "ida")
 SUPERVISOR: Final = "sol"
@@ -336,6 +338,7 @@ def configuration() -> Json:
         "prompts": [{**in_domain, "id": WELCOME, "files": {"en": "hello.wav"}}],
         "flows": [{**in_domain, "id": "phone", "welcome": WELCOME}],
         "recording": [{**in_domain, "id": "all", "consent": "none"}],
+        "extensions": [{**in_domain, "id": EXTENSION, "agent": "eve"}],
     }
 
 
