@@ -11,7 +11,7 @@ from contracts.interactions import InteractionEnded
 from voice_gateway.domain import commands, events
 from voice_gateway.domain.call import RecordingPolicy
 from voice_gateway.domain.driver import Capabilities
-from voice_gateway.domain.facts import NodeTold
+from voice_gateway.domain.facts import NodeTold, Reconciled
 from voice_gateway.domain.flow_plan import FlowPlan, Survey, SurveyQuestion, Voicemail
 from voice_gateway.drivers.tones import tone_of
 from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, consulting, talking, waiting
@@ -137,6 +137,16 @@ def test_a_recording_that_ended_while_the_node_could_not_be_heard_is_fetched() -
     assert [(kept.kind, kept.seconds) for kept in world.kept] == [("talk", 8.0)]
     assert world.call is not None
     assert world.call.over
+
+
+def test_a_recording_of_a_room_that_all_have_left_unheard_is_fetched_though_the_room_is_there() -> None:
+    world = talking(RECORDED)
+    world.pass_time(7)
+    assert world.call is not None
+    rooms = tuple(room.room_id for room in world.call.rooms)
+    world.step(Reconciled(snapshot=events.Snapshot(legs=(), rooms=rooms, at_ms=world.clock.now_ms())))
+
+    assert [kept.kind for kept in world.kept] == ["talk"]
 
 
 @pytest.mark.parametrize("leaves", [True, False])

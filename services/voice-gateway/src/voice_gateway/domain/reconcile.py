@@ -47,9 +47,9 @@ def _rooms_seen(turn: Turn, snapshot: Snapshot) -> None:
 
 
 def _recordings_seen(turn: Turn, snapshot: Snapshot) -> None:
-    """What was to be stopped, or is of a room or a leg that is gone, is over, and perhaps that was not heard. It is
-    fetched as if it were ready; whoever fetches it sees whether it is."""
-    there = {room.room_id for room in turn.call.rooms} | {leg.leg_id for leg in turn.call.legs}
+    """What was to be stopped, or is of a leg that is gone or of a room in which nobody is, is over, and perhaps that
+    was not heard. It is fetched as if it were ready; whoever fetches it sees whether it is."""
+    there = {leg.room_id for leg in snapshot.legs} | {leg.leg_id for leg in turn.call.legs}
     for each in turn.call.recordings:
         if each.where_id not in there or (each.stopped_at_ms or snapshot.at_ms) < snapshot.at_ms:
             waiting.recorded(turn, each.recording_id, recording.length_seconds(each, snapshot.at_ms))
