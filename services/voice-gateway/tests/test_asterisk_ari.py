@@ -11,7 +11,7 @@ from servicekit.ports import HttpNotSentError, HttpReply, HttpRequest, HttpUnkno
 from servicekit.testing.fake_http import FakeHttp
 from servicekit.testing.fake_sockets import FakeSockets
 from servicekit.testing.virtual import SeededChance, VirtualClock, run_virtual
-from voice_gateway.domain.commands import Answer, Dial, HangUp, OpenRoom, Play, StopPlaying
+from voice_gateway.domain.commands import Answer, Dial, HangUp, OpenRoom, Play, Record, StopPlaying, StopRecording
 from voice_gateway.domain.events import CommandRefused, DriverLost, DriverRecovered, LegEnded, LegIncoming
 from voice_gateway.domain.words import Media, Phone
 from voice_gateway.drivers.asterisk import ari as module
@@ -117,6 +117,31 @@ def test_what_asterisk_will_not_do_is_refused_with_its_reason_and_what_is_done_i
         await world.driver.do(HangUp(leg_id=leg_id))
 
         assert [event.reason for event in world.told.of(CommandRefused)] == ["409 already there"]
+
+    lived(story)
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_recording_that_is_over_or_just_ending_is_stopped(status: int) -> None:
+    async def story(world: World) -> None:
+        world.answers = lambda _: reply(status, {"message": "not recording"})
+        await world.driver.do(StopRecording(recording_id="r"))
+
+        assert not world.told.events
+
+    lived(story)
+
+
+def test_a_recording_is_given_once_it_runs_since_before_it_cannot_be_paused() -> None:
+    async def story(world: World) -> None:
+        recording = asyncio.create_task(world.driver.do(Record(recording_id="r", room_id="a")))
+        await VirtualClock().sleep(1)
+        assert world.asked("POST", "/record?name=r")
+        assert not recording.done()
+        world.sockets.say(json.dumps({"type": "RecordingStarted", "recording": {"name": "r"}}))
+        await VirtualClock().sleep(0.1)
+
+        assert recording.done()
 
     lived(story)
 

@@ -187,7 +187,7 @@ class AsteriskDriver:
         match event:
             case events.KeyPressed():
                 for recording_id in self._recordings.ended_by(event.leg_id, event.key):
-                    self._spawn(self._must(_live(recording_id, "stop")))
+                    self._spawn(self._stop_recording(words.StopRecording(recording_id=recording_id)))
             case events.RecordingReady() | events.RecordingFailed():
                 if self._recordings.is_of_leg(event.recording_id):
                     self._spawn(self._helpers.end_recorder(event.recording_id))
@@ -302,15 +302,23 @@ class AsteriskDriver:
             await self._hearing.moved(leg, None)
 
     async def _record(self, command: words.Record) -> None:
-        if command.recording_id in self._given:
+        """Done once it runs: one that only waits to begin cannot be paused."""
+        recording_id = command.recording_id
+        if recording_id in self._given:
             return
-        if command.leg_id is not None:
-            await self._helpers.record(self._legs.known(command.leg_id), command.recording_id, command.seconds_max)
-        else:
-            bridge_id = names.room_bridge(command.room_id or "")
-            await self._must(commands.record("bridges", bridge_id, command.recording_id, command.seconds_max))
         self._recordings.begin(command)
-        self._given.add(command.recording_id)
+        try:
+            if command.leg_id is not None:
+                leg = self._legs.known(command.leg_id)
+                await self._helpers.record(leg, recording_id, command.seconds_max)
+            else:
+                bridge_id = names.room_bridge(command.room_id or "")
+                await self._must(commands.record("bridges", bridge_id, recording_id, command.seconds_max))
+        except commands.RefusedError:
+            self._recordings.forget(recording_id)
+            raise
+        self._given.add(recording_id)
+        await self._recordings.running(recording_id)
 
     async def _pause_recording(self, command: words.PauseRecording) -> None:
         await self._must(_live(command.recording_id, "pause", method="POST" if command.paused else "DELETE"))

@@ -1,21 +1,24 @@
 """How long recordings are, and what ends them: Asterisk tells whole seconds only, and knows no key in a talk."""
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from servicekit.ports import Clock
+from servicekit.store import wait_for_event
 
 from voice_gateway.domain.commands import Record
 from voice_gateway.domain.events import RecordingFailed, RecordingReady
 
 RUNNING_MAX: Final = 10_000
+BEGIN_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
 class _Running:
     asked: Record
     since_ms: int
-    runs: bool = False
+    runs: asyncio.Event = field(default_factory=asyncio.Event)
     taken_ms: int = 0
     paused: bool = False
 
@@ -28,7 +31,7 @@ class Recordings:
         self._running: dict[str, _Running] = {}
 
     def begin(self, asked: Record) -> None:
-        """Asterisk has taken it, and may say later when it runs."""
+        """It is asked for; Asterisk says when it runs."""
         self._running.setdefault(asked.recording_id, _Running(asked=asked, since_ms=self._clock.now_ms()))
         while len(self._running) > RUNNING_MAX:
             del self._running[next(iter(self._running))]
@@ -36,8 +39,19 @@ class Recordings:
     def started(self, recording_id: str) -> None:
         """It runs from now on."""
         running = self._running.get(recording_id)
-        if running is not None and not running.runs:
-            running.runs, running.since_ms = True, self._clock.now_ms()
+        if running is not None and not running.runs.is_set():
+            running.runs.set()
+            running.since_ms = self._clock.now_ms()
+
+    async def running(self, recording_id: str) -> None:
+        """Until it runs, but not for ever."""
+        running = self._running.get(recording_id)
+        if running is not None:
+            await wait_for_event(running.runs, timeout_seconds=BEGIN_SECONDS)
+
+    def forget(self, recording_id: str) -> None:
+        """There will be none."""
+        self._running.pop(recording_id, None)
 
     def pause(self, recording_id: str, *, paused: bool) -> None:
         """What passes while it is paused is not in it."""
