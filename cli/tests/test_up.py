@@ -147,7 +147,7 @@ def test_a_service_that_does_not_start_ends_everything_with_its_last_lines(
 ) -> None:
     monkeypatch.setenv("STUB_FAILS", "1")
     with stub_stack(tmp_path) as up:
-        exit_code = up.process.wait(30)
+        exit_code = up.process.wait(50)
 
     assert exit_code == 1
     assert "stub ended with code 1" in up.output
@@ -160,7 +160,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path, argume
     precious.parent.mkdir()
     precious.write_text("five years")
     with stub_stack(tmp_path, *arguments) as up:
-        exit_code = up.process.wait(30)
+        exit_code = up.process.wait(50)
 
     assert exit_code == 2
     assert "holds something that is not ours" in up.output
