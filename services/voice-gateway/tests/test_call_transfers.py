@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from contracts.commands import EndTask, HoldTask, MoveTransfer, TransferTask
 from contracts.interactions import InteractionEnded
 from voice_gateway.domain import events
@@ -86,6 +87,25 @@ def test_a_consultant_who_leaves_gives_the_customer_back_to_the_owner() -> None:
 
     assert [ended.agent_id for ended in world.of(EndTask)] == ["eve"]
     assert world.hears(CUSTOMER, "ada") == ({"ada"}, {CUSTOMER})
+
+
+@pytest.mark.parametrize("role", ["consultant", "participant"])
+def test_who_leaves_as_a_helper_while_the_customer_becomes_theirs_is_rung_again(role: str) -> None:
+    world = consulting()
+    if role == "participant":
+        world.router.move("conference")
+        world.settle()
+    world.router.move("complete")  # of which the gateway has not heard yet
+    world.phones.hang_up("eve")
+    while world.read_node():
+        pass
+    world.settle()
+
+    assert [ended.as_helper for ended in world.of(EndTask)] == [True]
+    assert (world.hears(CUSTOMER, "ada"), world.rings("eve")) == ((MUSIC, NOTHING), True)
+    world.phones.answer("eve")
+    world.settle()
+    assert (world.hears(CUSTOMER, "eve"), world.of(InteractionEnded)) == (({"eve"}, {CUSTOMER}), [])
 
 
 def test_a_participant_who_leaves_leaves_the_others_talking() -> None:

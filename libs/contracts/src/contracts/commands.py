@@ -72,6 +72,8 @@ class EndTask:
     seen_number: Number | None = None
     disposition: Code | None = None
     """Known already it says how long the wrap-up may take, and stays if that runs out."""
+    as_helper: bool = False
+    """Only while the agent helps another: who leaves as a helper does not end what has become theirs meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

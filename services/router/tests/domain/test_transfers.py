@@ -411,6 +411,15 @@ def test_the_consultant_who_is_done_ends_the_consultation(told: Story) -> None:
     assert only(done, TaskTransferredOut).disposition == "explained"
 
 
+def test_a_consultant_who_left_as_one_does_not_end_what_has_become_theirs(told: Story) -> None:
+    consult(told)
+    told.move("ann", "i1.t2", "complete")
+
+    assert refusal(told.end_task("bob", "i1.t2.o1.a", as_helper=True)) == ("role_changed", 409)
+    assert told.domain.tasks["i1.t2"].state == "assigned"
+    assert of(told.end_task("bob", "i1.t2.o1.a"), WrapupStarted)
+
+
 def test_nothing_can_be_handed_over_before_somebody_has_accepted(told: Story) -> None:
     told.transfer("ann", ANNS, kind="consult", queue="billing")
 

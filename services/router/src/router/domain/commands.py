@@ -135,6 +135,8 @@ def _end(turn: Turn, domain: DomainState, data: EndTask) -> Outcome:
         return Outcome(refusal=refusal)
     if task.state == "wrapup":  # which is what the agent wants
         return Outcome()
+    if data.as_helper and task.transfer is None:
+        return Outcome(refusal=refusal_of("role_changed", 409, "The agent has become the owner meanwhile."))
     if task.transfer is not None:
         end(turn, domain, task, "cancelled", "by_consultant")
         return Outcome()

@@ -236,7 +236,9 @@ class Story:
             )
         )
 
-    def end_task(self, agent_id: str, assignment_id: str, *, disposition: str | None = None) -> list[object]:
+    def end_task(
+        self, agent_id: str, assignment_id: str, *, disposition: str | None = None, as_helper: bool = False
+    ) -> list[object]:
         """The agent ends the conversation."""
         return self._command(
             lambda known: commands.EndTask(
@@ -247,6 +249,7 @@ class Story:
                 then="keep_open",
                 seen_number=3,
                 disposition=disposition,
+                as_helper=as_helper,
             )
         )
 

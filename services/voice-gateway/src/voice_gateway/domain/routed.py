@@ -174,6 +174,8 @@ def _hand_over(turn: Turn, from_assignment_id: str, to_task_id: str) -> None:
     leg = turn.call.leg(seat.leg_id)
     if leg is not None and leg.state == "up":
         talking.phone_answered(turn, leg)
+    elif leg is None and seat.connected:  # they left as a helper, which the router heard too late
+        talking.recall(turn, replace(seat, role="owner"))
 
 
 def _transfer_over(turn: Turn, transfer_id: str) -> None:

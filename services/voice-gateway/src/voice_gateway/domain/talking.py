@@ -125,7 +125,7 @@ def phone_gone(turn: Turn, leg: Leg, cause: EndCause) -> None:
     elif leg.answered_at_ms is None:
         _give_back(turn, seat)
     elif cause in BROKEN or is_held(turn.call) or _consults(turn):
-        _recall(turn, seat)
+        recall(turn, seat)
     else:
         end_task(turn, seat)
 
@@ -138,7 +138,8 @@ def _consults(turn: Turn) -> bool:
     return any(seat.role == "consultant" and seat.leg_id and seat.connected for seat in turn.call.seats)
 
 
-def _recall(turn: Turn, seat: Seat) -> None:
+def recall(turn: Turn, seat: Seat) -> None:
+    """The customer is an agent's who is not on the line: their phone rings again, a few times."""
     transfer = turn.call.transfer
     if transfer is not None and _consults(turn):
         _move(turn, seat, transfer.transfer_id, "cancel")
@@ -184,6 +185,7 @@ def end_task(turn: Turn, seat: Seat) -> None:
         domain=turn.call.terms.domain,
         agent_id=seat.agent_id,
         assignment_id=seat.assignment_id,
+        as_helper=seat.role != "owner",
     )
     turn.say(ended)
 

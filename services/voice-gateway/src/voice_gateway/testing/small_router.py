@@ -230,6 +230,8 @@ class SmallRouter:
         task, second = self._of(data.assignment_id), self.second()
         if task is None:
             self._result(data.command_id, "assignment_gone")
+        elif data.as_helper and not task.transfer:
+            self._result(data.command_id, "role_changed")
         elif task.transfer:
             self._over(task, "cancelled", "by_consultant")
         elif second is not None and (second.transfer == "cold" or second.role == "participant"):
