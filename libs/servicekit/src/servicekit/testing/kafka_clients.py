@@ -33,6 +33,10 @@ class DevelopmentBroker:
         assert line.startswith("listening on "), line
         self.address = line.removeprefix("listening on ").strip()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Freeze it, or let it go on."""
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self._process.send_signal(number)
         self._process.communicate(timeout=START_TIMEOUT_SECONDS)

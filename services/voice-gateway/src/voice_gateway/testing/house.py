@@ -4,10 +4,7 @@ hears and tells by the log alone."""
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any  # Any: an event of any type
 
-from contracts import Event, decode, encode
-from contracts.interactions import InteractionStarted
 from contracts.topics import CONFIG, INTERACTIONS, MESSAGES, ROUTING_EVENTS, ROUTING_INPUTS
 from servicekit.outbox import OutboxRelay
 from servicekit.ports import (
@@ -35,11 +32,9 @@ from voice_gateway.owner import Owner, OwnerParts
 from voice_gateway.resolving import VoiceDirectory, endpoint_of
 from voice_gateway.settings import VoiceNode
 from voice_gateway.store import VoiceStore
-from voice_gateway.testing.owning import ADA, NUMBER, TENANT, configuration, configured
-from voice_gateway.testing.small_router import SmallRouter
+from voice_gateway.testing.owning import ADA, NUMBER, TENANT, configured
+from voice_gateway.testing.router_beside import RouterBeside
 
-PARTITION = 1
-"""Of the domain."""
 CALLER = "+393331234567"
 PHONE = endpoint_of(TENANT, ADA)
 
@@ -132,11 +127,11 @@ class Plug:
             self.missed.append(event)
 
 
-class House:
+class House(RouterBeside):
     """See the module."""
 
     def __init__(self, shell: Shell, store: VoiceStore, outbox: Outbox, *, node: VoiceNode | None = None) -> None:
-        self.shell = shell
+        super().__init__(shell)
         self.store = store
         self.outbox = outbox
         self.directory: VoiceDirectory = configured()
@@ -145,12 +140,6 @@ class House:
         self.driver = SimulatedDriver("n1", self.plug, shell.clock)
         self.phones = self.driver.phones
         self.instruments = VoiceInstruments(shell.telemetry)
-        self.routers: dict[str, SmallRouter] = {}
-        self.said: list[Any] = []
-        """The data of all that was published, as it was read."""
-        self.event_ids: list[str] = []
-        self._sequence = 0
-        self._to_tell: asyncio.Queue[tuple[Any, str]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
         self.phones.behave(PHONE, "answers")
@@ -162,7 +151,7 @@ class House:
         relay = OutboxRelay(
             self.outbox, log=shell.log, clock=shell.clock, chance=shell.chance, telemetry=shell.telemetry
         )
-        runs = [self.driver.run(self._stop), relay.run(self._stop), self._hear(), self._tell()]
+        runs = [self.driver.run(self._stop), relay.run(self._stop), self.hear(), self.tell()]
         self._tasks = [asyncio.create_task(each) for each in runs]
         try:
             yield self
@@ -198,88 +187,9 @@ class House:
         """A customer dials our number."""
         self.phones.call(caller, number, Party(number=caller))
 
-    def started(self) -> list[str]:
-        """The interactions that were started."""
-        return [each.interaction_id for each in self.said if isinstance(each, InteractionStarted)]
-
-    def of(self, kind: type) -> list[Any]:
-        """What was said of a type."""
-        return [each for each in self.said if isinstance(each, kind)]
-
     def talk(self, caller: str = CALLER) -> bool:
         """Customer and agent hear one another."""
         return PHONE in self.phones.hears(caller) and caller in self.phones.hears(PHONE)
-
-    async def configure(self) -> None:
-        """Write the configuration into the log."""
-        async with self.shell.log.writer("configure") as writer:
-            for each in configuration():
-                await writer.append(_outgoing(each, event_id=f"{each.id}.1", subject=each.id, partition=0))
-
-    async def command(self, data: Any) -> None:
-        """Somebody asks for something by the API."""
-        async with self.shell.log.writer("api") as writer:
-            await writer.append(_outgoing(data, event_id=data.command_id, subject=data.interaction_id))
-
-    async def _hear(self) -> None:
-        topics = [Partition(topic.name, PARTITION) for topic in (INTERACTIONS, ROUTING_INPUTS)]
-        async with self.shell.log.admin() as admin:
-            topics += [Partition(MESSAGES.name, each) for each in range(await admin.partitions_of(MESSAGES.name))]
-        async with self.shell.log.reader("router") as reader:
-            await reader.assign(dict.fromkeys(topics, 0))
-            while True:
-                try:
-                    records = await reader.read(records_max=100, timeout_seconds=0.2)
-                except LogAwayError:
-                    continue
-                for record in records:
-                    event = decode(record.value, record.headers)
-                    self.said.append(event.data)
-                    self.event_ids.append(event.id)
-                    if record.topic != MESSAGES.name:
-                        self._routed(event.data)
-
-    def _routed(self, data: Any) -> None:
-        router = self.routers.get(data.interaction_id)
-        if router is None:
-            router = SmallRouter(
-                tell=lambda told, _: self._to_tell.put_nowait((told, data.interaction_id)),
-                now_ms=self.shell.clock.now_ms,
-            )
-            self.routers[data.interaction_id] = router
-        router.hears(data)
-
-    async def _tell(self) -> None:
-        async with self.shell.log.writer("engine") as writer:
-            while True:
-                data, subject = await self._to_tell.get()
-                self._sequence += 1
-                await writer.append(
-                    _outgoing(
-                        data,
-                        event_id=f"r{self._sequence}",
-                        subject=subject,
-                        sequence=f"1-{self._sequence:08}-0",
-                        partition=PARTITION,
-                    )
-                )
-
-    @property
-    def sequence(self) -> str:
-        """Of the last event of the router's."""
-        return f"1-{self._sequence:08}-0"
-
-
-def _outgoing(
-    data: Any, *, event_id: str, subject: str, sequence: str | None = None, partition: int | None = None
-) -> Outgoing:
-    event = Event(
-        id=event_id, source="/test", tenant_id=TENANT, subject=subject, time_ms=1, data=data, sequence=sequence
-    )
-    value, headers = encode(event)
-    return Outgoing(
-        topic=event.type.topic.name, key=subject.encode(), value=value, headers=tuple(headers), partition=partition
-    )
 
 
 TOPICS = {

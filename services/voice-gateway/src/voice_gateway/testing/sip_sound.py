@@ -6,7 +6,7 @@ import struct
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 from typing_extensions import override
 
@@ -83,7 +83,7 @@ class Talk(asyncio.DatagramProtocol):
         self.speaks = True
 
     @classmethod
-    async def opened(cls, hertz: int, *, word_seconds: float | None = None) -> "Talk":
+    async def opened(cls, hertz: int, *, word_seconds: float | None = None) -> Self:
         """With a port of its own."""
         talk = cls(hertz, word_seconds=word_seconds)
         loop = asyncio.get_running_loop()
