@@ -96,6 +96,13 @@ async def test_a_service_serves_tells_its_health_and_stops_when_asked() -> None:
     ]
 
 
+async def test_a_setting_that_proves_wrong_on_opening_is_told_as_the_others_are() -> None:
+    async with toy(toy_loop="unusable") as service:
+        code, errors = await service.end()
+
+    assert (code, errors) == (2, "CENTRALINO_TOY_LOOP: it is unusable.\n")
+
+
 async def test_a_request_in_flight_is_answered_before_the_service_stops() -> None:
     draining = asyncio.Event()
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from pydantic import Field
+from servicekit.errors import SettingsError
 from servicekit.http_server import Receive, Scope, Send
 from servicekit.run import Service, Shell, run
 from servicekit.settings import ServiceSettings
@@ -15,7 +16,7 @@ LOG = log("toy")
 
 
 class ToySettings(ServiceSettings):
-    toy_loop: str = Field("steady", description="steady, fail, end or stuck.")
+    toy_loop: str = Field("steady", description="steady, fail, end, stuck or unusable.")
 
 
 class ToyLoop:
@@ -52,6 +53,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def open_service(settings: ToySettings, shell: Shell) -> AsyncGenerator[Service]:
+    if settings.toy_loop == "unusable":
+        raise SettingsError("CENTRALINO_TOY_LOOP: it is unusable.")
     yield Service(app=app, loops=[ToyLoop(settings.toy_loop)])
     LOG.info("toy_closed")
 

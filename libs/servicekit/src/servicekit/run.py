@@ -150,19 +150,25 @@ def _main(name: str, settings_class: type[S], open_service: OpenService[S], migr
         if sys.argv[1:2] == ["migrate"]:
             return _migrate(settings, migrations)
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_SETTINGS
+        return _refused(error)
     telemetry = Telemetry(name)
     telemetry.export_as_told()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_until_signal(name, settings, open_service, telemetry, migrations))
+    except SettingsError as error:  # what a setting names is read only when the service opens
+        return _refused(error)
     except Exception:
         LOG.exception("service_failed")
         return EXIT_FAILED
     finally:
         telemetry.close()
     return 0
+
+
+def _refused(error: SettingsError) -> int:
+    sys.stderr.write(f"{error}\n")
+    return EXIT_SETTINGS
 
 
 async def _serve_until_signal(

@@ -26,7 +26,7 @@ from voice_gateway.drivers.webhook.driver import WebhookDriver
 from voice_gateway.drivers.webhook.router import WebhookRoutes
 from voice_gateway.elsewhere import ToOwner, url_of_this_replica
 from voice_gateway.metrics import VoiceInstruments
-from voice_gateway.nodes import opener
+from voice_gateway.nodes import check_nodes, opener
 from voice_gateway.owner import OpenDriver, Owner, OwnerParts
 from voice_gateway.parts import Parts
 from voice_gateway.prompts_tables import PostgresPromptStore, PromptStore
@@ -47,7 +47,8 @@ def main() -> None:
 
 @asynccontextmanager
 async def open_service(settings: VoiceSettings, shell: Shell) -> AsyncGenerator[Service]:
-    """The gateway on real parts."""
+    """The gateway on real parts. Raises SettingsError."""
+    check_nodes(settings.nodes, public_url=settings.public_url, clock=shell.clock)
     async with (
         open_database(settings.database_url, schema=SCHEMA) as database,
         http_client(ca_file=settings.ca_file) as http,

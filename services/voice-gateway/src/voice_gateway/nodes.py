@@ -1,10 +1,12 @@
 """Opens the drivers of nodes, as the settings name them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from servicekit.database import Database
-from servicekit.ports import Http
+from servicekit.errors import SettingsError
+from servicekit.ports import Clock, Http
 from servicekit.run import Shell
 from servicekit.socket_client import SocketClient
 from typing_extensions import override
@@ -12,12 +14,36 @@ from typing_extensions import override
 from voice_gateway.domain.commands import Command, Dial
 from voice_gateway.domain.driver import Driver, Sink
 from voice_gateway.domain.words import Phone
-from voice_gateway.drivers.asterisk.opening import asterisk_driver
+from voice_gateway.drivers.asterisk.opening import asterisk_driver, asterisk_settings
 from voice_gateway.drivers.simulated import SimulatedDriver
-from voice_gateway.drivers.webhook.opening import webhook_driver
+from voice_gateway.drivers.webhook.opening import Tokens, account_of, webhook_driver
 from voice_gateway.owner import OpenDriver, running
 from voice_gateway.provider_things import PostgresKeeper
 from voice_gateway.settings import VoiceNode
+
+_OF_SOUNDS: Final = frozenset({"sounds_folder", "sounds_folder_there", "sounds_url"})
+_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "simulated": _OF_SOUNDS,
+    "asterisk": _OF_SOUNDS | {"app", "trunk"},
+    "twilio": _OF_SOUNDS | {"caller_id", "music_url", "sip_domain", "credential_list"},
+}
+
+
+def check_nodes(nodes: Sequence[VoiceNode], *, public_url: str, clock: Clock) -> None:
+    """Whether each can be opened: a fault is told before any of them is taken. Raises SettingsError."""
+    if not nodes:
+        raise SettingsError("CENTRALINO_VOICE_NODES: it names no node.")
+    for node in nodes:
+        if unknown := sorted(node.options.keys() - _OPTIONS[node.driver]):
+            raise SettingsError(
+                f"CENTRALINO_VOICE_NODES: node {node.name} has unknown options: {', '.join(unknown)}; "
+                f"its driver reads {', '.join(sorted(_OPTIONS[node.driver]))}."
+            )
+        if node.driver == "asterisk":
+            asterisk_settings(node)
+        if node.driver == "twilio":
+            account_of(node, public_url)
+            Tokens(node, clock)
 
 
 class SimulatedNode(SimulatedDriver):
