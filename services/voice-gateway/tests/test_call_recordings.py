@@ -104,8 +104,37 @@ def test_a_caller_is_told_or_asked_first(consent: Any, key: str, recorded: bool)
 def test_an_agent_cannot_pause_what_is_not_recorded() -> None:
     world = talking()
     pause(world, paused=True)
+    world.phones.press(CUSTOMER, "4111")
+    world.settle()
 
     assert [each.reason for each in world.of(CallCommandRefused)] == ["not_recording"]
+    assert world.of(KeysPressed) == [], "they may be a card's all the same"
+
+
+def test_who_was_asked_in_does_not_go_on_with_what_the_owner_has_paused() -> None:
+    world = consulting(RECORDED)
+    world.router.move("conference")
+    world.settle()
+    pause(world, paused=True)
+    pause(world, paused=True, by="eve")
+    pause(world, paused=False, by="eve")
+    assert [each.reason for each in world.of(CallCommandRefused)] == ["role_forbids"]
+    assert states(world)[-1] == "paused"
+
+    pause(world, paused=False)
+    pause(world, paused=True, by="eve")
+    pause(world, paused=False, by="eve")
+    assert states(world)[-3:] == ["resumed", "paused", "resumed"]
+
+
+def test_a_node_that_will_not_record_is_not_asked_for_ever() -> None:
+    world = waiting(RECORDED)
+    world.refuses = (commands.Record,)
+    world.accepted("ada")
+    world.pass_time(5)
+
+    assert states(world) == ["started", "failed"] * 3
+    assert world.hears(CUSTOMER, "ada") == ({"ada"}, {CUSTOMER})
 
 
 def test_a_node_that_cannot_pause_stops_and_begins_another() -> None:
@@ -124,6 +153,20 @@ def test_a_pause_that_the_node_refuses_ends_the_recording() -> None:
 
     assert states(world)[-1] == "failed"
     assert [type(command) for command in world.to_do] == [commands.StopRecording]
+
+
+def test_a_recording_with_which_the_node_will_not_go_on_is_kept_and_another_begins() -> None:
+    world = talking(RECORDED)
+    world.pass_time(4)
+    pause(world, paused=True)
+    world.refuses = (commands.PauseRecording,)
+    pause(world, paused=False)
+    world.refuses = ()
+    world.pass_time(5)
+    end(world)
+
+    assert states(world) == ["started", "paused", "resumed", "stopped", "started", "stopped"]
+    assert [heard(world, number)["all"] for number in (0, 1)] == [4.0, 5.0]
 
 
 def test_a_recording_that_ended_while_the_node_could_not_be_heard_is_fetched() -> None:
@@ -186,19 +229,18 @@ def test_a_customer_is_asked_after_the_talk_and_then_let_go() -> None:
     assert [each.reason for each in world.of(InteractionEnded)] == ["agent_closed"]
 
 
-def pause(world: CallWorld, *, paused: bool) -> None:
+def pause(world: CallWorld, *, paused: bool, by: str = "ada") -> None:
     """The agent wants it."""
     assert world.call is not None
-    owner = world.call.owner
-    assert owner is not None
+    seat = next(seat for seat in world.call.seats if seat.agent_id == by)
     world.ask(
         PauseRecording(
             command_id=f"k{len(world.happened)}",
             interaction_id=world.call.interaction_id,
             domain="d",
-            agent_id=owner.agent_id,
-            assignment_id=owner.assignment_id,
-            assignment_sequence=owner.sequence,
+            agent_id=by,
+            assignment_id=seat.assignment_id,
+            assignment_sequence=seat.sequence,
             requested_at_ms=1,
             paused=paused,
         )

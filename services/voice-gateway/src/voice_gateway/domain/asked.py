@@ -62,8 +62,7 @@ def _do(turn: Turn, command: Command, fact: Asked) -> str | None:
         case MuteCall():
             return _mute(turn, seat, muted=command.muted)
         case PauseRecording():
-            paused = recording.pause_by_agent(turn, paused=command.paused, agent_id=seat.agent_id)
-            return None if paused else "not_recording"
+            return recording.pause_by_agent(turn, seat, paused=command.paused)
         case DropLeg():
             return _drop_leg(turn, seat, command.leg_id)
 

@@ -228,8 +228,10 @@ class Call:
     transfer: Transfer | None = None
     watches: tuple[Watch, ...] = ()
     recordings: tuple[Recording, ...] = ()
+    not_recorded: int = 0
+    """How often the node has failed to record it."""
     recording_paused: bool = False
-    """An agent wants it so (card data), until the same agent wants it otherwise or another has the call."""
+    """An agent wants it so (card data), until that agent or the owner wants it otherwise, or another has the call."""
     paused_by: str | None = None
     timers: Mapping[str, int] = field(default_factory=dict)
     """What is due, and when (UTC milliseconds)."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from contracts.calls import RecordingChanged
 
-from voice_gateway.domain.call import Call, Purpose, Recording, RecordingPolicy, RecordingState
+from voice_gateway.domain.call import Call, Purpose, Recording, RecordingPolicy, RecordingState, Seat
 from voice_gateway.domain.commands import PauseRecording, Record, StopRecording
 from voice_gateway.domain.flow_plan import Consent
 from voice_gateway.domain.step import ToKeep, Turn
@@ -17,6 +17,8 @@ from voice_gateway.domain.step import ToKeep, Turn
 PAUSES_MAX: Final = 1000
 """Pauses of one recording; then it stays paused."""
 RECORDINGS_MAX: Final = 50
+FAILURES_MAX: Final = 3
+"""A node that has failed to record a call so often is not asked for that call again."""
 KEEP_DAYS: Final = 90
 """Of a message, where no policy says how long."""
 
@@ -75,7 +77,7 @@ def run(turn: Turn, *, recorded: bool) -> None:
         put(turn, replace(_without_pause(paused, turn.now_ms), state="running"))
         say(turn, paused.recording_id, "resumed")
         turn.change(paused_by=None)
-    elif len(turn.call.recordings) < RECORDINGS_MAX:
+    elif len(turn.call.recordings) < RECORDINGS_MAX and turn.call.not_recorded < FAILURES_MAX:
         _begin(turn, room.room_id)
 
 
@@ -150,16 +152,27 @@ def failed(turn: Turn, recording_id: str) -> Recording | None:
     """There will be none. None: that has been told before."""
     found = _taken(turn, recording_id)
     if found is not None:
+        turn.change(not_recorded=turn.call.not_recorded + 1)
         say(turn, recording_id, "failed")
     return found
 
 
-def pause_by_agent(turn: Turn, *, paused: bool, agent_id: str) -> bool:
-    """Whether there is a recording to pause or to go on with; `settle` does it."""
-    if policy_of(turn.call) is None:
-        return False
-    turn.change(recording_paused=paused, paused_by=agent_id)
-    return True
+def not_resumed(turn: Turn, recording_id: str) -> None:
+    """The node will not go on with it: what was recorded is kept, and `settle` begins another."""
+    for each in turn.call.recordings:
+        if each.recording_id == recording_id and each.state == "running":
+            stop(turn, each)
+
+
+def pause_by_agent(turn: Turn, seat: Seat, *, paused: bool) -> str | None:
+    """Have the recording paused, or go on; why not, if not. Keys are not told meanwhile even where nothing is recorded:
+    cards are read out in such calls too."""
+    call = turn.call
+    if call.recording_paused and not paused and seat.agent_id != call.paused_by and seat != call.owner:
+        return "role_forbids"
+    if call.recording_paused != paused:
+        turn.change(recording_paused=paused, paused_by=seat.agent_id)
+    return None if policy_of(call) is not None else "not_recording"
 
 
 def put(turn: Turn, recording: Recording) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from voice_gateway.domain import commands, legs, supervision, waiting
+from voice_gateway.domain import commands, legs, recording, supervision, waiting
 from voice_gateway.domain.arrange import REFUSALS_MAX, release
 from voice_gateway.domain.events import CommandRefused, LegEnded
 from voice_gateway.domain.step import Turn
@@ -23,6 +23,8 @@ def refused(turn: Turn, event: CommandRefused) -> None:
             # What must not be recorded is worth more than what may be.
             turn.tell(commands.StopRecording(recording_id=recording_id))
             waiting.not_recorded(turn, recording_id)
+        case commands.PauseRecording(recording_id=recording_id):
+            recording.not_resumed(turn, recording_id)
         case commands.Monitor(leg_id=leg_id):
             supervision.not_placed(turn, leg_id)
         case commands.Play(playback_id=playback_id):

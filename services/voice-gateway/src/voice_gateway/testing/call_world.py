@@ -73,6 +73,8 @@ class CallWorld:
     to_do: deque[Command] = field(default_factory=deque)
     lost: bool = False
     """The node cannot be heard or commanded."""
+    refuses: tuple[type[Command], ...] = ()
+    """What the node will not do."""
     node: SimulatedDriver = field(init=False)
     router: SmallRouter = field(init=False)
     phones: Any = field(init=False)
@@ -179,6 +181,9 @@ class CallWorld:
         return True
 
     def _do(self, command: Command) -> None:
+        if isinstance(command, self.refuses):
+            self.tell(events.CommandRefused(command=command, reason="no", at_ms=self.clock.now_ms()))
+            return
         _at_once(self.node.do(command))
 
     def settle(self) -> None:
