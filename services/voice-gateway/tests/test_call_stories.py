@@ -179,6 +179,20 @@ def test_a_callback_that_is_accepted_while_the_customer_is_still_told_of_it_is_a
     assert [(ended.reason, ended.cause) for ended in world.of(InteractionEnded)] == [("customer_left", None)]
 
 
+def test_who_is_told_of_a_callback_stays_on_the_line_while_an_agents_phone_rings_for_it() -> None:
+    world = waiting(replace(TERMS, flow=FlowPlan()))
+    world.router.call_back()
+    world.settle()
+    world.accepted("ada", answers=False)
+    world.pass_time(15)
+    assert world.hears(CUSTOMER) == ({"music"},)
+
+    world.phones.decline("ada")
+    world.settle()
+    world.accepted("eve")
+    assert world.hears(CUSTOMER, "eve") == ({"eve"}, {CUSTOMER})
+
+
 def test_a_callback_that_is_accepted_before_its_call_is_over_waits_again() -> None:
     world = waiting()
     world.router.call_back()

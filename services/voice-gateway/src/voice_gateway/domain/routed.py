@@ -26,7 +26,7 @@ from contracts.tasks import (
 from voice_gateway.domain import ending, supervision, talking, waiting
 from voice_gateway.domain.call import Seat, Transfer
 from voice_gateway.domain.facts import Routed
-from voice_gateway.domain.flow_words import CallbackRefused, CalledBack, GivenUp, Queued
+from voice_gateway.domain.flow_words import CallbackRefused, CalledBack, GivenUp, Queued, Talking
 from voice_gateway.domain.step import Turn
 
 CALLBACK: Final = "callback"
@@ -59,7 +59,8 @@ def assigned(turn: Turn, fact: Routed) -> None:
     )
     if call.closing is not None and call.cause == CALLBACK and waiting.is_there(turn):
         turn.change(closing=None, cause=None)
-    elif call.ended_at_ms is not None or call.closing is not None:
+        waiting.hear(turn, Talking())  # the flow was about to let them go
+    elif call.ended_at_ms is not None or call.gone is not None or call.closing is not None:
         if data.kind != "contact":
             talking.not_connected(turn, seat, "call_not_over")
         return
