@@ -1,5 +1,6 @@
 """What is recorded, and what is not: by policy and consent, and never of agents among themselves."""
 
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from voice_gateway.domain import commands, events
 from voice_gateway.domain.call import RecordingPolicy
 from voice_gateway.domain.driver import Capabilities
 from voice_gateway.domain.facts import NodeTold, Reconciled
-from voice_gateway.domain.flow_plan import FlowPlan, Survey, SurveyQuestion, Voicemail
+from voice_gateway.domain.flow_plan import CallbackOffer, FlowPlan, Survey, SurveyQuestion, Voicemail
 from voice_gateway.drivers.tones import tone_of
 from voice_gateway.testing.call_world import CUSTOMER, TERMS, CallWorld, consulting, talking, waiting
 from voice_gateway.testing.tones import seconds_of
@@ -210,6 +211,43 @@ def test_a_message_becomes_a_task_before_its_interaction_ends(leaves: bool) -> N
     assert said.index(RequestTask) < said.index(InteractionEnded)
     assert [(each.reason, each.cause) for each in world.of(InteractionEnded)] == [("refused", "overflowed")]
     assert [task.kind for task in world.router.tasks.values() if task.state == "waiting"] == ["callback"]
+
+
+def test_a_message_that_the_router_hears_of_late_becomes_a_task_all_the_same() -> None:
+    world = waiting(replace(TERMS, flow=FlowPlan(voicemail=Voicemail())))
+    world.router.give_up("voicemail")
+    world.settle()
+    world.pass_time(10)
+    world.router_is_away = True
+    world.phones.hang_up(CUSTOMER)
+    world.settle()
+    world.pass_time(60)
+    router_is_back(world)
+
+    assert [task.kind for task in world.router.tasks.values() if task.state == "waiting"] == ["callback"]
+    assert len(world.of(InteractionEnded)) == 1
+
+
+def test_who_wishes_to_be_called_back_and_hangs_up_at_once_is_called_back() -> None:
+    world = waiting(replace(TERMS, flow=FlowPlan(callback=CallbackOffer(key="5", confirm_key="1"))))
+    world.phones.press(CUSTOMER, "5")
+    world.settle()
+    world.router_is_away = True
+    world.phones.press(CUSTOMER, "1")
+    world.settle()
+    world.phones.hang_up(CUSTOMER)
+    world.settle()
+    router_is_back(world)
+
+    assert [(task.kind, task.state) for task in world.router.tasks.values()] == [("callback", "waiting")]
+    assert [(each.reason, each.cause) for each in world.of(InteractionEnded)] == [("customer_left", "callback")]
+
+
+def router_is_back(world: CallWorld) -> None:
+    """It reads ends first: they are in another topic."""
+    world.router_is_away = False
+    world.asked = deque(sorted(world.asked, key=lambda each: not isinstance(each, InteractionEnded)))
+    world.settle()
 
 
 def test_a_customer_is_asked_after_the_talk_and_then_let_go() -> None:

@@ -83,7 +83,7 @@ def _due(turn: Turn, name: str, place: int | None) -> None:
             waiting.hear(turn, FlowDue(position=place))
         case talking.RECALL:
             talking.recall_due(turn)
-        case ending.MESSAGE:
+        case ending.ANSWER:
             ending.end(turn, *(turn.call.gone or ("customer_left", None)))
         case talking.GIVE_BACK:
             talking.give_back_due(turn)

@@ -241,7 +241,8 @@ class Call:
     message_id: str | None = None
     """The request for a task of the caller's message that the router has not answered."""
     gone: tuple[EndReason, str | None] | None = None
-    """The customer has gone, but their message has no task yet: reason and cause that are told then."""
+    """The customer has gone, but the router has not answered what they wished (a callback, a task of their message):
+    reason and cause that are told then."""
     dialled: bool = False
     """The customer of an outbound call was."""
     last_agent: tuple[str, str] | None = None

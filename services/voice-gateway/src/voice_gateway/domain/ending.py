@@ -16,9 +16,10 @@ DRAIN_MS: Final = 30_000
 RECORDINGS_MS: Final = 10 * 60_000
 """After so long recordings that are not ready are taken for failed."""
 DRAIN: Final = "drain"
-MESSAGE: Final = "message"
-MESSAGE_MS: Final = 15_000
-"""So long the end waits for the task of the caller's message."""
+ANSWER: Final = "answer"
+ANSWER_MS: Final = 10 * 60_000
+"""So long the end waits for the router's answer: ends and wishes are in two topics, which it reads in no order, and
+after an outage of Kafka's all at once."""
 
 
 def end(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
@@ -26,10 +27,10 @@ def end(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
     call = turn.call
     if call.ended_at_ms is not None:
         return
-    if _has_message(call) and (call.gone is None or turn.now_ms < call.timers.get(MESSAGE, turn.now_ms)):
+    if _wants_answer(call) and (call.gone is None or turn.now_ms < call.timers.get(ANSWER, turn.now_ms)):
         turn.change(gone=call.gone or (reason, cause))
-        if MESSAGE not in turn.call.timers:
-            turn.set_timer(MESSAGE, MESSAGE_MS)
+        if ANSWER not in turn.call.timers:
+            turn.set_timer(ANSWER, ANSWER_MS)
         return
     ended = InteractionEnded(
         interaction_id=call.interaction_id,
@@ -42,9 +43,11 @@ def end(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
     leave(turn)
 
 
-def _has_message(call: Call) -> bool:
-    """The caller's message becomes a task of this interaction, which the router refuses once that has ended."""
-    return call.message_id is not None or any(each.kind == "voicemail" for each in call.recordings)
+def _wants_answer(call: Call) -> bool:
+    """The caller's message becomes a task of this interaction, or its task a callback: once that has ended the router
+    refuses both."""
+    wished = call.message_id is not None or call.callback_id is not None
+    return wished or any(each.kind == "voicemail" for each in call.recordings)
 
 
 def leave(turn: Turn) -> None:
@@ -60,8 +63,8 @@ def close(turn: Turn, reason: EndReason, cause: str | None = None) -> None:
 
 
 def end_delayed(turn: Turn) -> None:
-    """The message has its task, or there is none: what waited for that ends."""
-    if turn.call.gone is not None and not _has_message(turn.call):
+    """The router has answered: what waited for that ends."""
+    if turn.call.gone is not None and not _wants_answer(turn.call):
         end(turn, *turn.call.gone)
 
 

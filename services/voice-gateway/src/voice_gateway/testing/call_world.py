@@ -73,6 +73,8 @@ class CallWorld:
     to_do: deque[Command] = field(default_factory=deque)
     lost: bool = False
     """The node cannot be heard or commanded."""
+    router_is_away: bool = False
+    """What the router is asked waits."""
     refuses: tuple[type[Command], ...] = ()
     """What the node will not do."""
     node: SimulatedDriver = field(init=False)
@@ -166,7 +168,7 @@ class CallWorld:
 
     def router_reads(self) -> bool:
         """The router hears what the gateway said next."""
-        if not self.asked:
+        if not self.asked or self.router_is_away:
             return False
         self.router.hears(self.asked.popleft())
         return True

@@ -201,7 +201,8 @@ class SmallRouter:
     def _queue(self, task: Task) -> None:
         self.tasks[task.task_id] = task
         on = {"client": "c", "channel": "voice", "priority": 5, "cost": 1, "requirements": ()}
-        self._emit(TaskQueued, task, **on, kind=task.kind, queued_at_ms=self.now_ms(), position=1)
+        on |= {"kind": task.kind, "callback_possible": True, "position": 1}
+        self._emit(TaskQueued, task, **on, queued_at_ms=self.now_ms())
 
     def _ended(self, data: InteractionEnded) -> None:
         if (second := self.second()) is not None:
@@ -291,6 +292,7 @@ class SmallRouter:
             self._result(data.request_id, "task_gone")
         else:
             self.call_back()
+            self._result(data.request_id, None)
 
     def _hand_over(self, second: Task) -> None:
         self._role(second, "owner")
