@@ -259,6 +259,7 @@ def test_who_took_the_application_over_is_left_alone_for_a_while() -> None:
         began_ms, clock = lost.at_ms, VirtualClock()
         await world.told.until(DriverRecovered, within_seconds=60)
 
+        assert lost.replaced
         assert clock.now_ms() - began_ms >= 1000 * module.REPLACED_SECONDS / 2
 
     lived(story)

@@ -15,6 +15,7 @@ from servicekit.telemetry import Telemetry
 from servicekit.testing.eventually import eventually
 from servicekit.testing.memory_log import MemoryLog
 from servicekit.testing.virtual import SeededChance, SeededIds, VirtualClock, run_virtual
+from voice_gateway.domain.events import DriverLost
 from voice_gateway.owner import Owner
 from voice_gateway.settings import VoiceNode
 from voice_gateway.testing.house import CALLER, PHONE, TOPICS, House, SwitchedLog
@@ -107,6 +108,27 @@ def test_an_owner_that_is_killed_in_mid_call_leaves_the_talk_and_another_goes_on
             house.routers[interaction_id].end(ADA)
             await eventually(lambda: house.of(InteractionEnded), timeout_seconds=30)
             await eventually(lambda: not house.phones.line(CALLER).talks)
+
+    house = played(story)
+    assert len(house.event_ids) == len(set(house.event_ids))
+
+
+def test_an_owner_whose_node_another_client_has_steps_down_and_comes_back_with_the_lease_alone() -> None:
+    async def story(house: House, store: MemoryVoiceStore) -> None:
+        async with running(house.owner()):
+            interaction_id = await talking(house)
+            sink = house.plug.sink
+            assert sink is not None
+            store.away = True
+            sink.tell(DriverLost(reason="another client", replaced=True, at_ms=house.shell.clock.now_ms()))
+            await asyncio.sleep(30)
+            assert house.plug.sink is None, "it leaves the node alone"
+            assert house.talk()
+
+            store.away = False
+            await eventually(lambda: house.plug.sink is not None, timeout_seconds=10)
+            house.routers[interaction_id].end(ADA)
+            await eventually(lambda: house.of(InteractionEnded), timeout_seconds=30)
 
     house = played(story)
     assert len(house.event_ids) == len(set(house.event_ids))

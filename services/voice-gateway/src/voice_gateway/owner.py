@@ -226,11 +226,13 @@ class Owner:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
-            # Only a stop ends without a failure: nothing new is taken, and what was decided is kept.
+            # Nothing new is taken, and what was decided is kept.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._leave(lease, parts)
+            if reign.is_replaced:  # by another owner, who has the lease; or by somebody whom no lease stops
+                self._not_before_ms = self._parts.shell.clock.now_ms() + round(1000 * self._parts.lease_seconds)
         finally:
             for task in tasks:
                 task.cancel()

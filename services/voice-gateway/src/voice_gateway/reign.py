@@ -91,13 +91,15 @@ class Reign:
         self._doubtful: set[str] = set()
         self._came_ms: dict[Key, int] = {}
         self.connected = False
+        self.is_replaced = False
+        """Another client has the node: the reign is over."""
         parts.doing.done = self.done
 
     async def run(self) -> None:
-        """Decide until it is cancelled."""
+        """Decide until it is cancelled, or another client has the node."""
         for live in self._calls:
             self._parts.doing.give(live.key, live.to_do)
-        while True:
+        while not self.is_replaced:
             await wait_for_event(self._parts.news, timeout_seconds=self._idle_seconds())
             self._parts.news.clear()
             if self._recovering:
@@ -152,7 +154,7 @@ class Reign:
                 self._arrived(event)
             case DriverLost():
                 LOG.warning("node_lost", extra={"node": self._parts.node, "reason": event.reason})
-                self.connected = False
+                self.connected, self.is_replaced = False, self.is_replaced or event.replaced
             case DriverRecovered():
                 self._recovering = True
                 self._parts.news.set()

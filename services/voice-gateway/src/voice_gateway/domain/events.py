@@ -164,6 +164,8 @@ class DriverLost:
 
     reason: str
     at_ms: int
+    replaced: bool = False
+    """Another client of ours has the node: whoever ran it makes sure of its lease first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

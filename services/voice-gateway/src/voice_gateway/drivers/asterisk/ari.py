@@ -34,8 +34,8 @@ EVENTS_WAITING_MAX: Final = 10_000
 """Beyond it the connection is dropped, and how things stand is asked anew."""
 PAUSE_SECONDS_MIN: Final = 0.1
 PAUSE_SECONDS_MAX: Final = 2.0
-REPLACED_SECONDS: Final = 10.0
-"""So long whoever took the application over is left alone: the lease says by then who may have it."""
+REPLACED_SECONDS: Final = 20.0
+"""So long whoever took the application over is left alone: an owner has stepped down by then."""
 RECORDING_BYTES_MAX: Final = 2**30
 _PIECES_WAITING_MAX: Final = 16
 Json = Mapping[str, Any]
@@ -95,8 +95,8 @@ class Listener(Protocol):
         """An event, in order."""
         ...
 
-    def closed(self, reason: str) -> None:
-        """After each `opened` that returned: nothing comes any more."""
+    def closed(self, reason: str, *, replaced: bool) -> None:
+        """After each `opened` that returned: nothing comes any more. `replaced`: another client has the application."""
         ...
 
 
@@ -192,15 +192,15 @@ class Ari:
             reading = asyncio.create_task(_read(socket.receive, waiting))
             try:
                 await listener.opened()
-                reason = "the gateway stops"
+                reason, replaced = "the gateway stops", False
                 try:
                     while True:
                         _tell(listener, await waiting.get())
                 except (SocketClosedError, ReplacedError) as error:
-                    reason = str(error) or type(error).__name__
+                    reason, replaced = str(error) or type(error).__name__, isinstance(error, ReplacedError)
                     raise
                 finally:
-                    listener.closed(reason)
+                    listener.closed(reason, replaced=replaced)
             finally:
                 reading.cancel()
 

@@ -155,11 +155,11 @@ class AsteriskDriver:
             snapshot = snapshot_of(self._node, channels, bridges, at_ms)
             self._tell(events.DriverRecovered(snapshot=snapshot, at_ms=at_ms))
 
-    def closed(self, reason: str) -> None:
+    def closed(self, reason: str, *, replaced: bool) -> None:
         """See Listener."""
         self._up.clear()
         self._lost = True
-        self._tell(events.DriverLost(reason=reason, at_ms=self._clock.now_ms()))
+        self._tell(events.DriverLost(reason=reason, replaced=replaced, at_ms=self._clock.now_ms()))
 
     def told(self, event: Json) -> None:
         """See Listener. One that is not as Asterisk's documents have it is passed over, and calls go on."""
