@@ -43,7 +43,7 @@ class Told:
         self.begun.append(fact)
 
 
-def accepted(caller: Party = ANNA, *, node: str = "n1", kept: bool = True) -> Told:
+def accepted(caller: Party = ANNA, *, node: str = "n1", state: str | None = None) -> Told:
     """What comes of it at node n1: the call of `caller` is over, which was at `node`."""
     told, directory = Told(), VoiceDirectory()
     for part in configuration():
@@ -62,7 +62,7 @@ def accepted(caller: Party = ANNA, *, node: str = "n1", kept: bool = True) -> To
         kind="callback",
     )
     call = call_to_json(replace(call_of("i1", over=True), customer=caller)).decode()
-    before = KeptCall(tenant_id=TENANT, interaction_id="i1", node=node, state=call, to_do="[]", over_at_ms=1)
+    before = KeptCall(tenant_id=TENANT, interaction_id="i1", node=node, state=state or call, to_do="[]", over_at_ms=1)
     side = RouterSide(
         "n1",
         LiveCalls("n1"),
@@ -75,7 +75,7 @@ def accepted(caller: Party = ANNA, *, node: str = "n1", kept: bool = True) -> To
     )
     event = Event(id="e", source="/router", tenant_id=TENANT, subject="i1", time_ms=1, data=data, sequence="1")
     record = Record("t", 0, 0, None, None, (), 0)
-    taken = Input(record=record, event=event, read_at_ms=1, kept=before if kept else None, may_be_over=True)
+    taken = Input(record=record, event=event, read_at_ms=1, kept=before, may_be_over=True)
     side.came(taken, told)
     return told
 
@@ -96,6 +96,14 @@ def test_a_voicemail_of_a_withheld_number_may_be_heard_though_nobody_can_be_call
     assert told.begun == []
     assert [type(each) for each in told.said] == [ConnectAssignment]
     assert told.agents == [((TENANT, "i1"), ADA)]
+
+
+def test_a_call_that_is_not_understood_calls_nobody_and_ends_no_owner() -> None:
+    for state in ("[1,{}]", "[2,{}]", "no JSON"):
+        told = accepted(state=state)
+
+        assert told.begun == []
+        assert [type(each) for each in told.said] == [ConnectAssignment]
 
 
 def test_the_node_of_the_call_alone_sees_to_it() -> None:

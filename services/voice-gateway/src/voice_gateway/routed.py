@@ -187,6 +187,6 @@ def _call_of(taken: Input) -> Call | None:
         return None
     try:
         return call_from_json(taken.kept.state.encode())
-    except UnknownFormError:
-        LOG.exception("call_of_newer_release", extra={"interaction_id": taken.kept.interaction_id})
+    except (UnknownFormError, ValueError):
+        LOG.exception("call_not_understood", extra={"interaction_id": taken.kept.interaction_id})
         return None
