@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from contracts.call_commands import PauseRecording
-from contracts.calls import CallCommandRefused, KeysPressed, RecordingChanged
+from contracts.calls import CallCommandRefused, CallMeasured, KeysPressed, RecordingChanged
 from contracts.commands import RequestTask
 from contracts.interactions import InteractionEnded
 from voice_gateway.domain import commands, events
@@ -265,6 +265,8 @@ def test_a_customer_is_asked_after_the_talk_and_then_let_go() -> None:
     [answered] = [each.data for each in world.said if type(each.data).__name__ == "SurveyAnswered"]
     assert (answered.key, answered.agent_id) == ("5", "ada")
     assert [each.reason for each in world.of(InteractionEnded)] == ["agent_closed"]
+    [measured] = world.of(CallMeasured)
+    assert measured.wait_ms == 0, "nobody waits who is asked"
 
 
 def pause(world: CallWorld, *, paused: bool, by: str = "ada") -> None:

@@ -214,6 +214,7 @@ class CallMeasured:
     ring_ms: DurationMs
     """Until it was answered."""
     wait_ms: DurationMs
+    """Until an agent was there, questions of the flow too; not what came after the talk, as a survey."""
     talk_ms: DurationMs
     """Of the customer with an agent, without hold."""
     hold_ms: DurationMs

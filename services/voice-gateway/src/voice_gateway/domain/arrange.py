@@ -142,4 +142,6 @@ def _spending(call: Call, place: Purpose | None) -> Spending:
         return "ring" if leg is not None and leg.state != "up" else call.spent.now
     if place == "talk":
         return "talk"
+    if call.closing is not None:
+        return "after"
     return "hold" if call.owner is not None and call.owner.connected else "wait"

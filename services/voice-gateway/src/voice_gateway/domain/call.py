@@ -29,8 +29,8 @@ Purpose = Literal["wait", "talk", "consult"]
 """wait: each hears music; talk: customer and agents; consult: agents among themselves, never recorded."""
 RecordingKind = Literal["talk", "voicemail"]
 RecordingState = Literal["running", "paused", "stopping"]
-Spending = Literal["ring", "wait", "talk", "hold"]
-"""What a customer's time goes to."""
+Spending = Literal["ring", "wait", "talk", "hold", "after"]
+"""What a customer's time goes to; after: nobody is looked for any more (a survey, a message, last words)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +202,7 @@ class Spent:
     wait_ms: int = 0
     talk_ms: int = 0
     hold_ms: int = 0
+    after_ms: int = 0
 
 
 @quick
