@@ -24,6 +24,8 @@ from redis.asyncio import Redis
 STUB = (sys.executable, str(Path(__file__).with_name("stub_stack.py")))
 KEPT = (MESSAGES.name, b"k", b"kept")
 
+pytestmark = pytest.mark.timeout(120)  # each starts the whole stack, some of them twice
+
 
 @pytest.fixture(autouse=True)
 def no_database_is_left(tmp_path: Path) -> Iterator[None]:
