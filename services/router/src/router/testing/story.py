@@ -236,9 +236,7 @@ class Story:
             )
         )
 
-    def end_task(
-        self, agent_id: str, assignment_id: str, *, disposition: str | None = None, as_helper: bool = False
-    ) -> list[object]:
+    def end_task(self, agent_id: str, assignment_id: str, **rest: Any) -> list[object]:
         """The agent ends the conversation."""
         return self._command(
             lambda known: commands.EndTask(
@@ -248,8 +246,7 @@ class Story:
                 assignment_id=assignment_id,
                 then="keep_open",
                 seen_number=3,
-                disposition=disposition,
-                as_helper=as_helper,
+                **rest,
             )
         )
 
