@@ -186,6 +186,33 @@ def register(user: str, uri: str, sequence: int, more: list[tuple[str, str]]) ->
     return Message(method="REGISTER", uri=uri, headers=tuple(headers))
 
 
+async def test_who_only_says_that_they_are_the_trunk_is_not_believed(node: AsteriskUnderTest) -> None:
+    """From another address than the trunk's; the other side is asked for a password that nobody has."""
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    class Stranger(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            answers.put_nowait(data)
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Stranger, local_addr=("127.0.0.2", 0))
+    port = transport.get_extra_info("sockname")[1]
+    headers = [("Via", f"SIP/2.0/UDP 127.0.0.2:{port};rport;branch=z9hG4bKstranger"), ("Max-Forwards", "70")]
+    headers += [("From", "<sip:trunk@127.0.0.2>;tag=s"), ("To", f"<sip:{node.number}@127.0.0.1>"), ("Call-ID", "s1")]
+    headers += [("CSeq", "1 INVITE"), ("Contact", f"<sip:trunk@127.0.0.2:{port}>")]
+    headers += [("P-Asserted-Identity", "<sip:+390698765@127.0.0.2>")]
+    call = Message(method="INVITE", uri=f"sip:{node.number}@127.0.0.1", headers=tuple(headers))
+    try:
+        transport.sendto(call.written(), ("127.0.0.1", node.node.sip_port))
+        answered = parsed(await asyncio.wait_for(answers.get(), 10))
+    finally:
+        transport.close()
+
+    assert answered is not None
+    assert answered.status == 401
+    assert not node.told.of(LegIncoming)
+
+
 async def test_a_trusted_network_vouches_for_a_caller_and_the_end_tells_the_quality(node: AsteriskUnderTest) -> None:
     story = Story(node)
     anna = await story.arrives("anna", Party(number="+390698765", name="Anna", asserted=True))
