@@ -8,7 +8,18 @@ from centralino.providers.twilio_rest import RestFault
 from centralino.providers.wire import Parcel
 from centralino.voice_conformance import NODE, NUMBER, PUBLIC, TwilioNode
 from servicekit.testing.virtual import run_virtual
-from voice_gateway.domain.commands import Answer, Dial, Hold, Join, OpenRoom, Play, Record, StopRecording
+from voice_gateway.domain.commands import (
+    Answer,
+    Dial,
+    Hold,
+    Join,
+    Leave,
+    OpenRoom,
+    PauseRecording,
+    Play,
+    Record,
+    StopRecording,
+)
 from voice_gateway.domain.events import (
     DriverLost,
     KeyPressed,
@@ -189,6 +200,42 @@ def test_a_recording_that_was_begun_twice_is_kept_once() -> None:
         assert 2 <= ready.seconds <= 3.5
         lengths = sorted(tape.seconds for tape in node.voice.lines.tapes.values())
         assert lengths[0] < 0.5 < lengths[1]
+
+    told(tale)
+
+
+def test_a_pause_that_twilio_refuses_is_refused_and_the_next_one_counts() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        anna, ada = await story.caller("anna"), await story.agent("ada")
+        room_id = await story.room("talk", anna, ada)
+        await story.do(Record(recording_id="r", room_id=room_id))
+        await story.told.until_true(lambda: node.voice.lines.tapes, "a recording")
+        pause = PauseRecording(recording_id="r", paused=True)
+        node.rest.faults.append(RestFault(kind="forbidden", only="Recordings"))
+        await story.refuses(pause)
+        [tape] = node.voice.lines.tapes.values()
+        assert tape.status == "in-progress"
+        await node.driver.do(pause)
+        assert tape.status == "paused"
+
+    told(tale)
+
+
+def test_an_answer_that_is_none_of_twilios_ends_no_recording_but_its_own() -> None:
+    async def tale(node: TwilioNode, story: Story) -> None:
+        anna, ada = await story.caller("anna"), await story.agent("ada")
+        room_id = await story.room("talk", anna)
+        for recording_id in ("r", "s"):
+            await story.do(Record(recording_id=recording_id, room_id=room_id))
+        await node.driver.do(Leave(room_id=room_id, leg_id=anna))
+        await node.lets_pass(2)
+        node.rest.faults.extend(RestFault(kind="no_json", only="Recordings") for _ in range(8))
+        await story.joins(room_id, anna, ada)
+        await node.lets_pass(5)
+        assert not node.rest.faults
+        for recording_id in ("r", "s"):
+            await node.driver.do(StopRecording(recording_id=recording_id))
+            assert (await story.told.until(RecordingReady, recording_id=recording_id)).seconds >= 1
 
     told(tale)
 

@@ -21,14 +21,15 @@ from centralino.providers.twilio_voice import TwilioVoice
 from centralino.providers.wire import Call as Request
 from centralino.providers.wire import Reply, json_reply
 
-FaultKind = Literal["too_many", "error", "lost", "not_taken"]
-_STATUS: Final = {20003: 401, 20404: 404, 20429: 429, 20500: 500}
+FaultKind = Literal["too_many", "error", "forbidden", "no_json", "lost", "not_taken"]
+_STATUS: Final = {20003: 401, 20403: 403, 20404: 404, 20429: 429, 20500: 500}
 _TRUE: Final = "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestFault:
-    """What a request meets. `lost`: it is done, and no answer comes; `not_taken`: nothing is done, and none comes."""
+    """What a request meets. `lost`: it is done, and no answer comes; `not_taken`: nothing is done, and none comes;
+    `no_json`: likewise, and a page of somebody in between comes."""
 
     kind: FaultKind
     after_seconds: int = 1
@@ -68,8 +69,8 @@ class TwilioRest:
             return None
         if fault is not None and fault.kind == "too_many":
             return _error(20429, {"retry-after": str(fault.after_seconds)})
-        if fault is not None and fault.kind == "error":
-            return _error(20500)
+        if fault is not None and fault.kind in _FAULTS:
+            return _FAULTS[fault.kind]
         reply = self._answered(request, path)
         return None if fault is not None else reply
 
@@ -295,3 +296,10 @@ def _error(code: int, headers: Mapping[str, str] | None = None) -> Reply:
     return json_reply(
         told | {"more_info": f"https://www.twilio.com/docs/errors/{code}"}, status=status, headers=headers
     )
+
+
+_FAULTS: Final[Mapping[FaultKind, Reply]] = {
+    "error": _error(20500),
+    "forbidden": _error(20403),
+    "no_json": Reply(body=b"<html></html>", headers={"content-type": "text/html"}),
+}

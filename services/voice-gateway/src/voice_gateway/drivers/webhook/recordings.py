@@ -16,6 +16,7 @@ from gatewaykit.blobs import BlobsAwayError
 from gatewaykit.spool import Spool
 from servicekit.errors import RetryLaterError
 from servicekit.store import wait_for_event
+from servicekit.telemetry import log
 
 from voice_gateway.domain.commands import Record
 from voice_gateway.domain.events import RecordingFailed, RecordingReady
@@ -25,6 +26,7 @@ from voice_gateway.drivers.webhook.legs import Leg
 from voice_gateway.drivers.webhook.lines import GoneError, Lines
 from voice_gateway.drivers.webhook.rest import RefusedError, UncertainError
 
+LOG: Final = log("recordings")
 RECORDINGS_MAX: Final = 10_000
 IDLE_SECONDS: Final = 1.0
 SOON_SECONDS: Final = 0.25
@@ -96,25 +98,31 @@ class Recordings:
             raise GoneError("there is no such room")
         if len(self._recordings) >= RECORDINGS_MAX:
             raise RetryLaterError("too many recordings wait to be fetched")
-        self._recordings[recording_id] = Recording(
+        self._recordings[recording_id] = recording = Recording(
             recording_id=recording_id,
             room_id=command.room_id,
             leg_id=command.leg_id,
             ends_at_ms=lines.clock.now_ms() + 1000 * command.seconds_max,
             ends_with_key=command.ends_with_key,
         )
-        await self.follow()
+        await self._followed(recording)
 
     async def pause(self, recording_id: str, *, paused: bool) -> None:
-        """Or go on. Raises GoneError."""
-        self._of(recording_id).paused = paused
-        await self.follow()
+        """Or go on. Raises GoneError, RefusedError: then it goes on as before."""
+        recording = self._of(recording_id)
+        before, recording.paused = recording.paused, paused
+        try:
+            await self._followed(recording)
+        except RefusedError:
+            recording.paused = before
+            raise
 
     async def stop(self, recording_id: str) -> None:
         """Succeeds if there is none such."""
-        if recording_id in self._recordings:
-            self._recordings[recording_id].running = False
-            await self.follow()
+        recording = self._recordings.get(recording_id)
+        if recording is not None:
+            recording.running = False
+            await self._followed(recording)
 
     async def pressed(self, leg_id: str, key: str) -> None:
         """A key may end a voicemail."""
@@ -136,7 +144,7 @@ class Recordings:
             part.state = "done" if told.status == "completed" else "absent"
             if abs(told.seconds - part.seconds) > 1:
                 part.seconds = told.seconds
-            await self.follow()
+            self._lines.placed.set()
 
     async def _late(self, recording: Recording | None, told: Recorded) -> None:
         """One whose begin nobody had answered: it is the part that we look for, or one too many."""
@@ -157,17 +165,23 @@ class Recordings:
             wait_seconds = min([IDLE_SECONDS, *(max(0.001, left / 1000) for left in due)])
             await wait_for_event(self._lines.placed, timeout_seconds=wait_seconds)
             self._lines.placed.clear()
-            try:
-                await self.follow()
-            except RetryLaterError:
-                continue  # Twilio is away; the driver says so
+            await self.follow()
 
     async def follow(self) -> None:
-        """Make every recording what it is to be."""
+        """Make every recording what it is to be. What cannot be done now is tried in the next round; trouble with one
+        holds up no other."""
+        for recording in [*self._recordings.values()]:
+            try:
+                await self._followed(recording)
+            except RetryLaterError:
+                return  # Twilio is away; the driver says so
+            except (RefusedError, UncertainError) as error:
+                LOG.warning("recording_not_followed", extra={"node": self._lines.account.node, "reason": str(error)})
+
+    async def _followed(self, recording: Recording) -> None:
         async with self._one_at_a_time:
-            for recording in [*self._recordings.values()]:
-                if not recording.told:
-                    await self._follow(recording)
+            if not recording.told:
+                await self._follow(recording)
 
     async def _follow(self, recording: Recording) -> None:
         if recording.room_id is not None and recording.room_id not in self._lines.rooms:
@@ -244,7 +258,9 @@ class Recordings:
         fields = {"Status": word} | ({"PauseBehavior": "skip"} if state == "paused" else {})
         try:
             await self._lines.rest.change(f"Calls/{part.call_sid}/Recordings/{part.sid}", fields)
-        except RefusedError:
+        except RefusedError as error:
+            if not error.gone:
+                raise  # it goes on as it was
             state = "stopped"  # it has ended by itself, and its callback says so
         if part.state not in {"done", "absent"}:
             self._count(part)
