@@ -396,8 +396,19 @@ def test_a_new_token_counts_beside_the_one_before() -> None:
 
 def test_a_number_that_twilio_refuses_is_the_end_of_its_leg() -> None:
     async def tale(node: TwilioNode, story: Story) -> None:
-        await node.driver.do(Dial(leg_id="leg", to=Number(number="nonsense"), ring_seconds=20))
+        await node.driver.do(Dial(leg_id="leg", to=Number(number="0000"), ring_seconds=20))
         assert (await story.told.until(LegEnded, leg_id="leg")).cause == "unknown_number"
+
+    told(tale)
+
+
+@pytest.mark.parametrize("number", ["sip:anna@elsewhere.example", "client:anna", "+390612;x", "nonsense", ""])
+def test_a_number_that_is_none_is_not_dialled(number: str) -> None:
+    """It may be what a caller said of themselves, who is called back."""
+
+    async def tale(node: TwilioNode, story: Story) -> None:
+        await story.refuses(Dial(leg_id="leg", to=Number(number=number), ring_seconds=20))
+        assert dials(node) == 0
 
     told(tale)
 

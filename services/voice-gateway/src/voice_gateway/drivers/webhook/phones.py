@@ -2,6 +2,7 @@
 Credential resource", "Sending SIP to Twilio: registration". A phone is dialled at the account's SIP domain.
 """
 
+import re
 from typing import Final
 
 from voice_gateway.domain.commands import Provision, Withdraw
@@ -9,6 +10,7 @@ from voice_gateway.domain.words import Number, Target
 from voice_gateway.drivers.webhook.lines import Account, GoneError
 from voice_gateway.drivers.webhook.rest import Rest
 
+_NUMBER: Final = re.compile(r"\+?[0-9]{2,15}")
 PAGE: Final = 1000
 PAGES_MAX: Final = 20
 
@@ -21,8 +23,11 @@ class Phones:
         self._rest = rest
 
     def address(self, target: Target) -> str:
-        """How to dial it. Raises GoneError."""
+        """How to dial it. Raises GoneError: also for a number that is none, for Twilio would dial any address, and a
+        caller says for themselves who they are."""
         if isinstance(target, Number):
+            if not _NUMBER.fullmatch(target.number):
+                raise GoneError("there is no such number")
             return target.number
         if self._account.sip_domain is None:
             raise GoneError("the account has no SIP domain")
