@@ -208,12 +208,19 @@ def test_a_phone_and_a_number_are_dialled_by_different_ways() -> None:
         Dial(leg_id="a", to=Phone(endpoint_id=""), ring_seconds=20),
         Dial(leg_id="a", to=Number(number="1"), ring_seconds=20, headers=(("X-A", "b\r\nX-C: d"),)),
         Dial(leg_id="a", to=Number(number="1"), ring_seconds=20, headers=(("X-A)", "b"),)),
-        Dial(leg_id="a", to=Number(number="1"), ring_seconds=20, shown=Party(number="1> <2")),
     ],
 )
 def test_what_would_mean_something_else_to_asterisk_is_not_said(dialled: Dial) -> None:
     with pytest.raises(RefusedError):
         commands.dial(dialled, "app", "trunk")
+
+
+@pytest.mark.parametrize("number", ["1> <2", "anna&bert", "", None])
+def test_a_caller_whose_number_is_none_is_shown_as_nobody(number: str | None) -> None:
+    shown = Party(number=number, name="Anna")
+    dial = commands.dial(Dial(leg_id="a", to=Phone(endpoint_id="ada"), ring_seconds=20, shown=shown), "app", "trunk")
+
+    assert dict(dial.query)["callerId"] == '"Anonymous" <anonymous>'
 
 
 def test_keys_sounds_and_phones_have_their_forms() -> None:

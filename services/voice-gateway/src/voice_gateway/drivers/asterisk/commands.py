@@ -135,10 +135,9 @@ def _headers(command: Dial) -> list[tuple[str, str]]:
 
 def _caller_id(command: Dial) -> str:
     shown = command.shown
-    if shown.number is None:
+    # What callers say of themselves may be anything; that must keep no agent's phone from ringing.
+    if shown.number is None or not _DIALLED.fullmatch(shown.number):
         return '"Anonymous" <anonymous>'
-    if not _DIALLED.fullmatch(shown.number):
-        raise RefusedError("the number to be shown is none")
     name = re.sub(r'["<>\\\x00-\x1f]', "", shown.name or "")
     return f'"{name}" <{shown.number}>' if name else f"<{shown.number}>"
 
