@@ -168,6 +168,9 @@ def test_a_dial_that_nobody_has_answered_is_asked_again_and_its_leg_is_known() -
         ended = await world.told.until(LegEnded)
 
         assert (ended.leg_id, ended.cause) == ("a", "busy")
+        world.answers = nothing_there
+        await world.driver.do(dial)
+        assert len(world.asked("POST", "/channels?")) == 1, "it would ring once more"
 
     lived(story)
 

@@ -177,6 +177,7 @@ class AsteriskDriver:
         if event["type"] == "StasisStart" and names.is_helper(event["channel"]["id"]):
             self._helpers.begun(event["channel"]["id"])
         elif event["type"] == "ChannelDestroyed" and (leg := self._legs.of_channel(event["channel"]["id"])):
+            self._given.add(leg.leg_id)  # though nobody has answered that it was dialled
             if leg.monitors or leg.streams:
                 self._spawn(self._helpers.tidy(leg))
         elif event["type"] == "RecordingStarted":
