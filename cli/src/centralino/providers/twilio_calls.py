@@ -101,7 +101,7 @@ class Conference:
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """A recording of a call; what is said while it is paused takes no time in it."""
+    """A recording of a call; what is said while it is paused is not in it."""
 
     sid: str
     call: Call
@@ -109,6 +109,8 @@ class Tape:
     callback_url: str
     since: float
     status: str = "in-progress"
+    silent: bool = False
+    """While it is paused time passes in it (`PauseBehavior`)."""
     spans: list[tuple[float, frozenset[str]]] = field(default_factory=list)
     heard: frozenset[str] = frozenset()
 
@@ -175,10 +177,11 @@ class Lines:
     def tick(self, now: float) -> None:
         """Something has changed now."""
         for tape in self.tapes.values():
-            if tape.status == "in-progress" and now > tape.since:
+            goes_on = tape.status == "in-progress" or (tape.status == "paused" and tape.silent)
+            if goes_on and now > tape.since:
                 tape.spans.append((now - tape.since, tape.heard))
             tape.since = max(tape.since, now)
-            tape.heard = self._taped(tape)
+            tape.heard = frozenset() if tape.status == "paused" else self._taped(tape)
 
     def _taped(self, tape: Tape) -> frozenset[str]:
         call = tape.call

@@ -168,7 +168,7 @@ class TwilioRest:
         if form["Status"] == "stopped":
             voice.tape_over(found)
         else:
-            found.status = form["Status"]
+            found.status, found.silent = form["Status"], form.get("PauseBehavior", "silence") == "silence"
             voice.changed()
         return json_reply(_tape(found))
 

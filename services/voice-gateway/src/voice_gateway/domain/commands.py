@@ -21,7 +21,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """End an incoming leg that was not answered."""
+    """End an incoming leg that was not answered, for a reason that it is told. Answered meanwhile, it ends as well."""
 
     leg_id: str
     because: RefusedBecause
@@ -85,7 +85,8 @@ class Leave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """Let a leg hear sounds one after the other, in place of its room's music."""
+    """Let a leg hear sounds one after the other, in place of its room's music. What it was played before ends at once
+    (`PlaybackEnded`, `stopped`)."""
 
     playback_id: str
     leg_id: str
@@ -117,7 +118,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Record what is said in a room, or on one leg, from now on."""
+    """Record what is said in a room, or what one leg says, from now on. Of a leg that is muted, held or only listens
+    nothing is heard, and time passes."""
 
     recording_id: str
     room_id: str | None = None
@@ -144,8 +146,8 @@ class StopRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
-    """Let a supervisor's answered leg hear a talk, from the place of an agent's leg; repeated with another mode it
-    changes to that."""
+    """Let a supervisor's answered leg hear a talk, from the place of an agent's answered leg, out of any room of its
+    own; repeated with another mode it changes to that."""
 
     leg_id: str
     of_leg_id: str

@@ -214,7 +214,7 @@ class Exchange:
 
     def voices(self, room_id: str) -> frozenset[str]:
         """The phones that are heard in a room, as a recording of it has them."""
-        return frozenset(leg.phone for leg in self._in(room_id) if _speaks(leg)) | {
+        return frozenset(leg.phone for leg in self._in(room_id) if speaks(leg)) | {
             leg.phone for leg in self._supervisors(room_id) if leg.mode == "barge"
         }
 
@@ -251,9 +251,10 @@ class Exchange:
         return (leg for leg in self.legs.values() if leg.monitors in inside and leg.answered)
 
 
-def _own(leg: Leg) -> frozenset[str]:
-    return frozenset({leg.phone}) if _speaks(leg) else frozenset()
-
-
-def _speaks(leg: Leg) -> bool:
+def speaks(leg: Leg) -> bool:
+    """Whether others could hear it."""
     return leg.answered and leg.hearing == "both" and not (leg.muted or leg.held or leg.holds)
+
+
+def _own(leg: Leg) -> frozenset[str]:
+    return frozenset({leg.phone}) if speaks(leg) else frozenset()

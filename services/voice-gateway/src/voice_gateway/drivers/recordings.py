@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from voice_gateway.drivers.exchange import Exchange, Leg
+from voice_gateway.drivers.exchange import Exchange, Leg, speaks
 
 KEPT_MAX: Final = 100
 """Recordings that nobody has fetched; the oldest goes first."""
@@ -48,4 +48,4 @@ def of_room(exchange: Exchange, room_id: str) -> Callable[[], frozenset[str]]:
 
 def of_leg(exchange: Exchange, leg: Leg) -> Callable[[], frozenset[str]]:
     """The leg's phone alone."""
-    return lambda: frozenset({leg.phone}) if leg.leg_id in exchange.legs and not leg.muted else frozenset()
+    return lambda: frozenset({leg.phone}) if leg.leg_id in exchange.legs and speaks(leg) else frozenset()

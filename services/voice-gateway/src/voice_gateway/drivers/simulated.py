@@ -52,6 +52,7 @@ class SimulatedDriver:
         return {
             commands.OpenRoom: lambda command: exchange.rooms.setdefault(command.room_id, command.kind),
             commands.CloseRoom: lambda command: self._close(command.room_id),
+            commands.StopStream: lambda _: None,
             commands.Ring: lambda command: setattr(self._leg(command.leg_id), "rings", True),
             commands.Answer: lambda command: exchange.answer(self._leg(command.leg_id).leg_id),
             commands.Reject: self._reject,
@@ -161,8 +162,8 @@ class SimulatedDriver:
         act(command)
 
     def _leave(self, command: commands.Leave) -> None:
-        leg = self._leg(command.leg_id)
-        if leg.room_id == command.room_id:
+        leg = self._exchange.legs.get(command.leg_id)
+        if leg is not None and leg.room_id == command.room_id:
             self._exchange.leave(leg)
 
     def _play(self, command: commands.Play) -> None:
@@ -177,6 +178,10 @@ class SimulatedDriver:
 
     def _monitor(self, command: commands.Monitor) -> None:
         watched, leg = self._leg(command.of_leg_id), self._leg(command.leg_id)
+        if not (watched.answered and leg.answered):
+            raise NoSuchThingError("the leg is not answered")
+        self._exchange.leave(leg)
+        leg.hearing = "both"
         leg.monitors, leg.mode = watched.leg_id, command.mode
 
     def _hang_up(self, command: commands.HangUp) -> None:
@@ -188,9 +193,8 @@ class SimulatedDriver:
         leg = self._exchange.legs.get(command.leg_id)
         if leg is None:
             return
-        if leg.answered or leg.ours:
-            raise NoSuchThingError("there is no call to refuse")
-        self._exchange.refused[leg.phone] = command.because
+        if not leg.answered:
+            self._exchange.refused[leg.phone] = command.because
         self._exchange.end(leg.leg_id, command.because, by_us=True)
 
     def _close(self, room_id: str) -> None:

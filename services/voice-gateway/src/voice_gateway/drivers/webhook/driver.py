@@ -227,8 +227,8 @@ class WebhookDriver:
         self.hooks.decide(self._lines.leg(command.leg_id), "answer")
 
     async def _reject(self, command: commands.Reject) -> None:
-        leg = self._lines.leg(command.leg_id)
-        if not self.hooks.decide(leg, command.because):
+        leg = self._lines.legs.get(command.leg_id)
+        if leg is not None and not self.hooks.decide(leg, command.because):
             await self._dialling.end(leg)
 
     async def _hang_up(self, command: commands.HangUp) -> None:
@@ -311,10 +311,12 @@ class WebhookDriver:
 
     async def _monitor(self, command: commands.Monitor) -> None:
         lines, leg, watched = self._lines, self._lines.leg(command.leg_id), self._lines.leg(command.of_leg_id)
+        if not (leg.answered and watched.answered):
+            raise GoneError("the leg is not answered")
         same = leg.monitors == watched.leg_id and not leg.dirty
         if same and leg.mode == command.mode:
             return
-        leg.monitors, leg.mode, leg.room_id = watched.leg_id, command.mode, None
+        leg.monitors, leg.mode, leg.room_id, leg.hearing = watched.leg_id, command.mode, None, "both"
         await (lines.settle(leg) if same else lines.push(leg))
 
     async def _send_keys(self, command: commands.SendKeys) -> None:

@@ -33,7 +33,11 @@ SOON_SECONDS: Final = 0.25
 """Until a recording is begun again that Twilio did not begin."""
 WAV_RATE: Final = 8_000
 _HEADER_BYTES: Final = 44
-PartState = Literal["running", "paused", "stopped", "done", "absent"]
+PartState = Literal["running", "paused", "silent", "stopped", "done", "absent"]
+"""paused: time stands still; silent: it does not, and nothing is heard."""
+_UNDER_WAY: Final = frozenset({"running", "paused", "silent"})
+_WORDS: Final = {"running": "in-progress", "silent": "paused"}
+_PAUSES: Final = {"paused": "skip", "silent": "silence"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +70,7 @@ class Recording:
     @property
     def now(self) -> Part | None:
         """The part that is being recorded."""
-        return next((part for part in self.parts if part.state in {"running", "paused"}), None)
+        return next((part for part in self.parts if part.state in _UNDER_WAY), None)
 
     def kept(self) -> Kept:
         """For the Keeper."""
@@ -194,8 +198,9 @@ class Recordings:
         if part is not None and (carrier is None or carrier.call_sid != part.call_sid):
             await self._change(part, "stopped")
             part = None
-        if part is not None and recording.paused != (part.state == "paused"):
-            await self._change(part, "paused" if recording.paused else "running")
+        wanted = _wanted(recording, carrier)
+        if part is not None and part.state != wanted:
+            await self._change(part, wanted)
         if part is None and carrier is not None and not recording.paused:
             await self._begin(recording, carrier)
         self._lines.keeper.keep(recording.kept())
@@ -239,6 +244,8 @@ class Recordings:
         if isinstance(sid, str) and all(part.sid != sid for part in recording.parts):
             now_ms = lines.clock.now_ms()
             recording.parts.append(Part(call_sid=leg.call_sid or "", sid=sid, since_ms=now_ms))
+            if _wanted(recording, leg) != "running":
+                lines.placed.set()
         elif sid is None:
             lines.later(self._soon())
 
@@ -254,8 +261,9 @@ class Recordings:
         return next((each["sid"] for each in running if each.get("sid") not in known), None)
 
     async def _change(self, part: Part, state: PartState) -> None:
-        word = {"running": "in-progress"}.get(state, state)
-        fields = {"Status": word} | ({"PauseBehavior": "skip"} if state == "paused" else {})
+        fields = {"Status": _WORDS.get(state, state)}
+        if state in _PAUSES:
+            fields["PauseBehavior"] = _PAUSES[state]
         try:
             await self._lines.rest.change(f"Calls/{part.call_sid}/Recordings/{part.sid}", fields)
         except RefusedError as error:
@@ -268,7 +276,7 @@ class Recordings:
 
     def _count(self, part: Part) -> None:
         now_ms = self._lines.clock.now_ms()
-        part.seconds += (now_ms - part.since_ms) / 1000 if part.state == "running" else 0.0
+        part.seconds += (now_ms - part.since_ms) / 1000 if part.state in {"running", "silent"} else 0.0
         part.since_ms = now_ms
 
     def _finish(self, recording: Recording) -> None:
@@ -323,6 +331,14 @@ class Recordings:
         if recording is None:
             raise GoneError("there is no such recording")
         return recording
+
+
+def _wanted(recording: Recording, carrier: Leg | None) -> PartState:
+    """How what is recorded now is to be recorded. Of a call Twilio records what its party says, heard or not."""
+    if recording.paused:
+        return "paused"
+    unheard = carrier is not None and (carrier.muted or carrier.held or carrier.hearing == "listen")
+    return "silent" if recording.leg_id is not None and unheard else "running"
 
 
 def _samples_at(head: bytes) -> int:

@@ -2,7 +2,22 @@
 
 from typing import Final
 
-from voice_gateway.domain.commands import Answer, HangUp, Hold, Join, Mute, OpenRoom, Play, Reject, Ring, SendKeys
+from voice_gateway.domain.commands import (
+    Answer,
+    CloseRoom,
+    HangUp,
+    Hold,
+    Join,
+    Leave,
+    Mute,
+    Play,
+    Reject,
+    Ring,
+    SendKeys,
+    StopPlaying,
+    StopRecording,
+    StopStream,
+)
 from voice_gateway.domain.events import LegAnswered, LegEnded, LegIncoming
 from voice_gateway.domain.words import Party, RefusedBecause
 from voice_gateway.testing.driver_laws.story import Story
@@ -91,14 +106,31 @@ async def we_hang_up(node: NodeUnderTest) -> None:
     await until_seen(node, "anna", lambda seen: not seen.talks)
 
 
+async def a_call_that_was_answered_before_it_is_rejected_ends(node: NodeUnderTest) -> None:
+    story = Story(node)
+    leg_id = await story.caller()
+    await story.do(Reject(leg_id=leg_id, because="congested"))
+
+    assert (await story.told.until(LegEnded, leg_id=leg_id)).by_us
+    await until_seen(node, "anna", lambda seen: not seen.talks)
+    assert not story.refused()
+
+
 async def what_is_asked_of_a_leg_that_is_gone_is_refused_but_its_end(node: NodeUnderTest) -> None:
     story = Story(node)
-    room_id = node.new_id()
     leg_id = await story.caller()
-    await story.do(OpenRoom(room_id=room_id, kind="talk"))
+    room_id = await story.room("talk", leg_id)
     await node.phones.hang_up("anna")
     await story.told.until(LegEnded, leg_id=leg_id)
-    await story.do(HangUp(leg_id=leg_id))
+    await story.do(
+        HangUp(leg_id=leg_id),
+        Reject(leg_id=leg_id, because="busy"),
+        Leave(room_id=room_id, leg_id=leg_id),
+        StopPlaying(playback_id=node.new_id()),
+        StopRecording(recording_id=node.new_id()),
+        StopStream(stream_id=node.new_id()),
+        CloseRoom(room_id=node.new_id()),
+    )
     assert not story.refused()
 
     await story.refuses(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voice_gateway.domain.commands import CloseRoom, Mute, PauseRecording, Record, StopRecording
+from voice_gateway.domain.commands import CloseRoom, Hold, Mute, PauseRecording, Record, StopRecording
 from voice_gateway.domain.events import CommandRefused, RecordingReady
 from voice_gateway.testing.driver_laws.story import Story
 from voice_gateway.testing.node import NodeUnderTest, until_hears
@@ -115,6 +115,28 @@ async def a_recording_of_a_leg_holds_what_it_says_alone(node: NodeUnderTest) -> 
 
     assert heard["anna"] >= 0.5
     assert heard["ada"] == 0
+
+
+async def a_recording_of_a_leg_is_silent_while_nobody_hears_it(node: NodeUnderTest) -> None:
+    story = Story(node)
+    anna, ada = await story.caller("anna"), await story.agent("ada")
+    if not story.can.records_legs:
+        return
+    await story.room("talk", anna, ada)
+    await until_hears(node, anna={"ada"}, ada={"anna"})
+    recording_id = node.new_id()
+    await story.do(Record(recording_id=recording_id, leg_id=anna))
+    await node.lets_pass(1)
+    await story.do(Mute(leg_id=anna, muted=True))
+    await node.lets_pass(1)
+    await story.do(Hold(leg_id=anna, held=True), Mute(leg_id=anna, muted=False))
+    await node.lets_pass(1)
+    await story.do(Hold(leg_id=anna, held=False))
+    await node.lets_pass(1)
+    heard = await _stopped(story, recording_id)
+
+    assert 1.5 <= heard["anna"] <= 2.5
+    assert heard["all"] >= 3.5
 
 
 async def what_cannot_be_recorded_is_refused(node: NodeUnderTest) -> None:

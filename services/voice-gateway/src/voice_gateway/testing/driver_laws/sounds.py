@@ -48,6 +48,22 @@ async def a_sound_in_a_talk_is_heard_by_the_one_leg(node: NodeUnderTest) -> None
     await until_hears(node, anna={"ada"}, ada={"anna"})
 
 
+async def a_second_sound_ends_the_first(node: NodeUnderTest) -> None:
+    story = Story(node)
+    anna = await story.caller()
+    await story.room("wait", anna)
+    first, second = node.new_id(), node.new_id()
+    await story.do(Play(playback_id=first, leg_id=anna, media=(node.sounds["hello"],) * 3))
+    await until_hears(node, anna={"hello"})
+    await story.do(Play(playback_id=second, leg_id=anna, media=(node.sounds["goodbye"],)))
+    await until_hears(node, anna={"goodbye"})
+
+    await story.told.until(PlaybackEnded, playback_id=second)
+    ended = [(event.playback_id, event.end) for event in node.told.of(PlaybackEnded)]
+    assert ended == [(first, "stopped"), (second, "played")]
+    await until_hears(node, anna={"music"})
+
+
 async def a_sound_is_stopped(node: NodeUnderTest) -> None:
     story = Story(node)
     anna = await story.caller()
