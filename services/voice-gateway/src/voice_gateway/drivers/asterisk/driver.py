@@ -143,6 +143,7 @@ class AsteriskDriver:
         allowed = {"allowed": [{"type": each} for each in TYPES]}
         channels, bridges = await self._look()
         learn(self._node, self._legs, channels, bridges)
+        self._hearing.remembered(bridges)
         try:
             await self._must(Ask(method="PUT", path=("applications", self._app, "eventFilter"), body=allowed))
             await self._helpers.sweep(bridges)
@@ -182,7 +183,10 @@ class AsteriskDriver:
                 self._spawn(self._helpers.tidy(leg))
         elif event["type"] == "RecordingStarted":
             self._recordings.started(event["recording"]["name"])
-        return self._translator.told(event, self._clock.now_ms())
+        said = self._translator.told(event, self._clock.now_ms())
+        if event["type"] in ("ChannelDestroyed", "PlaybackFinished"):
+            self._spawn(self._hearing.settle_whispers())
+        return said
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -291,6 +295,7 @@ class AsteriskDriver:
             await self._must(commands.add(names.room_bridge(command.room_id), leg.channel_id))
             await self._hearing.moved(leg, command.room_id)
         await self._helpers.end_monitor(leg)
+        await self._hearing.speak(leg.leg_id, None)
         if command.hearing == "both":
             await self._hearing.quieten(leg.leg_id, "listens", on=False)
 
@@ -334,7 +339,9 @@ class AsteriskDriver:
         if not (leg.answered and of.answered):
             raise commands.RefusedError("the leg is not answered")
         await self._hearing.moved(leg, None)  # music would be all that it hears
+        await self._hearing.quieten(leg.leg_id, "listens", on=False)  # how a supervisor is heard is the mode's to say
         await self._helpers.monitor(leg, of, command.mode)
+        await self._hearing.speak(leg.leg_id, None if command.mode == "spy" else of.leg_id)
 
     async def _stream(self, command: words.StreamMedia) -> None:
         leg = self._legs.known(command.leg_id)

@@ -33,6 +33,8 @@ class Leg:
     """What fills its silence, by name; empty: the node's own; none: it has no music."""
     playbacks: set[str] = field(default_factory=set)
     streams: set[str] = field(default_factory=set)
+    filled: bool = False
+    """Silence is sent to it, for a whisper to ride on."""
     monitors: bool = False
     """It is a supervisor's, at a talk of others."""
     ends_for: EndCause | None = None

@@ -57,6 +57,14 @@ def monitor_channel(leg_id: str, of_leg_id: str, mode: str) -> str:
     return f"{_MONITOR}{leg_id}-{of_leg_id}-{mode}{_END}"
 
 
+def spoken_to(channel_id: str) -> tuple[str, str] | None:
+    """Of what listens for a supervisor's leg: that leg, and the one which hears it; none: no other does."""
+    if not channel_id.startswith(_MONITOR):
+        return None
+    leg_id, of_leg_id, mode = channel_id.removeprefix(_MONITOR).removesuffix(_END).rsplit("-", 2)
+    return None if mode == "spy" else (leg_id, of_leg_id)
+
+
 def stream_bridge(stream_id: str) -> str:
     """Where a stream meets the channel that listens to its leg; also the stream's own channel."""
     return _STREAM + stream_id + _END
