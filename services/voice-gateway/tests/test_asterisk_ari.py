@@ -11,13 +11,23 @@ from servicekit.ports import HttpNotSentError, HttpReply, HttpRequest, HttpUnkno
 from servicekit.testing.fake_http import FakeHttp
 from servicekit.testing.fake_sockets import FakeSockets
 from servicekit.testing.virtual import SeededChance, VirtualClock, run_virtual
-from voice_gateway.domain.commands import Answer, Dial, HangUp, OpenRoom, Play, Record, StopPlaying, StopRecording
+from voice_gateway.domain.commands import (
+    Answer,
+    Dial,
+    HangUp,
+    OpenRoom,
+    Play,
+    Record,
+    StopPlaying,
+    StopRecording,
+    StopStream,
+)
 from voice_gateway.domain.events import CommandRefused, DriverLost, DriverRecovered, LegEnded, LegIncoming
 from voice_gateway.domain.words import Media, Phone
 from voice_gateway.drivers.asterisk import ari as module
 from voice_gateway.drivers.asterisk.ari import Ari, AriSettings, Ask
 from voice_gateway.drivers.asterisk.driver import AsteriskDriver, AsteriskSettings
-from voice_gateway.drivers.asterisk.names import leg_of
+from voice_gateway.drivers.asterisk.names import leg_of, recorder_channel, stream_ear
 from voice_gateway.testing.node import Told
 
 SETTINGS = AriSettings(url="http://node:8088", user="centralino", password=SecretStr("secret"))
@@ -201,6 +211,36 @@ async def _connections(world: World, wanted: int) -> None:
     while len(world.sockets.asked) - began < wanted:
         await clock.sleep(0.01)
     assert clock.now_ms() - began_ms >= 1000 * (wanted - 6) * module.PAUSE_SECONDS_MAX / 2
+
+
+def test_what_listened_and_is_used_no_more_is_ended_when_the_node_is_met_again() -> None:
+    recorders = [recorder_channel("over"), recorder_channel("runs")]
+
+    def answers(request: HttpRequest) -> HttpReply:
+        if "/recordings/live/" in request.url:
+            return reply(200 if "/runs" in request.url else 404, {})
+        if request.url.endswith("/channels"):
+            return reply(200, [{"id": each, "state": "Up"} for each in (*recorders, stream_ear("s"))])
+        return nothing_there(request)
+
+    async def story(world: World) -> None:
+        ended = [url.rpartition("/")[2].partition("?")[0] for url in world.asked("DELETE", "/channels/")]
+        assert ended == [recorders[0], stream_ear("s")]
+        assert (await world.driver.snapshot()).legs == ()
+
+    lived(story, answers)
+
+
+def test_nothing_of_a_stream_is_left_at_the_node() -> None:
+    async def story(world: World) -> None:
+        world.answers = lambda request: reply(200, {"channels": []}) if request.method == "GET" else reply(204)
+        await world.driver.do(StopStream(stream_id="s"))
+
+        gone = [url.rpartition("/ari/")[2].partition("?")[0] for url in world.asked("DELETE", "")]
+        assert {"bridges/stream-s.", "channels/stream-s."} < set(gone)
+        assert "asterisk/config/dynamic/res_websocket_client/websocket_client/stream-s." in gone
+
+    lived(story)
 
 
 def test_an_event_that_is_not_understood_is_passed_over() -> None:

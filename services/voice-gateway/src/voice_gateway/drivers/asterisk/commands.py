@@ -23,7 +23,8 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_.!%*+`'~-]+")
 _DIALLED: Final = re.compile(r"[A-Za-z0-9_.*#+-]{1,80}")
 _KEYS: Final = re.compile(r"[0-9A-D*#]{1,64}")
 _SCHEMES: Final = ("sound:", "recording:", "tone:", "number:", "digits:", "characters:")
-_PJSIP: Final = ("asterisk", "config", "dynamic", "res_pjsip")
+_DYNAMIC: Final = ("asterisk", "config", "dynamic")
+_PJSIP: Final = (*_DYNAMIC, "res_pjsip")
 
 
 class RefusedError(Exception):
@@ -83,6 +84,11 @@ def record(target: str, target_id: str, name: str, seconds_max: int) -> Ask:
     """Record a bridge or a channel; the file is WAV, 8 kHz, 16 bits."""
     query = (("name", name), ("format", "wav"), ("maxDurationSeconds", str(seconds_max)), ("ifExists", "fail"))
     return Ask(method="POST", path=(target, target_id, "record"), query=query, done=THERE)
+
+
+def live_recording(recording_id: str, *what: str, method: str = "POST", done: frozenset[int] = frozenset()) -> Ask:
+    """About a recording that runs."""
+    return Ask(method=method, path=("recordings", "live", recording_id, *what), done=done)
 
 
 def keys(channel_id: str, command: SendKeys) -> Ask:
@@ -172,6 +178,11 @@ def stream_client(name: str, url: str) -> Ask:
     return _put("websocket_client", name, {"uri": url, "connection_type": "per_call_config"}, "res_websocket_client")
 
 
+def forget_stream_client(name: str) -> Ask:
+    """It streams no more."""
+    return Ask(method="DELETE", path=(*_DYNAMIC, "res_websocket_client", "websocket_client", name), done=GONE)
+
+
 def stream_channel(name: str, app: str) -> Ask:
     """A channel that is a stream."""
     query = [("channelId", name), ("app", app), ("external_host", name), ("transport", "websocket")]
@@ -181,4 +192,4 @@ def stream_channel(name: str, app: str) -> Ask:
 
 def _put(kind: str, name: str, fields: Mapping[str, str], module: str = "res_pjsip") -> Ask:
     body = {"fields": [{"attribute": attribute, "value": value} for attribute, value in fields.items()]}
-    return Ask(method="PUT", path=("asterisk", "config", "dynamic", module, kind, name), body=body)
+    return Ask(method="PUT", path=(*_DYNAMIC, module, kind, name), body=body)

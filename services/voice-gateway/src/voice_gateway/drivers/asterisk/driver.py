@@ -124,7 +124,8 @@ class AsteriskDriver:
         if not self._up.is_set():
             raise RetryLaterError(AWAY)
         channels, bridges = await self._look()
-        return snapshot_of(self._node, channels, bridges, self._clock.now_ms())
+        legs = [channel for channel in channels if is_leg(channel, self._app)]
+        return snapshot_of(self._node, legs, bridges, self._clock.now_ms())
 
     def recording(self, recording_id: str) -> AsyncIterator[bytes]:
         """See Driver."""
@@ -142,18 +143,19 @@ class AsteriskDriver:
         """See Listener. What is wanted is said each time: Asterisk forgets it with the connection."""
         allowed = {"allowed": [{"type": each} for each in TYPES]}
         channels, bridges = await self._look()
-        learn(self._node, self._legs, channels, bridges)
+        legs = [channel for channel in channels if is_leg(channel, self._app)]
+        learn(self._node, self._legs, legs, bridges)
         self._hearing.remembered(bridges)
         try:
             await self._must(Ask(method="PUT", path=("applications", self._app, "eventFilter"), body=allowed))
-            await self._helpers.sweep(bridges)
+            await self._helpers.sweep(channels, bridges)
         except commands.RefusedError as error:
             raise RetryLaterError(str(error)) from error
         self._up.set()
         if self._lost:
             self._lost = False
             at_ms = self._clock.now_ms()
-            snapshot = snapshot_of(self._node, channels, bridges, at_ms)
+            snapshot = snapshot_of(self._node, legs, bridges, at_ms)
             self._tell(events.DriverRecovered(snapshot=snapshot, at_ms=at_ms))
 
     def closed(self, reason: str, *, replaced: bool) -> None:
@@ -200,13 +202,13 @@ class AsteriskDriver:
         self._sink.tell(event)
 
     async def _look(self) -> tuple[list[Json], list[Json]]:
-        """The channels that are legs, and all bridges."""
+        """All channels and all bridges."""
         try:
             channels = (await self._must(Ask(method="GET", path=("channels",)))).body
             bridges = (await self._must(Ask(method="GET", path=("bridges",)))).body
         except commands.RefusedError as error:
             raise RetryLaterError(str(error)) from error
-        return [channel for channel in channels if is_leg(channel, self._app)], bridges
+        return channels, bridges
 
     # What is done.
 
@@ -327,12 +329,13 @@ class AsteriskDriver:
         await self._recordings.running(recording_id)
 
     async def _pause_recording(self, command: words.PauseRecording) -> None:
-        await self._must(_live(command.recording_id, "pause", method="POST" if command.paused else "DELETE"))
+        method = "POST" if command.paused else "DELETE"
+        await self._must(commands.live_recording(command.recording_id, "pause", method=method))
         self._recordings.pause(command.recording_id, paused=command.paused)
 
     async def _stop_recording(self, command: words.StopRecording) -> None:
         # 409: it has stopped, and is on its way to being gone.
-        await self._must(_live(command.recording_id, "stop", done=commands.GONE | commands.THERE))
+        await self._must(commands.live_recording(command.recording_id, "stop", done=commands.GONE | commands.THERE))
 
     async def _monitor(self, command: words.Monitor) -> None:
         leg, of = self._legs.known(command.leg_id), self._legs.known(command.of_leg_id)
@@ -372,7 +375,3 @@ class AsteriskDriver:
             states = "channel_answered" if command.accepted else "channel_declined"
             await self._must(commands.channel(leg.channel_id, "transfer_progress", states=states))
             self._given.add(command.transfer_id)
-
-
-def _live(recording_id: str, *what: str, method: str = "POST", done: frozenset[int] = frozenset()) -> Ask:
-    return Ask(method=method, path=("recordings", "live", recording_id, *what), done=done)

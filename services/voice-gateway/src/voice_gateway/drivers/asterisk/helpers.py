@@ -81,6 +81,7 @@ class Helpers:
         """It is over."""
         await self._end(names.stream_bridge(stream_id))
         await self._must(commands.hang_up(names.stream_bridge(stream_id)))
+        await self._must(commands.forget_stream_client(names.stream_bridge(stream_id)))
 
     async def tidy(self, leg: Leg) -> None:
         """The leg is over: so is what was beside it."""
@@ -88,11 +89,21 @@ class Helpers:
         for stream_id in list(leg.streams):
             await self.end_stream(stream_id)
 
-    async def sweep(self, bridges: list[Mapping[str, Any]]) -> None:
-        """End what nobody uses: a bridge of ours in which one is alone."""
+    async def sweep(self, channels: list[Mapping[str, Any]], bridges: list[Mapping[str, Any]]) -> None:
+        """End what nobody uses: a bridge of ours in which one is alone; what is in no bridge and records nothing."""
         for bridge in bridges:
             if names.is_helper(bridge["id"]) and len(bridge["channels"]) < 2:
                 await self._end(bridge["id"])
+        met = {channel_id for bridge in bridges for channel_id in bridge["channels"]}
+        for channel_id in (channel["id"] for channel in channels if names.is_helper(channel["id"])):
+            if channel_id not in met and not await self._records(channel_id):
+                await self._must(commands.hang_up(channel_id))
+
+    async def _records(self, channel_id: str) -> bool:
+        recording_id = names.recording_of(channel_id)
+        if recording_id is None:
+            return False
+        return (await self._must(commands.live_recording(recording_id, method="GET", done=commands.GONE))).is_fine
 
     async def _once_begun(self, channel_id: str, asked: Ask) -> None:
         """Ask for a channel, and wait until it is ours. It was asked for before: it is."""

@@ -83,3 +83,8 @@ def stream_ear(stream_id: str) -> str:
 def recorder_channel(recording_id: str) -> str:
     """What listens to a leg that is recorded."""
     return _RECORDER + recording_id + _END
+
+
+def recording_of(channel_id: str) -> str | None:
+    """What that records; none: it is none of these."""
+    return channel_id.removeprefix(_RECORDER).removesuffix(_END) if channel_id.startswith(_RECORDER) else None
