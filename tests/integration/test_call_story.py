@@ -145,8 +145,9 @@ async def test_a_call_from_its_welcome_to_its_wrap_up(centre: CallCentre) -> Non
     eve = centre.desks["eve"]
     await eve.holding(second["assignment_id"], "wrapup")
     await eve.complete(second["assignment_id"], "solved")
-    told = await over(centre, first["interaction_id"], "completed")
+    await over(centre, first["interaction_id"], "completed")
     heard = await recorded(centre, first["interaction_id"])
+    told = await centre.interaction(first["interaction_id"])  # with what came with the recordings
     entries = await timeline(centre, told["customer"]["customer_id"])
 
     assert heard[SUPERVISOR] == heard["music"] == heard["hello"] == 0
