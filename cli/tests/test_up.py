@@ -44,6 +44,7 @@ def stub_stack(folder: Path, *arguments: str) -> Iterator[Up]:
 async def test_everything_runs_until_ctrl_c_and_nothing_afterwards(tmp_path: Path) -> None:
     with stub_stack(tmp_path) as up:
         report = up.wait_until_ready().report()
+        said = up.output
         processes = [(part.pid, psutil.Process(part.pid).create_time()) for part in report.parts]
         topics = await kafka_topics(report.addresses["kafka"])
         exit_code = up.end()
@@ -56,6 +57,7 @@ async def test_everything_runs_until_ctrl_c_and_nothing_afterwards(tmp_path: Pat
     }
     assert {topic.name for topic in TOPICS} < topics
     assert f"{MESSAGES.name}.crm.dlq" in topics
+    assert f"status --data {tmp_path / 'data'}`" in said
     assert 0 < report.memory_bytes < 2**30
     assert exit_code == 0
     up.wait_until_parts_ended(processes)

@@ -243,8 +243,8 @@ async def test_a_simulated_phone_says_so_and_has_its_buttons(page: Page) -> None
     played.seen = {"rings": True, "talks": False, "shown": "+39069", "hears": []}
     await expect(page.locator("#phone-state")).to_have_text("Rings: +39069.")
     await page.get_by_role("button", name="Answer", exact=True).click()
-    played.seen = {"rings": False, "talks": True, "shown": "+39069", "hears": ["+39069", "music"]}
-    await expect(page.locator("#phone-state")).to_have_text("Talks. It hears +39069, music.")
+    played.seen = {"rings": False, "talks": True, "shown": "+39069", "hears": ["+39069", "a" + "4" * 20, "words:Hi."]}
+    await expect(page.locator("#phone-state")).to_have_text("Talks. It hears +39069, another agent, “Hi.”.")
     await shoot(page, "agent-simulated-phone")
     for _ in range(2):
         await page.get_by_role("button", name="Its hold button").click()

@@ -106,7 +106,7 @@ async def supervise(browser: Browser, url: str, customer: Customer, voice: str, 
     await supervisor.get_by_role("button", name="Listen").click()
     await expect(state).to_contain_text("Rings")
     await supervisor.locator("#phone-answer").click()
-    await expect(state).to_have_text(f"Talks. It hears {CALLER}, {voice}.")
+    await expect(state).to_have_text(f"Talks. It hears {CALLER}, another agent.")
     assert await customer.hears() == [voice]
     await supervisor.get_by_role("button", name="Barge in").click()
     await eventually(lambda: two_voices(customer))

@@ -17,6 +17,7 @@ from centralino.calling import add_call
 from centralino.children import StartError
 from centralino.config.command import add_config
 from centralino.explained import add_explain
+from centralino.home import default_folder
 from centralino.journal import add_journal
 from centralino.open_channel.command import add_open_channel
 from centralino.prepare import PrepareSettings, prepare
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, default=_default_folder(), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=default_folder(), metavar="DIR", help="default: %(default)s")
 
 
 def _up(options: argparse.Namespace, specs: Sequence[ServiceSpec]) -> int:
@@ -131,9 +132,3 @@ def _sample(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
 
 def _simulate(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
     return simulate(options.file, days=options.days, seed=options.seed, as_program=options.json)
-
-
-def _default_folder() -> Path:
-    """By the XDG base directory specification (https://specifications.freedesktop.org/basedir-spec/latest/)."""
-    kept = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(kept) / "centralino"

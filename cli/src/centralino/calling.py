@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final  # Any: argparse does not name the type of its subparsers; JSON
 
@@ -19,6 +22,11 @@ CALLER: Final = "+12025550123"
 SHORT_SECONDS: Final = 5.0
 """Within so long a call has begun, or never will."""
 _LOOK_SECONDS: Final = 0.3
+_AGENTS_PHONE: Final = re.compile(r"a[0-9a-f]{20}")
+"""Under such a name nodes know an agent's phone."""
+
+Ask = Callable[[str, str, object], tuple[int, dict[str, Any]]]
+"""Method, path below /voice/v1/simulated, body; answers status and body."""
 
 
 def add_call(commands: Any, add_data: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -42,11 +50,15 @@ def _call(options: argparse.Namespace, _: Sequence[ServiceSpec]) -> int:
         print("Which number? The stack runs without the sample tenant.", file=sys.stderr)
         return 2
     token = development_token(home, role="supervisor", subject="centralino-call", tenant=TENANT)
-    phone = _Phone(f"{addresses[VOICE]}/simulated", token, options.caller)
+
+    def ask(method: str, path: str, body: object) -> tuple[int, dict[str, Any]]:
+        status, text = call(method, f"{addresses[VOICE]}/simulated{path}", token=token, body=body)
+        return status, json.loads(text)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return phone.call(number, options.keys)
+        return CustomersPhone(ask, options.caller).call(number, options.keys)
     except KeyboardInterrupt:
-        phone.ask("POST", f"/phones/{options.caller}/hang_up")
         print("\nThe customer hangs up.")
         return 0
     except OSError as error:
@@ -63,35 +75,49 @@ def _running(data: Path) -> tuple[Home, dict[str, str]] | None:
     return (home, state.addresses) if home and state and state.running() else None
 
 
-class _Phone:
-    """The customer's."""
+class CustomersPhone:
+    """It hangs up however its call ends: a customer whom nobody plays any more would wait in line for ever."""
 
-    def __init__(self, url: str, token: str, caller: str) -> None:
-        self._url = url
-        self._token = token
+    def __init__(self, ask: Ask, caller: str) -> None:
+        self._ask = ask
         self._caller = caller
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        status, text = call(method, f"{self._url}{path}", token=self._token, body=body)
-        return status, json.loads(text)
-
-    def call(self, number: str, keys: str) -> int:
+    def call(self, number: str, keys: str = "") -> int:
         """Dial, and say what is heard whenever that is something else, until the call is over."""
-        status, answer = self.ask("POST", "/calls", {"number": number, "caller": self._caller})
+        status, answer = self._ask("POST", "/calls", {"number": number, "caller": self._caller})
         if status != 201:
             print(answer.get("detail", "The call is refused."), file=sys.stderr)
             return 1
         print(f"{self._caller} calls {number}. This is simulated: no telephone rings. Ctrl-C hangs up.", flush=True)
+        try:
+            print("The call is over." if self._talked(keys) else "Nobody takes the call.")
+        finally:
+            with suppress(OSError):
+                self._press("hang_up")
+        return 0
+
+    def _talked(self, keys: str) -> bool:
+        """Until the end; whether somebody answered."""
         heard, talked, until = None, False, time.monotonic() + SHORT_SECONDS
         while True:
-            _, seen = self.ask("GET", f"/phones/{self._caller}")
+            _, seen = self._ask("GET", f"/phones/{self._caller}", None)
             if seen["talks"] and not talked and keys:
-                self.ask("POST", f"/phones/{self._caller}/keys", {"keys": keys})
+                self._press("keys", {"keys": keys})
             talked = talked or seen["talks"]
             if not seen["talks"] and (talked or time.monotonic() > until):
-                print("The call is over." if talked else "Nobody takes the call.")
-                return 0
+                return talked
             if seen["talks"] and seen["hears"] != heard:
                 heard = seen["hears"]
-                print(f"  hears {', '.join(heard) or 'nothing'}", flush=True)
+                print(f"  hears {', '.join(map(heard_as, heard)) or 'nothing'}", flush=True)
             time.sleep(_LOOK_SECONDS)
+
+    def _press(self, button: str, body: object = None) -> None:
+        self._ask("POST", f"/phones/{self._caller}/{button}", body)
+
+
+def heard_as(name: str) -> str:
+    """What a simulated phone hears, for people: words, and whose phone."""
+    kind, _, words = name.partition(":")
+    if kind == "words":
+        return f'"{words}"'
+    return "an agent" if _AGENTS_PHONE.fullmatch(name) else name

@@ -178,3 +178,9 @@ def write_private(file: Path, text: str) -> None:
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(text)
     partial.replace(file)
+
+
+def default_folder() -> Path:
+    """By the XDG base directory specification (https://specifications.freedesktop.org/basedir-spec/latest/)."""
+    kept = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(kept) / "centralino"

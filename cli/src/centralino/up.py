@@ -1,5 +1,6 @@
 """`centralino up`: the whole stack on this machine, until Ctrl-C."""
 
+import shlex
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from centralino.children import StartError
-from centralino.home import FolderRefusedError, Home, InUseError
+from centralino.home import FolderRefusedError, Home, InUseError, default_folder
 from centralino.sample import TENANT, load_sample, mail_address, phone_number, wait_for_address, wait_for_mailbox
 from centralino.services import ServiceSpec
 from centralino.stack import Given, Stack, StepTimer
@@ -73,7 +74,7 @@ def _run(home: Home, options: UpOptions, specs: Sequence[ServiceSpec]) -> int:
                 with StepTimer("sample tenant"):
                     _sample(home, stack)
             stack.tell()
-            _print_addresses(stack.addresses(), time.monotonic() - began)
+            _print_addresses(stack.addresses(), time.monotonic() - began, data=options.data)
             _watch(stack)
     except StartError as error:
         print(f"\n{error}\n\nEverything was stopped again. Logs are in {home.logs}.", file=sys.stderr)
@@ -106,7 +107,8 @@ def _watch(stack: Stack) -> None:
         print("\nStopping services, then backends.", flush=True)
 
 
-def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
+def _print_addresses(addresses: dict[str, str], seconds: float, *, data: Path) -> None:
+    here = "" if data == default_folder() else f" --data {shlex.quote(str(data))}"
     print(f"\nCentralino is ready after {seconds:.1f} s. Open:\n")
     for name, title in _PAGES.items():
         if name in addresses:
@@ -119,8 +121,11 @@ def _print_addresses(addresses: dict[str, str], seconds: float) -> None:
         print(f"\nMail for {address} is taken by SMTP at {where}.")
     if SAMPLE_NUMBER in addresses:
         number = addresses[SAMPLE_NUMBER].removeprefix("tel:")
-        print(f"\nTelephony is simulated, no telephone rings: `{_called()} call {number}` has a customer call.")
-    print(f"\n`{_called()} status` names everything else and issues tokens. Ctrl-C stops everything.", flush=True)
+        print(f"\nTelephony is simulated, no telephone rings: `{_called()} call {number}{here}` has a customer call.")
+    print(
+        f"\n`{_called()} status{here}` names everything else and issues tokens. Ctrl-C stops everything.",
+        flush=True,
+    )
 
 
 def _called() -> str:

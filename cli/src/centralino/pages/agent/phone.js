@@ -24,6 +24,12 @@ function draw({ words, rings, talks, held = false }) {
   byId("phone-hold").ariaPressed = String(held);
 }
 
+/** What a simulated phone hears, for people: words, and whose phone; nodes know agents' phones by names like a1f0... */
+function heardAs(name) {
+  if (name.startsWith("words:")) return `“${name.slice("words:".length)}”`;
+  return /^a[0-9a-f]{20}$/.test(name) ? "another agent" : name;
+}
+
 function startSimulated(api, { endpoint_id: phone }, problem) {
   let held = false;
   let lost = false;
@@ -32,7 +38,7 @@ function startSimulated(api, { endpoint_id: phone }, problem) {
       const { rings, talks, shown, hears } = await api.simulated(phone);
       held &&= talks;
       lost = false;
-      const heard = hears.length ? ` It hears ${hears.join(", ")}.` : " It hears nothing.";
+      const heard = hears.length ? ` It hears ${hears.map(heardAs).join(", ")}.` : " It hears nothing.";
       draw({ rings, talks, held, words: rings ? `Rings: ${shown ?? "number withheld"}.` : talks ? `Talks.${heard}` : "Idle." });
     } catch (error) {
       if (!lost) problem(`The simulated phone: ${error.message}`);
