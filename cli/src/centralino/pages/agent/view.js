@@ -61,6 +61,7 @@ function offerCard(offer, actions) {
 
 const EXCLUDED = {
   lacks_skill: "without the skill", not_ready: "not ready", not_present: "not here", at_capacity: "busy", refused_before: "declined it",
+  not_named: "not meant",
 };
 
 /** "you were chosen of 3 who can take it; not asked: 2 without the skill, 1 not ready" */
