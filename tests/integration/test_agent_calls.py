@@ -43,6 +43,8 @@ class Played:
     """What the gateway says of Ann's phone; none: she has none."""
     seen: Json = field(default_factory=lambda: {"rings": False, "talks": False, "shown": None, "hears": []})
     """The simulated phone."""
+    past: list[Json] = field(default_factory=list)
+    """The customer's timeline, newest first."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     role: str = "owner"
     refusal: tuple[int, Json] | None = None
@@ -85,7 +87,7 @@ class Played:
             "live": {"domains": [{"agents": [agent, {**agent, "agent_id": "eve", "assignments": []}]}]},
         }
         customer = {"customer_id": "c", "name": "Marta", "identifiers": []}
-        told = {"messages": [], "entries": [], "customer": customer}
+        told = {"messages": [], "entries": self.past, "customer": customer}
         return 200, told if path.startswith("/crm/") else answers.get(last, [])
 
     def tell(self, type_name: str, **data: Any) -> None:
@@ -233,6 +235,17 @@ async def test_who_only_helps_presses_no_keys_and_pauses_nothing(page: Page) -> 
     for hidden in ("#keypad-part", "#pause-recording", "#end"):
         await expect(page.locator(hidden)).to_be_hidden()
     await expect(page.locator("#mute")).to_be_visible()
+
+
+async def test_of_a_past_call_the_customers_story_tells_what_it_was(page: Page) -> None:
+    call = {"kind": "call", "interaction_id": "i0", "at_ms": 1}
+    talked = {**call, "type": "call.measured", "summary": "talked for 39 s"}
+    phones = [{**call, "type": "call.leg_ringing", "summary": "the phone of ann rings"} for _ in range(30)]
+    began = {"kind": "interaction", "interaction_id": "i0", "at_ms": 1, "summary": "voice with ann: solved"}
+    await called(page, Played(past=[talked, *phones, began]))
+
+    told = page.locator("#story li > div:first-child")
+    await expect(told).to_have_text(["talked for 39 s", "voice with ann: solved"])
 
 
 async def test_a_simulated_phone_says_so_and_has_its_buttons(page: Page) -> None:

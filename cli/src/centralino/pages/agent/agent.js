@@ -315,7 +315,7 @@ byId("split").onclick = () => open.split(desk.current);
 byId("join").onclick = () => run(async () => {
   const conversation = desk.current;
   const { customer } = await api.interaction(conversation.talkId);
-  const { entries } = customer ? await api.timeline(customer.customer_id, 200) : { entries: [] };
+  const { entries } = customer ? await api.timeline(customer.customer_id) : { entries: [] };
   const others = entries.filter(({ kind, state, channel, interaction_id: id }) => kind === "interaction" && state === "open"
     && channel === conversation.channel && id !== conversation.interactionId);
   if (others.length) open.join(conversation, others.map(({ interaction_id: id, at_ms: atMs }) => ({ id, at_ms: atMs, text: lastWords(entries, id) })));

@@ -147,5 +147,6 @@ export class Api {
   crmGet(path) { return ask("GET", `${this.crm}/crm/v1${path}`, { token: this.token }); }
   interaction(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}`); }
   messages(id) { return this.crmGet(`/interactions/${encodeURIComponent(id)}/messages?limit=200`); }
-  timeline(customerId, limit = 20) { return this.crmGet(`/customers/${encodeURIComponent(customerId)}/timeline?limit=${limit}`); }
+  /** The newest; a call has dozens of them. */
+  timeline(customerId) { return this.crmGet(`/customers/${encodeURIComponent(customerId)}/timeline?limit=200`); }
 }

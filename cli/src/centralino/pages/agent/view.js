@@ -201,6 +201,9 @@ function drawFiles(list, mail, message, actions) {
   Promise.all(asked).then((found) => { if (list.dataset.key === key) mail.replaceChildren(mailFrame(message.html, new Map(found))); });
 }
 
+// What somebody wants to know of a call that is over; the rest are its phones' comings and goings.
+const OF_PAST_CALLS = new Set(["call.measured", "call.menu_chosen", "call.survey_answered", "call.transcript_attached"]);
+
 /** The customer's facts and past, from the CRM. */
 export function drawStory(interaction, entries) {
   const customer = interaction?.customer;
@@ -208,7 +211,7 @@ export function drawStory(interaction, entries) {
   for (const identifier of customer?.identifiers ?? []) {
     facts.append(make("dt", {}, identifier.type), make("dd", {}, `${identifier.value}${identifier.verified ? " ✓" : ""}`));
   }
-  const before = entries.filter((entry) => entry.interaction_id !== interaction?.interaction_id);
+  const before = entries.filter((entry) => entry.interaction_id !== interaction?.interaction_id && (entry.kind !== "call" || OF_PAST_CALLS.has(entry.type)));
   const past = make("ol", {}, ...before.map((entry) => make("li", { className: entry.kind },
     make("div", {}, entry.direction === "outbound" ? `${entry.agent_id}: ${entry.summary}` : entry.summary),
     make("div", { className: "quiet" }, new Date(entry.at_ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })))));
