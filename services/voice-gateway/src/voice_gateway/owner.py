@@ -297,11 +297,22 @@ def _load(calls: LiveCalls, kept: KeptCall) -> None:
 
 @asynccontextmanager
 async def running(loop: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
-    """A driver's loop beside whoever uses the driver."""
-    stop = asyncio.Event()
+    """A driver's loop beside whoever uses the driver. A loop that fails ends the use as well, with its failure: nobody
+    talks for long by a driver that hears nothing."""
+    stop, user = asyncio.Event(), asyncio.current_task()
     task = asyncio.create_task(loop(stop))
+
+    def ended(_: object) -> None:
+        if user is not None and not stop.is_set():
+            user.cancel()
+
+    task.add_done_callback(ended)
     try:
         yield
+    except asyncio.CancelledError:
+        if user is None or not task.done() or task.cancelled() or task.exception() is None:
+            raise
+        user.uncancel()  # the failure is told below
     finally:
         stop.set()
         await task
