@@ -125,7 +125,9 @@ def test_who_was_asked_in_does_not_go_on_with_what_the_owner_has_paused() -> Non
     pause(world, paused=False)
     pause(world, paused=True, by="eve")
     pause(world, paused=False, by="eve")
-    assert states(world)[-3:] == ["resumed", "paused", "resumed"]
+    pause(world, paused=True, by="eve")
+    pause(world, paused=False)
+    assert states(world)[-5:] == ["resumed", "paused", "resumed", "paused", "resumed"]
 
 
 def test_a_node_that_will_not_record_is_not_asked_for_ever() -> None:
@@ -241,6 +243,22 @@ def test_who_wishes_to_be_called_back_and_hangs_up_at_once_is_called_back() -> N
 
     assert [(task.kind, task.state) for task in world.router.tasks.values()] == [("callback", "waiting")]
     assert [(each.reason, each.cause) for each in world.of(InteractionEnded)] == [("customer_left", "callback")]
+
+
+def test_no_phone_rings_for_who_is_gone_while_the_router_is_to_answer() -> None:
+    world = waiting(replace(TERMS, flow=FlowPlan(callback=CallbackOffer(key="5", confirm_key="1"))))
+    world.phones.press(CUSTOMER, "5")
+    world.settle()
+    world.router_is_away = True
+    world.phones.press(CUSTOMER, "1")
+    world.phones.hang_up(CUSTOMER)
+    world.settle()
+    world.router.accept("ada")
+    world.settle()
+    assert not world.rings("ada")
+
+    router_is_back(world)
+    assert [each.reason for each in world.of(InteractionEnded)] == ["customer_left"]
 
 
 def router_is_back(world: CallWorld) -> None:
