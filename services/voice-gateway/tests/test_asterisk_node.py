@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from servicekit.testing.eventually import eventually
+from typing_extensions import override
 from voice_gateway.domain.commands import (
     Answer,
     AnswerTransfer,
@@ -191,6 +192,7 @@ async def test_who_only_says_that_they_are_the_trunk_is_not_believed(node: Aster
     answers: asyncio.Queue[bytes] = asyncio.Queue()
 
     class Stranger(asyncio.DatagramProtocol):
+        @override
         def datagram_received(self, data: bytes, addr: object) -> None:
             answers.put_nowait(data)
 
