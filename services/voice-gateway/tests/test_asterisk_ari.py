@@ -231,6 +231,26 @@ def test_what_listened_and_is_used_no_more_is_ended_when_the_node_is_met_again()
     lived(story, answers)
 
 
+def test_a_call_that_came_while_nobody_listened_comes_in_once() -> None:
+    dialplan = {"app_name": "Stasis", "app_data": "centralino,in,+3906", "exten": "+3906"}
+    rings = {"id": "1.1", "state": "Ring", "caller": {"number": "100", "name": ""}, "dialplan": dialplan}
+    talks = {**rings, "id": "1.2", "state": "Up"}
+
+    def answers(request: HttpRequest) -> HttpReply:
+        return reply(200, [rings, talks]) if request.url.endswith("/channels") else nothing_there(request)
+
+    async def story(world: World) -> None:
+        [first] = world.told.of(LegIncoming)
+        world.says("StasisStart")
+        world.says("StasisStart", "1.3")
+        await world.told.until(LegIncoming, leg_id=leg_of("n1", "1.3"))
+
+        assert len(world.told.of(LegIncoming)) == 2
+        assert (first.leg_id, first.called, first.caller.number) == (leg_of("n1", "1.1"), "+3906", "100")
+
+    lived(story, answers)
+
+
 def test_nothing_of_a_stream_is_left_at_the_node() -> None:
     async def story(world: World) -> None:
         world.answers = lambda request: reply(200, {"channels": []}) if request.method == "GET" else reply(204)

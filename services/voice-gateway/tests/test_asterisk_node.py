@@ -117,6 +117,17 @@ async def test_a_driver_that_starts_anew_knows_its_legs_and_how_they_are(node: A
     assert set(snapshot.rooms) == {room_id, waiting}
 
 
+async def test_a_call_that_still_rings_comes_in_at_the_next_driver(node: AsteriskUnderTest) -> None:
+    leg_id = await Story(node).arrives("anna")
+    async with node.another_driver() as (other, told):
+        incoming = await told.until(LegIncoming, leg_id=leg_id)
+        await other.do(Answer(leg_id=leg_id))
+        await told.until(LegAnswered, leg_id=leg_id)
+
+    [before] = node.told.of(LegIncoming)
+    assert (incoming.called, incoming.caller) == (before.called, before.caller)
+
+
 async def test_a_new_call_finds_no_gateway_and_is_told_to_try_elsewhere(node: AsteriskUnderTest) -> None:
     await node.lose()
     await node.told.until(DriverLost)

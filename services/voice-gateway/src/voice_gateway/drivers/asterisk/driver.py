@@ -157,6 +157,8 @@ class AsteriskDriver:
             at_ms = self._clock.now_ms()
             snapshot = snapshot_of(self._node, legs, bridges, at_ms)
             self._tell(events.DriverRecovered(snapshot=snapshot, at_ms=at_ms))
+        for each in self._translator.waiting(legs, self._clock.now_ms()):
+            self._tell(each)
 
     def closed(self, reason: str, *, replaced: bool) -> None:
         """See Listener."""

@@ -1,7 +1,7 @@
 """What Asterisk says, in our words: pure. Shapes: Asterisk's rest-api/api-docs/events.json."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -93,6 +93,19 @@ class Translator:
         translate = self._of_type.get(event.get("type", ""))
         return list(translate(event, at_ms)) if translate else []
 
+    def waiting(self, channels: Iterable[Json], at_ms: int) -> list[Event]:
+        """Calls that came in while nobody listened, or whose coming was told to nobody who is left."""
+        told: list[Event] = []
+        for channel in channels:
+            if leg := self._legs.of_channel(channel["id"]):
+                told += self._come(leg, channel, _given(channel), at_ms)
+        return told
+
+    def _come(self, leg: Leg, channel: Json, arguments: list[str], at_ms: int) -> Iterator[Event]:
+        if not leg.told:
+            leg.told = True
+            yield incoming(leg, channel, arguments, at_ms)
+
     def _leg(self, event: Json) -> Leg | None:
         return self._legs.of_channel(event["channel"]["id"])
 
@@ -108,9 +121,8 @@ class Translator:
             leg.answered = True
             by = _BY_AMD.get(arguments[1], "unknown") if arguments[:1] == ["amd"] and len(arguments) > 1 else "unknown"
             yield events.LegAnswered(leg_id=leg.leg_id, at_ms=at_ms, by=by)
-        elif not leg.told:
-            leg.told = True
-            yield incoming(leg, channel, arguments, at_ms)
+        else:
+            yield from self._come(leg, channel, arguments, at_ms)
 
     def _changed(self, event: Json, at_ms: int) -> Iterator[Event]:
         leg = self._leg(event)
@@ -273,6 +285,11 @@ def is_leg(channel: Json, app: str) -> bool:
     dialplan = channel.get("dialplan", {})
     in_app = dialplan.get("app_name") == "Stasis" and str(dialplan.get("app_data", "")).split(",")[0] == app
     return is_ours(channel["id"]) or in_app
+
+
+def _given(channel: Json) -> list[str]:
+    """What the dialplan says of a channel that it gives to us."""
+    return str(channel.get("dialplan", {}).get("app_data", "")).split(",")[1:]
 
 
 def _variables(channel: Json) -> Mapping[str, str]:
